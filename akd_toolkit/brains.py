@@ -1,0 +1,180 @@
+"""The training loop: SpeechBrain's Brain, taught to distil."""
+
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import speechbrain as sb
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from akd_toolkit.checkpoint import load_state, save_state
+from akd_toolkit.outputs import ModelOutput, ObjectiveResult
+
+SAVE_EVERY_S = 20.0
+
+
+class SupervisedBrain(sb.Brain):
+    """Train a student on labels alone, then score it on speakers that it never heard.
+
+    Every epoch begins from a seed of its own, so that a run that was killed and continued draws the same random
+    numbers and ends with the same weights. The learning rate rises linearly over the share ``warmup`` of all steps
+    and then falls to 0 along half a cosine.
+
+    Arguments
+    ---------
+    student, objective
+        The modules to train; the objective may hold weights of its own, which no student keeps.
+    hparams
+        The recipe's built settings: ``opt_class``, ``number_of_epochs``, ``warmup``, ``weight_average``.
+    seed
+        Of this training, a non-negative integer.
+    folder
+        Where the checkpoint goes.
+    run_opts
+        SpeechBrain's run options, such as device and precision.
+    """
+
+    def __init__(self, student, objective, hparams: dict, seed: int, folder: str | Path, run_opts: dict | None = None):
+        super().__init__(
+            modules={"student": student, "objective": objective},
+            opt_class=hparams["opt_class"],
+            hparams=hparams,
+            run_opts=run_opts,
+        )
+        self.seed = seed
+        self.checkpoint = Path(folder) / "checkpoint.pt"
+        self.epoch_counter = sb.utils.epoch_loop.EpochCounter(limit=hparams["number_of_epochs"])
+        decay = hparams.get("weight_average", 0.0)
+        self.average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+        self.history: list[dict] = []  # one row an epoch: the mean of every part of the objective
+        self.seconds = 0.0  # spent on training, over all starts of this run
+
+    def train_student(self, batches, progressbar: bool = False) -> torch.nn.Module:
+        """Train for ``number_of_epochs``, from the checkpoint if there is one; returns the student to keep.
+
+        ``batches`` is iterated once an epoch and told which by ``set_epoch``.
+        """
+        self.total_steps = len(batches) * self.hparams.number_of_epochs
+        self.train_sampler = batches  # SpeechBrain calls its set_epoch
+        self.fit(self.epoch_counter, DataLoader(batches, batch_size=None), progressbar=progressbar)
+        return (self.modules.student if self.average is None else self.average.module).eval()
+
+    def compute_forward(self, batch, stage) -> ModelOutput:
+        self.batch = batch.to(self.device)
+        return self.modules.student(self.batch.waveforms, self.batch.lengths)
+
+    def compute_objectives(self, output, batch, stage) -> torch.Tensor:
+        result = self.modules.objective(output, self.teacher_of(self.batch), self.batch.labels)
+        self.note(result)
+        return result.total
+
+    def teacher_of(self, batch):
+        """What the teachers say of the batch: here, nothing."""
+        return None
+
+    def note(self, result: ObjectiveResult) -> None:
+        """Add one batch to the epoch's log."""
+        for part, value in {"total": result.total.detach(), **result.parts}.items():
+            self.epoch_log.setdefault(part, []).append(float(value))
+
+    # Called by SpeechBrain's loop.
+
+    def init_optimizers(self) -> None:
+        """One optimiser; a student with ``parameter_groups`` decides its own learning rates."""
+        student, objective = self.modules.student, self.modules.objective
+        if hasattr(student, "parameter_groups"):
+            groups = student.parameter_groups(self.opt_class.keywords["lr"])
+        else:
+            groups = [{"params": list(student.parameters())}]
+        groups += [{"params": list(objective.parameters())}] if list(objective.parameters()) else []
+        self.optimizer = self.opt_class(groups)
+        self.optimizers_dict = {"opt_class": self.optimizer}
+        self.peak_lrs = [group["lr"] for group in self.optimizer.param_groups]
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        self.last_save = self.last_tick = time.monotonic()
+        state = load_state(self.checkpoint)
+        if state is not None:
+            for name, part in self._stateful().items():
+                part.load_state_dict(state[name])
+            self.epoch_counter.current = state["epoch"]
+            self.optimizer_step = state["step"]
+            self.history, self.seconds = state["history"], state["seconds"]
+
+    def on_stage_start(self, stage, epoch=None) -> None:
+        self.epoch_log: dict[str, list[float]] = {}
+        torch.manual_seed(1_000_003 * self.seed + epoch)
+
+    def on_fit_batch_start(self, batch, should_step) -> None:
+        factor = warmup_cosine(self.optimizer_step / self.total_steps, getattr(self.hparams, "warmup", 0.0))
+        for group, peak in zip(self.optimizer.param_groups, self.peak_lrs):
+            group["lr"] = factor * peak
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step) -> None:
+        if self.average is not None:
+            self.average.update_parameters(self.modules.student)
+
+    def on_stage_end(self, stage, stage_loss, epoch=None) -> None:
+        self.history.append({"epoch": epoch, **{part: float(np.mean(v)) for part, v in self.epoch_log.items()}})
+        now = time.monotonic()
+        self.seconds, self.last_tick = self.seconds + now - self.last_tick, now
+        if epoch < self.epoch_counter.limit and now - self.last_save > SAVE_EVERY_S:
+            state = {name: part.state_dict() for name, part in self._stateful().items()}
+            plain = {"epoch": epoch, "step": self.optimizer_step, "history": self.history, "seconds": self.seconds}
+            save_state(self.checkpoint, {**state, **plain})
+            self.last_save = now
+
+    def _stateful(self) -> dict:
+        parts = {"modules": self.modules, "optimizer": self.optimizer}
+        return parts if self.average is None else {**parts, "average": self.average}
+
+
+class DistillBrain(SupervisedBrain):
+    """Train a student on labels and on what m teachers say of the same windows.
+
+    The batch carries the teachers' stored output; they never run here. The log adds how far the gate was open and how
+    far each teacher was trusted, over all utterances and per class.
+    """
+
+    def teacher_of(self, batch):
+        return batch.teacher
+
+    def note(self, result: ObjectiveResult) -> None:
+        super().note(result)
+        if result.gate is not None:
+            self.epoch_log.setdefault("gate", []).append(float(result.gate.mean()))
+        if result.weights is not None:
+            for title, trust in zip(self.batch.teacher.names, result.weights):
+                self.epoch_log.setdefault(f"trust/{title}", []).append(float(trust.mean()))
+                for label in self.batch.labels.unique().tolist():
+                    part = f"trust/{title}/{self.hparams.label_order[label]}"
+                    self.epoch_log.setdefault(part, []).append(float(trust[self.batch.labels == label].mean()))
+
+
+@torch.no_grad()
+def predict(student, batches, device: str = "cpu") -> dict[str, np.ndarray]:
+    """Mean posterior over the windows of each utterance: utterance id -> [classes], summing to 1."""
+    posteriors: dict[str, list] = {}
+    for batch in batches:
+        batch = batch.to(device)
+        logits = student(batch.waveforms, batch.lengths).logits
+        for utterance_id, probs in zip(batch.ids, torch.softmax(logits.double(), dim=-1).cpu().numpy()):
+            posteriors.setdefault(utterance_id, []).append(probs)
+    return {utterance_id: np.mean(windows, axis=0) for utterance_id, windows in posteriors.items()}
+
+
+def warmup_cosine(done: float, warmup: float) -> float:
+    """Share of the peak learning rate after the share ``done`` of all steps.
+
+    Example
+    -------
+    >>> [round(warmup_cosine(done, warmup=0.2), 3) for done in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if done < warmup:
+        return done / warmup
+    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1 - warmup, 1e-9)))

@@ -1,0 +1,41 @@
+"""The command ``akd``."""
+
+import argparse
+import sys
+
+import akd_toolkit.gates
+import akd_toolkit.losses
+import akd_toolkit.students
+import akd_toolkit.teachers
+import akd_toolkit.weightings  # noqa: F401  (importing the rooms registers their plugins)
+from akd_toolkit import __version__
+from akd_toolkit.registry import GATES, LOSSES, STUDENTS, TEACHERS, WEIGHTINGS
+
+KINDS = {"losses": LOSSES, "gates": GATES, "weightings": WEIGHTINGS, "teachers": TEACHERS, "students": STUDENTS}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ``akd`` with ``argv`` (the command line if None) and return the exit code."""
+    parser = argparse.ArgumentParser(prog="akd", description="Adaptive knowledge distillation for speech emotion.")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    plugins = commands.add_parser("plugins", help="list every registered plugin, a line each")
+    plugins.add_argument("kind", nargs="?", choices=list(KINDS), help="only this kind")
+    arguments = parser.parse_args(argv)
+    print(plugin_table(arguments.kind))
+    return 0
+
+
+def plugin_table(kind: str | None = None) -> str:
+    """Every plugin's name and first docstring line, by kind."""
+    sections = []
+    for title, registry in KINDS.items():
+        if kind in (None, title):
+            rows = registry.table()
+            width = max(len(name) for name, _ in rows)
+            sections.append(f"{title} ({len(rows)})\n" + "\n".join(f"  {name:<{width}}  {line}" for name, line in rows))
+    return "\n\n".join(sections)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

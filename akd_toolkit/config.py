@@ -1,0 +1,268 @@
+"""Strict settings: a HyperPyYAML file plus command-line overrides, checked whole before anything is built.
+
+``load_config(["hparams/akd.yaml", "--number_of_epochs=30", "--student.width=48"])`` resolves references, applies
+overrides and reports every problem at any depth in one message. Overrides come, each over the one before, from the
+YAML's ``debug`` section (with ``--debug``), from files of settings (``--with hparams/hybrid.yaml``) and from the command
+line. Dots reach into nested settings; naming another plugin drops the options of the one it replaces.
+``Config.build`` then makes fresh objects, once a training, with a candidate's overrides.
+"""
+
+import copy
+import difflib
+import inspect
+import os
+import pydoc
+import re
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+import ruamel.yaml
+import speechbrain as sb
+from hyperpyyaml import load_hyperpyyaml, resolve_references
+
+import akd_toolkit.students
+import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
+from akd_toolkit.objective import check_objective
+from akd_toolkit.registry import STUDENTS, TEACHERS
+from akd_toolkit.settings import SETTINGS
+
+# Set by the toolkit at build time, never by YAML.
+STUDENT_GIVEN_LATER = ("num_classes",)
+
+
+@dataclass(frozen=True)
+class Config:
+    """One checked recipe: plain settings to read, and a way to build its objects afresh.
+
+    ``settings`` holds plain data; a node with a HyperPyYAML tag (``!name:torch.optim.AdamW``) appears there as
+    ``{"!name:torch.optim.AdamW": {...}}``, so that settings can be compared and written down.
+    """
+
+    file: Path
+    overrides: dict
+    run_opts: sb.RunOptions
+    settings: dict = field(repr=False)
+
+    @property
+    def debug(self) -> bool:
+        return self.run_opts.debug
+
+    def __getitem__(self, key):
+        return self.settings[key]
+
+    def get(self, key, default=None):
+        return self.settings.get(key, default)
+
+    def build(self, overrides: dict | None = None) -> dict:
+        """The settings with their tagged objects made anew, after ``overrides`` (dotted keys)."""
+        return load_hyperpyyaml(_resolve(self.file, _override(self.overrides, _nest(overrides or {}))))
+
+    def brain_options(self) -> dict:
+        """What the command line says to SpeechBrain's Brain (device, precision, ...).
+
+        ``--debug`` is left out: here it means the same recipe on a tiny corpus, not a loop that stops early.
+        """
+        return {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
+
+
+def load_config(argv: list[str]) -> Config:
+    """Read and check a recipe's YAML and the command line.
+
+    Arguments
+    ---------
+    argv
+        The YAML file, then ``--key=value`` or ``--key value`` for any setting in it (dots reach into nested ones), and
+        SpeechBrain's run options such as ``--device cuda:0``, ``--precision bf16`` and ``--debug``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        Listing every unknown key, unknown plugin, wrong option and value out of range.
+    """
+    file, run_opts, override_text = sb.parse_arguments(argv)
+    given = ruamel.yaml.YAML(typ="safe").load(override_text) or {}
+    recipe = _read(file)
+    layers = [recipe.get("debug") or {}] if run_opts.debug else []
+    layers += [_read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
+    overrides: dict = {}
+    for layer in [*layers, given]:
+        overrides = _override(overrides, _nest(_plain(layer)))
+    settings, problems = check_settings(file, overrides)
+    for number, candidate in enumerate(settings.get("candidates") or [], start=1):
+        _, more = check_settings(file, _override(overrides, _nest(candidate)))
+        problems += [f"candidate {number}: {problem}" for problem in more if problem not in problems]
+    if problems:
+        listed = "".join(f"\n  - {problem}" for problem in problems)
+        raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")
+    return Config(Path(file), overrides, run_opts, settings)
+
+
+def check_settings(file: str | Path, overrides: dict) -> tuple[dict, list[str]]:
+    """Resolve the YAML and return (plain settings, problems found at any depth)."""
+    text = Path(file).read_text(encoding="utf-8")
+    try:
+        tree = ruamel.yaml.YAML().load(_resolve(file, overrides))
+    except (ValueError, KeyError, TypeError, FileNotFoundError, ruamel.yaml.YAMLError) as error:
+        return {}, [_one_line(error)]
+    helpers = set(re.findall(r"<(\w+)", text))  # a key that others refer to may have any name
+    problems = []
+    for key, node in tree.items():
+        if key in SETTINGS:
+            problems += _check_tags(node, key)
+            problems += _check_value(key, _plain(node))
+        elif key in helpers or key.startswith("__"):
+            problems += _check_tags(node, key)
+        else:
+            problems.append(f"unknown setting '{key}'{_nearest(key, [*SETTINGS, *helpers])}")
+    missing = [key for key, setting in SETTINGS.items() if setting.required and key not in tree]
+    problems += [f"setting '{key}' is missing: {SETTINGS[key].meaning}" for key in missing]
+    return _plain(tree), problems
+
+
+def _check_value(key: str, value) -> list[str]:
+    setting = SETTINGS[key]
+    if not setting.allows(value):
+        return [f"{key}: got {value!r}; it must be {setting.meaning}"]
+    checks = {"student": _check_student, "teachers": _check_teachers, "objective": _check_objective_section}
+    try:
+        if value and key in checks:
+            checks[key](value)
+    except (ValueError, TypeError) as error:
+        return [f"{key}: {_one_line(error)}"]
+    return []
+
+
+def _check_student(spec: dict) -> None:
+    _check_plugin(STUDENTS, spec, given_later=STUDENT_GIVEN_LATER)
+
+
+def _check_teachers(specs: dict) -> None:
+    for title, spec in specs.items():
+        try:
+            _check_plugin(TEACHERS, spec)
+        except ValueError as error:
+            raise ValueError(f"'{title}': {error}") from None
+
+
+def _check_objective_section(spec: dict) -> None:
+    unknown = [key for key in spec if key not in ("task", "distill", "weighting", "gate")]
+    if unknown:
+        raise ValueError(
+            f"unknown key '{unknown[0]}'{_nearest(unknown[0], ['task', 'distill', 'weighting', 'gate'])}"
+        )
+    check_objective(spec)
+
+
+def _check_plugin(registry, spec: dict, given_later: tuple = ()) -> None:
+    if not isinstance(spec, dict) or "name" not in spec:
+        raise ValueError(f"give a mapping with a 'name'; known {registry.kind}s: {', '.join(registry.names())}.")
+    registry.check(spec["name"], {k: v for k, v in spec.items() if k != "name"}, given_later)
+
+
+def _check_tags(node, where: str) -> list[str]:
+    """Problems of the ``!new:``, ``!name:`` and ``!apply:`` nodes at and below ``node``."""
+    problems = []
+    target = _tag_target(node)
+    if target:
+        found = pydoc.locate(target)
+        if found is None:
+            problems.append(f"{where}: there is no '{target}' to import")
+        elif isinstance(node, dict):
+            problems += _check_call(found, target, node, where, partial=node.tag.value.startswith("!name:"))
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, child in children:
+        problems += _check_tags(child, f"{where}.{key}")
+    return problems
+
+
+def _check_call(target, name: str, options: dict, where: str, partial: bool) -> list[str]:
+    try:
+        signature = inspect.signature(target)
+    except (ValueError, TypeError):  # some builtins tell nothing of themselves
+        return []
+    try:
+        (signature.bind_partial if partial else signature.bind)(**options)
+    except TypeError as error:
+        unknown = [key for key in options if key not in signature.parameters]
+        hint = _nearest(unknown[0], signature.parameters) if unknown else ""
+        return [f"{where}: {name}: {error}; it accepts {signature}{hint}"]
+    return []
+
+
+def _tag_target(node) -> str:
+    value = getattr(getattr(node, "tag", None), "value", None) or ""
+    for prefix in ("!new:", "!name:", "!apply:"):
+        if value.startswith(prefix):
+            return value[len(prefix) :]
+    return ""
+
+
+def _plain(node):
+    """The tree as dicts, lists and scalars; a tagged node becomes a dict keyed by its tag."""
+    if isinstance(node, dict):
+        plain = {str(key): _plain(value) for key, value in node.items()}
+    elif isinstance(node, list):
+        plain = [_plain(value) for value in node]
+    elif hasattr(node, "tag") and hasattr(node, "value"):  # a tagged scalar, such as `!name:torch.nn.ReLU`
+        plain = node.value
+    elif isinstance(node, float | int | str) and not isinstance(node, bool):
+        plain = next(kind(node) for kind in (int, float, str) if isinstance(node, kind))
+    else:
+        plain = node
+    return {node.tag.value: plain} if _tag_target(node) else plain
+
+
+def _nest(flat: dict) -> dict:
+    """Dotted keys to nested mappings: {"a.b": 1} -> {"a": {"b": 1}}."""
+    nested: dict = {}
+    for key, value in flat.items():
+        *parents, last = str(key).split(".")
+        place = nested
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return nested
+
+
+def _override(below, above: dict):
+    """A copy of ``below`` with ``above`` on top; a mapping that names another plugin replaces the old one whole."""
+    merged = copy.deepcopy(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        same_plugin = isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
+        merged[key] = _override(old, value) if same_plugin else copy.deepcopy(value)
+    return merged
+
+
+def _read(file: str | Path):
+    """A YAML file as a tree that keeps its tags."""
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"there is no settings file {file}; give the path of a YAML, such as hparams/akd.yaml.")
+    tree = ruamel.yaml.YAML().load(Path(file).read_text(encoding="utf-8"))
+    if not isinstance(tree, dict):
+        raise ValueError(f"{file} holds no settings; it must be a YAML mapping of keys to values.")
+    return tree
+
+
+def _resolve(file: str | Path, overrides: dict) -> str:
+    """The YAML after overrides, with every reference resolved and every include put in place."""
+    stream = StringIO()
+    ruamel.yaml.YAML().dump(_override(_read(file), overrides), stream)
+    stream.seek(0)
+    stream.name = str(file)  # HyperPyYAML looks for included files beside it
+    return resolve_references(stream).getvalue()
+
+
+def _nearest(key: str, known) -> str:
+    near = difflib.get_close_matches(key, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else f"; known: {', '.join(sorted(known))}"
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, ValueError) and "!PLACEHOLDER" in str(error):
+        key = str(error).split("'")[1]
+        return f"'{key}' must be given, for example on the command line: --{key} VALUE"
+    return " ".join(str(part) for part in (error.args or [error])).replace(os.linesep, " ")

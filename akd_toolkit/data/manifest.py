@@ -1,0 +1,236 @@
+"""The table of a corpus: one row an utterance, and the arguments of the preparer that wrote it."""
+
+import csv
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_recording
+from akd_toolkit.data.files import write_text_aside
+
+logger = logging.getLogger(__name__)
+
+COLUMNS = ("ID", "wav", "start", "stop", "duration", "speaker", "emotion", "sex", "text", "sha256")
+MAX_NAMED = 10  # problems that one message lists by name
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One row of a manifest.
+
+    Arguments
+    ---------
+    wav
+        Absolute path of the audio file.
+    start, stop
+        First sample and the one after the last, at the file's own sampling rate.
+    duration
+        Seconds, > 0.
+    text
+        Code of the sentence, or the sentence; "" where unknown.
+    sha256
+        Of the samples as 16-bit PCM, so that a WAV and its FLAC copy agree.
+    """
+
+    id: str
+    wav: str
+    start: int
+    stop: int
+    duration: float
+    speaker: str
+    emotion: str
+    sex: str = ""
+    text: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Utterances of a corpus in a fixed order, with the order of its labels.
+
+    Arguments
+    ---------
+    label_order
+        Emotions in the order of the logits; it travels with every model trained on this manifest.
+    arguments
+        What the preparer was called with; kept in manifest.json and no part of the hash.
+
+    Raises
+    ------
+    ValueError
+        If an ID is there twice, an emotion is not in ``label_order``, or an utterance has no length.
+
+    Example
+    -------
+    >>> row = Utterance("a1", "/corpus/a1.wav", 0, 16000, 1.0, speaker="A", emotion="sadness")
+    >>> manifest = Manifest("toy", ("anger", "sadness"), (row,))
+    >>> manifest.labels, manifest.speakers, len(manifest.of(["A"]))
+    (array([1]), ('A',), 1)
+    """
+
+    corpus: str
+    label_order: tuple[str, ...]
+    utterances: tuple[Utterance, ...]
+    arguments: dict = field(default_factory=dict, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "label_order", tuple(self.label_order))
+        object.__setattr__(self, "utterances", tuple(self.utterances))
+        if len(set(self.label_order)) < len(self.label_order) or not self.label_order:
+            raise ValueError(f"label_order must name each emotion once, got {list(self.label_order)}.")
+        seen = set()
+        for row in self.utterances:
+            if row.id in seen:
+                raise ValueError(f"utterance {row.id} is twice in {self.corpus}; IDs must differ. Rename one.")
+            seen.add(row.id)
+            if row.emotion not in self.label_order:
+                raise ValueError(
+                    f"utterance {row.id} has the emotion '{row.emotion}'; label_order allows "
+                    f"{', '.join(self.label_order)}. Add it to label_order or drop the utterance."
+                )
+            if not (0 <= row.start < row.stop and row.duration > 0):
+                raise ValueError(
+                    f"utterance {row.id} goes from sample {row.start} to {row.stop} and lasts {row.duration} s; "
+                    "start < stop and a duration > 0 are needed. Run prepare again."
+                )
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances)
+
+    @cached_property
+    def speakers(self) -> tuple[str, ...]:
+        """Every speaker once, sorted."""
+        return tuple(sorted({row.speaker for row in self.utterances}))
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """IDs in the order of the rows."""
+        return tuple(row.id for row in self.utterances)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Indices into ``label_order``, int64 [utterances]."""
+        return np.array([self.label_order.index(row.emotion) for row in self.utterances], dtype=np.int64)
+
+    @cached_property
+    def by_id(self) -> dict[str, Utterance]:
+        """ID to row."""
+        return {row.id: row for row in self.utterances}
+
+    @cached_property
+    def hash(self) -> str:
+        """12 hex digits over labels, rows and the sound itself, not over where the files lie."""
+        digest = hashlib.sha256(json.dumps([self.corpus, self.label_order]).encode())
+        for row in self.utterances:
+            # Without a checksum of the sound the path has to stand in for it.
+            sound = row.sha256 or row.wav
+            key = [row.id, row.start, row.stop, row.duration, row.speaker, row.emotion, row.sex, row.text, sound]
+            digest.update(json.dumps(key).encode())
+        return digest.hexdigest()[:12]
+
+    def of(self, speakers: Iterable[str]) -> "Manifest":
+        """The utterances of these speakers, in the same order."""
+        wanted = {speakers} if isinstance(speakers, str) else set(speakers)
+        unknown = sorted(wanted - set(self.speakers))
+        if unknown:
+            raise ValueError(
+                f"{self.corpus} has no speaker {', '.join(unknown)}; it has {', '.join(self.speakers)}. "
+                "Correct the list of speakers."
+            )
+        rows = tuple(row for row in self.utterances if row.speaker in wanted)
+        return Manifest(self.corpus, self.label_order, rows, self.arguments)
+
+    def write(self, path) -> None:
+        """Write ``path`` (manifest.csv) and, beside it, manifest.json with labels, hash and arguments."""
+        path = Path(path)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for row in self.utterances:
+            writer.writerow([getattr(row, name.lower()) for name in COLUMNS])
+        write_text_aside(path, text.getvalue())
+        about = {
+            "corpus": self.corpus,
+            "label_order": list(self.label_order),
+            "utterances": len(self),
+            "hash": self.hash,
+            "arguments": self.arguments,
+        }
+        write_text_aside(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path) -> "Manifest":
+        """Read what ``write`` wrote; a changed or half-written manifest is refused."""
+        path = Path(path)
+        about_path = path.with_suffix(".json")
+        for needed in (path, about_path):
+            if not needed.is_file():
+                raise FileNotFoundError(f"{needed} is not there; run prepare for this corpus first.")
+        try:
+            about = json.loads(about_path.read_text(encoding="utf-8"))
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = tuple(_row(cells) for cells in csv.DictReader(file, strict=True))
+            manifest = cls(about["corpus"], tuple(about["label_order"]), rows, about["arguments"])
+            written_hash = about["hash"]
+        except (KeyError, TypeError, ValueError, csv.Error) as error:
+            raise ValueError(f"{path} cannot be read as a manifest ({error}); run prepare again.") from error
+        if manifest.hash != written_hash:
+            raise ValueError(
+                f"{path} has changed since it was written (hash {manifest.hash}, manifest.json says {written_hash}); "
+                "delete it and run prepare again."
+            )
+        return manifest
+
+
+def _row(cells: dict) -> Utterance:
+    values = {name.lower(): cells[name] for name in COLUMNS}
+    values.update(start=int(values["start"]), stop=int(values["stop"]), duration=float(values["duration"]))
+    return Utterance(**values)
+
+
+def load_waveforms(manifest: Manifest, progress: bool = True) -> dict[str, np.ndarray]:
+    """Read every utterance as a 16 kHz mono waveform: ID -> float32 [samples].
+
+    Resampled and averaged files are counted in the log. All unreadable files are named in one error, which comes
+    after the last file has been tried.
+
+    Raises
+    ------
+    ValueError
+        If any file is missing or bad.
+    """
+    waveforms, problems, resampled, averaged = {}, [], 0, 0
+    for row in tqdm(manifest, desc=f"reading {manifest.corpus}", unit="file", disable=not progress):
+        try:
+            recording = read_recording(row.wav, row.start, row.stop)
+            waveforms[row.id] = recording.waveform()
+        except (OSError, ValueError) as error:
+            problems.append(str(error))
+            continue
+        resampled += recording.sample_rate_hz != SAMPLE_RATE_HZ
+        averaged += recording.channels > 1
+    raise_problems(problems, f"{len(problems)} of {len(manifest)} files of {manifest.corpus}")
+    if resampled or averaged:
+        logger.warning(
+            "%s: %d of %d files resampled to %d Hz, %d averaged to one channel.",
+            *(manifest.corpus, resampled, len(manifest), SAMPLE_RATE_HZ, averaged),
+        )
+    return waveforms
+
+
+def raise_problems(problems: list[str], what: str) -> None:
+    """Raise one ValueError that names the first problems, if there are any."""
+    if problems:
+        rest = f"\n  ... and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
+        raise ValueError(f"{what} cannot be used:\n  " + "\n  ".join(problems[:MAX_NAMED]) + rest)

@@ -1,0 +1,99 @@
+"""Running an exported file: ONNX Runtime, its metadata, and one prediction."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+MIN_SAMPLES = 1600
+
+
+def read_metadata(path) -> dict:
+    """Labels, sample rate, window, opset and versions that ``export_onnx`` put into the file.
+
+    Returns a dict with ``label_order`` (list), ``sample_rate_hz`` (int), ``window_s`` (float), ``opset`` (int), and
+    as text whatever else the file carries.
+
+    Raises
+    ------
+    ValueError
+        If the file was not written by ``export_onnx``.
+    """
+    return _metadata(open_session(path), path)
+
+
+def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str, float]]:
+    """Most probable emotion of one waveform, and the probability of every emotion, by an exported file alone.
+
+    A waveform longer than the file's window is cut as in evaluation: windows that overlap by ``overlap_s``, the last
+    one ending where the waveform ends, and the mean of their probabilities.
+
+    Arguments
+    ---------
+    path
+        A file written by ``export_onnx``.
+    waveform
+        Mono samples [samples] in [-1, 1] at the file's sample rate, at least 0.1 s.
+    overlap_s
+        How much neighbouring windows share, in s, from 0 to less than the window.
+
+    Raises
+    ------
+    ValueError
+        If the waveform is not one channel of finite numbers, or is shorter than 0.1 s.
+    """
+    session = open_session(path)
+    metadata = _metadata(session, path)
+    waveform = np.asarray(waveform, dtype=np.float32)
+    if waveform.ndim != 1 or len(waveform) < MIN_SAMPLES or not np.isfinite(waveform).all():
+        raise ValueError(
+            f"waveform has shape {list(waveform.shape)}; give one channel of at least {MIN_SAMPLES} finite samples "
+            f"at {metadata['sample_rate_hz']} Hz."
+        )
+    windows = _windows(waveform, metadata["window_s"], overlap_s, metadata["sample_rate_hz"])
+    probabilities = session.run(["probabilities"], {"waveform": windows})[0].mean(axis=0)
+    scores = {label: float(p) for label, p in zip(metadata["label_order"], probabilities, strict=True)}
+    return max(scores, key=scores.get), scores
+
+
+def open_session(path):
+    """An ONNX Runtime session of one thread; a missing or broken file is refused by name."""
+    import onnxruntime
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong.
+        reason = str(error).split("\n")[0]
+        raise ValueError(f"{path} is not an ONNX file that ONNX Runtime reads ({reason}); export it again.") from None
+
+
+def _metadata(session, path):
+    stored = dict(session.get_modelmeta().custom_metadata_map)
+    if "label_order" not in stored:
+        raise ValueError(f"{path} carries no label_order; it was not written by export_onnx, so export it again.")
+    return {
+        **stored,
+        "label_order": json.loads(stored["label_order"]),
+        "sample_rate_hz": int(stored["sample_rate_hz"]),
+        "window_s": float(stored["window_s"]),
+        "opset": int(stored["opset"]),
+    }
+
+
+def _windows(waveform, window_s, overlap_s, sample_rate_hz):
+    """Windows [n, samples] that cover the waveform; a shorter one is one window, unpadded.
+
+    >>> _windows(np.arange(5.0), window_s=2.0, overlap_s=1.0, sample_rate_hz=1)[:, 0]
+    array([0., 1., 2., 3.])
+    """
+    if not 0 <= overlap_s < window_s:
+        raise ValueError(f"overlap_s must be from 0 to less than the window of {window_s} s, got {overlap_s}.")
+    size = round(window_s * sample_rate_hz)
+    if len(waveform) <= size:
+        return waveform[None]
+    starts = list(range(0, len(waveform) - size, max(1, size - round(overlap_s * sample_rate_hz))))
+    return np.stack([waveform[start : start + size] for start in [*starts, len(waveform) - size]])

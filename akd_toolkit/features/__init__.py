@@ -1,0 +1,5 @@
+"""Front ends that live inside a student's graph: waveform in, log-mel frames out."""
+
+from akd_toolkit.features.log_mel import LogMel
+
+__all__ = ["LogMel"]

@@ -1,0 +1,19 @@
+"""What every gate promises."""
+
+from torch import Tensor, nn
+
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+
+
+class Gate(nn.Module):
+    """How far distillation is open for each utterance: 1 follows the teachers, 0 shuts them off.
+
+    Shape
+    -----
+    (student: ModelOutput, teacher: TeacherOutput, labels [batch]) -> [batch], in [0, 1], detached.
+    """
+
+    example_options: dict = {}
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        raise NotImplementedError

@@ -1,0 +1,41 @@
+"""What every loss promises."""
+
+from torch import Tensor, nn
+
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+
+
+class Loss(nn.Module):
+    """One value per utterance: neither weighted nor averaged, so that a gate can still act on each.
+
+    A subclass is registered with ``LOSSES`` and may ask for these constructor arguments by name; the objective fills
+    them in: ``num_classes``, ``num_teachers``, ``student_frame_dim``, ``student_embedding_dim``,
+    ``teacher_embedding_dims`` (a list, one a teacher), ``teacher_frame_dims``. ``example_options`` holds the smallest
+    options that make sense.
+
+    Shape
+    -----
+    (student: ModelOutput, teacher: TeacherOutput or None, labels [batch]) -> [batch].
+    """
+
+    example_options: dict = {}
+    needs_teacher = True
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+def check_same_classes(student: ModelOutput, teacher: TeacherOutput) -> None:
+    """Refuse logits of different batch or class counts."""
+    if student.logits.shape != teacher.logits.shape[1:]:
+        raise ValueError(
+            f"logits must agree in shape [batch, classes]: student {list(student.logits.shape)}, "
+            f"teacher {list(teacher.logits.shape[1:])}. Give both the same label_order."
+        )
+
+
+def check_positive(name: str, value: float) -> float:
+    """Return ``value`` if it is above 0, else refuse it by ``name``."""
+    if not value > 0:
+        raise ValueError(f"{name} must be > 0, got {value}.")
+    return value

@@ -1,0 +1,157 @@
+"""The objective: the only place that weighs, gates, averages and names."""
+
+import inspect
+
+import torch
+from torch import Tensor, nn
+
+import akd_toolkit.gates
+import akd_toolkit.losses
+import akd_toolkit.weightings  # noqa: F401  (importing the three rooms registers their plugins)
+from akd_toolkit.outputs import ModelOutput, ObjectiveResult, TeacherOutput
+from akd_toolkit.registry import GATES, LOSSES, WEIGHTINGS
+
+# Constructor arguments that a plugin may ask for by name; build_objective reads them off the models.
+FILLED_IN = (
+    "num_classes",
+    "num_teachers",
+    "student_frame_dim",
+    "student_embedding_dim",
+    "teacher_embedding_dims",
+    "teacher_frame_dims",
+)
+
+
+class Objective(nn.Module):
+    """Task loss plus gated, weighted distillation.
+
+    total = mean over b of ( task_weight task[b] + gate[b] sum_k weight_k distill_k[b] + supervision[b] )
+
+    The weighting says how far each teacher is trusted, [m, batch]; the losses and the gate see teachers that carry
+    these weights. A distillation loss of weight 0 is measured and logged, not trained on. Without a teacher only the
+    task counts. Everything that learns here (the Adapter, regressors) is a submodule: optimiser and checkpoints see
+    it, the student's saved weights never do.
+
+    Source: Khan et al. 2026, equations (1)-(8) and (12)-(13), as repaired in each plugin's page.
+
+    Arguments
+    ---------
+    task
+        (loss, weight >= 0) of the hard labels.
+    distill
+        name -> (loss, weight >= 0).
+    weighting, gate
+        Plugins; None means equal trust and an open gate.
+
+    Shape
+    -----
+    (student: ModelOutput, teacher: TeacherOutput or None, labels [batch]) -> ObjectiveResult with a scalar total.
+
+    Example
+    -------
+    >>> objective = build_objective({"task": {"name": "cross_entropy", "weight": 2.0}})
+    >>> result = objective(ModelOutput(torch.zeros(3, 4)), None, torch.tensor([0, 1, 2]))
+    >>> result.total, result.parts  # 2 log 4 and log 4
+    (tensor(2.7726), {'cross_entropy': tensor(1.3863)})
+    """
+
+    def __init__(
+        self,
+        task: tuple[nn.Module, float],
+        task_name: str = "task",
+        distill: dict[str, tuple[nn.Module, float]] | None = None,
+        weighting: nn.Module | None = None,
+        gate: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.task, self.task_weight = task
+        self.task_name = task_name
+        distill = distill or {}
+        self.distill = nn.ModuleDict({name: loss for name, (loss, _) in distill.items()})
+        self.distill_weights = {name: weight for name, (_, weight) in distill.items()}
+        self.weighting = weighting
+        self.gate = gate
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor) -> ObjectiveResult:
+        task = self.task(student, None, labels)  # [batch]
+        parts = {self.task_name: task.detach().mean()}
+        per_utterance = self.task_weight * task
+        if teacher is None or not self.distill:
+            return ObjectiveResult(per_utterance.mean(), parts)
+
+        if self.weighting is not None:
+            teacher = teacher.weighted(self.weighting(student, teacher, labels))
+        gate = torch.ones_like(task) if self.gate is None else self.gate(student, teacher, labels)
+        for name, loss in self.distill.items():
+            weight = self.distill_weights[name]
+            with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
+                value = loss(student, teacher, labels)  # [batch]
+            parts[name] = value.detach().mean()
+            if weight > 0:
+                per_utterance = per_utterance + gate * weight * value
+        supervision = None if self.weighting is None else self.weighting.supervision(teacher, labels)
+        if supervision is not None:
+            parts["weighting"] = supervision.detach().mean()
+            per_utterance = per_utterance + supervision
+        weights = None if teacher.weights is None else teacher.weights.detach()
+        return ObjectiveResult(per_utterance.mean(), parts, gate=gate.detach(), weights=weights)
+
+
+def build_objective(spec: dict, **shapes) -> Objective:
+    """Build the objective that YAML describes.
+
+    Arguments
+    ---------
+    spec
+        ``{task: {name, weight, ...}, distill: [{name, weight, ...}, ...], weighting: {name, ...}, gate: {name, ...}}``;
+        all but ``task`` may be left out.
+    shapes
+        What plugins may ask for by name, see ``FILLED_IN``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown plugin or option, a negative weight, or one loss named twice.
+    """
+    check_objective(spec)
+
+    def build(registry, options):
+        options = {key: value for key, value in options.items() if key != "weight"}
+        wanted = inspect.signature(registry.get(options["name"])).parameters
+        return registry.build(**options, **{key: shapes[key] for key in FILLED_IN if key in wanted})
+
+    def weighed(options):
+        return build(LOSSES, options), float(options.get("weight", 1.0))
+
+    return Objective(
+        task=weighed(spec["task"]),
+        task_name=spec["task"]["name"],
+        distill={options["name"]: weighed(options) for options in spec.get("distill") or []},
+        weighting=build(WEIGHTINGS, spec["weighting"]) if spec.get("weighting") else None,
+        gate=build(GATES, spec["gate"]) if spec.get("gate") else None,
+    )
+
+
+def check_objective(spec: dict) -> None:
+    """Refuse an objective's description before anything is built; see ``build_objective``."""
+    if "task" not in spec:
+        raise ValueError("objective: 'task' is missing; give at least {task: {name: cross_entropy, weight: 1.0}}.")
+    distill = spec.get("distill") or []
+    for options in [spec["task"], *distill]:
+        weight = options.get("weight", 1.0)
+        if not isinstance(weight, int | float) or weight < 0:
+            raise ValueError(f"loss '{options.get('name')}': weight must be a number >= 0, got {weight!r}.")
+        _check(LOSSES, {key: value for key, value in options.items() if key != "weight"})
+    names = [options["name"] for options in distill]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"objective: the loss '{name}' is listed {names.count(name)} times under distill; list it once.")
+    for registry, key in ((WEIGHTINGS, "weighting"), (GATES, "gate")):
+        if spec.get(key):
+            _check(registry, spec[key])
+
+
+def _check(registry, options: dict) -> None:
+    if "name" not in options:
+        raise ValueError(f"{registry.kind}: 'name' is missing in {dict(options)}. Known: {', '.join(registry.names())}.")
+    registry.check(options["name"], {k: v for k, v in options.items() if k != "name"}, given_later=FILLED_IN)

@@ -1,0 +1,105 @@
+"""What models say to the rest of the toolkit: frozen dataclasses that every room speaks."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ModelOutput:
+    """One forward pass of a student.
+
+    Shape
+    -----
+    logits: [batch, classes]. embedding: [batch, D], what the classifier reads. frames: [batch, T, D], the last
+    feature map. layers: name -> [batch, T, D]. lengths: [batch], share of T that is speech, in (0, 1].
+
+    Example
+    -------
+    >>> ModelOutput(logits=torch.zeros(2, 4)).logits.shape
+    torch.Size([2, 4])
+    """
+
+    logits: Tensor
+    embedding: Tensor | None = None
+    frames: Tensor | None = None
+    layers: dict[str, Tensor] = field(default_factory=dict)
+    lengths: Tensor | None = None
+
+    def frame_mask(self) -> Tensor:
+        """True where ``frames`` is speech and not padding: [batch, T]."""
+        batch, num_frames = self.frames.shape[:2]
+        if self.lengths is None:
+            return torch.ones(batch, num_frames, dtype=torch.bool, device=self.frames.device)
+        # A relative length came from a division, so 0.3 * 10 may fall short of 3: round before comparing.
+        num_valid = (self.lengths * num_frames).round().clamp(min=1)
+        return torch.arange(num_frames, device=self.frames.device) < num_valid[:, None]
+
+
+@dataclass(frozen=True)
+class TeacherOutput:
+    """What m teachers say of a batch: stored numbers that never carry a gradient of their own.
+
+    Shape
+    -----
+    logits: [m, batch, classes]. embedding: m tensors [batch, D_t]. frames: m tensors [batch, T_t, D_t].
+    lengths: [batch]. weights: [m, batch], sum over m is 1; equal where no weighting has been applied.
+
+    Example
+    -------
+    >>> two = TeacherOutput(logits=torch.tensor([[[0.0, 0.0]], [[100.0, 0.0]]]))
+    >>> two.mixture(temperature=1.0)  # halfway between (1/2, 1/2) and (1, 0)
+    tensor([[0.7500, 0.2500]])
+    """
+
+    logits: Tensor
+    embedding: tuple[Tensor, ...] = ()
+    frames: tuple[Tensor, ...] = ()
+    lengths: Tensor | None = None
+    weights: Tensor | None = None
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.logits)
+
+    def to(self, device) -> "TeacherOutput":
+        """The same on another device."""
+        tensors = {name: getattr(self, name) for name in ("logits", "lengths", "weights")}
+        moved = {name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None}
+        lists = {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("embedding", "frames")}
+        return replace(self, **moved, **lists)
+
+    def weighted(self, weights: Tensor) -> "TeacherOutput":
+        """The same teachers trusted by ``weights`` [m, batch]."""
+        return replace(self, weights=weights)
+
+    def log_mixture(self, temperature: float) -> Tensor:
+        """Integrated soft targets, equation (7), as log-probabilities [batch, classes].
+
+        y[b, c] = sum_t w[t, b] softmax(z[t, b] / temperature)[c]: probabilities are mixed, never logits.
+        """
+        log_probs = torch.log_softmax(self.logits.float() / temperature, dim=-1)
+        if self.weights is None:
+            return torch.logsumexp(log_probs, dim=0) - torch.log(torch.tensor(float(len(self))))
+        # A weight of exactly 0 would put -inf into the gradient; the smallest normal number stands in for it.
+        log_weights = self.weights.float().clamp(min=torch.finfo(torch.float32).tiny).log()
+        return torch.logsumexp(log_probs + log_weights[..., None], dim=0)
+
+    def mixture(self, temperature: float) -> Tensor:
+        """Integrated soft targets, equation (7), as probabilities [batch, classes]."""
+        return self.log_mixture(temperature).exp()
+
+
+@dataclass(frozen=True)
+class ObjectiveResult:
+    """The number to minimise and everything that went into it.
+
+    ``total`` is a scalar with a gradient; ``parts`` are unweighted batch means by name, detached; ``weights`` is the
+    mean trust per teacher [m] and ``gate`` the mean openness, both detached, or None where there is no teacher.
+    """
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    gate: Tensor | None = None
+    weights: Tensor | None = None

@@ -1,0 +1,217 @@
+"""Speaker-independent nested cross-validation: which trainings exist, which are done, run the rest, choose, refit, score.
+
+For every seed and outer fold: where the YAML lists several candidates, each is trained on every inner split of the
+outer training speakers and the best mean inner UA wins; the student is then trained on all outer training speakers and
+scored once on the outer test speakers. Runs are independent, so that they spread over cores, and each is done when its
+``scores.csv`` is there.
+"""
+
+import json
+import logging
+import platform
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from ruamel.yaml import YAML
+from tqdm import tqdm
+
+from akd_toolkit.config import Config
+from akd_toolkit.data.files import write_text_aside, written_aside
+from akd_toolkit.data.folds import inner_folds, outer_folds
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.metrics.scores import ua
+from akd_toolkit.run import Run, label_posteriors, teacher_bank
+from akd_toolkit.settings import SETTINGS
+
+logger = logging.getLogger(__name__)
+
+
+class NestedCrossValidation:
+    """The protocol of one experiment over one corpus.
+
+    Arguments
+    ---------
+    config
+        The checked recipe.
+    manifest
+        The prepared corpus.
+
+    Raises
+    ------
+    ValueError
+        If the output folder holds an experiment with other settings (the difference is shown), or the folds are not
+        a partition of the speakers.
+    """
+
+    def __init__(self, config: Config, manifest: Manifest):
+        self.config = config
+        self.manifest = manifest
+        self.folder = Path(config["output_folder"])
+        folds = outer_folds(manifest, config["outer_folds"])
+        self.folds = folds[: config.get("folds") or len(folds)]
+        self.candidates = config.get("candidates") or [{}]
+        self._claim_folder()
+
+    def run(self, train: Callable[[Run], None]) -> pd.DataFrame:
+        """Run what is not done yet and return the outer scores of every seed and fold.
+
+        ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
+        """
+        if self.config.get("teachers"):
+            teacher_bank(self.config, self.manifest).prepare()
+        self._run_all(train, self.inner_runs(), "choosing among candidates on inner folds")
+        chosen = {(seed, fold.index): self._choose(seed, fold) for seed in self.config["seeds"] for fold in self.folds}
+        runs = [self.outer_run(seed, fold, chosen[seed, fold.index]) for seed, fold in self._outer()]
+        self._run_all(train, runs, "outer folds")
+        return pd.concat([run.scores() for run in runs], ignore_index=True)
+
+    def inner_runs(self) -> list[Run]:
+        """Every training that choosing needs: none where there is nothing to choose."""
+        return [run for seed, fold in self._outer() for runs in self._inner(seed, fold) for run in runs]
+
+    def outer_run(self, seed: int, fold, candidate: dict) -> Run:
+        """The refit on all outer training speakers, scored once."""
+        name = f"seed{seed}/fold{fold.index + 1}/outer"
+        return self._make_run(name, seed, fold, candidate, fold.train_speakers, fold.test_speakers)
+
+    def outer_runs(self) -> list[Run]:
+        """The refits, with the candidates that have been chosen."""
+        return [self.outer_run(seed, fold, self._choose(seed, fold)) for seed, fold in self._outer()]
+
+    def teacher_scores(self) -> dict[str, pd.DataFrame]:
+        """Title -> scores of each teacher under the same protocol; heads know no seed, so that each seed repeats them."""
+        bank = teacher_bank(self.config, self.manifest)
+        parts: dict[str, list] = {}
+        for fold in tqdm(self.folds, desc="teachers", unit="fold"):
+            test = self.manifest.of(fold.test_speakers)
+            heard = bank.fold(fold.train_speakers, self.config["outer_folds"]).lookup(list(test.ids), [0] * len(test))
+            for title, logits in zip(heard.names, heard.logits):
+                posteriors = dict(zip(test.ids, torch.softmax(logits.double(), dim=-1).numpy()))
+                parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, seed=0))
+        return {title: pd.concat(rows, ignore_index=True) for title, rows in parts.items()}
+
+    def _outer(self) -> list:
+        return [(seed, fold) for seed in self.config["seeds"] for fold in self.folds]
+
+    def _inner(self, seed: int, fold) -> list[list[Run]]:
+        """One list of inner runs a candidate."""
+        if len(self.candidates) == 1:
+            return []
+        splits = inner_folds(fold.train_speakers, self.config["outer_folds"])
+        return [
+            [
+                self._make_run(
+                    f"seed{seed}/fold{fold.index + 1}/inner{i}-candidate{c}", seed, fold, candidate, train, valid
+                )
+                for i, (train, valid) in enumerate(splits, start=1)
+            ]
+            for c, candidate in enumerate(self.candidates, start=1)
+        ]
+
+    def _make_run(self, name, seed, fold, candidate, train_speakers, test_speakers) -> Run:
+        return Run(
+            self.config, self.manifest, name, seed, fold.index + 1, candidate, tuple(train_speakers), tuple(test_speakers)
+        )
+
+    def _choose(self, seed: int, fold) -> dict:
+        """The candidate of the best mean inner UA; the first of equals."""
+        inner = self._inner(seed, fold)
+        if not inner:
+            return self.candidates[0]
+        means = [float(np.mean([_ua_of(run) for run in runs])) for runs in inner]
+        best = int(np.argmax(means))
+        choice = {"inner_ua": [round(mean, 4) for mean in means], "chosen": best + 1, "candidate": self.candidates[best]}
+        path = self.folder / f"seed{seed}/fold{fold.index + 1}/choice.json"
+        write_text_aside(path, json.dumps(choice, indent=2) + "\n")
+        return self.candidates[best]
+
+    def _run_all(self, train, runs: list[Run], what: str) -> None:
+        waiting = [run for run in runs if not run.done]
+        if len(waiting) < len(runs):
+            logger.info("%s: %d of %d trainings were done before.", what, len(runs) - len(waiting), len(runs))
+        if not waiting:
+            return
+        jobs = min(self.config.get("jobs", 1), len(waiting))
+        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
+        tasks = (joblib.delayed(_train_quietly)(train, run, self.config.get("threads", 1), jobs > 1) for run in waiting)
+        with tqdm(total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1) as bar:
+            for _ in parallel(tasks):
+                bar.update()
+
+    def _claim_folder(self) -> None:
+        """Write down what defines the result, or refuse a folder that another definition has begun."""
+        path = self.folder / "settings.yaml"
+        fixed = {key: self.config[key] for key in sorted(self.config.settings) if _defines_result(key)}
+        fixed["manifest_hash"] = self.manifest.hash
+        if path.is_file():
+            before = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+            changes = list(differences(before, fixed))
+            if changes:
+                raise ValueError(
+                    f"{self.folder} holds an experiment with other settings: {'; '.join(changes)}. "
+                    "Give the old settings to continue it, or another --output_folder to begin anew."
+                )
+            return
+        with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
+            YAML(typ="safe").dump(fixed, stream)
+        write_text_aside(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+
+def differences(before, after, where: str = "") -> list[str]:
+    """What changed between two trees of settings, each as ``key: old -> new``.
+
+    Example
+    -------
+    >>> differences({"a": {"b": 1}, "c": 2}, {"a": {"b": 3}, "c": 2})
+    ['a.b: 1 -> 3']
+    """
+    if isinstance(before, dict) and isinstance(after, dict):
+        keys = [*before, *(key for key in after if key not in before)]
+        missing = "(absent)"
+        nested = [differences(before.get(k, missing), after.get(k, missing), f"{where}.{k}".lstrip(".")) for k in keys]
+        return [change for changes in nested for change in changes]
+    return [] if before == after else [f"{where}: {before} -> {after}"]
+
+
+def environment() -> dict:
+    """Versions that a result may depend on."""
+    packages = ("akd-toolkit", "torch", "torchaudio", "speechbrain", "transformers", "numpy", "scipy", "scikit-learn")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{name: version(name) for name in packages},
+        "commit": commit(),
+    }
+
+
+def commit() -> str:
+    """Short hash of the toolkit's commit, with ``+`` where files differ from it; ``unknown`` outside a checkout."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head.stdout.strip() + "+" * bool(changed.stdout.strip())
+
+
+def _train_quietly(train: Callable[[Run], None], run: Run, threads: int, quiet: bool) -> None:
+    torch.set_num_threads(threads)
+    if quiet:  # one bar for all workers instead of one a worker
+        logging.getLogger("akd_toolkit").setLevel(logging.WARNING)
+    train(run)
+
+
+def _defines_result(key: str) -> bool:
+    return key not in SETTINGS or SETTINGS[key].defines_result
+
+
+def _ua_of(run: Run) -> float:
+    scores = run.scores()
+    return ua(scores["truth"], scores["prediction"])

@@ -1,0 +1,157 @@
+"""What every recipe's train.py ends with: the report, the row of results, and a clean way to stop."""
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from akd_toolkit.data.synthetic import generate_corpus
+from akd_toolkit.protocol import NestedCrossValidation, commit
+from akd_toolkit.report import append_results, results_row, summarise, write_report
+from akd_toolkit.teachers import teacher_params
+
+logger = logging.getLogger(__name__)
+
+HOW_CHOSEN = {
+    False: "All settings were set beforehand; nothing was chosen on any test speaker.",
+    True: "Candidates were chosen on inner folds of the training speakers alone; each outer test was scored once.",
+}
+
+
+def run_recipe(main: Callable[[list[str]], None]) -> int:
+    """Call ``main`` with the command line; a user's mistake becomes one sentence instead of a traceback.
+
+    Returns the exit code: 0, 1 for a mistake or a full disk, 130 when stopped by Ctrl-C.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("speechbrain").setLevel(logging.WARNING)
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        print("\nstopped; the same command continues where it stopped.", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def debug_corpus(config, layout: str) -> Path:
+    """The tiny generated corpus of ``--debug``, named as the recipe's own corpus names its files."""
+    folder = Path(config["output_folder"]) / "corpus"
+    emotions = tuple(config["label_order"])
+    return generate_corpus(folder, speakers=10, emotions=emotions, utterances_per_speaker_and_emotion=2, layout=layout)
+
+
+def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, generated: bool = False) -> dict:
+    """Write the report of a trained student and its row of results; returns the summary."""
+    config = protocol.config
+    runs = protocol.outer_runs()
+    teachers = protocol.teacher_scores() if config.get("teachers") else {}
+    curves = pd.concat([_curves(run) for run in runs], ignore_index=True)
+    summary = _write(protocol, scores, generated, teachers=_repeat(teachers, config["seeds"]), curves=curves, trust=_trust(runs))
+    abouts = [run.about() for run in runs]
+    row = results_row(
+        summary,
+        corpus=protocol.manifest.corpus,
+        recipe=config.file.stem,
+        system=system_of(config),
+        student=config["student"]["name"],
+        teachers=list(config.get("teachers") or {}),
+        params=abouts[0]["num_parameters"],
+        minutes=sum(about["seconds"] for about in abouts) / 60,
+        commit=commit(),
+    )
+    _append(config, row)
+    return summary
+
+
+def report_teachers(protocol: NestedCrossValidation, generated: bool = False) -> dict[str, dict]:
+    """Write the report of each teacher alone under the same protocol, and its row of results."""
+    config = protocol.config
+    summaries = {}
+    for title, scores in protocol.teacher_scores().items():
+        summary = _write(protocol, scores, generated, title=title, subfolder=title)
+        summaries[title] = summary
+        row = results_row(
+            summary,
+            corpus=protocol.manifest.corpus,
+            recipe=config.file.stem,
+            system="teacher",
+            student="",
+            teachers=[title],
+            params=teacher_params(config["teachers"][title]),
+            minutes=0.0,
+            commit=commit(),
+        )
+        _append(config, row)
+    return summaries
+
+
+def system_of(config) -> str:
+    """``student`` without teachers, ``akd`` where the Adapter weighs at least two of them, else ``kd``."""
+    teachers = config.get("teachers") or {}
+    weighting = (config["objective"].get("weighting") or {}).get("name")
+    return "student" if not teachers else "akd" if weighting == "adapter" and len(teachers) > 1 else "kd"
+
+
+def _write(protocol, scores, generated, title="", subfolder="", teachers=None, curves=None, trust=None) -> dict:
+    config = protocol.config
+    folder = Path(config["output_folder"]) / subfolder
+    summary = write_report(
+        folder,
+        scores,
+        config["label_order"],
+        title=f"{protocol.manifest.corpus}: {title or config.file.stem}",
+        protocol=HOW_CHOSEN[len(protocol.candidates) > 1],
+        generated=generated,
+        teachers=teachers,
+        curves=curves,
+        teacher_weights=trust,
+    )
+    scores.to_csv(folder / "scores.csv", index=False)
+    logger.info(
+        "%s: WA %.1f, UA %.1f pooled over %d utterances of %d unseen speakers; see %s",
+        *(title or config.file.stem, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"]),
+        *(summary["utterances"], summary["speakers"], folder / "report.md"),
+    )
+    return summary
+
+
+def _append(config, row: dict) -> None:
+    if config.get("results_file"):
+        append_results(config["results_file"], row)
+
+
+def _curves(run) -> pd.DataFrame:
+    """Rows of metrics.csv in long form, without the per-class trust."""
+    wide = pd.read_csv(run.folder / "metrics.csv")
+    wide = wide[[name for name in wide.columns if name.count("/") < 2]]
+    long = wide.melt(id_vars="epoch", var_name="part", value_name="value")
+    return long.assign(split="train", fold=run.fold, seed=run.seed)
+
+
+def _trust(runs) -> pd.DataFrame | None:
+    """Mean trust in the last epoch: teachers x classes; None where trust was not learned."""
+    rows = [pd.read_csv(run.folder / "metrics.csv").iloc[-1] for run in runs]
+    last = pd.concat(rows, axis=1).T
+    parts = {name: name.split("/")[1:] for name in last.columns if name.count("/") == 2}
+    if not parts:
+        return None
+    trust = pd.DataFrame(
+        [(title, label, float(last[name].astype(float).mean())) for name, (title, label) in parts.items()],
+        columns=["teacher", "label", "trust"],
+    ).pivot(index="teacher", columns="label", values="trust")
+    return trust / trust.sum(axis=0)
+
+
+def _repeat(teachers: dict, seeds: list[int]) -> dict:
+    """Teachers' scores once for each seed, so that they pair with the student's."""
+    return {
+        title: pd.concat([scores.assign(seed=seed) for seed in seeds], ignore_index=True)
+        for title, scores in teachers.items()
+    }

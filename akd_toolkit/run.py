@@ -1,0 +1,177 @@
+"""One training of the protocol: which speakers it hears, what it is made of, and what it leaves on disk."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from akd_toolkit.config import Config
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.batches import Batch, TrainBatches, scoring_batches
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.folds import check_speakers_disjoint
+from akd_toolkit.data.manifest import Manifest, load_waveforms
+from akd_toolkit.data.views import make_view
+from akd_toolkit.objective import build_objective
+from akd_toolkit.registry import STUDENTS
+from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
+from akd_toolkit.saved import save_student
+from akd_toolkit.teachers import TeacherBank
+
+VIEW_SEED = 0  # views are part of the stored teacher features, so that no run's seed may change them
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: it hears ``train_speakers`` and is scored on ``test_speakers``.
+
+    Arguments
+    ---------
+    name
+        ``seed17/fold1/outer`` or ``seed17/fold1/inner2-candidate1``: its folder below the experiment's.
+    candidate
+        Dotted overrides of the settings.
+    """
+
+    config: Config
+    manifest: Manifest
+    name: str
+    seed: int
+    fold: int
+    candidate: dict
+    train_speakers: tuple[str, ...]
+    test_speakers: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.config["output_folder"]) / self.name
+
+    @property
+    def done(self) -> bool:
+        return (self.folder / "scores.csv").is_file()
+
+    @cached_property
+    def hparams(self) -> dict:
+        """The settings with this run's candidate, objects built afresh."""
+        return self.config.build(self.candidate)
+
+    @cached_property
+    def train(self) -> Manifest:
+        return self.manifest.of(self.train_speakers)
+
+    @cached_property
+    def test(self) -> Manifest:
+        return self.manifest.of(self.test_speakers)
+
+    @cached_property
+    def teachers(self):
+        """The fold's teachers: heads that never heard a test speaker, nor the speaker that they advise on."""
+        if not self.hparams.get("teachers"):
+            return None
+        return teacher_bank(self.config, self.manifest).fold(self.train_speakers, self.hparams["outer_folds"])
+
+    @cached_property
+    def student(self) -> torch.nn.Module:
+        torch.manual_seed(self.seed)
+        return STUDENTS.build(**self.hparams["student"], num_classes=len(self.manifest.label_order))
+
+    @cached_property
+    def objective(self) -> torch.nn.Module:
+        embedding_dim, frame_dim = self.student.output_dims()
+        torch.manual_seed(self.seed + 1)
+        return build_objective(
+            self.hparams["objective"],
+            num_classes=len(self.manifest.label_order),
+            student_embedding_dim=embedding_dim,
+            student_frame_dim=frame_dim,
+            num_teachers=0 if self.teachers is None else len(self.teachers),
+            teacher_embedding_dims=[] if self.teachers is None else self.teachers.embedding_dims,
+            teacher_frame_dims=[],
+        )
+
+    @cached_property
+    def train_batches(self) -> TrainBatches:
+        check_speakers_disjoint(self.train, self.test)
+        return TrainBatches(
+            self.train,
+            waveform=lambda utterance_id, view: view_of(self.manifest, utterance_id, view),
+            window_s=self.hparams["window_s"],
+            batch_size=self.hparams["batch_size"],
+            seed=self.seed,
+            views=self.hparams.get("views", 0),
+            teachers=None if self.teachers is None else self.teachers.lookup,
+        )
+
+    @cached_property
+    def test_batches(self) -> list[Batch]:
+        waveforms = waveforms_of(self.manifest)
+        return scoring_batches(
+            self.test, waveforms, self.hparams["window_s"], self.hparams["test_overlap_s"], self.hparams["batch_size"]
+        )
+
+    def keep(self, student: torch.nn.Module, posteriors: dict, history: list[dict], seconds: float) -> None:
+        """Write what the run leaves: weights and settings of the student, metrics, and scores last of all."""
+        save_student(
+            self.folder,
+            student,
+            self.hparams["student"],
+            self.manifest.label_order,
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            window_s=self.hparams["window_s"],
+            test_overlap_s=self.hparams["test_overlap_s"],
+            corpus=self.manifest.corpus,
+            train_speakers=list(self.train_speakers),
+            test_speakers=list(self.test_speakers),
+            candidate=self.candidate,
+            seconds=round(seconds, 1),
+        )
+        write_text_aside(self.folder / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
+        write_scores(self.folder / "scores.csv", label_posteriors(self.test, posteriors, self.fold, self.seed))
+        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+
+    def scores(self) -> pd.DataFrame:
+        """What ``keep`` wrote."""
+        return read_scores(self.folder / "scores.csv", self.manifest.label_order)
+
+    def about(self) -> dict:
+        """What ``keep`` wrote of the student."""
+        return json.loads((self.folder / "student.json").read_text(encoding="utf-8"))
+
+
+def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> pd.DataFrame:
+    """Rows of scores.csv for posteriors by utterance id."""
+    return make_scores(
+        test.ids,
+        [row.speaker for row in test],
+        [row.emotion for row in test],
+        np.stack([posteriors[utterance_id] for utterance_id in test.ids]),
+        test.label_order,
+        fold=fold,
+        seed=seed,
+    )
+
+
+@lru_cache(maxsize=2)
+def waveforms_of(manifest: Manifest) -> dict:
+    """Every waveform of the corpus, read once a process."""
+    return load_waveforms(manifest)
+
+
+@lru_cache(maxsize=100_000)
+def view_of(manifest: Manifest, utterance_id: str, view: int):
+    """One view of one utterance, made once a process."""
+    return make_view(waveforms_of(manifest)[utterance_id], view, utterance_id, VIEW_SEED)
+
+
+@lru_cache(maxsize=2)
+def _bank(folder: str, specs: str, manifest: Manifest, views: int) -> TeacherBank:
+    return TeacherBank(json.loads(specs), manifest, folder, views=views)
+
+
+def teacher_bank(config: Config, manifest: Manifest) -> TeacherBank:
+    """The experiment's teachers over this corpus; one bank a process."""
+    return _bank(config["store_folder"], json.dumps(config["teachers"]), manifest, config.get("views", 0))

@@ -1,0 +1,76 @@
+"""Every top-level setting that the toolkit reads from a recipe's YAML, with what it may be."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a value may be, in words for the message and as a test."""
+
+    meaning: str
+    allows: Callable = lambda value: True
+    required: bool = False
+    # False for what may differ between two starts of the same experiment: where it runs, and how much of it.
+    defines_result: bool = True
+
+
+def _count(lowest: int) -> Callable:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+
+
+def _number(lowest: float, highest: float = float("inf"), above: bool = False) -> Callable:
+    def allows(value):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number and (lowest < value if above else lowest <= value) and value <= highest
+
+    return allows
+
+
+def _optional(allows: Callable) -> Callable:
+    return lambda value: value is None or allows(value)
+
+
+def _list_of(allows: Callable, shortest: int = 1) -> Callable:
+    return lambda value: isinstance(value, list) and len(value) >= shortest and all(allows(item) for item in value)
+
+
+def _is(kind: type) -> Callable:
+    return lambda value: isinstance(value, kind)
+
+
+_text = _is(str)
+_mapping = _is(dict)
+
+SETTINGS = {
+    # data
+    "corpus": Setting("a corpus name", _text, required=True),
+    "data_folder": Setting("a folder, or null to download the corpus", _optional(_text), defines_result=False),
+    "output_folder": Setting("a folder for this experiment", _text, required=True, defines_result=False),
+    "store_folder": Setting("a folder for teacher features", _text, required=True, defines_result=False),
+    "results_file": Setting("a CSV file that collects one row an experiment", _optional(_text), defines_result=False),
+    "prepare": Setting("a mapping of options for the recipe's prepare function", _mapping),
+    "label_order": Setting("a list of at least two class names", _list_of(_text, 2), required=True),
+    # protocol
+    "seeds": Setting("a list of integers, one whole protocol each", _list_of(_count(0)), True, defines_result=False),
+    "outer_folds": Setting("a list of speaker groups", _list_of(_list_of(_text), 2), required=True),
+    "folds": Setting("how many of the outer folds to run, from 1, or null for all", _optional(_count(1)), defines_result=False),
+    "candidates": Setting("a list of mappings of overrides", _list_of(_mapping, 0)),
+    "jobs": Setting("how many trainings run side by side, from 1", _count(1), defines_result=False),
+    "threads": Setting("how many threads each training uses, from 1", _count(1), defines_result=False),
+    # windows
+    "window_s": Setting("seconds above 0.1", _number(0.1, above=True)),
+    "test_overlap_s": Setting("seconds, at least 0 and below window_s", _number(0)),
+    "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
+    # models
+    "teachers": Setting("a mapping title -> {name: ..., options}, or null", _optional(_mapping)),
+    "student": Setting("{name: ..., options}, or null to score the teachers alone", _optional(_mapping)),
+    "objective": Setting("{task, distill, weighting, gate}", _optional(_mapping)),
+    # optimisation
+    "number_of_epochs": Setting("a count from 1", _count(1)),
+    "batch_size": Setting("a count from 1", _count(1)),
+    "opt_class": Setting("!name: of an optimiser", _mapping),
+    "warmup": Setting("a share of all steps in [0, 1]", _number(0, 1)),
+    "weight_average": Setting("a decay in [0, 1); 0 turns averaging off", _number(0, 0.99999)),
+    "debug": Setting("a mapping of overrides for --debug", _mapping, defines_result=False),
+}

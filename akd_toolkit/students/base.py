@@ -1,0 +1,82 @@
+"""What every student promises."""
+
+import torch
+from torch import Tensor, nn
+
+from akd_toolkit.outputs import ModelOutput
+
+SAMPLE_RATE_HZ = 16000
+MIN_SAMPLES = 1600  # 0.1 s: shorter says nothing, and would leave some student no frame
+
+
+class Student(nn.Module):
+    """A small model from waveform to emotion, with its front end inside.
+
+    A subclass is registered with ``STUDENTS`` and sets ``example_options``, the smallest options that make sense. In
+    evaluation an utterance in a padded batch gets the answer it gets alone. Only operations on real numbers, so that
+    it exports with any batch and length.
+
+    Arguments
+    ---------
+    num_classes
+        Emotions to tell apart, >= 2.
+
+    Shape
+    -----
+    waveform: [batch, samples], 16 kHz, in [-1, 1], at least 1600 samples (0.1 s). lengths: [batch], share of the
+    samples that is speech, or None for all of them. Returns a ``ModelOutput`` whose ``frames`` are the last feature
+    map and whose ``embedding`` is what the classifier reads.
+
+    Example
+    -------
+    >>> class Level(Student):
+    ...     def forward(self, waveform, lengths=None):
+    ...         return ModelOutput(waveform.abs().mean(dim=1, keepdim=True) * torch.ones(self.num_classes))
+    >>> Level(num_classes=2)(torch.ones(1, 1600)).logits
+    tensor([[1., 1.]])
+    """
+
+    example_options: dict = {}
+
+    def __init__(self, num_classes: int):
+        super().__init__()
+        if num_classes < 2:
+            raise ValueError(f"num_classes must be >= 2, got {num_classes}.")
+        self.num_classes = num_classes
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
+        raise NotImplementedError
+
+    def num_parameters(self) -> int:
+        """Numbers that are learned."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @torch.no_grad()
+    def output_dims(self) -> tuple[int, int]:
+        """Size of the embedding and of a frame, for losses and weightings with weights of their own."""
+        was_training = self.training
+        device = next(self.parameters()).device
+        output = self.eval()(torch.zeros(1, MIN_SAMPLES, device=device))
+        self.train(was_training)
+        return output.embedding.shape[-1], output.frames.shape[-1]
+
+
+def check_waveform(waveform: Tensor) -> None:
+    """Refuse what no student accepts, before anything is computed.
+
+    Raises
+    ------
+    ValueError
+        If the waveform is not [batch, samples] with at least 1600 samples.
+
+    Example
+    -------
+    >>> check_waveform(torch.zeros(1, 100))
+    Traceback (most recent call last):
+    ValueError: waveform must be [batch, samples] with at least 1600 samples (0.1 s), got [1, 100]; pad it with zeros.
+    """
+    if waveform.dim() != 2 or waveform.shape[1] < MIN_SAMPLES:
+        raise ValueError(
+            f"waveform must be [batch, samples] with at least {MIN_SAMPLES} samples (0.1 s), got "
+            f"{list(waveform.shape)}; pad it with zeros."
+        )

@@ -1,0 +1,129 @@
+"""What every teacher promises, and the fingerprint by which its stored numbers are found again."""
+
+import ast
+import hashlib
+import inspect
+import json
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+
+SAMPLE_RATE_HZ = 16000
+
+
+class Teacher(ABC):
+    """A large, frozen model that describes an utterance without ever seeing its label.
+
+    A teacher is no ``torch.nn.Module``: no optimiser, checkpoint or call of ``.train()`` can reach the model inside.
+    Heads on top of its statistics are fitted in ``head.py``, once per outer fold.
+
+    Attributes
+    ----------
+    name
+        Registered name.
+    title
+        Name for tables, such as that of the model's folder.
+    num_layers
+        L, how many layers ``features`` describes; 1 for functionals.
+    frame_rate_hz
+        Rate of ``frames``, or None where the teacher has none.
+    fingerprint
+        12 hex digits over class, options, weights and code. Another fingerprint is another teacher.
+    device
+        Where the model inside runs, such as ``"cuda"``. Not part of the fingerprint.
+
+    Example
+    -------
+    >>> class Loudness(Teacher):
+    ...     name, title, num_layers = "loudness", "loudness", 1
+    ...     def features(self, waveform):
+    ...         return np.array([[np.abs(waveform).mean()]], dtype=np.float32)
+    >>> Loudness().features(np.array([0.5, -0.5], dtype=np.float32)).tolist()
+    [[0.5]]
+    """
+
+    name: str
+    title: str
+    num_layers: int
+    frame_rate_hz: float | None = None
+    device = "cpu"
+    example_options: dict = {}
+
+    @abstractmethod
+    def features(self, waveform: np.ndarray) -> np.ndarray:
+        """Pooled statistics of one utterance, without labels.
+
+        Shape
+        -----
+        waveform: [samples] float32 at 16 kHz, in [-1, 1]. Returns [L, D] float32.
+        """
+
+    def features_and_frames(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """``features`` [L, D] and the frames [T, D_f] of the same pass; only where ``frame_rate_hz`` is set."""
+        raise ValueError(f"teacher '{self.name}' has no frames; ask for them from a transformers_encoder.")
+
+    def frames(self, waveform: np.ndarray) -> np.ndarray:
+        """Frame features [T, D_f] of one utterance, at ``frame_rate_hz``."""
+        return self.features_and_frames(waveform)[1]
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.name, self.identity(), code_hash(type(self)))
+
+    def identity(self) -> dict:
+        """Everything besides the code that moves the numbers: options, hash of the weights, versions."""
+        return {}
+
+    def check_label_order(self, label_order) -> None:
+        """Refuse a teacher that was built for the same classes in another order; most know no classes at all."""
+
+    def unload(self) -> None:
+        """Give back the memory of the model inside; the next call loads it again."""
+
+
+def fingerprint_of(*parts) -> str:
+    """12 hex digits that change when any of the JSON-like ``parts`` does.
+
+    Example
+    -------
+    >>> fingerprint_of("a", {"x": 1, "y": 2}) == fingerprint_of("a", {"y": 2, "x": 1})
+    True
+    """
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def code_hash(plugin: type) -> str:
+    """Hash of the module that defines ``plugin``, without comments and docstrings: new arithmetic, new numbers."""
+    try:
+        tree = ast.parse(inspect.getsource(inspect.getmodule(plugin)))
+    except (OSError, TypeError):  # typed at a prompt: there is no file to read
+        return ""
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                node.body = body[1:] or [ast.Pass()]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+
+
+def file_hash(paths: list[Path]) -> str:
+    """First 16 hex digits of the SHA-256 over the files' bytes, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def mean_and_deviation(frames: np.ndarray) -> np.ndarray:
+    """Mean and population deviation over the first axis, side by side: [T, D] -> [2 D].
+
+    Example
+    -------
+    >>> mean_and_deviation(np.array([[1.0], [3.0]])).tolist()
+    [2.0, 1.0]
+    """
+    return np.concatenate([frames.mean(axis=0), frames.std(axis=0)]).astype(np.float32)

@@ -1,0 +1,103 @@
+"""A speaker-recognition model as a teacher that knows voices, not words."""
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from akd_toolkit.registry import TEACHERS
+from akd_toolkit.teachers.base import Teacher, file_hash
+
+ARCHITECTURE = {
+    "input_size": 80,
+    "channels": [1024, 1024, 1024, 1024, 3072],
+    "kernel_sizes": [5, 3, 3, 3, 1],
+    "dilations": [1, 2, 3, 4, 1],
+    "attention_channels": 128,
+    "lin_neurons": 192,
+}
+
+
+@TEACHERS.register("ecapa_tdnn")
+class EcapaTDNN(Teacher):
+    """Attentive mean and deviation inside SpeechBrain's ECAPA-TDNN (VoxCeleb), before the speaker embedding.
+
+    The 6144 statistics know more of emotion than the 192 numbers made from them, which were trained to forget it.
+
+    Source: Desplanques, Thienpondt & Demuynck 2020; Ravanelli et al. 2021 (``speechbrain/spkrec-ecapa-voxceleb``).
+
+    Arguments
+    ---------
+    source
+        Folder with one safetensors file, or that file, of the published embedding model. 16-bit values are widened.
+
+    Shape
+    -----
+    features: [1, 6144].
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no weights file.
+    ValueError
+        If a weight is missing, unexpected or of another shape.
+
+    Example
+    -------
+    >>> EcapaTDNN("./no/such/folder")
+    Traceback (most recent call last):
+    FileNotFoundError: teacher folder ./no/such/folder holds no weights (one .safetensors file); copy the model there.
+    """
+
+    name = "ecapa_tdnn"
+    title = "ECAPA-TDNN"
+    num_layers = 1
+    example_options = {"source": "ecapa-tdnn-voxceleb"}
+
+    def __init__(self, source: str):
+        path = Path(source).expanduser()
+        files = sorted(path.glob("*.safetensors")) if path.is_dir() else [path]
+        if len(files) != 1 or not files[0].is_file():
+            raise FileNotFoundError(
+                f"teacher folder {source} holds no weights (one .safetensors file); copy the model there."
+            )
+        self.path = files[0].resolve()
+
+    def identity(self) -> dict:
+        return {"weights": self._weights_hash}
+
+    @cached_property
+    def _weights_hash(self) -> str:
+        return file_hash([self.path])
+
+    @torch.no_grad()
+    def features(self, waveform: np.ndarray) -> np.ndarray:
+        model, fbank, caught = self._loaded
+        bands = fbank(torch.from_numpy(np.ascontiguousarray(waveform))[None].to(self.device))  # [1, T, 80]
+        model(bands - bands.mean(dim=1, keepdim=True))
+        return caught["statistics"].reshape(1, -1).cpu().numpy()
+
+    @cached_property
+    def _loaded(self):
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        from speechbrain.lobes.features import Fbank
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+        model = ECAPA_TDNN(**ARCHITECTURE)
+        try:
+            weights = load_file(self.path)
+            model.load_state_dict({key: value.float() for key, value in weights.items()}, strict=True)
+        except (SafetensorError, RuntimeError) as error:
+            raise ValueError(
+                f"teacher file {self.path} does not hold exactly the weights of ECAPA-TDNN "
+                f"({' '.join(str(error).split())[:300]}); the teacher would be partly random. Copy the file again."
+            ) from error
+        caught = {}
+        model.asp.register_forward_hook(lambda module, args, output: caught.update(statistics=output))
+        fbank = Fbank(n_mels=ARCHITECTURE["input_size"]).to(self.device)
+        return model.to(self.device).eval().requires_grad_(False), fbank, caught
+
+    def unload(self) -> None:
+        self.__dict__.pop("_loaded", None)

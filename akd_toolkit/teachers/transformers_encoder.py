@@ -1,0 +1,284 @@
+"""Frozen speech encoders of the ``transformers`` library, from the hub or from a folder."""
+
+import json
+import logging
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from akd_toolkit.registry import TEACHERS
+from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, file_hash
+
+logger = logging.getLogger(__name__)
+MODEL_TYPES = ("hubert", "wav2vec2", "wavlm", "whisper")
+MAX_WINDOW = 30 * SAMPLE_RATE_HZ  # Whisper has positions for 30 s; the others would need memory for all pairs
+WHISPER_HOP = 320  # samples per frame after the second convolution's stride
+
+
+@TEACHERS.register("transformers_encoder")
+class TransformersEncoder(Teacher):
+    """A frozen encoder (wav2vec 2.0, HuBERT, WavLM, Whisper): mean and deviation over frames, for every layer.
+
+    Layer 0 is what the first transformer layer is given, layer k what the k-th puts out, before any final
+    normalisation. Whisper runs on the utterance alone, with the first positions of its table, not padded to 30 s.
+    Utterances above 30 s are cut into equal windows and pooled together.
+
+    Source: Baevski et al. 2020 (wav2vec 2.0), Hsu et al. 2021 (HuBERT), Chen et al. 2022 (WavLM), Radford et al. 2022
+    (Whisper); statistics of all layers as in Yang et al. 2021 (SUPERB).
+
+    Arguments
+    ---------
+    source
+        Name on the hub, such as ``facebook/wav2vec2-large``, or a folder in ``save_pretrained`` layout. Weights are
+        read from safetensors only, and no code of the model's own is ever run.
+    layers
+        Layers to describe, 0 to the number of transformer layers; null means all.
+    frame_layer
+        Layer whose frames ``frames`` returns; null means the highest of ``layers``.
+    revision
+        Revision on the hub; null means the newest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder, its weights or its configuration are missing, or the hub cannot be reached.
+    ValueError
+        If a weight is missing or has another shape, or the model is of another type.
+
+    Example
+    -------
+    >>> TransformersEncoder("./no/such/folder")
+    Traceback (most recent call last):
+    FileNotFoundError: teacher folder ./no/such/folder does not exist; give a save_pretrained folder or a hub name.
+    """
+
+    name = "transformers_encoder"
+    frame_rate_hz = 50.0
+    example_options = {"source": "facebook/wav2vec2-base"}
+
+    def __init__(
+        self,
+        source: str,
+        layers: list[int] | None = None,
+        frame_layer: int | None = None,
+        revision: str | None = None,
+    ):
+        self.source = str(source)
+        self.folder = find_folder(self.source, revision)
+        self.title = self.folder.name if Path(self.source).expanduser().is_dir() else self.source
+        self.config = _read_config(self.folder)
+        self.model_type = self.config["model_type"]
+        depth = _depth(self.config)
+        self.layers = list(range(depth + 1)) if layers is None else [int(layer) for layer in layers]
+        self.frame_layer = max(self.layers, default=0) if frame_layer is None else int(frame_layer)
+        wrong = [layer for layer in [*self.layers, self.frame_layer] if not 0 <= layer <= depth]
+        if wrong or not self.layers:
+            raise ValueError(
+                f"teacher {self.title} has layers 0 to {depth}, got layers {self.layers} and frame_layer "
+                f"{self.frame_layer}; name at least one of these, or null for all."
+            )
+        self.num_layers = len(self.layers)
+
+    def identity(self) -> dict:
+        return {"weights": self._weights_hash, "layers": self.layers, "frame_layer": self.frame_layer}
+
+    @cached_property
+    def _weights_hash(self) -> str:
+        return file_hash([*_weight_files(self.folder), *sorted(self.folder.glob("*config.json"))])
+
+    def check_label_order(self, label_order) -> None:
+        """Refuse a folder whose ``id2label`` names the same classes in another order."""
+        names = self.config.get("id2label") or {}
+        theirs = [str(names[key]) for key in sorted(names, key=int)]
+        ours = [str(label) for label in label_order]
+        same_classes = sorted(map(str.lower, theirs)) == sorted(map(str.lower, ours))
+        if same_classes and [label.lower() for label in theirs] != [label.lower() for label in ours]:
+            raise ValueError(
+                f"teacher {self.title} and the corpus order classes differently: [{', '.join(theirs)}] and "
+                f"[{', '.join(ours)}]. Set label_order once and pass it to both."
+            )
+
+    def features(self, waveform: np.ndarray) -> np.ndarray:
+        return self._pooled(self._hidden(waveform))
+
+    def features_and_frames(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        hidden = self._hidden(waveform)
+        return self._pooled(hidden), hidden[self.frame_layer].cpu().numpy()
+
+    def _pooled(self, hidden: dict[int, torch.Tensor]) -> np.ndarray:
+        states = torch.stack([hidden[layer] for layer in self.layers])  # [L, T, D]
+        deviation, mean = torch.std_mean(states, dim=1, correction=0)
+        return torch.cat([mean, deviation], dim=-1).cpu().numpy()  # [L, 2 D]
+
+    @torch.no_grad()  # not inference_mode: what comes out may enter a student's graph
+    def _hidden(self, waveform: np.ndarray) -> dict[int, torch.Tensor]:
+        """Frames [T, D] of every layer up to the highest asked for, over all windows of the utterance."""
+        num_windows = -(-len(waveform) // MAX_WINDOW)
+        windows = [self._run(window) for window in np.array_split(waveform, num_windows)]
+        return {layer: torch.cat([window[layer] for window in windows]) for layer in windows[0]}
+
+    def _run(self, waveform: np.ndarray) -> dict[int, torch.Tensor]:
+        encoder, caught = self._loaded
+        caught.clear()
+        if self.model_type == "whisper":
+            self._run_whisper(encoder, waveform)
+        else:
+            inputs = self._extractor(waveform, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values
+            encoder(inputs.to(self.device))
+        return dict(caught)
+
+    def _run_whisper(self, encoder, waveform: np.ndarray) -> None:
+        # Whisper takes no mask, so padding would be pooled as silence: shorten the table of positions instead.
+        num_frames = -(-len(waveform) // WHISPER_HOP)
+        whole = np.pad(waveform, (0, num_frames * WHISPER_HOP - len(waveform)))
+        mel = self._extractor(
+            whole, sampling_rate=SAMPLE_RATE_HZ, padding=False, truncation=False, return_tensors="pt"
+        ).input_features  # [1, mels, 2 * num_frames]
+        encoder.config.max_source_positions = num_frames
+        encoder.embed_positions = torch.nn.Embedding.from_pretrained(self._positions[:num_frames])
+        encoder(mel.to(self.device))
+
+    @cached_property
+    def _extractor(self):
+        from transformers import AutoFeatureExtractor
+
+        return AutoFeatureExtractor.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+
+    @cached_property
+    def _loaded(self) -> tuple[torch.nn.Module, dict[int, torch.Tensor]]:
+        """The frozen encoder and the dictionary into which its layers' outputs fall at each call."""
+        depth = max(1, *self.layers, self.frame_layer)
+        model = _load_checked(self.folder, self.config, depth, self.title)
+        encoder = model.encoder if self.model_type == "whisper" else model
+        encoder.to(self.device).eval().requires_grad_(False)
+        if self.model_type == "whisper":
+            self._positions = encoder.embed_positions.weight
+        caught: dict[int, torch.Tensor] = {}
+        blocks = encoder.layers if self.model_type == "whisper" else encoder.encoder.layers
+        _catch_outputs(blocks, caught)
+        return encoder, caught
+
+    def unload(self) -> None:
+        self.__dict__.pop("_loaded", None)
+        self.__dict__.pop("_positions", None)
+
+
+def find_folder(source: str, revision: str | None = None) -> Path:
+    """The local folder of a model: ``source`` itself, or a copy of the hub's files that hold no code."""
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        _weight_files(folder)
+        return folder.resolve()
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise FileNotFoundError(
+            f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name."
+        )
+    from huggingface_hub import HfApi, snapshot_download
+
+    wanted = {"allow_patterns": ["*.json", "*.safetensors"]}
+    try:
+        folder = Path(snapshot_download(source, revision=revision, **wanted))
+        if revision is None and not any(folder.glob("*.safetensors")):
+            # Older models hold a pickle only; the hub's own converter keeps the same weights on a branch beside.
+            from transformers.safetensors_conversion import get_conversion_pr_reference
+
+            revision = get_conversion_pr_reference(HfApi(), source)
+            logger.info("teacher %s: weights of revision %s; name it in the YAML to work offline.", source, revision)
+            folder = Path(snapshot_download(source, revision=revision, **wanted))
+    except Exception as error:  # the hub's client raises many kinds, from no network to no such model
+        raise FileNotFoundError(
+            f"teacher {source} is no folder here and cannot be had from the hub ({type(error).__name__}); connect to "
+            f"the network and check the name, or give as source a local folder written by save_pretrained."
+        ) from error
+    _weight_files(folder)
+    return folder
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise FileNotFoundError(
+            f"teacher folder {folder} holds no weights (model.safetensors); copy them there or save the model again "
+            "with save_pretrained."
+        )
+    return files
+
+
+def _read_config(folder: Path) -> dict:
+    for name in ("config.json", "preprocessor_config.json"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"teacher folder {folder} holds no {name}; copy it from the model's page, it is part of the model."
+            )
+    config = json.loads((folder / "config.json").read_text())
+    if config.get("model_type") not in MODEL_TYPES:
+        raise ValueError(
+            f"teacher folder {folder} holds a model of type '{config.get('model_type')}'; "
+            f"transformers_encoder reads {', '.join(MODEL_TYPES)}."
+        )
+    return config
+
+
+def _depth(config: dict) -> int:
+    return config["encoder_layers" if config["model_type"] == "whisper" else "num_hidden_layers"]
+
+
+def _load_checked(folder: Path, config: dict, depth: int, title: str):
+    """Load the lowest ``depth`` layers and refuse a model of which any weight was not in the file."""
+    from transformers import AutoModel
+    from transformers.utils import logging as transformers_logging
+
+    if config["model_type"] == "whisper":
+        smaller = {"encoder_layers": depth, "decoder_layers": 0}  # the decoder is never run
+    else:
+        # Masking is for training; without it the model has no masking vector that a file could lack.
+        smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()  # its report of unused keys is expected: layers were left out
+    try:
+        model, info = AutoModel.from_pretrained(
+            folder,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # so that they are listed, and refused below
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            **smaller,
+        )
+    except Exception as error:
+        raise ValueError(
+            f"teacher {title} cannot be loaded from {folder} ({error}); copy the folder again."
+        ) from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        transformers_logging.enable_progress_bar()
+    used = "encoder." if config["model_type"] == "whisper" else ""
+    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"]}
+    wrong = sorted(key for key in {*info["missing_keys"], *mismatched} if key.startswith(used))
+    if wrong:
+        raise ValueError(
+            f"teacher {title} would be partly random: {len(wrong)} weights are missing from {folder} or have another "
+            f"shape ({', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}). Use the model's complete folder."
+        )
+    return model
+
+
+def _catch_outputs(blocks, caught: dict[int, torch.Tensor]) -> None:
+    """Let every transformer layer leave its frames [T, D] in ``caught``; key 0 is the first layer's input."""
+
+    def catch_input(module, args, kwargs):
+        caught[0] = (args[0] if args else kwargs["hidden_states"])[0].detach().clone()
+
+    def catch_output(index):
+        def hook(module, args, output):
+            caught[index] = (output[0] if isinstance(output, tuple) else output)[0].detach()
+
+        return hook
+
+    blocks[0].register_forward_pre_hook(catch_input, with_kwargs=True)
+    for index, block in enumerate(blocks, start=1):
+        block.register_forward_hook(catch_output(index))

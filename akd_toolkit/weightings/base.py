@@ -1,0 +1,26 @@
+"""What every weighting promises."""
+
+from torch import Tensor, nn
+
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+
+
+class Weighting(nn.Module):
+    """Which teacher to trust, per utterance.
+
+    A subclass is registered with ``WEIGHTINGS`` and may ask for ``num_teachers``, ``num_classes`` and
+    ``student_frame_dim`` by name.
+
+    Shape
+    -----
+    (student: ModelOutput, teacher: TeacherOutput, labels [batch]) -> [m, batch], >= 0, summing to 1 over m.
+    """
+
+    example_options: dict = {}
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def supervision(self, teacher: TeacherOutput, labels: Tensor) -> Tensor | None:
+        """What the weighting itself learns from, [batch], given the teachers as it weighted them; None if nothing."""
+        return None

@@ -1,0 +1,199 @@
+"""Manifest of EmoDB, the Berlin database of emotional speech.
+
+Ten actors (five women, five men) speak ten German sentences in seven emotions: 535 files of 16 kHz, 25 minutes. Names
+are SSTTTEV, for example 03a01Fa: speaker 03, sentence a01, emotion F (Freude, happiness), version a. These are the
+recordings that at least 80 % of twenty listeners recognised; version 2.0 holds all 816.
+
+Source: Burkhardt, Paeschke, Rolfes, Sendlmeier & Weiss 2005, "A database of German emotional speech", Interspeech.
+"""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from akd_toolkit.data.download import fetch_zip
+from akd_toolkit.data.manifest import MAX_NAMED, Manifest, Utterance, raise_problems
+from akd_toolkit.data.preparing import find_audio, measure, prepare_once
+from akd_toolkit.registry import CORPORA
+
+logger = logging.getLogger(__name__)
+
+URL = "http://emodb.bilderbar.info/download/download.zip"
+CHECKSUMS = Path(__file__).with_name("emodb.sha256")
+NAME = re.compile(r"(?P<speaker>\d\d)(?P<text>[ab]\d\d)(?P<letter>[A-Z])(?P<version>[a-z])")
+EMOTIONS = {  # letter of the German word -> label
+    "W": "anger",
+    "L": "boredom",
+    "E": "disgust",
+    "A": "fear",
+    "F": "happiness",
+    "T": "sadness",
+    "N": "neutral",
+}
+LABELS = tuple(EMOTIONS.values())
+SEX = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(("08", "09", "13", "14", "16"), "female")
+NUM_FILES_2_0 = 816
+
+
+@CORPORA.register("emodb")
+def prepare_emodb(
+    data_folder: str | None,
+    save_folder: str,
+    label_order: Sequence[str] = LABELS,
+    expect_official: bool = True,
+    download: bool = True,
+    url: str = URL,
+) -> Manifest:
+    """EmoDB: 535 files, 10 speakers, 7 emotions, German, acted.
+
+    Arguments
+    ---------
+    data_folder
+        Holds the .wav or .flac files, or a folder ``wav`` with them; null fetches the public archive.
+    save_folder
+        Where manifest.csv and manifest.json go, and the archive where it is fetched.
+    label_order
+        The seven labels in the order of the logits.
+    expect_official
+        Refuse a folder that differs from the 535 official files in names, counts or sound; False logs what differs
+        and goes on.
+    download
+        False forbids the network: then ``data_folder`` must be given.
+    url
+        Where the archive is fetched from.
+
+    Raises
+    ------
+    FileNotFoundError
+        If ``data_folder`` is no folder.
+    ValueError
+        If it is empty, a name or label is unknown, a file is bad, or the corpus is not the official one.
+    ConnectionError
+        If the archive cannot be fetched.
+    """
+    _check_labels(label_order)
+    if not data_folder:
+        data_folder = _download(Path(save_folder) / "download", download, url)
+    folder = Path(data_folder)
+    folder = folder / "wav" if (folder / "wav").is_dir() else folder
+    files = find_audio(folder, "EmoDB's files, or a folder wav with them")
+    arguments = {
+        "preparer": "emodb",
+        "data_folder": str(folder.resolve()),
+        "label_order": list(label_order),
+        "expect_official": expect_official,
+    }
+
+    def build() -> Manifest:
+        rows = _rows(files)
+        _refuse_or_warn(_count_differences(rows), folder, len(rows), expect_official)
+        rows = measure(rows, "EmoDB")
+        _refuse_or_warn(_sound_differences(rows), folder, len(rows), expect_official)
+        return Manifest("EmoDB", tuple(label_order), tuple(rows))
+
+    return prepare_once(save_folder, arguments, files, build)
+
+
+def official_checksums() -> dict[str, str]:
+    """Stem -> SHA-256 of the samples, for the 535 official files."""
+    lines = CHECKSUMS.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split() for line in lines if not line.startswith("#")]
+    return {stem: checksum for checksum, stem in pairs}
+
+
+def _check_labels(label_order) -> None:
+    if sorted(label_order) != sorted(LABELS):
+        raise ValueError(
+            f"label_order is {list(label_order)}; EmoDB has exactly {', '.join(LABELS)}. "
+            "Name each once, in any order."
+        )
+
+
+def _download(folder: Path, allowed: bool, url: str) -> Path:
+    if not allowed:
+        raise ValueError(
+            "no data_folder was given and download is False; give the folder that holds EmoDB, or set download: True."
+        )
+    return fetch_zip(url, folder)
+
+
+def _rows(files: list[Path]) -> list[Utterance]:
+    rows, problems = [], []
+    for path in files:
+        name = NAME.fullmatch(path.stem)
+        if name is None:
+            problems.append(f"{path.name} is not named SSTTTEV as in 03a01Fa; rename or remove it.")
+        elif name["letter"] not in EMOTIONS:
+            problems.append(
+                f"{path.name} has the emotion letter '{name['letter']}'; EmoDB knows {' '.join(EMOTIONS)}. "
+                "Rename or remove it."
+            )
+        else:
+            speaker = name["speaker"]
+            rows.append(
+                Utterance(
+                    id=path.stem,
+                    wav=str(path.resolve()),
+                    start=0,
+                    stop=0,
+                    duration=0.0,
+                    speaker=speaker,
+                    emotion=EMOTIONS[name["letter"]],
+                    sex=SEX.get(speaker, ""),
+                    text=name["text"],
+                )
+            )
+    raise_problems(problems, f"{len(problems)} of {len(files)} files of EmoDB")
+    return rows
+
+
+def _count_differences(rows: list[Utterance]) -> list[str]:
+    """What differs from the official corpus in numbers and names, largest unit first."""
+    official = official_checksums()
+    found, expected = [row.id for row in rows], list(official)
+    differences = []
+    for what, key in (
+        ("files", lambda stem: ""),
+        ("", lambda stem: EMOTIONS[stem[5]]),
+        ("speaker", lambda stem: stem[:2]),
+        ("speaker", lambda stem: f"{stem[:2]} {EMOTIONS[stem[5]]}"),
+    ):
+        have, want = Counter(map(key, found)), Counter(map(key, expected))
+        cells = [
+            f"{what} {cell} {have[cell]} instead of {want[cell]}".replace("  ", " ").strip()
+            for cell in sorted(have | want)
+            if have[cell] != want[cell]
+        ]
+        differences += _shortened(cells)
+    for what, stems in (("missing", set(expected) - set(found)), ("extra", set(found) - set(expected))):
+        if stems:
+            differences.append(f"{what}: {', '.join(_shortened(sorted(stems)))}")
+    return differences
+
+
+def _sound_differences(rows: list[Utterance]) -> list[str]:
+    official = official_checksums()
+    other = [row.id for row in rows if row.id in official and row.sha256 != official[row.id]]
+    return [f"other sound than the official file: {', '.join(_shortened(other))}"] if other else []
+
+
+def _shortened(items: list[str]) -> list[str]:
+    more = [f"and {len(items) - MAX_NAMED} more"] if len(items) > MAX_NAMED else []
+    return items[:MAX_NAMED] + more
+
+
+def _refuse_or_warn(differences: list[str], folder: Path, num_files: int, expect_official: bool) -> None:
+    if not differences:
+        return
+    if num_files == NUM_FILES_2_0:
+        message = (
+            f"{folder} holds {NUM_FILES_2_0} files: this is EmoDB 2.0, every rated recording, and not the 535 that the "
+            "protocol is defined on"
+        )
+    else:
+        message = f"{folder} differs from the official EmoDB (535 files): {'; '.join(differences)}"
+    if expect_official:
+        raise ValueError(f"{message}. Give the official folder, or set expect_official: False to use it as it is.")
+    logger.warning("%s.", message)

@@ -1,0 +1,146 @@
+import struct
+
+import numpy as np
+import pytest
+import soundfile
+
+from akd_toolkit.data.audio import read_audio, read_recording
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_16_bit_files_come_back_sample_for_sample(sound_file, name):
+    pcm = np.arange(-1600, 1600, dtype=np.int16)
+    waveform = read_audio(sound_file(name, pcm))
+    assert waveform.dtype == np.float32
+    np.testing.assert_array_equal(waveform, pcm / np.float32(32768))
+
+
+def test_a_part_is_read_by_its_samples(sound_file, tone):
+    part = read_audio(sound_file(samples=tone(1.0)), start=2000, stop=6000)
+    np.testing.assert_allclose(part, tone(1.0)[2000:6000], atol=4e-5)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_other_rates_are_resampled_to_the_same_tone(sound_file, tone, rate):
+    waveform = read_audio(sound_file(samples=tone(0.5, rate), sample_rate_hz=rate))
+    expected = tone(0.5)
+    assert len(waveform) == len(expected)
+    middle = slice(800, -800)  # a filter has no past at the ends
+    np.testing.assert_allclose(waveform[middle], expected[middle], atol=5e-3)
+
+
+def test_what_a_higher_rate_holds_above_8_khz_does_not_fold_back(sound_file, tone):
+    waveform = read_audio(sound_file(samples=tone(0.5, 48000, hz=11000.0), sample_rate_hz=48000))
+    assert np.abs(waveform[800:-800]).max() < 0.01
+
+
+def test_stereo_is_averaged(sound_file):
+    stereo = np.tile(np.array([[0.5, 0.25]], dtype=np.float32), (3200, 1))
+    np.testing.assert_array_equal(read_audio(sound_file(samples=stereo)), np.full(3200, 0.375, np.float32))
+
+
+def test_resampling_never_leaves_the_range(sound_file):
+    square = np.where(np.arange(4000) % 40 < 20, 1.0, -1.0)
+    waveform = read_audio(sound_file(samples=square, sample_rate_hz=8000))
+    assert np.abs(waveform).max() <= 1.0
+
+
+def test_a_wav_and_its_flac_copy_have_one_checksum(sound_file):
+    pcm = np.random.default_rng(0).integers(-32768, 32768, 4000).astype(np.int16)
+    wav, flac = read_recording(sound_file("a.wav", pcm)), read_recording(sound_file("a.flac", pcm))
+    assert wav.sha256 == flac.sha256
+    assert read_recording(sound_file("b.wav", pcm[::-1])).sha256 != wav.sha256
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone\.wav is not a file\. Check data_folder"):
+        read_audio(tmp_path / "gone.wav")
+
+
+def test_empty_file_is_refused(tmp_path):
+    (tmp_path / "a.wav").touch()
+    with pytest.raises(ValueError, match=r"a\.wav is empty \(0 bytes\); copy it again"):
+        read_audio(tmp_path / "a.wav")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3"])
+def test_a_file_that_is_not_audio_is_refused(tmp_path, name):
+    (tmp_path / name).write_text("these are words\n" * 100)
+    with pytest.raises(ValueError, match=rf"{name} cannot be read as audio"):
+        read_audio(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+@pytest.mark.parametrize("share", [0.2, 0.6, 0.99])
+def test_a_truncated_file_is_refused(sound_file, name, share):
+    path = sound_file(name, np.random.default_rng(0).normal(0, 0.1, 32000))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(ValueError, match=rf"{name} (is truncated|cannot be read as audio)"):
+        read_audio(path)
+
+
+def test_a_truncated_wav_is_refused_even_where_only_its_start_is_wanted(sound_file, tone):
+    path = sound_file(samples=tone(2.0))
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(ValueError, match="2 bytes that its header promises are missing"):
+        read_audio(path, stop=8000)
+
+
+def test_chunks_around_the_samples_do_no_harm(sound_file, tone):
+    whole = sound_file(samples=tone()).read_bytes()
+    riff, format_chunk, data = whole[:12], whole[12:36], whole[36:]
+    note = b"note" + struct.pack("<I", 3) + b"abc\0"
+    path = sound_file("b.wav")
+    path.write_bytes(riff + format_chunk + note + data + note)
+    np.testing.assert_allclose(read_audio(path), tone(), atol=4e-5)
+
+
+def test_a_wav_from_a_recorder_that_cannot_seek_is_accepted(sound_file, tone):
+    path = sound_file(samples=tone())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40] + b"\xff" * 4 + whole[44:])
+    assert len(read_audio(path)) == 8000
+
+
+@pytest.mark.parametrize("num_samples, rate", [(3, 16000), (1599, 16000), (799, 8000)])
+def test_a_sound_under_a_tenth_of_a_second_is_refused(sound_file, num_samples, rate):
+    path = sound_file(samples=np.full(num_samples, 0.1), sample_rate_hz=rate)
+    with pytest.raises(ValueError, match=rf"a\.wav holds {num_samples} samples .* at least 0\.1 s are needed"):
+        read_audio(path)
+
+
+def test_a_tenth_of_a_second_is_enough(sound_file):
+    assert len(read_audio(sound_file(samples=np.full(1600, 0.1)))) == 1600
+    assert len(read_audio(sound_file(samples=np.full(800, 0.1), sample_rate_hz=8000))) == 1600
+
+
+def test_a_file_of_zeros_is_refused(sound_file):
+    with pytest.raises(ValueError, match=r"a\.wav holds only zeros"):
+        read_audio(sound_file(samples=np.zeros(4000)))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_not_finite_are_refused(sound_file, tone, bad):
+    samples = tone()
+    samples[17] = bad
+    with pytest.raises(ValueError, match=r"a\.wav holds NaN or infinite samples"):
+        read_audio(sound_file(samples=samples, subtype="FLOAT"))
+
+
+def test_float_files_that_hold_integers_are_refused(sound_file, tone):
+    with pytest.raises(ValueError, match=r"has a peak of 1\.6.*e\+04; samples must lie in \[-1, 1\]"):
+        read_audio(sound_file(samples=tone() * 32768, subtype="FLOAT"))
+
+
+@pytest.mark.parametrize("start, stop", [(0, 8001), (-1, None), (5, 5), (8000, None)])
+def test_a_part_outside_the_file_is_refused(sound_file, start, stop):
+    with pytest.raises(ValueError, match="the file holds 8000"):
+        read_audio(sound_file(), start, stop)
+
+
+def test_the_real_corpus_reads_as_its_own_library_reads_it(shared_folder):
+    path = shared_folder / "data/EmoDB/wav/03a01Fa.flac"
+    pcm, rate = soundfile.read(path, dtype="int16")
+    assert rate == 16000
+    np.testing.assert_array_equal(read_audio(path), pcm / np.float32(32768))

@@ -1,0 +1,189 @@
+import dataclasses
+import errno
+import json
+import logging
+import os
+
+import numpy as np
+import pytest
+
+from akd_toolkit.data.manifest import COLUMNS, Manifest, Utterance, load_waveforms
+from akd_toolkit.data.preparing import measure
+
+
+@pytest.fixture
+def three(toy_manifest):
+    return toy_manifest("B:neutral", "A:anger", "A:neutral")
+
+
+def test_a_manifest_tells_speakers_labels_and_rows(three):
+    assert three.speakers == ("A", "B")
+    assert three.labels.tolist() == [1, 0, 1]
+    assert three.by_id["u1"].emotion == "anger"
+    assert [row.id for row in three] == list(three.ids) == ["u0", "u1", "u2"]
+
+
+def test_label_order_decides_the_indices(toy_manifest):
+    assert toy_manifest("A:anger", label_order=("neutral", "anger")).labels.tolist() == [1]
+
+
+def test_of_keeps_only_these_speakers_in_order(three):
+    assert three.of(["A"]).ids == ("u1", "u2")
+    assert three.of("B").ids == ("u0",)
+    assert len(three.of([])) == 0
+
+
+def test_of_refuses_an_unknown_speaker(three):
+    with pytest.raises(ValueError, match="toy has no speaker C; it has A, B"):
+        three.of(["A", "C"])
+
+
+def test_written_and_read_again_it_is_the_same(tmp_path, three):
+    manifest = dataclasses.replace(three, arguments={"data_folder": "/corpus", "expect_official": True})
+    manifest.write(tmp_path / "manifest.csv")
+    again = Manifest.read(tmp_path / "manifest.csv")
+    assert again == manifest and again.hash == manifest.hash and again.arguments == manifest.arguments
+    header = (tmp_path / "manifest.csv").read_text().splitlines()[0]
+    assert header == "ID,wav,start,stop,duration,speaker,emotion,sex,text,sha256" == ",".join(COLUMNS)
+
+
+def test_names_with_commas_quotes_and_umlauts_survive(tmp_path):
+    row = Utterance("ü,1", '/c/"a",b.wav', 0, 16000, 1 / 3, "A", "anger", text="für\nwas?")
+    manifest = Manifest("toy", ("anger",), (row,))
+    manifest.write(tmp_path / "manifest.csv")
+    assert Manifest.read(tmp_path / "manifest.csv").utterances == (row,)
+
+
+def test_hash_follows_the_content_and_not_the_place(three):
+    def changed(**values):
+        first = dataclasses.replace(three.utterances[0], **values)
+        return dataclasses.replace(three, utterances=(first, *three.utterances[1:])).hash
+
+    assert len(three.hash) == 12
+    assert changed(wav="/elsewhere/u0.flac") == three.hash
+    others = [changed(sha256="other"), changed(speaker="C"), changed(emotion="anger"), changed(stop=9), changed(id="x")]
+    others.append(dataclasses.replace(three, label_order=("neutral", "anger")).hash)
+    assert len({three.hash, *others}) == 7
+
+
+def test_an_edited_manifest_is_refused(tmp_path, three):
+    path = tmp_path / "manifest.csv"
+    three.write(path)
+    path.write_text(path.read_text().replace("B,neutral", "B,anger"))
+    with pytest.raises(ValueError, match=r"manifest\.csv has changed since it was written .* delete it and run prepare"):
+        Manifest.read(path)
+
+
+@pytest.mark.parametrize("damage", ["", "ID,wav\nu0,/a.wav\n", "rubbish"])
+def test_a_half_written_manifest_is_refused(tmp_path, three, damage):
+    path = tmp_path / "manifest.csv"
+    three.write(path)
+    path.write_text(damage)
+    with pytest.raises(ValueError, match="run prepare again"):
+        Manifest.read(path)
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.json"])
+def test_a_missing_manifest_is_named(tmp_path, three, name):
+    three.write(tmp_path / "manifest.csv")
+    (tmp_path / name).unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name} is not there; run prepare"):
+        Manifest.read(tmp_path / "manifest.csv")
+
+
+def test_a_full_disk_keeps_the_manifest_that_was_there(tmp_path, three, monkeypatch):
+    path = tmp_path / "manifest.csv"
+    three.write(path)
+
+    def full(source, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match=r"no space left to write .*manifest\.csv"):
+        three.of(["A"]).write(path)
+    assert Manifest.read(path) == three
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["manifest.csv", "manifest.json"]
+
+
+def test_an_id_that_is_there_twice_is_refused(three):
+    with pytest.raises(ValueError, match="utterance u0 is twice in toy"):
+        Manifest("toy", three.label_order, (three.utterances[0],) * 2)
+
+
+def test_an_unknown_emotion_is_refused(toy_manifest):
+    with pytest.raises(ValueError, match="utterance u0 has the emotion 'joy'; label_order allows anger, neutral"):
+        toy_manifest("A:joy")
+
+
+@pytest.mark.parametrize("order", [(), ("anger", "anger")])
+def test_a_label_order_names_each_emotion_once(order):
+    with pytest.raises(ValueError, match="label_order must name each emotion once"):
+        Manifest("toy", order, ())
+
+
+def test_an_utterance_without_length_is_refused(three):
+    empty = dataclasses.replace(three.utterances[0], stop=0)
+    with pytest.raises(ValueError, match="utterance u0 goes from sample 0 to 0"):
+        Manifest("toy", three.label_order, (empty,))
+
+
+def corpus_of(paths):
+    return [Utterance(p.stem, str(p), 0, 0, 0.0, "A", "anger") for p in paths]
+
+
+def test_measure_fills_in_what_the_files_hold(sound_file, tone):
+    (row,) = measure(corpus_of([sound_file(samples=tone(0.5, 8000), sample_rate_hz=8000)]), "toy", progress=False)
+    assert (row.start, row.stop, row.duration, len(row.sha256)) == (0, 4000, 0.5, 64)
+
+
+def test_waveforms_are_loaded_and_conversions_counted_once(sound_file, tone, caplog):
+    stereo = np.stack([tone(), tone()], axis=1)
+    paths = [sound_file("a.wav"), sound_file("b.wav", tone(0.5, 8000), 8000), sound_file("c.wav", stereo)]
+    manifest = Manifest("toy", ("anger",), tuple(measure(corpus_of(paths), "toy", progress=False)))
+    with caplog.at_level(logging.WARNING):
+        waveforms = load_waveforms(manifest, progress=False)
+    assert list(waveforms) == ["a", "b", "c"]
+    assert {wave.shape for wave in waveforms.values()} == {(8000,)}
+    assert [r.message for r in caplog.records] == [
+        "toy: 1 of 3 files resampled to 16000 Hz, 1 averaged to one channel."
+    ]
+
+
+def test_only_the_utterance_is_loaded_from_a_long_file(sound_file, tone):
+    path = sound_file(samples=tone(2.0))
+    row = Utterance("part", str(path), 8000, 16000, 0.5, "A", "anger")
+    waveforms = load_waveforms(Manifest("toy", ("anger",), (row,)), progress=False)
+    np.testing.assert_allclose(waveforms["part"], tone(2.0)[8000:16000], atol=4e-5)
+
+
+@pytest.mark.parametrize("read", ["load", "measure"])
+def test_all_bad_files_are_named_in_one_error(sound_file, tmp_path, read):
+    (tmp_path / "words.wav").write_text("no sound")
+    sound_file("silent.wav", np.zeros(4000))
+    good = sound_file("good.wav")
+    rows = corpus_of([tmp_path / name for name in ("gone.wav", "words.wav", "silent.wav")] + [good])
+    with pytest.raises(ValueError, match="3 of 4 files of toy cannot be used") as info:
+        if read == "measure":
+            measure(rows, "toy", progress=False)
+        rows = [dataclasses.replace(row, stop=4000, duration=0.25) for row in rows]
+        load_waveforms(Manifest("toy", ("anger",), tuple(rows)), progress=False)
+    assert all(name in str(info.value) for name in ("gone.wav", "words.wav", "silent.wav"))
+    assert "good.wav" not in str(info.value)
+
+
+def test_a_long_list_of_bad_files_is_cut_with_its_count(tmp_path):
+    rows = corpus_of([tmp_path / f"{index}.wav" for index in range(13)])
+    with pytest.raises(ValueError, match=r"13 of 13 files[\s\S]*\.\.\. and 3 more$"):
+        measure(rows, "toy", progress=False)
+
+
+def test_json_beside_the_table_tells_labels_and_arguments(tmp_path, three):
+    dataclasses.replace(three, arguments={"seed": 3}).write(tmp_path / "manifest.csv")
+    about = json.loads((tmp_path / "manifest.json").read_text())
+    assert about == {
+        "corpus": "toy",
+        "label_order": ["anger", "neutral"],
+        "utterances": 3,
+        "hash": three.hash,
+        "arguments": {"seed": 3},
+    }

@@ -1,0 +1,217 @@
+"""Exported files: what they carry, what they answer, what is refused, and that no broken file is left behind."""
+
+import copy
+import json
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.export import ParityReport, check_parity, export_onnx, predict_onnx, read_metadata
+from akd_toolkit.export.parity import module_probabilities, probe_waveforms
+from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.students.base import Student
+
+onnx = pytest.importorskip("onnx")
+LABELS = ("anger", "fear", "neutral")
+
+
+class Level(Student):
+    """Louder is angrier: a student small enough to export in seconds and to compute by hand."""
+
+    def __init__(self, num_classes: int = 3):
+        super().__init__(num_classes)
+        self.weight = torch.nn.Parameter(torch.tensor([4.0, 0.0, -4.0][:num_classes]))
+        self.dropout = torch.nn.Dropout(0.5)
+
+    def forward(self, waveform, lengths=None):
+        level = waveform.abs().mean(dim=1, keepdim=True)
+        return ModelOutput(self.dropout(level * self.weight), embedding=level)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "level.onnx"
+    report = export_onnx(Level(), path, LABELS, sample_rate_hz=16000, window_s=1.0)
+    return path, report
+
+
+def softmax(logits):
+    shares = np.exp(np.asarray(logits, dtype=np.float64))
+    return shares / shares.sum()
+
+
+def test_the_file_answers_as_computed_by_hand(exported):
+    label, probabilities = predict_onnx(exported[0], np.full(8000, 0.5))  # logits 4 / 2, 0, -4 / 2
+    assert label == "anger" and list(probabilities) == list(LABELS)
+    np.testing.assert_allclose(list(probabilities.values()), softmax([2.0, 0.0, -2.0]), atol=1e-6)
+
+
+def test_a_long_waveform_is_cut_into_windows_whose_probabilities_are_averaged(exported):
+    waveform = np.concatenate([np.full(16000, 1.0), np.full(8000, 0.0)])  # windows of 1 s: 0-1 s and 0.5-1.5 s
+    _, probabilities = predict_onnx(exported[0], waveform)
+    expected = (softmax([4.0, 0.0, -4.0]) + softmax([2.0, 0.0, -2.0])) / 2
+    np.testing.assert_allclose(list(probabilities.values()), expected, atol=1e-6)
+
+
+def test_the_metadata_tells_labels_rate_window_and_versions(exported):
+    metadata = read_metadata(exported[0])
+    assert metadata["label_order"] == list(LABELS)
+    assert (metadata["sample_rate_hz"], metadata["window_s"], metadata["opset"]) == (16000, 1.0, 18)
+    assert metadata["student"] == "Level" and metadata["num_parameters"] == "3"
+    assert metadata["torch"] == torch.__version__ and metadata["akd_toolkit"]
+
+
+def test_the_graph_has_one_input_and_one_output_with_batch_and_length_open(exported):
+    graph = onnx.load(exported[0]).graph
+    (waveform,), (probabilities,) = graph.input, graph.output
+    dims = [
+        [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (waveform, probabilities)
+    ]
+    assert (waveform.name, probabilities.name) == ("waveform", "probabilities")
+    assert dims == [["batch", "samples"], ["batch", 3]]
+
+
+def test_the_file_tells_nothing_of_the_machine_it_was_written_on(exported):
+    stored = exported[0].read_bytes()
+    assert b"stack_trace" not in stored and b".py" not in stored
+
+
+def test_the_report_counts_what_was_compared(exported):
+    report = exported[1]
+    assert isinstance(report, ParityReport)
+    assert report.num_waveforms == 12 and report.largest_difference < 1e-6 and report.changed_decisions == 0.0
+
+
+def test_the_student_is_left_in_training_mode_and_exported_in_evaluation(tmp_path):
+    student = Level().train()
+    export_onnx(student, tmp_path / "student.onnx", LABELS)
+    assert student.training and student.dropout.training
+    path = tmp_path / "student.onnx"
+    assert predict_onnx(path, np.full(2000, 0.3)) == predict_onnx(path, np.full(2000, 0.3))
+
+
+def test_a_file_of_another_module_is_refused_with_the_difference(exported):
+    other = Level()
+    with torch.no_grad():
+        other.weight.mul_(2.0)
+    with pytest.raises(ValueError, match=r"level.onnx and the module differ by .* more than 1e-04"):
+        check_parity(exported[0], other)
+
+
+def test_a_module_that_answers_nan_is_refused(exported):
+    broken = Level()
+    with torch.no_grad():
+        broken.weight.fill_(float("nan"))
+    with pytest.raises(ValueError, match="differ by nan"):
+        check_parity(exported[0], broken)
+
+
+def test_changed_decisions_are_counted_within_a_wide_tolerance(exported):
+    upside_down = Level()
+    with torch.no_grad():
+        upside_down.weight.neg_()
+    report = check_parity(exported[0], upside_down, waveforms=[np.full((4, 1600), 0.1)], tolerance=1.0)
+    assert report.changed_decisions == 1.0 and report.num_waveforms == 4
+
+
+def test_a_failed_parity_check_leaves_the_earlier_file_and_nothing_else(exported, tmp_path, monkeypatch):
+    path = tmp_path / "student.onnx"
+    path.write_bytes(b"earlier")
+
+    def refuse(*args, **options):
+        raise ValueError("differ")
+
+    monkeypatch.setattr("akd_toolkit.export.onnx.check_parity", refuse)
+    with pytest.raises(ValueError, match="differ"):
+        export_onnx(Level(), path, LABELS)
+    assert path.read_bytes() == b"earlier" and [each.name for each in tmp_path.iterdir()] == ["student.onnx"]
+
+
+def test_an_interrupted_export_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("akd_toolkit.export.onnx._stamp", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        export_onnx(Level(), tmp_path / "student.onnx", LABELS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_tells_what_was_written_and_nothing_of_the_exporters_insides(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        export_onnx(Level(), tmp_path / "student.onnx", LABELS)
+    assert [record.name for record in caplog.records] == ["akd_toolkit.export.onnx"]
+    assert "student.onnx" in caplog.text and "opset 18" in caplog.text
+
+
+def test_one_label_too_few_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match=r"label_order has 2 names \['anger', 'fear'\] but the student tells 3"):
+        export_onnx(Level(), tmp_path / "student.onnx", LABELS[:2])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("labels", ["abc", ["anger", "anger", "fear"]])
+def test_labels_that_are_no_list_of_different_names_are_refused(labels, tmp_path):
+    with pytest.raises(ValueError, match="list of different names"):
+        export_onnx(Level(), tmp_path / "student.onnx", labels)
+
+
+@pytest.mark.parametrize(
+    "waveform", [np.zeros(1599), np.zeros((2, 16000)), np.full(16000, np.nan)], ids=["short", "stereo", "nan"]
+)
+def test_a_waveform_that_is_short_or_stereo_or_not_finite_is_refused(exported, waveform):
+    with pytest.raises(ValueError, match="one channel of at least 1600 finite samples at 16000 Hz"):
+        predict_onnx(exported[0], waveform)
+
+
+def test_an_overlap_as_long_as_the_window_is_refused(exported):
+    with pytest.raises(ValueError, match="overlap_s must be from 0 to less than the window of 1.0 s, got 1.0"):
+        predict_onnx(exported[0], np.zeros(16000), overlap_s=1.0)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.onnx does not exist"):
+        read_metadata(tmp_path / "nowhere.onnx")
+
+
+def test_a_file_that_is_not_onnx_is_refused_by_name(tmp_path):
+    path = tmp_path / "text.onnx"
+    path.write_text("not a graph")
+    with pytest.raises(ValueError, match="text.onnx is not an ONNX file"):
+        predict_onnx(path, np.zeros(16000))
+
+
+def test_a_file_without_labels_is_refused_by_name(exported, tmp_path):
+    model = onnx.load(exported[0])
+    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != "label_order"}
+    onnx.helper.set_model_props(model, kept)
+    onnx.save(model, tmp_path / "bare.onnx")
+    with pytest.raises(ValueError, match="bare.onnx carries no label_order"):
+        read_metadata(tmp_path / "bare.onnx")
+
+
+def test_labels_outside_ascii_survive(exported, tmp_path):
+    model = onnx.load(exported[0])
+    props = {entry.key: entry.value for entry in model.metadata_props}
+    onnx.helper.set_model_props(
+        model, {**props, "label_order": json.dumps(["Ärger", "Angst", "平静"], ensure_ascii=False)}
+    )
+    onnx.save(model, tmp_path / "german.onnx")
+    assert read_metadata(tmp_path / "german.onnx")["label_order"] == ["Ärger", "Angst", "平静"]
+
+
+def test_module_probabilities_restore_the_training_mode():
+    student = Level().train()
+    probabilities = module_probabilities(student, np.full((1, 1600), 0.5, dtype=np.float32))
+    np.testing.assert_allclose(probabilities[0], softmax([2.0, 0.0, -2.0]), atol=1e-6)
+    assert student.training and copy.deepcopy(student).eval() is not student
+
+
+def test_probe_waveforms_are_the_same_in_every_run_and_in_range():
+    first, again = probe_waveforms(), probe_waveforms()
+    assert all(np.array_equal(one, two) for one, two in zip(first, again, strict=True))
+    assert {batch.shape for batch in first} == {(b, n) for b in (1, 3) for n in (1600, 16000, 47123)}
+    assert all(batch.dtype == np.float32 and np.isfinite(batch).all() for batch in first)

@@ -1,0 +1,156 @@
+"""Strict settings: every problem at any depth, before anything is built."""
+
+import textwrap
+
+import pytest
+
+from akd_toolkit.config import load_config
+
+YAML = """
+    seeds: [1]
+    corpus: Toy
+    data_folder: !PLACEHOLDER
+    output_folder: results
+    store_folder: results/store
+    prepare: {}
+    label_order: [anger, sadness]
+    outer_folds: [["A"], ["B"], ["C"]]
+    candidates: [{}, {student.embedding_dim: 64}]
+    teachers:
+        statistics: {name: logmel_statistics}
+    student: {name: micro_cnn}
+    temperature: 2.0
+    objective:
+        task: {name: cross_entropy, weight: 1.0}
+        distill:
+            - {name: integrated_soft_targets, weight: 1.0, temperature: !ref <temperature>}
+        weighting: {name: adapter}
+        gate: {name: teacher_error, theta: 0.9}
+    number_of_epochs: 3
+    batch_size: 4
+    window_s: 3.0
+    test_overlap_s: 0.5
+    opt_class: !name:torch.optim.AdamW {lr: 0.002}
+    debug: {number_of_epochs: 1, data_folder: null}
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(text=YAML, *replacements):
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "recipe.yaml"
+        path.write_text(textwrap.dedent(text))
+        return str(path)
+
+    return write
+
+
+def problem(argv) -> str:
+    with pytest.raises(ValueError) as caught:
+        load_config(argv)
+    return str(caught.value)
+
+
+def test_a_good_recipe_is_read_with_its_references_resolved(recipe):
+    config = load_config([recipe(), "--data_folder=x"])
+    assert config["objective"]["distill"][0]["temperature"] == 2.0
+    assert config["opt_class"] == {"!name:torch.optim.AdamW": {"lr": 0.002}}
+    assert config.build()["opt_class"].keywords == {"lr": 0.002}
+
+
+def test_command_line_reaches_nested_settings(recipe):
+    config = load_config([recipe(), "--data_folder=x", "--objective.gate.theta=0.5", "--number_of_epochs", "7"])
+    assert config["objective"]["gate"] == {"name": "teacher_error", "theta": 0.5}
+    assert config["number_of_epochs"] == 7 and config.build()["number_of_epochs"] == 7
+
+
+def test_a_reference_follows_an_override(recipe):
+    config = load_config([recipe(), "--data_folder=x", "--temperature=4.0"])
+    assert config["objective"]["distill"][0]["temperature"] == 4.0
+
+
+def test_naming_another_plugin_drops_the_options_of_the_old_one(recipe):
+    config = load_config([recipe(), "--data_folder=x", "--objective.gate={name: always_open}"])
+    assert config["objective"]["gate"] == {"name": "always_open"}
+
+
+def test_a_file_of_settings_lies_between_the_recipe_and_the_command_line(recipe, tmp_path):
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("number_of_epochs: 9\nbatch_size: 8\n")
+    config = load_config([recipe(), "--data_folder=x", f"--with={extra}", "--batch_size=16"])
+    assert (config["number_of_epochs"], config["batch_size"]) == (9, 16)
+
+
+def test_debug_merges_its_section_below_the_command_line(recipe):
+    config = load_config([recipe(), "--debug"])
+    assert config.debug and config["number_of_epochs"] == 1 and config["data_folder"] is None
+    assert load_config([recipe(), "--debug", "--number_of_epochs=2"])["number_of_epochs"] == 2
+
+
+def test_build_makes_fresh_objects_with_a_candidate(recipe):
+    config = load_config([recipe(), "--data_folder=x"])
+    built = config.build({"student.embedding_dim": 64})
+    assert built["student"] == {"name": "micro_cnn", "embedding_dim": 64}
+    assert config.build()["student"] == {"name": "micro_cnn"}
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--bach_size=8", "unknown setting 'bach_size'; did you mean 'batch_size'"),
+        ("--student.embeding_dim=8", "student 'micro_cnn': .*'embeding_dim'; it accepts .* Did you mean 'embedding_dim'"),
+        ("--student.name=micro_cn", "unknown student 'micro_cn'. Did you mean 'micro_cnn'"),
+        ("--objective.gate.teta=0.5", "gate 'teacher_error': .*'teta'; it accepts .* Did you mean 'theta'"),
+        ("--objective.gat={name: always_open}", "unknown key 'gat'; did you mean 'gate'"),
+        ("--teachers.statistics.melz=3", "teachers: 'statistics': teacher 'logmel_statistics': .*'melz'"),
+        ("--batch_size=0", "batch_size: got 0; it must be a count from 1"),
+        ("--warmup=2", "warmup: got 2; it must be a share"),
+        ("--seeds=17", "seeds: got 17; it must be a list of integers"),
+    ],
+)
+def test_a_typo_or_a_bad_value_is_named_before_anything_is_built(recipe, argument, message):
+    with pytest.raises(ValueError, match=message):
+        load_config([recipe(), "--data_folder=x", argument])
+
+
+def test_a_typo_in_a_distillation_loss_names_the_loss_and_its_signature(recipe):
+    path = recipe(YAML, ("temperature: !ref <temperature>", "temprature: 2.0"))
+    text = problem([path, "--data_folder=x"])
+    assert "loss 'integrated_soft_targets'" in text and "temprature" in text
+    assert "(temperature: float = 4.0" in text and "Did you mean 'temperature'" in text
+
+
+def test_a_typo_inside_a_tag_names_the_callable(recipe):
+    text = problem([recipe(YAML, ("{lr: 0.002}", "{lrr: 0.002}")), "--data_folder=x"])
+    assert "torch.optim.AdamW" in text and "lrr" in text and "did you mean 'lr'" in text
+
+
+def test_a_typo_in_a_candidate_is_found_and_counted(recipe):
+    text = problem([recipe(YAML, ("{student.embedding_dim: 64}", "{student.widht: 8}")), "--data_folder=x"])
+    assert "candidate 2" in text and "widht" in text
+
+
+def test_all_problems_come_in_one_message(recipe):
+    text = problem([recipe(), "--data_folder=x", "--bach_size=8", "--batch_size=0", "--objective.gate.teta=1"])
+    assert "3 problems" in text
+
+
+def test_a_placeholder_says_how_to_give_it(recipe):
+    assert "--data_folder VALUE" in problem([recipe()])
+
+
+def test_a_missing_required_setting_is_named(recipe):
+    text = problem([recipe(YAML, ("corpus: Toy", "")), "--data_folder=x"])
+    assert "setting 'corpus' is missing" in text
+
+
+def test_a_missing_file_is_one_sentence():
+    with pytest.raises(FileNotFoundError, match=r"there is no settings file nowhere\.yaml"):
+        load_config(["nowhere.yaml"])
+
+
+def test_a_wrong_import_is_named(recipe):
+    assert "there is no 'torch.optim.AdamV'" in problem([recipe(YAML, ("AdamW", "AdamV")), "--data_folder=x"])
