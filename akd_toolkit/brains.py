@@ -9,6 +9,7 @@ import speechbrain as sb
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from akd_toolkit.checkpoint import load_state, save_state
 from akd_toolkit.outputs import ModelOutput, ObjectiveResult
@@ -38,28 +39,29 @@ class SupervisedBrain(sb.Brain):
     """
 
     def __init__(self, student, objective, hparams: dict, seed: int, folder: str | Path, run_opts: dict | None = None):
-        super().__init__(
-            modules={"student": student, "objective": objective},
-            opt_class=hparams["opt_class"],
-            hparams=hparams,
-            run_opts=run_opts,
-        )
+        # Only what is read here: SpeechBrain takes any key that is named like one of its run options for that option.
+        read = {key: hparams[key] for key in ("number_of_epochs", "label_order")}
+        read |= {key: hparams.get(key, 0.0) for key in ("warmup", "weight_average")}
+        modules = {"student": student, "objective": objective}
+        super().__init__(modules, hparams["opt_class"], read, run_opts or {})
         self.seed = seed
+        self.title = str(folder)
         self.checkpoint = Path(folder) / "checkpoint.pt"
-        self.epoch_counter = sb.utils.epoch_loop.EpochCounter(limit=hparams["number_of_epochs"])
-        decay = hparams.get("weight_average", 0.0)
-        self.average = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
+        self.epochs_done = 0
+        average = get_ema_multi_avg_fn(read["weight_average"])
+        self.average = AveragedModel(student, multi_avg_fn=average, use_buffers=True) if read["weight_average"] else None
         self.history: list[dict] = []  # one row an epoch: the mean of every part of the objective
         self.seconds = 0.0  # spent on training, over all starts of this run
 
-    def train_student(self, batches, progressbar: bool = False) -> torch.nn.Module:
+    def train_student(self, batches, progressbar: bool = True) -> torch.nn.Module:
         """Train for ``number_of_epochs``, from the checkpoint if there is one; returns the student to keep.
 
         ``batches`` is iterated once an epoch and told which by ``set_epoch``.
         """
         self.total_steps = len(batches) * self.hparams.number_of_epochs
         self.train_sampler = batches  # SpeechBrain calls its set_epoch
-        self.fit(self.epoch_counter, DataLoader(batches, batch_size=None), progressbar=progressbar)
+        with tqdm(total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", disable=not progressbar) as self.bar:
+            self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
         return (self.modules.student if self.average is None else self.average.module).eval()
 
     def compute_forward(self, batch, stage) -> ModelOutput:
@@ -101,8 +103,9 @@ class SupervisedBrain(sb.Brain):
         if state is not None:
             for name, part in self._stateful().items():
                 part.load_state_dict(state[name])
-            self.epoch_counter.current = state["epoch"]
+            self.epochs_done = state["epoch"]
             self.optimizer_step = state["step"]
+            self.bar.update(state["epoch"])
             self.history, self.seconds = state["history"], state["seconds"]
 
     def on_stage_start(self, stage, epoch=None) -> None:
@@ -110,7 +113,7 @@ class SupervisedBrain(sb.Brain):
         torch.manual_seed(1_000_003 * self.seed + epoch)
 
     def on_fit_batch_start(self, batch, should_step) -> None:
-        factor = warmup_cosine(self.optimizer_step / self.total_steps, getattr(self.hparams, "warmup", 0.0))
+        factor = warmup_cosine(self.optimizer_step / self.total_steps, self.hparams.warmup)
         for group, peak in zip(self.optimizer.param_groups, self.peak_lrs):
             group["lr"] = factor * peak
 
@@ -120,13 +123,19 @@ class SupervisedBrain(sb.Brain):
 
     def on_stage_end(self, stage, stage_loss, epoch=None) -> None:
         self.history.append({"epoch": epoch, **{part: float(np.mean(v)) for part, v in self.epoch_log.items()}})
+        self.bar.update()
+        self.bar.set_postfix(loss=f"{stage_loss:.3f}")
         now = time.monotonic()
         self.seconds, self.last_tick = self.seconds + now - self.last_tick, now
-        if epoch < self.epoch_counter.limit and now - self.last_save > SAVE_EVERY_S:
+        if epoch < self.hparams.number_of_epochs and now - self.last_save > SAVE_EVERY_S:
             state = {name: part.state_dict() for name, part in self._stateful().items()}
             plain = {"epoch": epoch, "step": self.optimizer_step, "history": self.history, "seconds": self.seconds}
             save_state(self.checkpoint, {**state, **plain})
             self.last_save = now
+
+    def _epochs(self):
+        """Epochs still to do, from 1; asked for after a checkpoint has been read."""
+        yield from range(self.epochs_done + 1, self.hparams.number_of_epochs + 1)
 
     def _stateful(self) -> dict:
         parts = {"modules": self.modules, "optimizer": self.optimizer}

@@ -21,8 +21,9 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     plugins = commands.add_parser("plugins", help="list every registered plugin, a line each")
     plugins.add_argument("kind", nargs="?", choices=list(KINDS), help="only this kind")
+    plugins.add_argument("--markdown", action="store_true", help="as the table of a README")
     arguments = parser.parse_args(argv)
-    print(plugin_table(arguments.kind))
+    print(plugin_markdown() if arguments.markdown else plugin_table(arguments.kind))
     return 0
 
 
@@ -35,6 +36,12 @@ def plugin_table(kind: str | None = None) -> str:
             width = max(len(name) for name, _ in rows)
             sections.append(f"{title} ({len(rows)})\n" + "\n".join(f"  {name:<{width}}  {line}" for name, line in rows))
     return "\n\n".join(sections)
+
+
+def plugin_markdown() -> str:
+    """The same as one Markdown table."""
+    rows = [(title, name, line) for title, registry in KINDS.items() for name, line in registry.table()]
+    return "\n".join(["| kind | name | what it is |", "|---|---|---|", *(f"| {k} | `{n}` | {w} |" for k, n, w in rows)])
 
 
 if __name__ == "__main__":

@@ -117,6 +117,7 @@ def check_settings(file: str | Path, overrides: dict) -> tuple[dict, list[str]]:
             problems += _check_tags(node, key)
         else:
             problems.append(f"unknown setting '{key}'{_nearest(key, [*SETTINGS, *helpers])}")
+    problems += _check_together(_plain(tree))
     missing = [key for key, setting in SETTINGS.items() if setting.required and key not in tree]
     problems += [f"setting '{key}' is missing: {SETTINGS[key].meaning}" for key in missing]
     return _plain(tree), problems
@@ -133,6 +134,28 @@ def _check_value(key: str, value) -> list[str]:
     except (ValueError, TypeError) as error:
         return [f"{key}: {_one_line(error)}"]
     return []
+
+
+def _check_together(settings: dict) -> list[str]:
+    """What only two settings together can get wrong."""
+    problems = []
+    objective, teachers, student = (settings.get(key) for key in ("objective", "teachers", "student"))
+    if student and not objective:
+        problems.append("objective is missing; a student needs at least {task: {name: cross_entropy}}")
+    if not student and not teachers:
+        problems.append("there is neither a student nor a teacher; give at least one")
+    if student and objective and objective.get("distill") and not teachers:
+        problems.append("objective.distill needs teachers, but there are none; add some or set objective.distill to null")
+    if student and teachers and objective and not objective.get("distill"):
+        problems.append("there are teachers but no objective.distill to learn from them; set teachers to null or add a loss")
+    if _number_in(settings, "test_overlap_s") >= _number_in(settings, "window_s"):
+        problems.append(f"test_overlap_s: got {settings['test_overlap_s']}; it must be below window_s")
+    return problems
+
+
+def _number_in(settings: dict, key: str) -> float:
+    value = settings.get(key)
+    return value if isinstance(value, int | float) else {"window_s": float("inf")}.get(key, 0.0)
 
 
 def _check_student(spec: dict) -> None:

@@ -26,7 +26,8 @@ def run_recipe(main: Callable[[list[str]], None]) -> int:
     Returns the exit code: 0, 1 for a mistake or a full disk, 130 when stopped by Ctrl-C.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.getLogger("speechbrain").setLevel(logging.WARNING)
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("speechbrain")]:
+        logging.getLogger(name).setLevel(logging.WARNING)  # each sets its own level when imported
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

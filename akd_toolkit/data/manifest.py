@@ -105,6 +105,9 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.utterances)
 
+    def __hash__(self) -> int:
+        return int(self.hash, 16)  # computed once: a manifest is the key of caches
+
     def __iter__(self) -> Iterator[Utterance]:
         return iter(self.utterances)
 

@@ -67,7 +67,7 @@ def prepare_once(
     Arguments
     ---------
     arguments
-        What the preparer was called with, as JSON can hold it; written to manifest.json.
+        What the preparer was called with, in types that JSON gives back unchanged; written to manifest.json.
     build
         Makes the manifest when it is needed.
     """
@@ -77,10 +77,9 @@ def prepare_once(
     if path.exists():
         try:
             manifest = Manifest.read(path)
-        except (OSError, ValueError) as error:
-            reason = str(error)
+        except (OSError, ValueError):
+            reason = "the old one was damaged"
         else:
-            # A manifest written through JSON turns tuples into lists; here only lists are put in.
             keys = sorted(set(arguments) | set(manifest.arguments))
             differ = [key for key in keys if arguments.get(key) != manifest.arguments.get(key)]
             if not differ:

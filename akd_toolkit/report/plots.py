@@ -4,6 +4,7 @@ Figures are built as objects, never through pyplot, so no window system is neede
 """
 
 import math
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -209,7 +210,8 @@ def _draw_part(axes: Axes, curves: pd.DataFrame, splits: list[str]) -> None:
 
 def _title(figure: Figure, title: str) -> None:
     if title:
-        figure.suptitle(title, fontsize=11, parse_math=False)
+        num_letters = int(10 * figure.get_figwidth())  # of 11 points, in one line
+        figure.suptitle(textwrap.fill(title, num_letters), fontsize=11, parse_math=False)
 
 
 def _save(figure: Figure, paths: Sequence[str | Path]) -> None:

@@ -12,9 +12,9 @@ MIN_SAMPLES = 1600  # 0.1 s: shorter says nothing, and would leave some student 
 class Student(nn.Module):
     """A small model from waveform to emotion, with its front end inside.
 
-    A subclass is registered with ``STUDENTS`` and sets ``example_options``, the smallest options that make sense. In
-    evaluation an utterance in a padded batch gets the answer it gets alone. Only operations on real numbers, so that
-    it exports with any batch and length.
+    A subclass is registered with ``STUDENTS`` and sets ``example_options``, the smallest options that make sense.
+    In evaluation an utterance in a padded batch gets the answer it gets alone. It uses operations on real numbers
+    alone, so that it exports with any batch and length.
 
     Arguments
     ---------
@@ -23,9 +23,9 @@ class Student(nn.Module):
 
     Shape
     -----
-    waveform: [batch, samples], 16 kHz, in [-1, 1], at least 1600 samples (0.1 s). lengths: [batch], share of the
-    samples that is speech, or None for all of them. Returns a ``ModelOutput`` whose ``frames`` are the last feature
-    map and whose ``embedding`` is what the classifier reads.
+    waveform: [batch, samples], 16 kHz, in [-1, 1], at least 1600 samples (0.1 s). lengths: [batch], share of
+    the samples that is speech, or None for all of it. Returns a ``ModelOutput`` whose ``frames`` are the last
+    feature map and whose ``embedding`` is what the classifier reads.
 
     Example
     -------

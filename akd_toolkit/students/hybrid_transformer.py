@@ -2,12 +2,21 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from akd_toolkit.features.log_mel import LogMel
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.students.base import Student, check_waveform
+from akd_toolkit.students.hybrid_blocks import (
+    AttentionBlock,
+    ConvBlock,
+    DownConv,
+    frame_mask,
+    halved,
+    hidden_run,
+    masked,
+    mean_and_deviation,
+)
 
 
 @STUDENTS.register("hybrid_transformer")
@@ -50,7 +59,8 @@ class HybridTransformer(Student):
     mlp_ratio
         Hidden width of the feed-forward layers over their input; half of it in attention over frequency.
     dropout, stochastic_depth
-        Share of values, and of whole residual branches (rising to this at the deepest), left out in training, in [0, 1).
+        Share of values, and of whole residual branches (rising to this at the deepest), left out in training,
+        in [0, 1).
     masking
         Largest share of the bands, and of the frames, hidden in one run each in training, in [0, 1); 0 hides nothing.
         (SpecAugment, Park et al. 2019, within the module because the log-mels are.)
@@ -60,7 +70,7 @@ class HybridTransformer(Student):
     Shape
     -----
     waveform: [batch, samples]. embedding: [batch, 2 * dim]. frames: [batch, T, dim] with T one for every 40 ms.
-    layers: ``stem``, ``frequency``, ``encoder_i``, ``bottleneck``, ``decoder_i`` (i counts halvings), all [batch, T_i, D_i].
+    layers: ``stem``, ``frequency``, ``encoder_i``, ``bottleneck``, ``decoder_i``, with T halved i times.
 
     Raises
     ------
@@ -100,12 +110,13 @@ class HybridTransformer(Student):
         self.planes = 1 + deltas
         self.masking = masking
         self.front_end = LogMel(num_mels=num_mels, deltas=deltas, normalize=normalize)
+        self.input_norm = nn.BatchNorm1d(num_mels * self.planes)  # brings slopes to the scale of energies
         self.stem = nn.ModuleList(
             [
-                _DownConv(self.planes, channels[0]),
-                _ConvBlock(channels[0], dropout),
-                _DownConv(channels[0], channels[1]),
-                _ConvBlock(channels[1], dropout),
+                DownConv(self.planes, channels[0]),
+                ConvBlock(channels[0], dropout),
+                DownConv(channels[0], channels[1]),
+                ConvBlock(channels[1], dropout),
             ]
         )
         # Branches are left out the more often the deeper they are: stochastic depth with a linear schedule.
@@ -115,7 +126,7 @@ class HybridTransformer(Student):
         def blocks(count, width, positions):
             ratio = mlp_ratio if positions else mlp_ratio / 2
             return nn.ModuleList(
-                _AttentionBlock(width, heads, ratio, dropout, next(rates), positions) for _ in range(count)
+                AttentionBlock(width, heads, ratio, dropout, next(rates), positions) for _ in range(count)
             )
 
         num_bands = num_mels // 4
@@ -136,16 +147,17 @@ class HybridTransformer(Student):
         features, num_valid = self.front_end(waveform, lengths)
         if lengths is None:
             num_valid = None  # nothing is padding, so nothing is masked
-        x = features.unflatten(-1, (self.planes, -1)).transpose(1, 2)  # [batch, planes, T, mels]
+        x = self.input_norm(features.transpose(1, 2)).transpose(1, 2)
+        x = x.unflatten(-1, (self.planes, -1)).transpose(1, 2)  # [batch, planes, T, mels]
         if self.training and self.masking > 0:
-            x = x * _hidden_run(x, 2, self.masking) * _hidden_run(x, 3, self.masking)
+            x = x * hidden_run(x, 2, self.masking) * hidden_run(x, 3, self.masking)
         layers = {}
-        mask = _mask(num_valid, x.shape[2])
+        mask = frame_mask(num_valid, x.shape[2])
         for stage in self.stem:
-            if isinstance(stage, _DownConv):
-                num_valid = _halved(num_valid)
+            if isinstance(stage, DownConv):
+                num_valid = halved(num_valid)
                 x = stage(x, mask)
-                mask = _mask(num_valid, x.shape[2])
+                mask = frame_mask(num_valid, x.shape[2])
             else:
                 x = stage(x, mask)
         x = x.permute(0, 2, 3, 1)  # [batch, T, bands, channels]
@@ -164,9 +176,9 @@ class HybridTransformer(Student):
                 x = block(x, mask)
             layers[f"encoder_{i}"] = x
             skips.append((x, mask))
-            x = self.down[i](_masked(x, mask).transpose(1, 2)).transpose(1, 2)
-            num_valid = _halved(num_valid)
-            mask = _mask(num_valid, x.shape[1])
+            x = self.down[i](masked(x, mask).transpose(1, 2)).transpose(1, 2)
+            num_valid = halved(num_valid)
+            mask = frame_mask(num_valid, x.shape[1])
         for block in self.bottleneck:
             x = block(x, mask)
         layers["bottleneck"] = x
@@ -178,119 +190,10 @@ class HybridTransformer(Student):
             layers[f"decoder_{i}"] = x
 
         frames = self.norm(x)
-        embedding = _mean_and_deviation(frames, mask)
+        embedding = mean_and_deviation(frames, mask)
         logits = self.classifier(self.dropout(embedding))
         relative = None if mask is None else mask.float().mean(dim=1)
         return ModelOutput(logits, embedding, frames, layers, relative)
-
-
-class _DownConv(nn.Module):
-    """Convolution that halves time and frequency: [B, C, T, F] -> [B, C', ceil(T / 2), ceil(F / 2)]."""
-
-    def __init__(self, channels_in, channels_out):
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels_out)
-
-    def forward(self, x, mask):
-        return self.norm(self.conv(_masked_map(x, mask)))
-
-
-class _ConvBlock(nn.Module):
-    """Two convolutions and a skip connection, normalised before each."""
-
-    def __init__(self, channels, dropout):
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm_out = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout2d(dropout)
-
-    def forward(self, x, mask):
-        y = self.conv1(_masked_map(F.relu(x), mask))
-        y = self.conv2(_masked_map(F.relu(self.norm(y)), mask))
-        return F.relu(x + self.dropout(self.norm_out(y)))
-
-
-class _AttentionBlock(nn.Module):
-    """Positions by depthwise convolution, self-attention, feed-forward; each a pre-normalised residual branch."""
-
-    def __init__(self, dim, heads, mlp_ratio, dropout, drop_path, positions):
-        super().__init__()
-        self.heads = heads
-        self.drop_path = drop_path
-        self.position = nn.Conv1d(dim, dim, 7, padding=3, groups=dim) if positions else None
-        self.norm1 = nn.LayerNorm(dim)
-        self.query_key_value = nn.Linear(dim, 3 * dim)
-        self.project = nn.Linear(dim, dim)
-        self.norm2 = nn.LayerNorm(dim)
-        hidden = int(mlp_ratio * dim)
-        self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, mask):
-        if self.position is not None:
-            x = x + self.position(_masked(x, mask).transpose(1, 2)).transpose(1, 2)
-        x = x + self._keep(self._attend(self.norm1(x), mask))
-        return x + self._keep(self.feed_forward(self.norm2(x)))
-
-    def _attend(self, x, mask):
-        batch, num_frames, dim = x.shape
-        heads = self.query_key_value(x).reshape(batch, num_frames, 3, self.heads, dim // self.heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        attend = None if mask is None else mask[:, None, None, :]
-        x = F.scaled_dot_product_attention(query, key, value, attn_mask=attend)
-        return self.project(x.transpose(1, 2).reshape(batch, num_frames, dim))
-
-    def _keep(self, branch):
-        """Dropout, and stochastic depth: a row's whole branch left out in training, the others scaled up for it."""
-        branch = self.dropout(branch)
-        if not self.training or self.drop_path == 0:
-            return branch
-        kept = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.drop_path
-        return branch * kept / (1 - self.drop_path)
-
-
-def _hidden_run(x, axis, share):
-    """0 in one run along ``axis``, of random place and of random length up to ``share`` of it, 1 elsewhere."""
-    size = x.shape[axis]
-    length, place = torch.rand(2, x.shape[0], 1, device=x.device)
-    length = (length * share * size).floor()
-    start = (place * (size - length + 1)).floor()
-    position = torch.arange(size, device=x.device)
-    kept = ((position < start) | (position >= start + length)).to(x.dtype)
-    return kept[:, None, :, None] if axis == 2 else kept[:, None, None, :]
-
-
-def _halved(num_frames):
-    """Frames left by a convolution of stride 2 that pads by one: ceil(n / 2)."""
-    return None if num_frames is None else (num_frames + 1) // 2
-
-
-def _mask(num_valid, num_frames):
-    """True where a frame is speech: [batch, T], or None where every frame of every utterance is."""
-    if num_valid is None:
-        return None
-    return torch.arange(num_frames, device=num_valid.device) < num_valid[:, None]
-
-
-def _masked(x, mask):
-    return x if mask is None else x * mask[:, :, None]
-
-
-def _masked_map(x, mask):
-    return x if mask is None else x * mask[:, None, :, None]
-
-
-def _mean_and_deviation(frames, mask):
-    """Mean and standard deviation over the speech frames: [batch, T, D] -> [batch, 2 D]."""
-    weights = torch.ones_like(frames[:, :, :1]) if mask is None else mask[:, :, None].to(frames.dtype)
-    count = weights.sum(dim=1)
-    mean = (frames * weights).sum(dim=1) / count
-    variance = ((frames - mean[:, None]).square() * weights).sum(dim=1) / count
-    # The floor keeps the gradient of the root finite where all frames are alike.
-    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)
 
 
 def _check_sizes(num_mels, channels, dim, heads, depth, frequency_depth, halvings):

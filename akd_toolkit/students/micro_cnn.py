@@ -1,4 +1,4 @@
-"""The micro student: a few convolutions over log-mels, for devices where half a million parameters is the limit."""
+"""The micro student: a few convolutions over log-mels, for devices that hold half a million parameters."""
 
 import torch
 from torch import Tensor, nn
@@ -13,14 +13,14 @@ from akd_toolkit.students.base import Student, check_waveform
 class MicroCNN(Student):
     """Convolutions over time and frequency, then over time alone (micro: at most 0.5 M parameters).
 
-    1. Log-mels are an image [mels, frames]; each stage of the stem halves the bands, the first two halve time too.
+    1. Log-mels are an image [frames, mels]; each stage of the stem halves the bands, the first two also time.
     2. The bands that remain are fused to ``dim`` numbers per 40 ms.
     3. Residual convolutions over time, ever wider apart, look 0.1 to 1 s around.
     4. Mean, deviation and maximum over time are what the linear classifier reads, after a bottleneck.
 
-    Source: the plain recipe of small keyword spotters (Tang & Lin 2018, "Deep residual learning for small-footprint
-    keyword spotting") with the statistics pooling of Snyder et al. 2018 (x-vectors). Ours: bands fused early, because
-    convolutions over time alone cost a tenth.
+    Source: the plain recipe of small keyword spotters (Tang & Lin 2018, "Deep residual learning for
+    small-footprint keyword spotting") with the statistics pooling of x-vectors (Snyder et al. 2018). Ours: bands
+    are fused early, because convolutions over time alone cost a tenth.
 
     Arguments
     ---------
@@ -29,7 +29,7 @@ class MicroCNN(Student):
     num_mels
         Log-mel bands, a multiple of 2 ** len(channels).
     normalize
-        What is taken away from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
+        What is taken from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
     channels
         Channels of the stem's stages, at least two.
     dim
@@ -43,8 +43,8 @@ class MicroCNN(Student):
 
     Shape
     -----
-    waveform: [batch, samples]. frames: [batch, T, dim] with T one for every 40 ms. embedding: [batch, embedding_dim].
-    layers: ``stem`` and ``block_0`` .. ``block_n``, each [batch, T, dim].
+    waveform: [batch, samples]. frames: [batch, T, dim] with T one for every 40 ms.
+    embedding: [batch, embedding_dim]. layers: ``stem`` and ``block_0`` .. ``block_n``, each [batch, T, dim].
 
     Raises
     ------
@@ -75,13 +75,13 @@ class MicroCNN(Student):
         super().__init__(num_classes)
         if len(channels) < 2 or not dilations:
             raise ValueError(
-                f"micro_cnn needs two channels or more and one dilation or more, got channels={list(channels)} and "
-                f"dilations={list(dilations)}."
+                f"micro_cnn needs two channels or more and one dilation or more, got channels={list(channels)} "
+                f"and dilations={list(dilations)}."
             )
         if num_mels % 2 ** len(channels):
             raise ValueError(
-                f"num_mels must be a multiple of {2 ** len(channels)}, as {len(channels)} stages each halve the bands, "
-                f"got {num_mels}."
+                f"num_mels must be a multiple of {2 ** len(channels)}, as each of {len(channels)} stages halves "
+                f"the bands, got {num_mels}."
             )
         self.front_end = LogMel(num_mels=num_mels, normalize=normalize)
         self.input_norm = nn.BatchNorm1d(num_mels)
@@ -105,7 +105,7 @@ class MicroCNN(Student):
         return self.encode(features, None if lengths is None else num_frames)
 
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
-        """The student after its front end: log-mels [batch, T, num_mels] and how many of T are speech, or None."""
+        """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
         mask = frame_mask(num_frames, features.shape[1])
         x = self.input_norm(features.transpose(1, 2)).transpose(1, 2)[:, None]  # [batch, 1, T, mels]
         for stage in self.stem:
@@ -127,7 +127,7 @@ class MicroCNN(Student):
 
 
 class _StemStage(nn.Module):
-    """Convolution that halves the bands, and time if ``time_stride`` is 2: [B, C, T, F] -> [B, C', T', F / 2]."""
+    """Convolution that halves the bands, and time at a stride of 2: [B, C, T, F] -> [B, C', T', F / 2]."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, time_stride: int):
         super().__init__()

@@ -95,17 +95,24 @@ def fingerprint_of(*parts) -> str:
 
 
 def code_hash(plugin: type) -> str:
-    """Hash of the module that defines ``plugin``, without comments and docstrings: new arithmetic, new numbers."""
+    """Hash of the module that defines ``plugin``: new arithmetic, new numbers.
+
+    Comments, docstrings and error messages do not count.
+    """
     try:
         tree = ast.parse(inspect.getsource(inspect.getmodule(plugin)))
     except (OSError, TypeError):  # typed at a prompt: there is no file to read
         return ""
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                node.body = body[1:] or [ast.Pass()]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:12]
+    return hashlib.sha256(ast.dump(_OnlyArithmetic().visit(tree)).encode()).hexdigest()[:12]
+
+
+class _OnlyArithmetic(ast.NodeTransformer):
+    def visit_Expr(self, node):
+        # A string standing alone is a docstring.
+        return ast.Pass() if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Raise(self, node):
+        return ast.Pass()
 
 
 def file_hash(paths: list[Path]) -> str:

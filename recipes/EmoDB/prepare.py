@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from akd_toolkit.data.download import fetch_zip
-from akd_toolkit.data.manifest import MAX_NAMED, Manifest, Utterance, raise_problems
+from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import find_audio, measure, prepare_once
 from akd_toolkit.registry import CORPORA
 
@@ -35,6 +35,7 @@ EMOTIONS = {  # letter of the German word -> label
 LABELS = tuple(EMOTIONS.values())
 SEX = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(("08", "09", "13", "14", "16"), "female")
 NUM_FILES_2_0 = 816
+MAX_SHOWN = 5  # cells of the table, or names, that a message lists before it counts the rest
 
 
 @CORPORA.register("emodb")
@@ -166,7 +167,7 @@ def _count_differences(rows: list[Utterance]) -> list[str]:
             for cell in sorted(have | want)
             if have[cell] != want[cell]
         ]
-        differences += _shortened(cells)
+        differences += cells if len(cells) <= len(SEX) else _shortened(cells)
     for what, stems in (("missing", set(expected) - set(found)), ("extra", set(found) - set(expected))):
         if stems:
             differences.append(f"{what}: {', '.join(_shortened(sorted(stems)))}")
@@ -180,8 +181,8 @@ def _sound_differences(rows: list[Utterance]) -> list[str]:
 
 
 def _shortened(items: list[str]) -> list[str]:
-    more = [f"and {len(items) - MAX_NAMED} more"] if len(items) > MAX_NAMED else []
-    return items[:MAX_NAMED] + more
+    more = [f"and {len(items) - MAX_SHOWN} more"] if len(items) > MAX_SHOWN else []
+    return items[:MAX_SHOWN] + more
 
 
 def _refuse_or_warn(differences: list[str], folder: Path, num_files: int, expect_official: bool) -> None:

@@ -1,4 +1,4 @@
-"""Invent two systems' scores.csv and compute their reference values by loops. Python 3.11, numpy 2.4.6, nothing else.
+"""Invent the scores.csv of two systems and compute reference values by loops. Python 3.11, numpy 2.4.6.
 
 The bootstrap is not drawn but counted: with five speakers there are 5^5 equally likely redrawn corpora.
 """
@@ -40,7 +40,9 @@ def invent(system, skill):
 def write(path, rows):
     with open(path, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["ID", "speaker", "fold", "seed", "truth", "prediction", *(f"p_{label}" for label in LABELS)])
+        writer.writerow(
+            ["ID", "speaker", "fold", "seed", "truth", "prediction", *(f"p_{label}" for label in LABELS)]
+        )
         writer.writerows(rows)
 
 
@@ -126,7 +128,11 @@ def sign_test_p(rows_a, rows_b):
 
 
 def limits(values):
-    return {"low": float(np.quantile(values, 0.025)), "high": float(np.quantile(values, 0.975)), "std": float(values.std())}
+    return {
+        "low": float(np.quantile(values, 0.025)),
+        "high": float(np.quantile(values, 0.975)),
+        "std": float(values.std()),
+    }
 
 
 def main():
@@ -145,7 +151,8 @@ def main():
         "ua_of_folds": [of_fold(ua, a, fold) for fold in folds],
         "ua_of_speakers": {name: over_seeds(ua, [row for row in a if row[1] == name]) for name in FOLD_OF},
         "confusion": [
-            [sum(row[4] == true and row[5] == said for row in a) / len(SEEDS) for said in LABELS] for true in LABELS
+            [sum(row[4] == true and row[5] == said for row in a) / len(SEEDS) for said in LABELS]
+            for true in LABELS
         ],
         "bootstrap_wa": limits(redrawn(wa, a)),
         "bootstrap_ua": limits(redrawn(ua, a)),

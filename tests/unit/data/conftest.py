@@ -40,9 +40,8 @@ def toy_manifest():
             speaker, emotion = row.split(":")
             stop = round(16000 * duration)
             name = f"u{index}"
-            utterances.append(
-                Utterance(name, f"/corpus/{name}.wav", 0, stop, duration, speaker, emotion, sha256=f"sha-{speaker}{index}")
-            )
+            wav, sha256 = f"/corpus/{name}.wav", f"sha-{speaker}{index}"
+            utterances.append(Utterance(name, wav, 0, stop, duration, speaker, emotion, sha256=sha256))
         return Manifest("toy", label_order, tuple(utterances))
 
     return make

@@ -96,7 +96,7 @@ def test_inner_folds_need_two_groups():
 
 def test_a_speaker_on_both_sides_is_refused(four):
     with pytest.raises(ValueError, match=r"speaker B is in training and in test \(first: u2\)"):
-        check_speakers_disjoint(four.of("AB"), four.of("BC"))
+        check_speakers_disjoint(four.of(["A", "B"]), four.of(["B", "C"]))
 
 
 def test_an_utterance_on_both_sides_is_refused(four):

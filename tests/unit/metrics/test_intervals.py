@@ -9,7 +9,7 @@ SPEAKERS, CLASSES = 6, 3
 
 @pytest.fixture
 def corpus():
-    """Truth, prediction and speaker of 120 utterances whose speakers differ in how well they are understood."""
+    """Truth, prediction and speaker of 120 utterances; some speakers are understood better than others."""
     rng = np.random.default_rng(4)
     speaker, truth = rng.integers(SPEAKERS, size=120), rng.integers(CLASSES, size=120)
     right = rng.random(120) < 0.4 + 0.1 * speaker
@@ -28,7 +28,9 @@ def test_one_redrawn_corpus_equals_the_naive_loop(corpus):
     truth, said, speaker = corpus
     hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
     drawn = np.random.default_rng(0).multinomial(SPEAKERS, np.full(SPEAKERS, 1 / SPEAKERS), size=1)[0]
-    rows = np.concatenate([np.flatnonzero(speaker == name) for name in range(SPEAKERS) for _ in range(drawn[name])])
+    rows = np.concatenate(
+        [np.flatnonzero(speaker == name) for name in range(SPEAKERS) for _ in range(drawn[name])]
+    )
     once = speaker_bootstrap(hits, totals, "ua", num_resamples=1, seed=0)
     assert once.low == once.high == pytest.approx(ua(truth[rows], said[rows]))
 
@@ -97,5 +99,7 @@ def test_options_outside_their_range_are_refused(options, message):
 
 
 def test_counts_that_do_not_match_are_refused():
-    with pytest.raises(ValueError, match=r"hits and totals must both be \[speakers, classes\], got \[2, 2\] and \[3, 2\]"):
+    with pytest.raises(
+        ValueError, match=r"hits and totals must both be \[speakers, classes\], got \[2, 2\] and \[3, 2\]"
+    ):
         speaker_bootstrap(np.ones((2, 2)), np.ones((3, 2)))

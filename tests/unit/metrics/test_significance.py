@@ -40,7 +40,10 @@ def test_many_speakers_are_drawn_and_never_give_zero():
 def test_drawn_value_comes_near_the_counted_one(monkeypatch):
     rng = np.random.default_rng(6)
     totals = np.full((12, 2), 8.0)
-    hits_a, hits_b = rng.integers(3, 9, size=(12, 2)).astype(float), rng.integers(2, 8, size=(12, 2)).astype(float)
+    hits_a, hits_b = (
+        rng.integers(3, 9, size=(12, 2)).astype(float),
+        rng.integers(2, 8, size=(12, 2)).astype(float),
+    )
     counted = speaker_permutation_test(hits_a, hits_b, totals, "wa")
     monkeypatch.setattr("akd_toolkit.metrics.significance.EXACT_SPEAKERS", 0)
     drawn = speaker_permutation_test(hits_a, hits_b, totals, "wa", num_resamples=20_000)

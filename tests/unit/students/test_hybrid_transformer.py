@@ -5,12 +5,8 @@ import pytest
 import torch
 
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.students.hybrid_transformer import (
-    HybridTransformer,
-    _AttentionBlock,
-    _hidden_run,
-    _mean_and_deviation,
-)
+from akd_toolkit.students.hybrid_blocks import AttentionBlock, hidden_run, mean_and_deviation
+from akd_toolkit.students.hybrid_transformer import HybridTransformer
 
 SMALL = {"dim": 16, "channels": (8, 8), "heads": 2}
 
@@ -57,14 +53,14 @@ def test_every_size_takes_any_length(build, options, num_samples):
 
 def test_depth_settings_make_the_model_deeper(build):
     one, two = build(depth=1, frequency_depth=1), build(depth=2, frequency_depth=3)
-    count = lambda student: sum(isinstance(part, _AttentionBlock) for part in student.modules())  # noqa: E731
+    count = lambda student: sum(isinstance(part, AttentionBlock) for part in student.modules())  # noqa: E731
     assert count(one) == 1 + 5 and count(two) == 3 + 10
 
 
 def test_attention_without_padding_equals_softmax_of_scaled_products_written_as_loops():
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        block = _AttentionBlock(dim=6, heads=2, mlp_ratio=2.0, dropout=0.0, drop_path=0.0, positions=False).double()
+        block = AttentionBlock(dim=6, heads=2, mlp_ratio=2.0, dropout=0.0, drop_path=0.0, positions=False).double()
     x = torch.randn(1, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     mask = torch.tensor([[True, True, True, False, False]])
     result = block._attend(x, mask)[0].detach().numpy()
@@ -120,7 +116,7 @@ def test_the_decoder_adds_what_the_encoder_had_at_its_resolution(build):
 
 def test_pooling_of_padded_frames_by_hand():
     frames = torch.tensor([[[1.0], [3.0], [99.0]]])
-    pooled = _mean_and_deviation(frames, torch.tensor([[True, True, False]]))
+    pooled = mean_and_deviation(frames, torch.tensor([[True, True, False]]))
     torch.testing.assert_close(pooled, torch.tensor([[2.0, 1.0]]), atol=1e-4, rtol=0)  # deviation of 1 and 3 is 1
 
 
@@ -132,7 +128,7 @@ def test_gain_does_not_matter_when_the_level_is_taken_away(build):
 def test_hidden_runs_are_one_run_no_longer_than_their_share():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        kept = _hidden_run(torch.zeros(200, 2, 50, 40), axis=2, share=0.2)
+        kept = hidden_run(torch.zeros(200, 2, 50, 40), axis=2, share=0.2)
     assert kept.shape == (200, 1, 50, 1)
     hidden = 1 - kept[:, 0, :, 0]
     assert hidden.sum(dim=1).max() < 0.2 * 50 and hidden.any(dim=1).float().mean() > 0.7
@@ -151,7 +147,7 @@ def test_training_draws_masks_and_drops_and_evaluation_does_not(build):
 
 
 def test_stochastic_depth_leaves_the_mean_of_a_branch_as_it_was():
-    block = _AttentionBlock(dim=4, heads=1, mlp_ratio=1.0, dropout=0.0, drop_path=0.25, positions=False)
+    block = AttentionBlock(dim=4, heads=1, mlp_ratio=1.0, dropout=0.0, drop_path=0.25, positions=False)
     branch = torch.ones(4000, 2, 4)
     with torch.random.fork_rng():
         torch.manual_seed(0)

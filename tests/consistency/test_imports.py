@@ -1,0 +1,70 @@
+"""Arrows between rooms go one way."""
+
+import ast
+from pathlib import Path
+
+import akd_toolkit
+
+PACKAGE = Path(akd_toolkit.__file__).parent
+# A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
+ORDER = [
+    {"outputs", "registry", "settings", "metrics"},
+    {"data", "features"},
+    {"losses", "gates", "weightings", "students", "teachers", "report", "checkpoint"},
+    {"objective", "saved", "export"},
+    {"config", "brains"},
+    {"run"},
+    {"protocol"},
+    {"recipe", "cli"},
+]
+APART = [("students", "teachers"), ("teachers", "students"), ("losses", "students"), ("losses", "teachers")]
+HEAVY = {"onnx", "onnxruntime", "tensorrt", "opensmile", "ray", "sounddevice"}  # imported where they are used
+
+
+def imports(path: Path, top_level_only=False):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == "akd_toolkit":
+                yield from (f"akd_toolkit.{alias.name}" for alias in node.names)
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def files():
+    found = sorted(PACKAGE.rglob("*.py"))
+    assert len(found) > 40, f"found only {len(found)} files"
+    return found
+
+
+def test_every_room_imports_only_what_stands_before_it():
+    height = {name: level for level, names in enumerate(ORDER) for name in names}
+    wrong = []
+    for path in files():
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if own == "__init__":
+            continue
+        assert own in height, f"{own} has no place in the order of rooms; give it one"
+        for module in imports(path):
+            other = room(module) if module.startswith("akd_toolkit.") else ""
+            if other not in ("", own) and other in height and height[other] >= height[own]:
+                wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
+    assert not wrong, wrong
+
+
+def test_rooms_that_must_not_know_each_other_do_not():
+    for own, other in APART:
+        for path in (PACKAGE / own).rglob("*.py"):
+            assert f"akd_toolkit.{other}" not in " ".join(imports(path)), f"{path} imports {other}"
+
+
+def test_heavy_optional_packages_are_imported_inside_functions():
+    for path in files():
+        top = {name.split(".")[0] for name in imports(path, top_level_only=True)}
+        assert not top & HEAVY, f"{path} imports {top & HEAVY} at the top"

@@ -1,0 +1,56 @@
+"""The README says what is true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from akd_toolkit.cli import main, plugin_markdown, plugin_table
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.registry import LOSSES, STUDENTS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_plugin_table_is_the_one_that_the_command_prints():
+    table = README.split("<!-- plugins -->")[1].split("<!-- /plugins -->")[0].strip()
+    assert table == plugin_markdown(), "run `akd plugins --markdown` and paste it into README.md"
+
+
+def test_make_targets_named_in_the_readme_exist():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), flags=re.M)
+    named = set(re.findall(r"make (demo|test|lint)", README))
+    assert {"demo", "test"} <= named <= set(targets)
+
+
+def test_links_in_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#:]+)\)", README)
+    assert len(links) >= 4
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_loss_of_the_readme_works(pair):
+    code = re.search(r"```python\n(from torch.nn.functional.*?)```", README, flags=re.S)[1]
+    space = {}
+    try:
+        exec(code, space)
+        student, teacher, labels = pair()
+        values = LOSSES.build("probability_mse")(student, teacher, labels)
+        assert values.shape == (5,) and (values > 0).all()
+        same = ModelOutput(teacher.logits[0])
+        assert LOSSES.build("probability_mse")(same, TeacherOutput(teacher.logits[:1]), labels).max() < 1e-9
+    finally:
+        LOSSES._plugins.pop("probability_mse", None)
+
+
+def test_akd_plugins_prints_a_line_for_each(capsys):
+    assert main(["plugins", "students"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in STUDENTS.names())
+    assert plugin_table("losses") not in printed
+
+
+def test_akd_refuses_an_unknown_kind():
+    with pytest.raises(SystemExit):
+        main(["plugins", "stdents"])

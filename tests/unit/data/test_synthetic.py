@@ -1,0 +1,203 @@
+import time
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from akd_toolkit.data.acting import ACTINGS, random_speaker
+from akd_toolkit.data.folds import outer_folds
+from akd_toolkit.data.manifest import load_waveforms
+from akd_toolkit.data.synthetic import generate_corpus, prepare_generated, speaker_names
+from akd_toolkit.registry import CORPORA
+
+SMALL = {"speakers": 2, "utterances_per_speaker_and_emotion": 1, "progress": False}
+
+
+def small(folder, **options):
+    return generate_corpus(folder, **{**SMALL, **options})
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """The corpus of the demonstration, with the seconds of processor time it took."""
+    start = time.process_time()
+    manifest = prepare_generated(tmp_path_factory.mktemp("generated"), progress=False)
+    return manifest, time.process_time() - start
+
+
+def log_mel_statistics(waveform):
+    """Mean and deviation over time of 24 log bands, with NumPy alone."""
+    frames = np.lib.stride_tricks.sliding_window_view(waveform, 400)[::160] * np.hanning(400)
+    power = np.abs(np.fft.rfft(frames, 512)) ** 2
+    mel = np.linspace(0, 2595 * np.log10(1 + 8000 / 700), 26)
+    edges = 700 * (10 ** (mel / 2595) - 1) / 8000 * 256
+    bins = np.arange(257)[:, None]
+    rise = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    fall = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    bands = np.log(power @ np.clip(np.minimum(rise, fall), 0, None) + 1e-6)
+    return np.concatenate([bands.mean(axis=0), bands.std(axis=0)])
+
+
+def test_it_has_eight_speakers_of_both_sexes_and_four_balanced_emotions(corpus):
+    manifest, _ = corpus
+    assert len(manifest) == 8 * 4 * 8 and len(manifest.speakers) == 8
+    assert np.bincount(manifest.labels).tolist() == [64] * 4
+    assert {row.sex for row in manifest} == {"female", "male"}
+    assert sum(row.sex == "female" for row in manifest) == 128
+    groups = np.array(speaker_names(8)).reshape(4, 2).tolist()
+    assert len(outer_folds(manifest, groups)) == 4
+
+
+def test_utterances_last_one_to_three_seconds_and_are_all_different(corpus):
+    manifest, _ = corpus
+    durations = [row.duration for row in manifest]
+    assert min(durations) > 0.8 and max(durations) < 3.2
+    assert 1.2 < np.mean(durations) < 2.0
+    assert len({row.sha256 for row in manifest}) == len(manifest)
+
+
+def test_it_is_made_in_seconds(corpus):
+    assert corpus[1] < 15  # about 4 on a common core
+
+
+def test_a_linear_classifier_on_unseen_speakers_finds_it_neither_trivial_nor_hopeless(corpus):
+    manifest, _ = corpus
+    waveforms = load_waveforms(manifest, progress=False)
+    features = np.stack([log_mel_statistics(waveforms[name]) for name in manifest.ids])
+    pair = {name: index // 2 for index, name in enumerate(speaker_names(8))}
+    groups = [pair[row.speaker] for row in manifest]
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=2000))
+    predicted = cross_val_predict(classifier, features, manifest.labels, groups=groups, cv=GroupKFold(4))
+    ua = np.mean([np.mean(predicted[manifest.labels == label] == label) for label in range(4)])
+    assert 0.60 < ua < 0.88
+
+
+def test_level_and_length_move_as_the_literature_says(corpus):
+    manifest, _ = corpus
+    waveforms = load_waveforms(manifest, progress=False)
+
+    def mean(emotion, measure):
+        return np.mean([measure(row) for row in manifest if row.emotion == emotion])
+
+    def level(row):
+        return np.log(np.sqrt(np.mean(waveforms[row.id] ** 2)))
+
+    assert mean("anger", level) > mean("happiness", level) > mean("neutral", level) > mean("sadness", level)
+    assert mean("sadness", lambda row: row.duration) > 1.1 * mean("neutral", lambda row: row.duration)
+    assert mean("anger", lambda row: row.duration) < mean("neutral", lambda row: row.duration)
+
+
+@pytest.mark.parametrize(
+    "quality, order",
+    [
+        ("pitch_hz", ["fear", "happiness", "anger", "neutral", "sadness"]),
+        ("range_st", ["happiness", "anger", "neutral", "sadness"]),
+        ("level_db", ["anger", "happiness", "neutral", "boredom", "sadness"]),
+        ("tempo", ["fear", "anger", "neutral", "sadness"]),
+        ("tilt", ["sadness", "neutral", "happiness", "anger"]),
+        ("breath", ["sadness", "neutral", "anger"]),
+        ("jitter", ["disgust", "neutral"]),
+    ],
+)
+def test_over_many_speakers_each_quality_follows_the_literature(quality, order):
+    random = np.random.default_rng(0)
+    speakers = [random_speaker(f"s{index}", "female", random) for index in range(60)]
+
+    def mean(emotion):
+        return np.mean([getattr(s.settings(emotion, random), quality) for s in speakers for _ in range(3)])
+
+    values = [mean(emotion) for emotion in order]
+    assert values == sorted(values, reverse=True)
+
+
+def test_women_speak_higher_than_men():
+    random = np.random.default_rng(0)
+    women, men = ([random_speaker("s", sex, random).voice for _ in range(50)] for sex in ("female", "male"))
+    assert min(v.pitch_hz for v in women) > np.mean([v.pitch_hz for v in men])
+    assert np.mean([v.formant_scale for v in women]) > 1.1 * np.mean([v.formant_scale for v in men])
+
+
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others(tmp_path):
+    first, again, other = (
+        sorted((small(tmp_path / name, seed=seed) / "wav").iterdir()) for name, seed in (("a", 3), ("b", 3), ("c", 4))
+    )
+    assert [p.name for p in first] == [p.name for p in other]
+    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(first, again))
+    assert all(a.read_bytes() != c.read_bytes() for a, c in zip(first, other))
+
+
+def test_a_larger_corpus_keeps_the_utterances_of_a_smaller_one(tmp_path):
+    few = small(tmp_path / "few", emotions=("sadness",)) / "wav"
+    many = small(tmp_path / "many", emotions=("anger", "sadness"), speakers=3, utterances_per_speaker_and_emotion=2)
+    assert len(list(few.iterdir())) == 2
+    assert all((many / "wav" / path.name).read_bytes() == path.read_bytes() for path in few.iterdir())
+
+
+def test_a_complete_corpus_is_reused_and_an_incomplete_one_made_anew(tmp_path):
+    folder = small(tmp_path / "corpus")
+    path = sorted((folder / "wav").iterdir())[0]
+    before = path.stat().st_mtime_ns
+    small(folder)
+    assert path.stat().st_mtime_ns == before
+    path.unlink()
+    small(folder)
+    assert path.is_file()
+    small(folder, seed=1)
+    assert len(list((folder / "wav").iterdir())) == 8
+
+
+def test_ctrl_c_leaves_the_old_corpus_and_no_rest(tmp_path, monkeypatch):
+    folder = small(tmp_path / "corpus")
+    monkeypatch.setattr("akd_toolkit.data.synthetic.speak", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        small(folder, seed=1)
+    assert list(tmp_path.iterdir()) == [folder]
+    monkeypatch.undo()
+    before = (folder / "wav" / "f01_anger_00.wav").stat().st_mtime_ns
+    assert (small(folder) / "wav" / "f01_anger_00.wav").stat().st_mtime_ns == before
+
+
+def test_a_folder_with_something_else_is_never_deleted(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="holds files that were not generated here; give an empty or new folder"):
+        small(tmp_path)
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_emodb_layout_names_files_as_emodb_does(tmp_path):
+    made = small(
+        tmp_path / "c", speakers=10, emotions=tuple(ACTINGS), utterances_per_speaker_and_emotion=1, layout="emodb"
+    )
+    names = {path.name for path in (made / "wav").iterdir()}
+    assert len(names) == 70 and {"03a01Wa.wav", "08a01La.wav", "16a01Na.wav"} <= names
+
+
+def test_the_preparer_is_registered_and_reuses_what_it_wrote(tmp_path, caplog):
+    options = {"speakers": 2, "utterances_per_speaker_and_emotion": 1, "progress": False}
+    first = CORPORA.build("generated", save_folder=tmp_path, label_order=["sadness", "anger"], **options)
+    assert first.label_order == ("sadness", "anger") and first.labels.tolist() == [1, 0, 1, 0]
+    with caplog.at_level("INFO"):
+        again = CORPORA.build("generated", save_folder=tmp_path, label_order=["sadness", "anger"], **options)
+    assert again == first and "reused" in caplog.text and "generated 4" not in caplog.text
+    turned = CORPORA.build("generated", save_folder=tmp_path, label_order=["anger", "sadness"], **options)
+    assert turned.labels.tolist() == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"speakers": 1}, "speakers must be 2 to 99 in the layout 'generated', got 1"),
+        ({"speakers": 11, "layout": "emodb"}, "speakers must be 2 to 10 in the layout 'emodb', got 11"),
+        ({"emotions": ("joy",)}, r"emotions must be some of anger, .*, got \['joy'\]"),
+        ({"emotions": ()}, "emotions must be some of"),
+        ({"emotions": ("fear", "fear")}, "each once"),
+        ({"utterances_per_speaker_and_emotion": 0}, "utterances_per_speaker_and_emotion must be 1 to 99, got 0"),
+        ({"layout": "ravdess"}, "layout must be 'generated' or 'emodb', got 'ravdess'"),
+    ],
+)
+def test_impossible_corpora_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        small(tmp_path / "c", **options)

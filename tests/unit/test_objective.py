@@ -1,0 +1,113 @@
+"""One objective weighs, gates, averages and names."""
+
+import pytest
+import torch
+
+from akd_toolkit.objective import build_objective
+from akd_toolkit.registry import GATES, LOSSES
+
+SPEC = {
+    "task": {"name": "cross_entropy", "weight": 1.0},
+    "distill": [{"name": "integrated_soft_targets", "weight": 0.5, "temperature": 2.0}],
+}
+SHAPES = {"num_teachers": 2, "student_frame_dim": 8}
+
+
+def test_without_a_teacher_only_the_task_counts(pair):
+    student, _, labels = pair()
+    result = build_objective(SPEC, **SHAPES)(student, None, labels)
+    torch.testing.assert_close(result.total, torch.nn.functional.cross_entropy(student.logits, labels))
+    assert set(result.parts) == {"cross_entropy"}
+
+
+def test_total_is_the_sum_written_out(pair):
+    student, teacher, labels = pair()
+    spec = {**SPEC, "gate": {"name": "teacher_error", "theta": 0.7}}
+    result = build_objective(spec, **SHAPES)(student, teacher, labels)
+    total = 0.0
+    for b in range(5):
+        gate = GATES.build("teacher_error", theta=0.7)(student, teacher, labels)[b]
+        loss = LOSSES.build("integrated_soft_targets", temperature=2.0)(student, teacher, labels)[b]
+        total += (torch.nn.functional.cross_entropy(student.logits[b], labels[b]) + gate * 0.5 * loss) / 5
+    torch.testing.assert_close(result.total, total)
+
+
+def test_an_open_gate_equals_no_gate(pair):
+    student, teacher, labels = pair()
+    gated = build_objective({**SPEC, "gate": {"name": "always_open"}}, **SHAPES)(student, teacher, labels)
+    torch.testing.assert_close(gated.total, build_objective(SPEC, **SHAPES)(student, teacher, labels).total)
+
+
+def test_a_loss_of_weight_0_is_measured_and_not_trained_on(pair):
+    student, teacher, labels = pair()
+    spec = {**SPEC, "distill": [{**SPEC["distill"][0], "weight": 0}]}
+    result = build_objective(spec, **SHAPES)(student, teacher, labels)
+    assert result.parts["integrated_soft_targets"] > 0
+    torch.testing.assert_close(result.total, result.parts["cross_entropy"])
+
+
+def test_a_shut_gate_leaves_no_trace_of_the_teacher_in_the_gradient(pair):
+    student, teacher, labels = pair()
+    wrong = torch.nn.functional.one_hot((labels + 1) % 4, 4).float() * 50
+    teacher = type(teacher)(logits=wrong.repeat(2, 1, 1))
+    spec = {**SPEC, "gate": {"name": "teacher_error", "theta": 0.9}}
+    build_objective(spec, **SHAPES)(student, teacher, labels).total.backward()
+    gated = student.logits.grad.clone()
+    student.logits.grad = None
+    torch.nn.functional.cross_entropy(student.logits, labels).backward()
+    torch.testing.assert_close(gated, student.logits.grad)
+
+
+def test_the_adapter_learns_whom_to_trust_and_leaves_the_student_alone(pair):
+    student, teacher, labels = pair(batch=64)
+    right = torch.nn.functional.one_hot(labels, 4).float() * 5
+    teacher = type(teacher)(logits=torch.stack([right, -right]))
+    spec = {"task": {"name": "cross_entropy", "weight": 0.0}, **{k: SPEC[k] for k in ("distill",)}, "weighting": {"name": "adapter"}}
+    spec["distill"] = [{**SPEC["distill"][0], "weight": 0}]
+    objective = build_objective(spec, **SHAPES)
+    optimiser = torch.optim.Adam(objective.parameters(), lr=0.05)
+    for _ in range(60):
+        optimiser.zero_grad()
+        result = objective(student, teacher, labels)
+        result.total.backward()
+        optimiser.step()
+    assert result.weights[0].mean() > 0.9
+    assert student.frames.grad is None or not student.frames.grad.any()
+
+
+def test_a_detached_mixture_teaches_the_adapter_nothing_but_an_attached_one_does(pair):
+    student, teacher, labels = pair()
+    for detach in (True, False):
+        spec = {**SPEC, "distill": [{**SPEC["distill"][0], "detach_mixture": detach}]}
+        spec["weighting"] = {"name": "adapter", "supervision_weight": 0.0}
+        objective = build_objective(spec, **SHAPES)
+        objective(student, teacher, labels).total.backward()
+        learned = objective.weighting.factors.grad
+        assert (learned is None or not learned.any()) == detach
+
+
+def test_the_objective_never_enters_the_saved_student():
+    objective = build_objective({**SPEC, "weighting": {"name": "adapter"}}, **SHAPES)
+    assert set(objective.state_dict()) == {"weighting.factors", "weighting.shared"}
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"task": {"name": "cross_entrpy"}}, "unknown loss 'cross_entrpy'. Did you mean 'cross_entropy'"),
+        ({"distill": [{"name": "soft_target_kl", "weight": -1}]}, "weight must be a number >= 0, got -1"),
+        ({"distill": [{"name": "soft_target_kl"}, {"name": "soft_target_kl"}]}, "listed 2 times"),
+        ({"gate": {"theta": 0.5}}, "'name' is missing"),
+        ({"weighting": {"name": "adapter", "supervision": 1}}, "weighting 'adapter': .*'supervision'"),
+    ],
+)
+def test_a_wrong_description_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        build_objective({**SPEC, **change}, **SHAPES)
+
+
+def test_logits_of_different_shape_are_refused(pair):
+    student, _, labels = pair(classes=4)
+    _, teacher, _ = pair(classes=7)
+    with pytest.raises(ValueError, match=r"logits must agree in shape \[batch, classes\]: student \[5, 4\], teacher \[5, 7\]"):
+        build_objective(SPEC, **SHAPES)(student, teacher, labels)
