@@ -49,7 +49,9 @@ class SupervisedBrain(sb.Brain):
         self.checkpoint = Path(folder) / "checkpoint.pt"
         self.epochs_done = 0
         average = get_ema_multi_avg_fn(read["weight_average"])
-        self.average = AveragedModel(student, multi_avg_fn=average, use_buffers=True) if read["weight_average"] else None
+        self.average = (
+            AveragedModel(student, multi_avg_fn=average, use_buffers=True) if read["weight_average"] else None
+        )
         self.history: list[dict] = []  # one row an epoch: the mean of every part of the objective
         self.seconds = 0.0  # spent on training, over all starts of this run
 
@@ -60,7 +62,9 @@ class SupervisedBrain(sb.Brain):
         """
         self.total_steps = len(batches) * self.hparams.number_of_epochs
         self.train_sampler = batches  # SpeechBrain calls its set_epoch
-        with tqdm(total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", disable=not progressbar) as self.bar:
+        with tqdm(
+            total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", disable=not progressbar
+        ) as self.bar:
             self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
         return (self.modules.student if self.average is None else self.average.module).eval()
 

@@ -145,9 +145,13 @@ def _check_together(settings: dict) -> list[str]:
     if not student and not teachers:
         problems.append("there is neither a student nor a teacher; give at least one")
     if student and objective and objective.get("distill") and not teachers:
-        problems.append("objective.distill needs teachers, but there are none; add some or set objective.distill to null")
+        problems.append(
+            "objective.distill needs teachers, but there are none; add some or set objective.distill to null"
+        )
     if student and teachers and objective and not objective.get("distill"):
-        problems.append("there are teachers but no objective.distill to learn from them; set teachers to null or add a loss")
+        problems.append(
+            "there are teachers but no objective.distill to learn from them; set teachers to null or add a loss"
+        )
     if _number_in(settings, "test_overlap_s") >= _number_in(settings, "window_s"):
         problems.append(f"test_overlap_s: got {settings['test_overlap_s']}; it must be below window_s")
     return problems
@@ -173,9 +177,7 @@ def _check_teachers(specs: dict) -> None:
 def _check_objective_section(spec: dict) -> None:
     unknown = [key for key in spec if key not in ("task", "distill", "weighting", "gate")]
     if unknown:
-        raise ValueError(
-            f"unknown key '{unknown[0]}'{_nearest(unknown[0], ['task', 'distill', 'weighting', 'gate'])}"
-        )
+        raise ValueError(f"unknown key '{unknown[0]}'{_nearest(unknown[0], ['task', 'distill', 'weighting', 'gate'])}")
     check_objective(spec)
 
 
@@ -255,7 +257,9 @@ def _override(below, above: dict):
     merged = copy.deepcopy(below)
     for key, value in above.items():
         old = merged.get(key)
-        same_plugin = isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
+        same_plugin = (
+            isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
+        )
         merged[key] = _override(old, value) if same_plugin else copy.deepcopy(value)
     return merged
 

@@ -145,7 +145,9 @@ def check_objective(spec: dict) -> None:
     names = [options["name"] for options in distill]
     for name in names:
         if names.count(name) > 1:
-            raise ValueError(f"objective: the loss '{name}' is listed {names.count(name)} times under distill; list it once.")
+            raise ValueError(
+                f"objective: the loss '{name}' is listed {names.count(name)} times under distill; list it once."
+            )
     for registry, key in ((WEIGHTINGS, "weighting"), (GATES, "gate")):
         if spec.get(key):
             _check(registry, spec[key])
@@ -153,5 +155,7 @@ def check_objective(spec: dict) -> None:
 
 def _check(registry, options: dict) -> None:
     if "name" not in options:
-        raise ValueError(f"{registry.kind}: 'name' is missing in {dict(options)}. Known: {', '.join(registry.names())}.")
+        raise ValueError(
+            f"{registry.kind}: 'name' is missing in {dict(options)}. Known: {', '.join(registry.names())}."
+        )
     registry.check(options["name"], {k: v for k, v in options.items() if k != "name"}, given_later=FILLED_IN)

@@ -116,7 +116,14 @@ class NestedCrossValidation:
 
     def _make_run(self, name, seed, fold, candidate, train_speakers, test_speakers) -> Run:
         return Run(
-            self.config, self.manifest, name, seed, fold.index + 1, candidate, tuple(train_speakers), tuple(test_speakers)
+            self.config,
+            self.manifest,
+            name,
+            seed,
+            fold.index + 1,
+            candidate,
+            tuple(train_speakers),
+            tuple(test_speakers),
         )
 
     def _choose(self, seed: int, fold) -> dict:
@@ -126,7 +133,11 @@ class NestedCrossValidation:
             return self.candidates[0]
         means = [float(np.mean([_ua_of(run) for run in runs])) for runs in inner]
         best = int(np.argmax(means))
-        choice = {"inner_ua": [round(mean, 4) for mean in means], "chosen": best + 1, "candidate": self.candidates[best]}
+        choice = {
+            "inner_ua": [round(mean, 4) for mean in means],
+            "chosen": best + 1,
+            "candidate": self.candidates[best],
+        }
         path = self.folder / f"seed{seed}/fold{fold.index + 1}/choice.json"
         write_text_aside(path, json.dumps(choice, indent=2) + "\n")
         return self.candidates[best]
@@ -140,7 +151,9 @@ class NestedCrossValidation:
         jobs = min(self.config.get("jobs", 1), len(waiting))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         tasks = (joblib.delayed(_train_quietly)(train, run, self.config.get("threads", 1), jobs > 1) for run in waiting)
-        with tqdm(total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1) as bar:
+        with tqdm(
+            total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1
+        ) as bar:
             for _ in parallel(tasks):
                 bar.update()
 

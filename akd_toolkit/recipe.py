@@ -9,7 +9,7 @@ import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.protocol import NestedCrossValidation, commit
-from akd_toolkit.report import append_results, results_row, summarise, write_report
+from akd_toolkit.report import append_results, results_row, write_report
 from akd_toolkit.teachers import teacher_params
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,9 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, genera
     runs = protocol.outer_runs()
     teachers = protocol.teacher_scores() if config.get("teachers") else {}
     curves = pd.concat([_curves(run) for run in runs], ignore_index=True)
-    summary = _write(protocol, scores, generated, teachers=_repeat(teachers, config["seeds"]), curves=curves, trust=_trust(runs))
+    summary = _write(
+        protocol, scores, generated, teachers=_repeat(teachers, config["seeds"]), curves=curves, trust=_trust(runs)
+    )
     abouts = [run.about() for run in runs]
     row = results_row(
         summary,

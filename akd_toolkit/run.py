@@ -14,15 +14,13 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.batches import Batch, TrainBatches, scoring_batches
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.folds import check_speakers_disjoint
-from akd_toolkit.data.manifest import Manifest, load_waveforms
-from akd_toolkit.data.views import make_view
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.waveforms import waveforms_of
 from akd_toolkit.objective import build_objective
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.saved import save_student
 from akd_toolkit.teachers import TeacherBank
-
-VIEW_SEED = 0  # views are part of the stored teacher features, so that no run's seed may change them
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class Run:
         check_speakers_disjoint(self.train, self.test)
         return TrainBatches(
             self.train,
-            waveform=lambda utterance_id, view: view_of(self.manifest, utterance_id, view),
+            waveform=waveforms_of(self.manifest).view,
             window_s=self.hparams["window_s"],
             batch_size=self.hparams["batch_size"],
             seed=self.seed,
@@ -108,7 +106,7 @@ class Run:
 
     @cached_property
     def test_batches(self) -> list[Batch]:
-        waveforms = waveforms_of(self.manifest)
+        waveforms = waveforms_of(self.manifest).clean
         return scoring_batches(
             self.test, waveforms, self.hparams["window_s"], self.hparams["test_overlap_s"], self.hparams["batch_size"]
         )
@@ -153,18 +151,6 @@ def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> 
         fold=fold,
         seed=seed,
     )
-
-
-@lru_cache(maxsize=2)
-def waveforms_of(manifest: Manifest) -> dict:
-    """Every waveform of the corpus, read once a process."""
-    return load_waveforms(manifest)
-
-
-@lru_cache(maxsize=100_000)
-def view_of(manifest: Manifest, utterance_id: str, view: int):
-    """One view of one utterance, made once a process."""
-    return make_view(waveforms_of(manifest)[utterance_id], view, utterance_id, VIEW_SEED)
 
 
 @lru_cache(maxsize=2)

@@ -53,7 +53,9 @@ def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
     folder = Path(folder)
     for name in (WEIGHTS, SETTINGS):
         if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder} holds no trained student: {name} is missing; give the folder of a finished run.")
+            raise FileNotFoundError(
+                f"{folder} holds no trained student: {name} is missing; give the folder of a finished run."
+            )
     try:
         about = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         spec, label_order = about["student"], about["label_order"]

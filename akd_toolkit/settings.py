@@ -54,7 +54,9 @@ SETTINGS = {
     # protocol
     "seeds": Setting("a list of integers, one whole protocol each", _list_of(_count(0)), True, defines_result=False),
     "outer_folds": Setting("a list of speaker groups", _list_of(_list_of(_text), 2), required=True),
-    "folds": Setting("how many of the outer folds to run, from 1, or null for all", _optional(_count(1)), defines_result=False),
+    "folds": Setting(
+        "how many of the outer folds to run, from 1, or null for all", _optional(_count(1)), defines_result=False
+    ),
     "candidates": Setting("a list of mappings of overrides", _list_of(_mapping, 0)),
     "jobs": Setting("how many trainings run side by side, from 1", _count(1), defines_result=False),
     "threads": Setting("how many threads each training uses, from 1", _count(1), defines_result=False),

@@ -55,9 +55,7 @@ class Recording:
                 f"{MIN_SAMPLES / SAMPLE_RATE_HZ} s are needed. Remove the file or record it again."
             )
         if not mono.any():
-            raise ValueError(
-                f"{self.path} holds only zeros; speech is needed. Remove the file or record it again."
-            )
+            raise ValueError(f"{self.path} holds only zeros; speech is needed. Remove the file or record it again.")
         if self.sample_rate_hz != sample_rate_hz:
             common = math.gcd(sample_rate_hz, self.sample_rate_hz)
             mono = resample_poly(mono, sample_rate_hz // common, self.sample_rate_hz // common)
@@ -122,9 +120,7 @@ def _read_all(file: soundfile.SoundFile, path: Path, start: int, stop: int | Non
     stop = file.frames if stop is None else stop
     missing = _missing_wav_bytes(path)
     if missing:
-        raise ValueError(
-            f"{path} is truncated: {missing} bytes that its header promises are missing. Copy it again."
-        )
+        raise ValueError(f"{path} is truncated: {missing} bytes that its header promises are missing. Copy it again.")
     if not 0 <= start < stop <= file.frames:
         raise ValueError(
             f"{path}: samples {start} to {stop} were asked for, and the file holds {file.frames}. "

@@ -80,9 +80,7 @@ def inner_folds(
             f"inner folds need at least two groups of training speakers, got {remaining}. "
             "Use three outer groups or more."
         )
-    return [
-        (tuple(s for other in remaining if other is not valid for s in other), valid) for valid in remaining
-    ]
+    return [(tuple(s for other in remaining if other is not valid for s in other), valid) for valid in remaining]
 
 
 def check_speakers_disjoint(train: Manifest, test: Manifest) -> None:

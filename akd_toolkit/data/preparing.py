@@ -57,9 +57,7 @@ def measure(utterances: Iterable[Utterance], corpus: str, progress: bool = True)
     return measured
 
 
-def prepare_once(
-    save_folder, arguments: dict, files: Sequence[Path], build: Callable[[], Manifest]
-) -> Manifest:
+def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Callable[[], Manifest]) -> Manifest:
     """Return the manifest in ``save_folder`` if it was made with these arguments from these files, else build it.
 
     Files count as the same when name, size and time of change agree. The log says which happened and why.

@@ -54,7 +54,5 @@ def cut(manifest: Manifest, window_s: float, overlap_s: float = 0.0) -> list[Seg
         starts = [*range(0, last, window - overlap), last]
         for start in starts:
             end = min(start + window, total)
-            segments.append(
-                Segment(row.id, row.speaker, label, start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ)
-            )
+            segments.append(Segment(row.id, row.speaker, label, start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ))
     return segments

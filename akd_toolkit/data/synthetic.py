@@ -30,7 +30,13 @@ EMODB_SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
 EMODB_WOMEN = ("08", "09", "13", "14", "16")
 EMODB_TEXTS = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 EMODB_LETTERS = {
-    "anger": "W", "boredom": "L", "disgust": "E", "fear": "A", "happiness": "F", "sadness": "T", "neutral": "N"
+    "anger": "W",
+    "boredom": "L",
+    "disgust": "E",
+    "fear": "A",
+    "happiness": "F",
+    "sadness": "T",
+    "neutral": "N",
 }
 
 
@@ -186,9 +192,7 @@ def _write_files(folder: Path, about: dict, progress: bool) -> None:
             for emotion in about["emotions"]:
                 for number in range(about["utterances_per_speaker_and_emotion"]):
                     key = [seed, 2, index, list(ACTINGS).index(emotion), number]
-                    waveform = _utterance(
-                        speaker, emotion, sentences[number % num_texts], np.random.default_rng(key)
-                    )
+                    waveform = _utterance(speaker, emotion, sentences[number % num_texts], np.random.default_rng(key))
                     name = _file_name(speaker.name, emotion, number, layout)
                     soundfile.write(folder / name, waveform, SAMPLE_RATE_HZ, subtype="PCM_16")
                     bar.update()

@@ -82,9 +82,7 @@ def random_sentence(random: np.random.Generator) -> tuple[Syllable, ...]:
     )
 
 
-def speak(
-    sentence: tuple[Syllable, ...], settings: VoiceSettings, random: np.random.Generator
-) -> np.ndarray:
+def speak(sentence: tuple[Syllable, ...], settings: VoiceSettings, random: np.random.Generator) -> np.ndarray:
     """Speak a sentence: float32 [samples] at 16 kHz, in (-1, 1).
 
     Example

@@ -114,9 +114,9 @@ class LogMel(nn.Module):
 
     def _power(self, waveform: Tensor) -> Tensor:
         if self.training and not _in_export():
-            spectrum = torch.stft(
-                waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True
-            )[:, self.first_bin : self.last_bin]  # [batch, bins, T]
+            spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)[
+                :, self.first_bin : self.last_bin
+            ]  # [batch, bins, T]
             return torch.view_as_real(spectrum).square().sum(dim=-1).transpose(1, 2)
         parts = nn.functional.conv1d(waveform[:, None], self.kernels, stride=self.hop)  # [batch, 2 * bins, T]
         real, imaginary = parts.square().chunk(2, dim=1)
@@ -147,9 +147,7 @@ def dft_kernels(window: int, first_bin: int, last_bin: int) -> Tensor:
     return (torch.cat([phase.cos(), phase.sin()]) * hann).float()[:, None]
 
 
-def mel_triangles(
-    num_mels: int, num_bins: int, fmin_hz: float, fmax_hz: float, sample_rate_hz: int
-) -> Tensor:
+def mel_triangles(num_mels: int, num_bins: int, fmin_hz: float, fmax_hz: float, sample_rate_hz: int) -> Tensor:
     """Triangles of height 1, evenly spaced on the mel scale: [num_bins, num_mels].
 
     Example
@@ -197,13 +195,10 @@ def _in_export() -> bool:
 
 def _check_waveform(waveform: Tensor, window: int) -> None:
     if waveform.dim() != 2:
-        raise ValueError(
-            f"waveform must be [batch, samples], got {list(waveform.shape)}; add or drop an axis."
-        )
+        raise ValueError(f"waveform must be [batch, samples], got {list(waveform.shape)}; add or drop an axis.")
     if not _in_export() and waveform.shape[1] < window:
         raise ValueError(
-            f"waveform has {waveform.shape[1]} samples, fewer than one window of {window}; "
-            "pad it or leave it out."
+            f"waveform has {waveform.shape[1]} samples, fewer than one window of {window}; pad it or leave it out."
         )
 
 
@@ -218,9 +213,7 @@ def _check_options(num_mels: int, deltas: int, normalize: str, floor: float) -> 
         raise ValueError(f"floor must be > 0, got {floor}.")
 
 
-def _check_frequencies(
-    window_ms: float, hop_ms: float, fmin_hz: float, fmax_hz: float, sample_rate_hz: int
-) -> None:
+def _check_frequencies(window_ms: float, hop_ms: float, fmin_hz: float, fmax_hz: float, sample_rate_hz: int) -> None:
     if window_ms <= 0 or hop_ms <= 0:
         raise ValueError(f"window_ms and hop_ms must be > 0, got {window_ms} and {hop_ms}.")
     if not 0 <= fmin_hz < fmax_hz <= sample_rate_hz / 2:

@@ -35,8 +35,7 @@ def expected_calibration_error(probs: ArrayLike, truth: ArrayLike, num_bins: int
     probs, truth = np.asarray(probs, dtype=float), np.asarray(truth)
     if probs.ndim != 2 or len(probs) != len(truth) or len(truth) == 0:
         raise ValueError(
-            "probs must be [N, classes] with N >= 1 and truth [N], got "
-            f"{list(probs.shape)} and {list(truth.shape)}."
+            f"probs must be [N, classes] with N >= 1 and truth [N], got {list(probs.shape)} and {list(truth.shape)}."
         )
     if num_bins < 1:
         raise ValueError(f"num_bins must be >= 1, got {num_bins}.")

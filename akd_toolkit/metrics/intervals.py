@@ -204,7 +204,6 @@ def check_counts(score: str, level: float, num_resamples: int, hits: np.ndarray,
         raise ValueError(f"num_resamples must be >= 1, got {num_resamples}.")
     if hits.shape != totals.shape or hits.ndim != 2:
         raise ValueError(
-            "hits and totals must both be [speakers, classes], got "
-            f"{list(hits.shape)} and {list(totals.shape)}."
+            f"hits and totals must both be [speakers, classes], got {list(hits.shape)} and {list(totals.shape)}."
         )
     return SCORES[score]

@@ -54,9 +54,7 @@ def ua(truth: ArrayLike, prediction: ArrayLike) -> float:
     """
     truth, prediction = _checked(truth, prediction)
     present = np.unique(truth)
-    return float(
-        sklearn_metrics.recall_score(truth, prediction, labels=present, average="macro", zero_division=0.0)
-    )
+    return float(sklearn_metrics.recall_score(truth, prediction, labels=present, average="macro", zero_division=0.0))
 
 
 def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -80,9 +78,7 @@ def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
     """
     truth, prediction = _checked(truth, prediction)
     present = np.unique(truth)
-    return float(
-        sklearn_metrics.f1_score(truth, prediction, labels=present, average="macro", zero_division=0.0)
-    )
+    return float(sklearn_metrics.f1_score(truth, prediction, labels=present, average="macro", zero_division=0.0))
 
 
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, label_order: list[str]) -> np.ndarray:

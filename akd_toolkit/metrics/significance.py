@@ -98,8 +98,7 @@ def mcnemar_exact(right_a: ArrayLike, right_b: ArrayLike) -> float:
     right_a, right_b = np.asarray(right_a, dtype=float), np.asarray(right_b, dtype=float)
     if right_a.shape != right_b.shape:
         raise ValueError(
-            "both systems must be scored on the same utterances, got "
-            f"{len(right_a)} and {len(right_b)} of them."
+            f"both systems must be scored on the same utterances, got {len(right_a)} and {len(right_b)} of them."
         )
     wins, losses = int((right_a > right_b + 1e-9).sum()), int((right_b > right_a + 1e-9).sum())
     return float(binomtest(wins, wins + losses, 0.5).pvalue) if wins + losses else 1.0

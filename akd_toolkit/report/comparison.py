@@ -45,9 +45,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, num_resamples: int = 10_000) -> di
     hits_a, totals = table_counts(right_a, label_order)
     hits_b, _ = table_counts(right_b, label_order)
     for score in ("wa", "ua"):
-        interval = intervals.paired_speaker_bootstrap(
-            hits_a, hits_b, totals, score, num_resamples=num_resamples
-        )
+        interval = intervals.paired_speaker_bootstrap(hits_a, hits_b, totals, score, num_resamples=num_resamples)
         result[f"{score}_difference"] = interval.value
         result[f"{score}_low"], result[f"{score}_high"] = interval.low, interval.high
         result[f"{score}_p"] = significance.speaker_permutation_test(
@@ -68,13 +66,9 @@ def mean_agreement(a: pd.DataFrame, b: pd.DataFrame) -> float:
     """
     said_a, said_b = (scores.pivot(index="ID", columns="seed", values="prediction") for scores in (a, b))
     if set(said_a.index) != set(said_b.index):
-        raise ValueError(
-            "the two systems were not scored on the same utterances; run both on the same folds."
-        )
+        raise ValueError("the two systems were not scored on the same utterances; run both on the same folds.")
     said_b = said_b.loc[said_a.index]
-    pairs = [
-        measures.agreement(said_a[one].to_numpy(), said_b[two].to_numpy()) for one in said_a for two in said_b
-    ]
+    pairs = [measures.agreement(said_a[one].to_numpy(), said_b[two].to_numpy()) for one in said_a for two in said_b]
     return float(np.mean(pairs))
 
 
@@ -83,8 +77,7 @@ def _by_seed(a: pd.DataFrame, b: pd.DataFrame) -> dict[int, float]:
     if set(runs_a) != set(runs_b):
         return {}
     ua = {
-        seed: [measures.ua(run["truth"], run["prediction"]) for run in (runs_a[seed], runs_b[seed])]
-        for seed in runs_a
+        seed: [measures.ua(run["truth"], run["prediction"]) for run in (runs_a[seed], runs_b[seed])] for seed in runs_a
     }
     return {int(seed): of_a - of_b for seed, (of_a, of_b) in sorted(ua.items())}
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.report.comparison import compare, mean_agreement
 from akd_toolkit.report.plots import plot_confusion, plot_teacher_weights, plot_training
-from akd_toolkit.report.scores_file import write_aside
 from akd_toolkit.report.summary import summarise
 from akd_toolkit.report.tables import markdown_table
 
@@ -77,11 +77,9 @@ def write_report(
         sections.append("## Training\n\n![training curves](training_curves.png)")
     if teacher_weights is not None:
         plot_teacher_weights(teacher_weights, folder / "teacher_weights.png", title=title)
-        sections.append(
-            "## Trust in each teacher\n\n![mean weight of each teacher by class](teacher_weights.png)"
-        )
+        sections.append("## Trust in each teacher\n\n![mean weight of each teacher by class](teacher_weights.png)")
     page = "\n\n".join(section for section in sections if section) + "\n"
-    write_aside(folder / "report.md", lambda aside: aside.write_text(page, encoding="utf-8"))
+    write_text_aside(folder / "report.md", page)
     return summary
 
 
@@ -176,13 +174,9 @@ def _teachers(scores: pd.DataFrame, label_order: Sequence[str], teachers: Mappin
     rows = []
     for name, of_teacher in teachers.items():
         found = summarise(of_teacher, label_order)
-        folds = [
-            f"{percent(found[f'{score}_mean'])} ± {percent(found[f'{score}_std'])}" for score in ("wa", "ua")
-        ]
+        folds = [f"{percent(found[f'{score}_mean'])} ± {percent(found[f'{score}_std'])}" for score in ("wa", "ua")]
         interval = f"{percent(found['ua_pooled'])} [{percent(found['ua_low'])}, {percent(found['ua_high'])}]"
-        rows.append(
-            [name, *folds, percent(found["wa_pooled"]), interval, percent(mean_agreement(scores, of_teacher))]
-        )
+        rows.append([name, *folds, percent(found["wa_pooled"]), interval, percent(mean_agreement(scores, of_teacher))])
     header = ["teacher", "WA, folds", "UA, folds", "WA pooled", "UA pooled [95 %]", "agrees with this system"]
     return f"## Teachers under the same protocol\n\n{markdown_table(header, rows)}"
 

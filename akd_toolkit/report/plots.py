@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from akd_toolkit.report.scores_file import write_aside
+from akd_toolkit.data.files import written_aside
 
 DPI = 150
 INK, MUTED, GRID = "#22262b", "#5d6670", "#dfe3e8"
@@ -144,9 +144,7 @@ def plot_teacher_weights(weights: pd.DataFrame, path: str | Path, title: str = "
         left = np.zeros(values.shape[1])
         for index, (name, row) in enumerate(zip(weights.index, values, strict=True)):
             colour = COLOURS[index % len(COLOURS)]
-            axes.barh(
-                range(len(row)), row, left=left, color=colour, edgecolor="white", height=0.72, label=str(name)
-            )
+            axes.barh(range(len(row)), row, left=left, color=colour, edgecolor="white", height=0.72, label=str(name))
             for place, (start, share) in enumerate(zip(left, row, strict=True)):
                 if share >= 0.06:
                     axes.text(
@@ -219,4 +217,5 @@ def _save(figure: Figure, paths: Sequence[str | Path]) -> None:
     for path in map(Path, paths):
         # A date inside the file would make two equal pictures differ.
         metadata = {"Date": None} if path.suffix == ".svg" else {}
-        write_aside(path, lambda aside, metadata=metadata: figure.savefig(aside, dpi=DPI, metadata=metadata))
+        with written_aside(path) as aside:
+            figure.savefig(aside, dpi=DPI, metadata=metadata)

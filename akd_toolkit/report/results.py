@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.report.scores_file import write_aside
+from akd_toolkit.data.files import write_text_aside
 
 KEY_COLUMNS = ("corpus", "recipe", "system", "student", "teachers")
 PERCENT_COLUMNS = (
@@ -93,7 +93,7 @@ def append_results(path: str | Path, row: dict) -> None:
         same = (rows[list(KEY_COLUMNS)] == [written[name] for name in KEY_COLUMNS]).all(axis=1)
         place = same.idxmax() if same.any() else len(rows)
         rows.loc[place] = [written[name] for name in COLUMNS]
-        write_aside(path, lambda aside: rows.to_csv(aside, index=False, lineterminator="\n"))
+        write_text_aside(path, rows.to_csv(index=False, lineterminator="\n"))
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
@@ -112,8 +112,7 @@ def read_results(path: str | Path) -> pd.DataFrame:
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     if tuple(rows.columns) != COLUMNS:
         raise ValueError(
-            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; "
-            "move it away or mend it."
+            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; move it away or mend it."
         )
     unknown = sorted(set(rows["system"]) - set(SYSTEMS))
     if unknown:
@@ -124,16 +123,12 @@ def read_results(path: str | Path) -> pd.DataFrame:
 def _as_text(row: dict) -> dict[str, str]:
     if set(row) != set(COLUMNS):
         odd = sorted(set(row) ^ set(COLUMNS))
-        raise ValueError(
-            f"a results row needs exactly {', '.join(COLUMNS)}; missing or unknown: {', '.join(odd)}."
-        )
+        raise ValueError(f"a results row needs exactly {', '.join(COLUMNS)}; missing or unknown: {', '.join(odd)}.")
     if row["system"] not in SYSTEMS:
         raise ValueError(f"system must be one of {', '.join(SYSTEMS)}, got '{row['system']}'.")
     for name in PERCENT_COLUMNS:
         if not 0 <= float(row[name]) <= 1:
-            raise ValueError(
-                f"{name} must be a share in [0, 1], got {row[name]}; pass what summarise() returned."
-            )
+            raise ValueError(f"{name} must be a share in [0, 1], got {row[name]}; pass what summarise() returned.")
     percent = {name: f"{100 * float(row[name]):.1f}" for name in PERCENT_COLUMNS}
     minutes = "" if row["minutes"] in ("", None) else f"{float(row['minutes']):.1f}"
     text = {name: " ".join(str(row[name]).split()) for name in COLUMNS}

@@ -4,13 +4,14 @@ Columns: ID, speaker, fold, seed, truth, prediction, and one probability p_<labe
 order.
 """
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+
+from akd_toolkit.data.files import write_text_aside
 
 COLUMNS = ("ID", "speaker", "fold", "seed", "truth", "prediction")
 TEXT_COLUMNS = ("ID", "speaker", "truth", "prediction")
@@ -92,9 +93,7 @@ def read_scores(path: str | Path, label_order: Sequence[str] | None = None) -> p
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no scores file {path}; run the recipe first, or give another path."
-        )
+        raise FileNotFoundError(f"there is no scores file {path}; run the recipe first, or give another path.")
     try:
         # Speakers such as 03 are names, and a label such as "none" is no missing value: only "" is.
         kinds = dict.fromkeys(TEXT_COLUMNS, str)
@@ -106,20 +105,7 @@ def read_scores(path: str | Path, label_order: Sequence[str] | None = None) -> p
 
 def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
     """Write ``scores`` so that a killed run leaves the whole old file or the whole new one."""
-    write_aside(Path(path), lambda aside: scores.to_csv(aside, index=False, lineterminator="\n"))
-
-
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` fill a file beside ``path``, then rename it; ``path`` is never seen half written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(
-        f".{path.stem}.{os.getpid()}{path.suffix}"
-    )  # keeps the suffix, which savefig goes by
-    try:
-        write(aside)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_text_aside(path, scores.to_csv(index=False, lineterminator="\n"))
 
 
 def _check_columns(scores: pd.DataFrame, label_order: Sequence[str]) -> None:
@@ -143,9 +129,7 @@ def _check_values(scores: pd.DataFrame, label_order: Sequence[str]) -> None:
     for name in ("truth", "prediction"):
         known = f"label_order [{', '.join(label_order)}]"
         unknown = ~scores[name].isin(label_order)
-        _refuse(
-            scores, unknown, f"its {name} is not in {known}", "use the label_order of the run", shown=name
-        )
+        _refuse(scores, unknown, f"its {name} is not in {known}", "use the label_order of the run", shown=name)
     numbers = scores[probability_columns].apply(pd.to_numeric, errors="coerce")
     probs = numbers.to_numpy(dtype=float, na_value=np.nan)  # [N, C]
     wrong = ~((probs >= 0) & (probs <= 1)).all(axis=1) | ~(np.abs(probs.sum(axis=1) - 1) <= ROUNDING)
@@ -170,13 +154,9 @@ def _check_utterances(scores: pd.DataFrame) -> None:
     _refuse(scores, partial, problem, "finish every seed on the same folds, or leave the unfinished one out")
     for name in ("speaker", "fold", "truth"):
         mixed = scores.groupby("ID")[name].transform("nunique") > 1
-        _refuse(
-            scores, mixed, f"it has more than one {name}", "do not mix runs of different corpora or folds"
-        )
+        _refuse(scores, mixed, f"it has more than one {name}", "do not mix runs of different corpora or folds")
     straying = scores.groupby("speaker")["fold"].transform("nunique") > 1
-    _refuse(
-        scores, straying, "its speaker is tested in more than one fold", "mend the folds", shown="speaker"
-    )
+    _refuse(scores, straying, "its speaker is tested in more than one fold", "mend the folds", shown="speaker")
 
 
 def _refuse(scores: pd.DataFrame, rows: ArrayLike, problem: str, cure: str, shown: str = "") -> None:

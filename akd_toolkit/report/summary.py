@@ -145,8 +145,5 @@ def _confusion(scores: pd.DataFrame, label_order: list[str]) -> np.ndarray:
 
 
 def _speaker_recalls(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFrame:
-    rows = {
-        speaker: measures.class_recalls(_confusion(run, label_order))
-        for speaker, run in scores.groupby("speaker")
-    }
+    rows = {speaker: measures.class_recalls(_confusion(run, label_order)) for speaker, run in scores.groupby("speaker")}
     return pd.DataFrame.from_dict(rows, orient="index", columns=label_order).rename_axis("speaker")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.report.results import KEY_COLUMNS, SYSTEMS, read_results
-from akd_toolkit.report.scores_file import write_aside
 
 OPEN, CLOSE = "<!-- results -->", "<!-- /results -->"
 
@@ -67,7 +67,7 @@ def sync_readme(readme: str | Path, results_csv: str | Path) -> bool:
     wanted = _with_table(page, Path(readme), results_table_markdown(results_csv))
     if wanted == page:
         return False
-    write_aside(Path(readme), lambda aside: aside.write_text(wanted, encoding="utf-8"))
+    write_text_aside(readme, wanted)
     return True
 
 
@@ -117,9 +117,7 @@ def _read_page(path: Path) -> str:
 
 def _with_table(page: str, path: Path, table: str) -> str:
     if page.count(OPEN) != 1 or page.count(CLOSE) != 1 or page.index(OPEN) > page.index(CLOSE):
-        raise ValueError(
-            f"{path} must hold the lines {OPEN} and {CLOSE} once each, in this order, around its table."
-        )
+        raise ValueError(f"{path} must hold the lines {OPEN} and {CLOSE} once each, in this order, around its table.")
     before, rest = page.split(OPEN)
     return f"{before}{OPEN}\n\n{table}\n\n{CLOSE}{rest.split(CLOSE)[1]}"
 

@@ -324,9 +324,7 @@ def load_whisper(source: str, num_layers: int) -> tuple[dict, dict]:
 
     config = AutoConfig.from_pretrained(source)
     if config.model_type != "whisper":
-        raise ValueError(
-            f"encoder_student: source '{source}' is a {config.model_type} model; give a Whisper model."
-        )
+        raise ValueError(f"encoder_student: source '{source}' is a {config.model_type} model; give a Whisper model.")
     if num_layers > config.encoder_layers:
         raise ValueError(
             f"encoder_student: source '{source}' has {config.encoder_layers} encoder layers, num_layers is "
@@ -396,8 +394,6 @@ def _check_options(num_layers: int, frozen_layers: int | None, dropout: float, a
     if num_layers < 1:
         raise ValueError(f"encoder_student: num_layers must be at least 1, got {num_layers}.")
     if frozen_layers is not None and not 0 <= frozen_layers <= num_layers:
-        raise ValueError(
-            f"encoder_student: frozen_layers must be 0 to {num_layers} or null, got {frozen_layers}."
-        )
+        raise ValueError(f"encoder_student: frozen_layers must be 0 to {num_layers} or null, got {frozen_layers}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_student: dropout must be in [0, 1), got {dropout}.")

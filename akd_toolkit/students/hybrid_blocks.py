@@ -35,16 +35,20 @@ class ConvBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Positions by depthwise convolution, self-attention, feed-forward; each a pre-normalised residual branch.
+    """Convolution over neighbours, self-attention, feed-forward; each a residual branch.
+
+    The convolution, where ``neighbours`` asks for one, tells attention the order of its tokens. The outputs of the
+    other two begin small, so that the model begins as a convolutional one, which few utterances can teach.
 
     x: [batch, T, dim] -> [batch, T, dim]. mask: True where a frame may be attended to, [batch, T], or None for all.
     """
 
-    def __init__(self, dim, heads, mlp_ratio, dropout, drop_path, positions):
+    def __init__(self, dim, heads, mlp_ratio, dropout, drop_path, neighbours):
         super().__init__()
         self.heads = heads
         self.drop_path = drop_path
-        self.position = nn.Conv1d(dim, dim, 7, padding=3, groups=dim) if positions else None
+        self.conv = nn.Conv1d(dim, dim, 3, padding=1, bias=False) if neighbours else None
+        self.conv_norm = nn.BatchNorm1d(dim) if neighbours else None
         self.norm1 = nn.LayerNorm(dim)
         self.query_key_value = nn.Linear(dim, 3 * dim)
         self.project = nn.Linear(dim, dim)
@@ -52,10 +56,13 @@ class AttentionBlock(nn.Module):
         hidden = int(mlp_ratio * dim)
         self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         self.dropout = nn.Dropout(dropout)
+        with torch.no_grad():
+            self.project.weight.mul_(0.1)
+            self.feed_forward[-1].weight.mul_(0.1)
 
     def forward(self, x, mask):
-        if self.position is not None:
-            x = x + self.position(masked(x, mask).transpose(1, 2)).transpose(1, 2)
+        if self.conv is not None:
+            x = x + F.relu(self.conv_norm(self.conv(masked(x, mask).transpose(1, 2)))).transpose(1, 2)
         x = x + self._keep(self._attend(self.norm1(x), mask))
         return x + self._keep(self.feed_forward(self.norm2(x)))
 

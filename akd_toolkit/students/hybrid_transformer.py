@@ -32,9 +32,8 @@ class HybridTransformer(Student):
 
     Source: Khan et al. 2026, "Real-Time Emotion Recognition System Using Adaptive Distillation Technique", CMES:
     the stem, attention over time and frequency, encoder-decoder with skips, 40 log-mels fused to 128 dimensions.
-    Differs from the paper, which gives no sizes: positions come from a depthwise convolution, so that any length
-    fits; attention over frequency comes before the frames are fused and attention over time after, which costs a
-    tenth of attending to all pairs of bands and frames.
+    Differs from the paper, which gives no sizes: positions come from convolutions, so that any length fits; bands
+    attend before they are fused and frames after, which costs a tenth of attending to all pairs of bands and frames.
 
     Arguments
     ---------
@@ -85,7 +84,7 @@ class HybridTransformer(Student):
     (torch.Size([2, 4]), torch.Size([2, 25, 16]))
     """
 
-    example_options = {"dim": 32, "channels": [8, 16], "heads": 2}
+    example_options = {"dim": 32, "channels": [8, 16], "heads": 2, "halvings": 1}
 
     def __init__(
         self,
@@ -123,22 +122,23 @@ class HybridTransformer(Student):
         num_blocks = frequency_depth + depth * (2 * halvings + 1)
         rates = iter([stochastic_depth * (i + 1) / num_blocks for i in range(num_blocks)])
 
-        def blocks(count, width, positions):
-            ratio = mlp_ratio if positions else mlp_ratio / 2
+        def blocks(count, width, neighbours):
+            ratio = mlp_ratio if neighbours else mlp_ratio / 2
             return nn.ModuleList(
-                AttentionBlock(width, heads, ratio, dropout, next(rates), positions) for _ in range(count)
+                AttentionBlock(width, heads, ratio, dropout, next(rates), neighbours) for _ in range(count)
             )
 
         num_bands = num_mels // 4
         self.band_embedding = nn.Parameter(0.02 * torch.randn(num_bands, channels[1]))
-        self.frequency = blocks(frequency_depth, channels[1], positions=False)
-        self.fuse = nn.Sequential(nn.Linear(num_bands * channels[1], dim), nn.LayerNorm(dim), nn.Dropout(dropout))
-        self.encoder = nn.ModuleList(blocks(depth, dim, positions=True) for _ in range(halvings))
+        self.frequency = blocks(frequency_depth, channels[1], neighbours=False)
+        self.fuse = nn.Linear(num_bands * channels[1], dim, bias=False)
+        self.fuse_norm = nn.BatchNorm1d(dim)
+        self.encoder = nn.ModuleList(blocks(depth, dim, neighbours=True) for _ in range(halvings))
         self.down = nn.ModuleList(nn.Conv1d(dim, dim, 3, stride=2, padding=1) for _ in range(halvings))
-        self.bottleneck = blocks(depth, dim, positions=True)
+        self.bottleneck = blocks(depth, dim, neighbours=True)
         self.up = nn.ModuleList(nn.Linear(dim, dim) for _ in range(halvings))
-        self.decoder = nn.ModuleList(blocks(depth, dim, positions=True) for _ in range(halvings))
-        self.norm = nn.LayerNorm(dim)
+        self.decoder = nn.ModuleList(blocks(depth, dim, neighbours=True) for _ in range(halvings))
+        self.norm = nn.BatchNorm1d(dim)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * dim, num_classes)
 
@@ -147,8 +147,9 @@ class HybridTransformer(Student):
         features, num_valid = self.front_end(waveform, lengths)
         if lengths is None:
             num_valid = None  # nothing is padding, so nothing is masked
-        x = self.input_norm(features.transpose(1, 2)).transpose(1, 2)
-        x = x.unflatten(-1, (self.planes, -1)).transpose(1, 2)  # [batch, planes, T, mels]
+        x = (
+            _over_frames(self.input_norm, features).unflatten(-1, (self.planes, -1)).transpose(1, 2)
+        )  # [batch, planes, T, mels]
         if self.training and self.masking > 0:
             x = x * hidden_run(x, 2, self.masking) * hidden_run(x, 3, self.masking)
         layers = {}
@@ -168,7 +169,7 @@ class HybridTransformer(Student):
             x = block(x, None)
         x = x.reshape(batch, num_frames, num_bands * width)
         layers["frequency"] = x
-        x = self.fuse(x)
+        x = torch.relu(_over_frames(self.fuse_norm, self.fuse(x)))
 
         skips = []
         for i, blocks in enumerate(self.encoder):
@@ -189,11 +190,16 @@ class HybridTransformer(Student):
                 x = block(x, mask)
             layers[f"decoder_{i}"] = x
 
-        frames = self.norm(x)
+        frames = _over_frames(self.norm, x)
         embedding = mean_and_deviation(frames, mask)
         logits = self.classifier(self.dropout(embedding))
         relative = None if mask is None else mask.float().mean(dim=1)
         return ModelOutput(logits, embedding, frames, layers, relative)
+
+
+def _over_frames(norm, x):
+    """A batch norm over [batch, D, T] applied to [batch, T, D]."""
+    return norm(x.transpose(1, 2)).transpose(1, 2)
 
 
 def _check_sizes(num_mels, channels, dim, heads, depth, frequency_depth, halvings):

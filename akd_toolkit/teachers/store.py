@@ -116,7 +116,9 @@ class FeatureStore:
     def _stem(self, view: int) -> str:
         if view == 0:
             return "view0"
-        return f"view{view}-{fingerprint_of(self.view_seed, self.view_settings.fingerprint, self._view_probe(view))[:8]}"
+        return (
+            f"view{view}-{fingerprint_of(self.view_seed, self.view_settings.fingerprint, self._view_probe(view))[:8]}"
+        )
 
     def _view_probe(self, view: int) -> str:
         # The settings do not tell when the arithmetic of make_view changes; one short copy does.

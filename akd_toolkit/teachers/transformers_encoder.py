@@ -172,9 +172,7 @@ def find_folder(source: str, revision: str | None = None) -> Path:
         _weight_files(folder)
         return folder.resolve()
     if source.startswith((".", "/", "~")) or source.count("/") != 1:
-        raise FileNotFoundError(
-            f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name."
-        )
+        raise FileNotFoundError(f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name.")
     from huggingface_hub import HfApi, snapshot_download
 
     wanted = {"allow_patterns": ["*.json", "*.safetensors"]}
@@ -250,9 +248,7 @@ def _load_checked(folder: Path, config: dict, depth: int, title: str):
             **smaller,
         )
     except Exception as error:
-        raise ValueError(
-            f"teacher {title} cannot be loaded from {folder} ({error}); copy the folder again."
-        ) from error
+        raise ValueError(f"teacher {title} cannot be loaded from {folder} ({error}); copy the folder again.") from error
     finally:
         transformers_logging.set_verbosity(verbosity)
         transformers_logging.enable_progress_bar()

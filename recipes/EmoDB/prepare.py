@@ -107,8 +107,7 @@ def official_checksums() -> dict[str, str]:
 def _check_labels(label_order) -> None:
     if sorted(label_order) != sorted(LABELS):
         raise ValueError(
-            f"label_order is {list(label_order)}; EmoDB has exactly {', '.join(LABELS)}. "
-            "Name each once, in any order."
+            f"label_order is {list(label_order)}; EmoDB has exactly {', '.join(LABELS)}. Name each once, in any order."
         )
 
 

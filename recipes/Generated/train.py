@@ -40,8 +40,8 @@ def main(argv):
     parity = export_onnx(student, file, about["label_order"], about["sample_rate_hz"], about["window_s"])
     utterance = run.test.utterances[0]
     label, probs = predict_onnx(file, read_audio(utterance.wav))
-    print(f"{file}: {file.stat().st_size / 1024:.0f} KiB, largest difference from the module {parity.largest_difference:.1e}")
-    print(f"{Path(utterance.wav).name} of the unseen speaker {utterance.speaker}: {label} {probs[label]:.2f}, true {utterance.emotion}")
+    print(f"{file}: {file.stat().st_size / 1024:.0f} KiB, differs from the module by {parity.largest_difference:.1e}")
+    print(f"{utterance.id}, a speaker it never heard: {label} with {probs[label]:.2f}; true is {utterance.emotion}")
     print((Path(config["output_folder"]) / "report.md").read_text(encoding="utf-8").split("## Confusion")[0])
     print(f"report and confusion matrix: {config['output_folder']}/report.md")
 

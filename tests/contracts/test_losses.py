@@ -40,7 +40,11 @@ def test_loss_gives_one_finite_value_per_utterance_and_teaches_the_student(name,
 @pytest.mark.parametrize("name", LOSSES.names())
 @pytest.mark.parametrize("shape", [{"batch": 1}, {"classes": 2}, {"teachers": 1}, {"teachers": 3}])
 def test_loss_takes_any_batch_number_of_classes_and_number_of_teachers(name, shape, pair):
-    options = {"num_teachers": shape["teachers"]} if "teachers" in shape and "num_teachers" in LOSSES.example(name).__dict__ else {}
+    options = (
+        {"num_teachers": shape["teachers"]}
+        if "teachers" in shape and "num_teachers" in LOSSES.example(name).__dict__
+        else {}
+    )
     student, teacher, labels = pair(**shape)
     values = LOSSES.example(name, **options)(student, teacher, labels)
     assert values.shape == labels.shape and values.isfinite().all()

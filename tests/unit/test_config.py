@@ -101,7 +101,10 @@ def test_build_makes_fresh_objects_with_a_candidate(recipe):
     "argument, message",
     [
         ("--bach_size=8", "unknown setting 'bach_size'; did you mean 'batch_size'"),
-        ("--student.embeding_dim=8", "student 'micro_cnn': .*'embeding_dim'; it accepts .* Did you mean 'embedding_dim'"),
+        (
+            "--student.embeding_dim=8",
+            "student 'micro_cnn': .*'embeding_dim'; it accepts .* Did you mean 'embedding_dim'",
+        ),
         ("--student.name=micro_cn", "unknown student 'micro_cn'. Did you mean 'micro_cnn'"),
         ("--objective.gate.teta=0.5", "gate 'teacher_error': .*'teta'; it accepts .* Did you mean 'theta'"),
         ("--objective.gat={name: always_open}", "unknown key 'gat'; did you mean 'gate'"),

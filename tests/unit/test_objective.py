@@ -62,7 +62,11 @@ def test_the_adapter_learns_whom_to_trust_and_leaves_the_student_alone(pair):
     student, teacher, labels = pair(batch=64)
     right = torch.nn.functional.one_hot(labels, 4).float() * 5
     teacher = type(teacher)(logits=torch.stack([right, -right]))
-    spec = {"task": {"name": "cross_entropy", "weight": 0.0}, **{k: SPEC[k] for k in ("distill",)}, "weighting": {"name": "adapter"}}
+    spec = {
+        "task": {"name": "cross_entropy", "weight": 0.0},
+        **{k: SPEC[k] for k in ("distill",)},
+        "weighting": {"name": "adapter"},
+    }
     spec["distill"] = [{**SPEC["distill"][0], "weight": 0}]
     objective = build_objective(spec, **SHAPES)
     optimiser = torch.optim.Adam(objective.parameters(), lr=0.05)
@@ -109,5 +113,7 @@ def test_a_wrong_description_is_refused(change, message):
 def test_logits_of_different_shape_are_refused(pair):
     student, _, labels = pair(classes=4)
     _, teacher, _ = pair(classes=7)
-    with pytest.raises(ValueError, match=r"logits must agree in shape \[batch, classes\]: student \[5, 4\], teacher \[5, 7\]"):
+    with pytest.raises(
+        ValueError, match=r"logits must agree in shape \[batch, classes\]: student \[5, 4\], teacher \[5, 7\]"
+    ):
         build_objective(SPEC, **SHAPES)(student, teacher, labels)

@@ -30,7 +30,9 @@ def test_an_unknown_name_is_refused_with_the_nearest(shapes):
 
 
 def test_a_wrong_option_names_the_plugin_and_its_signature(shapes):
-    with pytest.raises(ValueError, match=r"shape 'square': got an unexpected keyword argument 'syde'; it accepts \(side"):
+    with pytest.raises(
+        ValueError, match=r"shape 'square': got an unexpected keyword argument 'syde'; it accepts \(side"
+    ):
         shapes.build("square", side=1.0, syde=2.0)
 
 

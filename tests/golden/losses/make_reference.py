@@ -1,6 +1,6 @@
 """Reference values of losses, gate and Adapter in NumPy float64, written from the equations.
 
-    python tests/golden/losses/make_reference.py       (NumPy 2.x)
+python tests/golden/losses/make_reference.py       (NumPy 2.x)
 """
 
 import json
@@ -25,7 +25,9 @@ def main():
     v = rng.normal(0, 1, dim)
 
     a = maps.max(axis=1)  # (5)
-    s = np.array([[sum(v[d] * theta[t, d] * a[i, d] for d in range(dim)) for i in range(batch)] for t in range(teachers)])
+    s = np.array(
+        [[sum(v[d] * theta[t, d] * a[i, d] for d in range(dim)) for i in range(batch)] for t in range(teachers)]
+    )
     w = softmax(s, axis=0)  # (6)
     p_s, p_t = softmax(z_s / temperature), softmax(z_t / temperature)
     mixture = (w[:, :, None] * p_t).sum(axis=0)  # (7)
@@ -38,8 +40,18 @@ def main():
     gate = 1 - np.where(gamma <= 0.8, gamma, 1.0)  # (13), theta = 0.8
     total = (cross_entropy + gate * (0.7 * integrated + 0.2 * plain) - np.log(true_probs)).mean()
     values = dict(
-        student_logits=z_s, teacher_logits=z_t, labels=labels, frames=maps, factors=theta, shared=v, weights=w,
-        integrated_soft_targets=integrated, soft_target_kl=plain, cross_entropy=cross_entropy, gate=gate, total=total,
+        student_logits=z_s,
+        teacher_logits=z_t,
+        labels=labels,
+        frames=maps,
+        factors=theta,
+        shared=v,
+        weights=w,
+        integrated_soft_targets=integrated,
+        soft_target_kl=plain,
+        cross_entropy=cross_entropy,
+        gate=gate,
+        total=total,
     )
     stored = {name: np.asarray(value).tolist() for name, value in values.items()}
     Path(__file__).with_name("reference.json").write_text(json.dumps({"temperature": temperature, **stored}) + "\n")

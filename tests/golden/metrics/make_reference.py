@@ -40,9 +40,7 @@ def invent(system, skill):
 def write(path, rows):
     with open(path, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(
-            ["ID", "speaker", "fold", "seed", "truth", "prediction", *(f"p_{label}" for label in LABELS)]
-        )
+        writer.writerow(["ID", "speaker", "fold", "seed", "truth", "prediction", *(f"p_{label}" for label in LABELS)])
         writer.writerows(rows)
 
 
@@ -151,8 +149,7 @@ def main():
         "ua_of_folds": [of_fold(ua, a, fold) for fold in folds],
         "ua_of_speakers": {name: over_seeds(ua, [row for row in a if row[1] == name]) for name in FOLD_OF},
         "confusion": [
-            [sum(row[4] == true and row[5] == said for row in a) / len(SEEDS) for said in LABELS]
-            for true in LABELS
+            [sum(row[4] == true and row[5] == said for row in a) / len(SEEDS) for said in LABELS] for true in LABELS
         ],
         "bootstrap_wa": limits(redrawn(wa, a)),
         "bootstrap_ua": limits(redrawn(ua, a)),

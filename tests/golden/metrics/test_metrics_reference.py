@@ -41,9 +41,7 @@ def test_fold_scores_equal_the_loops(summary, reference, score):
 
 
 def test_tables_by_class_and_speaker_and_the_confusion_equal_the_loops(summary, reference):
-    assert summary["class_table"]["recall"].tolist() == pytest.approx(
-        list(reference["recalls"].values()), abs=1e-12
-    )
+    assert summary["class_table"]["recall"].tolist() == pytest.approx(list(reference["recalls"].values()), abs=1e-12)
     of_speakers = dict(zip(summary["speaker_table"]["speaker"], summary["speaker_table"]["ua"], strict=True))
     assert of_speakers == pytest.approx(reference["ua_of_speakers"], abs=1e-12)
     assert np.array_equal(summary["confusion"], reference["confusion"])

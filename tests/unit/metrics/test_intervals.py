@@ -28,9 +28,7 @@ def test_one_redrawn_corpus_equals_the_naive_loop(corpus):
     truth, said, speaker = corpus
     hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
     drawn = np.random.default_rng(0).multinomial(SPEAKERS, np.full(SPEAKERS, 1 / SPEAKERS), size=1)[0]
-    rows = np.concatenate(
-        [np.flatnonzero(speaker == name) for name in range(SPEAKERS) for _ in range(drawn[name])]
-    )
+    rows = np.concatenate([np.flatnonzero(speaker == name) for name in range(SPEAKERS) for _ in range(drawn[name])])
     once = speaker_bootstrap(hits, totals, "ua", num_resamples=1, seed=0)
     assert once.low == once.high == pytest.approx(ua(truth[rows], said[rows]))
 

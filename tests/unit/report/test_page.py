@@ -40,9 +40,7 @@ def page(folder):
 
 
 def test_page_states_the_protocol_with_the_speakers_of_each_fold(page):
-    assert page.startswith(
-        "# EmoDB, akd\n\n## Protocol\n\n60 utterances of 6 speakers in 3 outer folds by speaker;"
-    )
+    assert page.startswith("# EmoDB, akd\n\n## Protocol\n\n60 utterances of 6 speakers in 3 outer folds by speaker;")
     assert "Test speakers: fold 0: 00, 01; fold 1: 02, 03; fold 2: 04, 05. Seeds: 1, 2." in page
     assert "Nothing was dropped." in page and "over the classes that occur in the truth" in page
     assert "generated" not in page
@@ -65,9 +63,7 @@ def test_every_picture_that_the_page_shows_is_there_and_nothing_else(folder, pag
 
 def test_teachers_and_the_comparison_stand_beside_the_scores(page):
     assert re.search(r"^\| whisper \| \d+\.\d ± \d+\.\d \| .* \| \d+\.\d \|$", page, flags=re.M)
-    assert re.search(
-        r"^\| no teacher \| [+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\] \| \d\.\d{3} \| ", page, flags=re.M
-    )
+    assert re.search(r"^\| no teacher \| [+-]\d+\.\d \[[+-]\d+\.\d, [+-]\d+\.\d\] \| \d\.\d{3} \| ", page, flags=re.M)
 
 
 def test_every_table_has_as_many_cells_in_each_line(page):

@@ -97,9 +97,7 @@ def test_training_curves_need_no_fold_and_one_epoch_is_enough(tmp_path):
 
 
 def test_teacher_weights_are_drawn_by_class(tmp_path, drawn):
-    weights = pd.DataFrame(
-        [[0.2, 0.96], [0.8, 0.04]], index=["whisper_small", "opensmile"], columns=["ang", "sad"]
-    )
+    weights = pd.DataFrame([[0.2, 0.96], [0.8, 0.04]], index=["whisper_small", "opensmile"], columns=["ang", "sad"])
     plot_teacher_weights(weights, tmp_path / "w.png", title="EmoDB")
     inside = [text.get_text() for text in drawn[0].axes[0].texts]
     assert inside == ["0.20", "0.96", "0.80"]  # 0.04 has no room
@@ -109,9 +107,7 @@ def test_teacher_weights_are_drawn_by_class(tmp_path, drawn):
 def test_what_cannot_be_drawn_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"confusion must be \[3, 3\] for 3 labels, got \[2, 2\]"):
         plot_confusion(np.eye(2), ["a", "b", "c"], [tmp_path / "c.png"])
-    with pytest.raises(
-        ValueError, match="training curves need at least one row with epoch, split, part and value"
-    ):
+    with pytest.raises(ValueError, match="training curves need at least one row with epoch, split, part and value"):
         plot_training(curves().drop(columns="part"), tmp_path / "t.png")
     with pytest.raises(ValueError, match="training curves need at least one row"):
         plot_training(curves().iloc[:0], tmp_path / "t.png")

@@ -102,7 +102,5 @@ def test_a_file_with_other_columns_or_systems_is_refused_and_kept(tmp_path, row)
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"there is no results table .*; run a recipe to its end first"
-    ):
+    with pytest.raises(FileNotFoundError, match=r"there is no results table .*; run a recipe to its end first"):
         read_results(tmp_path / "results.csv")

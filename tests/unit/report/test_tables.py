@@ -16,9 +16,7 @@ def results(tmp_path, row):
     path = tmp_path / "results.csv"
     append_results(path, row)
     append_results(path, row | {"system": "student", "recipe": "student", "teachers": ""})
-    append_results(
-        path, row | {"system": "teacher", "recipe": "teacher", "student": "", "params": 16_300_000}
-    )
+    append_results(path, row | {"system": "teacher", "recipe": "teacher", "student": "", "params": 16_300_000})
     return path
 
 
@@ -66,9 +64,7 @@ def test_a_page_whose_table_is_old_or_was_edited_is_refused(results, readme, row
 )
 def test_a_page_without_its_two_markers_in_order_is_refused_and_kept(results, readme, page):
     readme.write_text(page, encoding="utf-8")
-    with pytest.raises(
-        ValueError, match=r"README.md must hold the lines <!-- results --> and <!-- /results -->"
-    ):
+    with pytest.raises(ValueError, match=r"README.md must hold the lines <!-- results --> and <!-- /results -->"):
         sync_readme(readme, results)
     assert readme.read_text(encoding="utf-8") == page
 

@@ -1,0 +1,147 @@
+"""Training: it learns, it distils, it continues after a kill, and it leaves the teachers as they were."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from akd_toolkit import brains
+from akd_toolkit.brains import DistillBrain, SupervisedBrain, predict
+from akd_toolkit.data.batches import TrainBatches, collate
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.objective import build_objective
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.students.base import Student
+
+LABELS = ("low", "high")
+HPARAMS = {"number_of_epochs": 4, "label_order": list(LABELS), "warmup": 0.2, "weight_average": 0.5}
+
+
+class Levels(Student):
+    """Loudness of two halves through a tiny network with dropout."""
+
+    def __init__(self, num_classes: int = 2):
+        super().__init__(num_classes)
+        self.body = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Dropout(0.3))
+        self.head = nn.Linear(8, num_classes)
+
+    def forward(self, waveform, lengths=None):
+        halves = waveform.unflatten(1, (2, -1)).abs().mean(dim=2)
+        embedding = self.body(halves)
+        return ModelOutput(self.head(embedding), embedding, embedding[:, None])
+
+
+@pytest.fixture
+def corpus():
+    rng = np.random.default_rng(0)
+    rows = [Utterance(f"u{i}", f"/u{i}.wav", 0, 1600, 0.1, f"s{i % 4}", LABELS[i % 2]) for i in range(24)]
+    manifest = Manifest("toy", LABELS, tuple(rows))
+    waves = {
+        row.id: (0.1 + 0.5 * LABELS.index(row.emotion)) * rng.standard_normal(1600).astype(np.float32) for row in rows
+    }
+    return manifest, waves
+
+
+@pytest.fixture
+def make(corpus, tmp_path):
+    manifest, waves = corpus
+    stored = torch.randn(2, len(manifest), 2)
+
+    def teachers(ids, views):
+        rows = [manifest.ids.index(i) for i in ids]
+        return TeacherOutput(logits=stored[:, rows], names=("a", "b"))
+
+    def build(kind=DistillBrain, folder="run", **changes):
+        torch.manual_seed(3)
+        spec = {"task": {"name": "cross_entropy", "weight": 1.0}}
+        if kind is DistillBrain:
+            spec["distill"] = [{"name": "integrated_soft_targets", "weight": 0.5}]
+            spec["weighting"] = {"name": "adapter"}
+            spec["gate"] = {"name": "teacher_error", "theta": 0.9}
+        objective = build_objective(spec, num_teachers=2, student_frame_dim=8)
+        opt_class = __import__("functools").partial(torch.optim.AdamW, lr=0.05)
+        brain = kind(
+            Levels(), objective, {**HPARAMS, "opt_class": opt_class, **changes}, 5, tmp_path / folder, {"device": "cpu"}
+        )
+        batches = TrainBatches(manifest, lambda i, v: waves[i], 0.1, 8, seed=5, teachers=teachers)
+        return brain, batches
+
+    build.stored = stored
+    return build
+
+
+def test_training_lowers_the_loss_and_learns_the_task(make, corpus):
+    manifest, waves = corpus
+    brain, batches = make(SupervisedBrain, number_of_epochs=15)
+    student = brain.train_student(batches, progressbar=False)
+    assert brain.history[-1]["total"] < 0.7 * brain.history[0]["total"]
+    test = [collate(list(manifest.ids), [waves[i] for i in manifest.ids], manifest.labels)]
+    posteriors = predict(student, test)
+    right = [LABELS[posteriors[row.id].argmax()] == row.emotion for row in manifest]
+    assert np.mean(right) > 0.9
+
+
+def test_distillation_logs_parts_gate_and_trust(make):
+    brain, batches = make()
+    brain.train_student(batches, progressbar=False)
+    last = brain.history[-1]
+    assert {"total", "cross_entropy", "integrated_soft_targets", "weighting", "gate", "trust/a", "trust/b/high"} <= set(
+        last
+    )
+    assert last["trust/a"] + last["trust/b"] == pytest.approx(1.0)
+    assert 0 <= last["gate"] <= 1
+
+
+def test_training_leaves_the_teachers_as_they_were(make):
+    before = make.stored.clone()
+    brain, batches = make()
+    brain.train_student(batches, progressbar=False)
+    assert torch.equal(make.stored, before) and not make.stored.requires_grad
+
+
+def test_a_killed_training_continues_to_the_same_weights_and_log(make, monkeypatch):
+    monkeypatch.setattr(brains, "SAVE_EVERY_S", -1.0)
+    whole, batches = make(folder="whole")
+    expected = whole.train_student(batches, progressbar=False)
+
+    killed, batches = make(folder="killed")
+    real = killed.on_stage_start
+
+    def kill(stage, epoch=None):
+        if epoch == 3:
+            raise KeyboardInterrupt
+        real(stage, epoch)
+
+    killed.on_stage_start = kill
+    with pytest.raises(KeyboardInterrupt):
+        killed.train_student(batches, progressbar=False)
+    continued, batches = make(folder="killed")
+    student = continued.train_student(batches, progressbar=False)
+    assert continued.history == whole.history
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(tensor, student.state_dict()[name]), name
+
+
+def test_a_broken_checkpoint_is_named(make, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    brain, batches = make()
+    with pytest.raises(ValueError, match=r"the checkpoint .*checkpoint\.pt cannot be read .*; delete it"):
+        brain.train_student(batches, progressbar=False)
+
+
+def test_the_same_seed_gives_the_same_student_and_another_seed_another(make):
+    weights = []
+    for seed in (5, 5, 6):
+        brain, batches = make(folder=f"run{len(weights)}")
+        brain.seed = batches.seed = seed
+        weights.append(brain.train_student(batches, progressbar=False).head.weight)
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_posteriors_of_an_utterance_are_the_mean_over_its_windows(corpus):
+    student = Levels().eval()
+    windows = [np.full(1600, level, dtype=np.float32) for level in (0.1, 0.9)]
+    both = predict(student, [collate(["u", "u"], windows, [0, 0])])["u"]
+    each = [predict(student, [collate(["u"], [window], [0])])["u"] for window in windows]
+    np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-12)
