@@ -62,9 +62,8 @@ class SupervisedBrain(sb.Brain):
         """
         self.total_steps = len(batches) * self.hparams.number_of_epochs
         self.train_sampler = batches  # SpeechBrain calls its set_epoch
-        with tqdm(
-            total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", disable=not progressbar
-        ) as self.bar:
+        hidden = {} if progressbar else {"disable": True}
+        with tqdm(total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", **hidden) as self.bar:
             self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
         return (self.modules.student if self.average is None else self.average.module).eval()
 

@@ -1,9 +1,10 @@
 """Strict settings: a HyperPyYAML file plus command-line overrides, checked whole before anything is built.
 
-``load_config(["hparams/akd.yaml", "--number_of_epochs=30", "--student.width=48"])`` resolves references, applies
+``load_config(["hparams/akd.yaml", "--number_of_epochs=30", "--student.dropout=0.1"])`` resolves references, applies
 overrides and reports every problem at any depth in one message. Overrides come, each over the one before, from the
-YAML's ``debug`` section (with ``--debug``), from files of settings (``--with hparams/hybrid.yaml``) and from the command
-line. Dots reach into nested settings; naming another plugin drops the options of the one it replaces.
+YAML's ``debug`` section (with ``--debug``), from files of settings (``--with hparams/hybrid.yaml``) and from the
+command line. ``--student.dropout=0.1`` reaches into a mapping or, by number, into a list;
+``--student={name: micro_cnn}`` replaces the mapping whole.
 ``Config.build`` then makes fresh objects, once a training, with a candidate's overrides.
 """
 
@@ -40,7 +41,7 @@ class Config:
     """
 
     file: Path
-    overrides: dict
+    overrides: tuple[tuple[str, object], ...]
     run_opts: sb.RunOptions
     settings: dict = field(repr=False)
 
@@ -56,7 +57,7 @@ class Config:
 
     def build(self, overrides: dict | None = None) -> dict:
         """The settings with their tagged objects made anew, after ``overrides`` (dotted keys)."""
-        return load_hyperpyyaml(_resolve(self.file, _override(self.overrides, _nest(overrides or {}))))
+        return load_hyperpyyaml(_resolve(self.file, [*self.overrides, *(overrides or {}).items()]))
 
     def brain_options(self) -> dict:
         """What the command line says to SpeechBrain's Brain (device, precision, ...).
@@ -87,12 +88,10 @@ def load_config(argv: list[str]) -> Config:
     recipe = _read(file)
     layers = [recipe.get("debug") or {}] if run_opts.debug else []
     layers += [_read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
-    overrides: dict = {}
-    for layer in [*layers, given]:
-        overrides = _override(overrides, _nest(_plain(layer)))
+    overrides = tuple((str(key), _plain(value)) for layer in [*layers, given] for key, value in layer.items())
     settings, problems = check_settings(file, overrides)
     for number, candidate in enumerate(settings.get("candidates") or [], start=1):
-        _, more = check_settings(file, _override(overrides, _nest(candidate)))
+        _, more = check_settings(file, [*overrides, *candidate.items()])
         problems += [f"candidate {number}: {problem}" for problem in more if problem not in problems]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -100,12 +99,12 @@ def load_config(argv: list[str]) -> Config:
     return Config(Path(file), overrides, run_opts, settings)
 
 
-def check_settings(file: str | Path, overrides: dict) -> tuple[dict, list[str]]:
+def check_settings(file: str | Path, overrides) -> tuple[dict, list[str]]:
     """Resolve the YAML and return (plain settings, problems found at any depth)."""
     text = Path(file).read_text(encoding="utf-8")
     try:
         tree = ruamel.yaml.YAML().load(_resolve(file, overrides))
-    except (ValueError, KeyError, TypeError, FileNotFoundError, ruamel.yaml.YAMLError) as error:
+    except (ValueError, LookupError, TypeError, FileNotFoundError, ruamel.yaml.YAMLError) as error:
         return {}, [_one_line(error)]
     helpers = set(re.findall(r"<(\w+)", text))  # a key that others refer to may have any name
     problems = []
@@ -240,28 +239,15 @@ def _plain(node):
     return {node.tag.value: plain} if _tag_target(node) else plain
 
 
-def _nest(flat: dict) -> dict:
-    """Dotted keys to nested mappings: {"a.b": 1} -> {"a": {"b": 1}}."""
-    nested: dict = {}
-    for key, value in flat.items():
-        *parents, last = str(key).split(".")
-        place = nested
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[last] = value
-    return nested
-
-
-def _override(below, above: dict):
-    """A copy of ``below`` with ``above`` on top; a mapping that names another plugin replaces the old one whole."""
-    merged = copy.deepcopy(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        same_plugin = (
-            isinstance(old, dict) and isinstance(value, dict) and value.get("name", old.get("name")) == old.get("name")
-        )
-        merged[key] = _override(old, value) if same_plugin else copy.deepcopy(value)
-    return merged
+def _override(tree, key: str, value) -> None:
+    """Set ``a.b.c`` in a tree of mappings and lists; a mapping on the way that is not there is made."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = tree[int(parent)] if isinstance(tree, list) else tree.setdefault(parent, {})
+        if not isinstance(below, dict | list):
+            raise ValueError(f"'{key}' cannot be set: '{parent}' is {below!r} and holds no settings of its own")
+        tree = below
+    tree[int(last) if isinstance(tree, list) else last] = copy.deepcopy(value)
 
 
 def _read(file: str | Path):
@@ -274,10 +260,12 @@ def _read(file: str | Path):
     return tree
 
 
-def _resolve(file: str | Path, overrides: dict) -> str:
+def _resolve(file: str | Path, overrides) -> str:
     """The YAML after overrides, with every reference resolved and every include put in place."""
-    stream = StringIO()
-    ruamel.yaml.YAML().dump(_override(_read(file), overrides), stream)
+    tree, stream = _read(file), StringIO()
+    for key, value in overrides:
+        _override(tree, key, value)
+    ruamel.yaml.YAML().dump(tree, stream)
     stream.seek(0)
     stream.name = str(file)  # HyperPyYAML looks for included files beside it
     return resolve_references(stream).getvalue()

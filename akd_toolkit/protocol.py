@@ -1,4 +1,4 @@
-"""Speaker-independent nested cross-validation: which trainings exist, which are done, run the rest, choose, refit, score.
+"""Speaker-independent nested cross-validation: plan the trainings, run those not done, choose, refit, score once.
 
 For every seed and outer fold: where the YAML lists several candidates, each is trained on every inner split of the
 outer training speakers and the best mean inner UA wins; the student is then trained on all outer training speakers and
@@ -11,6 +11,8 @@ import logging
 import platform
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partialmethod
 from importlib.metadata import version
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.data.folds import inner_folds, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.metrics.scores import ua
-from akd_toolkit.run import Run, label_posteriors, teacher_bank
+from akd_toolkit.run import Run, label_posteriors, one_by_one, teacher_bank
 from akd_toolkit.settings import SETTINGS
 
 logger = logging.getLogger(__name__)
@@ -85,12 +87,14 @@ class NestedCrossValidation:
         return [self.outer_run(seed, fold, self._choose(seed, fold)) for seed, fold in self._outer()]
 
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
-        """Title -> scores of each teacher under the same protocol; heads know no seed, so that each seed repeats them."""
+        """Title -> scores of each teacher under the same protocol; heads are deterministic and carry seed 0."""
         bank = teacher_bank(self.config, self.manifest)
         parts: dict[str, list] = {}
         for fold in tqdm(self.folds, desc="teachers", unit="fold"):
             test = self.manifest.of(fold.test_speakers)
-            heard = bank.fold(fold.train_speakers, self.config["outer_folds"]).lookup(list(test.ids), [0] * len(test))
+            heard = bank.fold(fold.train_speakers, one_by_one(fold.train_speakers)).lookup(
+                list(test.ids), [0] * len(test)
+            )
             for title, logits in zip(heard.names, heard.logits):
                 posteriors = dict(zip(test.ids, torch.softmax(logits.double(), dim=-1).numpy()))
                 parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, seed=0))
@@ -150,7 +154,7 @@ class NestedCrossValidation:
             return
         jobs = min(self.config.get("jobs", 1), len(waiting))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        tasks = (joblib.delayed(_train_quietly)(train, run, self.config.get("threads", 1), jobs > 1) for run in waiting)
+        tasks = (joblib.delayed(_train_one)(train, run, self.config.get("threads", 1), jobs > 1) for run in waiting)
         with tqdm(
             total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1
         ) as bar:
@@ -214,11 +218,11 @@ def commit() -> str:
     return head.stdout.strip() + "+" * bool(changed.stdout.strip())
 
 
-def _train_quietly(train: Callable[[Run], None], run: Run, threads: int, quiet: bool) -> None:
+def _train_one(train: Callable[[Run], None], run: Run, threads: int, in_worker: bool) -> None:
     torch.set_num_threads(threads)
-    if quiet:  # one bar for all workers instead of one a worker
-        logging.getLogger("akd_toolkit").setLevel(logging.WARNING)
-    train(run)
+    if in_worker:  # one bar for all workers instead of several that overwrite each other
+        tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
+    train(replace(run))  # a copy, so that what one training loads is not kept for the next
 
 
 def _defines_result(key: str) -> bool:

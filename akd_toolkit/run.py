@@ -15,7 +15,7 @@ from akd_toolkit.data.batches import Batch, TrainBatches, scoring_batches
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.folds import check_speakers_disjoint
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.waveforms import waveforms_of
+from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
 from akd_toolkit.objective import build_objective
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
@@ -70,7 +70,7 @@ class Run:
         """The fold's teachers: heads that never heard a test speaker, nor the speaker that they advise on."""
         if not self.hparams.get("teachers"):
             return None
-        return teacher_bank(self.config, self.manifest).fold(self.train_speakers, self.hparams["outer_folds"])
+        return teacher_bank(self.config, self.manifest).fold(self.train_speakers, one_by_one(self.train_speakers))
 
     @cached_property
     def student(self) -> torch.nn.Module:
@@ -86,8 +86,8 @@ class Run:
             num_classes=len(self.manifest.label_order),
             student_embedding_dim=embedding_dim,
             student_frame_dim=frame_dim,
-            num_teachers=0 if self.teachers is None else len(self.teachers),
-            teacher_embedding_dims=[] if self.teachers is None else self.teachers.embedding_dims,
+            num_teachers=len(self.teachers or ()),
+            teacher_embedding_dims=[target.head.mean.shape[-1] for target in self.teachers or ()],
             teacher_frame_dims=[],
         )
 
@@ -155,7 +155,16 @@ def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> 
 
 @lru_cache(maxsize=2)
 def _bank(folder: str, specs: str, manifest: Manifest, views: int) -> TeacherBank:
-    return TeacherBank(json.loads(specs), manifest, folder, views=views)
+    return TeacherBank(json.loads(specs), manifest, folder, num_views=views + 1, view_seed=VIEW_SEED)
+
+
+def one_by_one(speakers) -> list[list[str]]:
+    """Cross-fitting groups of one speaker each: a head that misses one speaker errs less than one that misses two.
+
+    >>> one_by_one(("03", "08"))
+    [['03'], ['08']]
+    """
+    return [[speaker] for speaker in speakers]
 
 
 def teacher_bank(config: Config, manifest: Manifest) -> TeacherBank:

@@ -136,15 +136,18 @@ def masked_map(x, mask):
     return x if mask is None else x * mask[:, None, :, None]
 
 
-def mean_and_deviation(frames, mask):
-    """Mean and standard deviation over the speech frames: [batch, T, D] -> [batch, 2 D].
+def pooled(frames, mask):
+    """Mean, standard deviation and maximum over the speech frames: [batch, T, D] -> [batch, 3 D].
 
-    >>> mean_and_deviation(torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]]))
-    tensor([[2.0000, 1.0000]])
+    >>> pooled(torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]]))
+    tensor([[2.0000, 1.0000, 3.0000]])
     """
-    weights = torch.ones_like(frames[:, :, :1]) if mask is None else mask[:, :, None].to(frames.dtype)
-    count = weights.sum(dim=1)
-    mean = (frames * weights).sum(dim=1) / count
-    variance = ((frames - mean[:, None]).square() * weights).sum(dim=1) / count
+    if mask is None:
+        mask = torch.ones_like(frames[:, :, 0], dtype=torch.bool)
+    mask = mask[:, :, None]
+    count = mask.sum(dim=1)
+    mean = (frames * mask).sum(dim=1) / count
+    variance = ((frames - mean[:, None]).square() * mask).sum(dim=1) / count
+    peak = frames.masked_fill(~mask, float("-inf")).amax(dim=1)
     # The floor keeps the gradient of the root finite where all frames are alike.
-    return torch.cat([mean, (variance + 1e-5).sqrt()], dim=-1)
+    return torch.cat([mean, (variance + 1e-5).sqrt(), peak], dim=-1)

@@ -15,7 +15,7 @@ from akd_toolkit.students.hybrid_blocks import (
     halved,
     hidden_run,
     masked,
-    mean_and_deviation,
+    pooled,
 )
 
 
@@ -28,7 +28,7 @@ class HybridTransformer(Student):
     3. Every frame attends over its bands; then its bands are fused to ``dim`` numbers.
     4. Encoder: attention over time at 40 ms, then at 80 ms, then at 160 ms a frame. Decoder: back up the same
        steps, each adding what the encoder had at that resolution.
-    5. Mean and deviation of the last map over time are what the linear classifier reads.
+    5. Mean, deviation and maximum of the last map over time are what the linear classifier reads.
 
     Source: Khan et al. 2026, "Real-Time Emotion Recognition System Using Adaptive Distillation Technique", CMES:
     the stem, attention over time and frequency, encoder-decoder with skips, 40 log-mels fused to 128 dimensions.
@@ -68,7 +68,7 @@ class HybridTransformer(Student):
 
     Shape
     -----
-    waveform: [batch, samples]. embedding: [batch, 2 * dim]. frames: [batch, T, dim] with T one for every 40 ms.
+    waveform: [batch, samples]. embedding: [batch, 3 * dim]. frames: [batch, T, dim] with T one for every 40 ms.
     layers: ``stem``, ``frequency``, ``encoder_i``, ``bottleneck``, ``decoder_i``, with T halved i times.
 
     Raises
@@ -140,7 +140,7 @@ class HybridTransformer(Student):
         self.decoder = nn.ModuleList(blocks(depth, dim, neighbours=True) for _ in range(halvings))
         self.norm = nn.BatchNorm1d(dim)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(2 * dim, num_classes)
+        self.classifier = nn.Linear(3 * dim, num_classes)
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         check_waveform(waveform)
@@ -191,7 +191,7 @@ class HybridTransformer(Student):
             layers[f"decoder_{i}"] = x
 
         frames = _over_frames(self.norm, x)
-        embedding = mean_and_deviation(frames, mask)
+        embedding = pooled(frames, mask)
         logits = self.classifier(self.dropout(embedding))
         relative = None if mask is None else mask.float().mean(dim=1)
         return ModelOutput(logits, embedding, frames, layers, relative)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers.base import Teacher, file_hash
+from akd_toolkit.teachers.base import Teacher, count_parameters, file_hash
 
 ARCHITECTURE = {
     "input_size": 80,
@@ -98,6 +98,10 @@ class EcapaTDNN(Teacher):
         model.asp.register_forward_hook(lambda module, args, output: caught.update(statistics=output))
         fbank = Fbank(n_mels=ARCHITECTURE["input_size"]).to(self.device)
         return model.to(self.device).eval().requires_grad_(False), fbank, caught
+
+    @property
+    def num_parameters(self) -> int:
+        return count_parameters([self.path], lambda name: "running_" not in name and "num_batches" not in name)
 
     def unload(self) -> None:
         self.__dict__.pop("_loaded", None)

@@ -171,8 +171,8 @@ def fit_heads(
 def learn_layer_weights(standard: Tensor, labels: Tensor, speakers: Sequence[str], balance: Tensor) -> Tensor:
     """Softmax weights [L] of the layers' kernels under which unseen speakers are told apart best.
 
-    minimise over a = softmax(free), r, s:   balanced cross-entropy of s f,   f_i = ridge regression on one-hot labels with
-    kernel sum_l a_l <z_l, z_l'> / D, fitted without the speaker of i
+    minimise over a = softmax(free), r, s:   balanced cross-entropy of s f
+    f_i = ridge regression (strength r) on one-hot labels, kernel sum_l a_l <z_l, z_l'> / D, without the speaker of i
 
     The regression without a speaker's utterances g follows from one inverse A of the whole kernel:
     f_g = y_g - A_gg^-1 (A y)_g. Learned on the utterances they were fitted to, the weights would go to whichever
@@ -182,7 +182,7 @@ def learn_layer_weights(standard: Tensor, labels: Tensor, speakers: Sequence[str
 
     Shape
     -----
-    standard: [n, L, D], standardised. labels, balance: [n]. Returns [L], sum 1, equal where there is nothing to learn from.
+    standard: [n, L, D], standardised. labels, balance: [n]. Returns [L], sum 1, equal where there is only one speaker.
     """
     num_layers, size = standard.shape[1:]
     names = np.asarray(speakers)

@@ -97,6 +97,11 @@ class FeatureStore:
         flat, offsets = self._map(view, ".frames.npy"), self._map(view, ".offsets.npy")
         return [flat[offsets[row] : offsets[row + 1]] for row in self._index(ids)]
 
+    @property
+    def frame_dim(self) -> int:
+        """D_f of the stored frames."""
+        return self._map(0, ".frames.npy").shape[1]
+
     def _index(self, ids: Sequence[str]) -> list[int]:
         unknown = [name for name in ids if name not in self._rows]
         if unknown:
@@ -214,9 +219,10 @@ class FeatureStore:
         write_text_aside(self.folder / f"{stem}.json", json.dumps(about, indent=1, default=str))
         if self.with_frames:
             counts = np.concatenate([_read_part(path)["counts"] for path in paths])
-            _write_array(self.folder / f"{stem}.offsets.npy", [np.concatenate([[0], np.cumsum(counts)])])
-            _write_array(self.folder / f"{stem}.frames.npy", [_read_part(path)["frames"] for path in paths])
-        _write_array(self.folder / f"{stem}.npy", [_read_part(path)["features"] for path in paths])
+            with written_aside(self.folder / f"{stem}.offsets.npy") as aside:
+                np.save(aside, np.concatenate([[0], np.cumsum(counts)]))
+            _write_array(self.folder / f"{stem}.frames.npy", paths, "frames", int(counts.sum()))
+        _write_array(self.folder / f"{stem}.npy", paths, "features", len(self._rows))
 
 
 def _read_part(path: Path) -> dict[str, np.ndarray] | None:
@@ -227,18 +233,18 @@ def _read_part(path: Path) -> dict[str, np.ndarray] | None:
         return None
 
 
-def _write_array(path: Path, pieces: list[np.ndarray]) -> None:
-    """Write the pieces, joined along their first axis, as one .npy file.
+def _write_array(path: Path, parts: list[Path], key: str, length: int) -> None:
+    """Write array ``key`` of all parts, joined along their first axis, as one .npy file, a part at a time.
 
     Not through a memory map: on a full disk that ends the process instead of raising OSError.
     """
-    first = pieces[0]
-    shape = (sum(map(len, pieces)), *first.shape[1:])
+    first = _read_part(parts[0])[key]
+    shape = (length, *first.shape[1:])
     header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
     with written_aside(path) as aside, open(aside, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for piece in pieces:
-            file.write(np.ascontiguousarray(piece).data)
+        for part in parts:
+            file.write(np.ascontiguousarray(_read_part(part)[key]).data)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from functools import cached_property
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, file_hash
+from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, count_parameters, file_hash
 
 logger = logging.getLogger(__name__)
 MODEL_TYPES = ("hubert", "wav2vec2", "wavlm", "whisper")
@@ -159,6 +160,18 @@ class TransformersEncoder(Teacher):
         blocks = encoder.layers if self.model_type == "whisper" else encoder.encoder.layers
         _catch_outputs(blocks, caught)
         return encoder, caught
+
+    @property
+    def num_parameters(self) -> int:
+        """Of the encoder up to the highest layer that is read."""
+        highest = max(1, *self.layers, self.frame_layer)
+
+        def used(name: str) -> bool:
+            layer = re.search(r"encoder\.layers\.(\d+)\.", name)
+            ours = self.model_type != "whisper" or "decoder." not in name
+            return ours and not name.startswith("lm_head") and (layer is None or int(layer.group(1)) < highest)
+
+        return count_parameters(_weight_files(self.folder), used)
 
     def unload(self) -> None:
         self.__dict__.pop("_loaded", None)

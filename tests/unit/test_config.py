@@ -72,9 +72,20 @@ def test_a_reference_follows_an_override(recipe):
     assert config["objective"]["distill"][0]["temperature"] == 4.0
 
 
-def test_naming_another_plugin_drops_the_options_of_the_old_one(recipe):
+def test_a_whole_mapping_replaces_the_old_one(recipe):
     config = load_config([recipe(), "--data_folder=x", "--objective.gate={name: always_open}"])
     assert config["objective"]["gate"] == {"name": "always_open"}
+
+
+def test_a_number_reaches_into_a_list(recipe):
+    config = load_config([recipe(), "--data_folder=x", "--objective.distill.0.weight=0.25"])
+    assert config["objective"]["distill"][0]["weight"] == 0.25
+    text = problem([recipe(), "--data_folder=x", "--objective.distill.3.weight=0.25"])
+    assert "out of range" in text
+
+
+def test_reaching_into_a_plain_value_is_refused(recipe):
+    assert "'batch_size' is 4 and holds no settings" in problem([recipe(), "--data_folder=x", "--batch_size.x=1"])
 
 
 def test_a_file_of_settings_lies_between_the_recipe_and_the_command_line(recipe, tmp_path):

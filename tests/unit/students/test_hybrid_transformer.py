@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.students.hybrid_blocks import AttentionBlock, hidden_run, mean_and_deviation
+from akd_toolkit.students.hybrid_blocks import AttentionBlock, hidden_run, pooled
 from akd_toolkit.students.hybrid_transformer import HybridTransformer
 
 SMALL = {"dim": 16, "channels": (8, 8), "heads": 2}
@@ -114,10 +114,11 @@ def test_the_decoder_adds_what_the_encoder_had_at_its_resolution(build):
     torch.testing.assert_close(layers["decoder_0"], expected)
 
 
-def test_pooling_of_padded_frames_by_hand():
+def test_pooling_leaves_out_padded_frames():
     frames = torch.tensor([[[1.0], [3.0], [99.0]]])
-    pooled = mean_and_deviation(frames, torch.tensor([[True, True, False]]))
-    torch.testing.assert_close(pooled, torch.tensor([[2.0, 1.0]]), atol=1e-4, rtol=0)  # deviation of 1 and 3 is 1
+    statistics = pooled(frames, torch.tensor([[True, True, False]]))
+    # The mean, the deviation and the maximum of 1 and 3.
+    torch.testing.assert_close(statistics, torch.tensor([[2.0, 1.0, 3.0]]), atol=1e-4, rtol=0)
 
 
 def test_gain_does_not_matter_when_the_level_is_taken_away(build):

@@ -1,0 +1,244 @@
+"""All teachers of a run over one corpus: stored features, cross-fitted heads, answers for a batch."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.views import ViewSettings
+from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
+from akd_toolkit.outputs import TeacherOutput
+from akd_toolkit.registry import TEACHERS
+from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit, write_heard
+from akd_toolkit.teachers.head import check_label_order
+from akd_toolkit.teachers.store import FeatureStore
+
+logger = logging.getLogger(__name__)
+
+
+class TeacherBank:
+    """Teachers by title, their stores over one corpus, and soft targets for any set of training speakers.
+
+    An encoder is loaded only when one of its features is missing, and let go afterwards; training meets stored numbers.
+
+    Arguments
+    ---------
+    specs
+        Title -> ``{name: registered name, option: value, ...}``; the titles appear in tables.
+    store_folder
+        Root of the stores.
+    num_views, view_seed, view_settings
+        Copies of each utterance, the clean one included; the same that students hear. See ``FeatureStore``.
+    frames
+        Titles of the teachers whose frames are kept too.
+    waveforms
+        Called without arguments for ID -> clean waveform when a feature is missing; default reads the manifest's files.
+    device
+        Where encoders run while features are computed.
+
+    Raises
+    ------
+    ValueError
+        If an option is unknown, or a teacher knows the corpus's classes in another order.
+
+    Example
+    -------
+    >>> from akd_toolkit.data.manifest import Utterance
+    >>> rows = [Utterance(f"{s}{e}", "-", 0, 4000, 0.25, speaker=s, emotion=e) for s in "ABC" for e in ("low", "high")]
+    >>> sounds = {row.id: np.sin(np.arange(4000) * (0.05 if row.emotion == "low" else 0.4)) / 2 for row in rows}
+    >>> import tempfile
+    >>> bank = TeacherBank(
+    ...     {"bands": {"name": "logmel_statistics", "num_mels": 8}}, Manifest("toy", ("low", "high"), rows),
+    ...     tempfile.mkdtemp(), waveforms=lambda: sounds, progress=False,
+    ... )
+    >>> fold = bank.fold(["A", "B"], [["A"], ["B"], ["C"]])
+    >>> fold.lookup(["Clow", "Chigh"]).logits.argmax(dim=-1)  # of a speaker whom no head has heard
+    tensor([[0, 1]])
+    """
+
+    def __init__(
+        self,
+        specs: dict[str, dict],
+        manifest: Manifest,
+        store_folder,
+        num_views: int = 1,
+        view_seed: int = VIEW_SEED,
+        view_settings: ViewSettings = ViewSettings(),
+        frames: Sequence[str] = (),
+        waveforms: Callable[[], dict[str, np.ndarray]] | None = None,
+        device: str = "cpu",
+        progress: bool = True,
+    ):
+        if not specs:
+            raise ValueError("there are no teachers; give at least one as title: {name: ..., option: value}.")
+        unknown = sorted(set(frames) - set(specs))
+        if unknown:
+            raise ValueError(f"frames are asked of teacher {unknown[0]}, but the teachers are {', '.join(specs)}.")
+        self.manifest = manifest
+        self.stores: dict[str, FeatureStore] = {}
+        for title, spec in specs.items():
+            options = dict(spec)
+            teacher = TEACHERS.build(options.pop("name"), **options)
+            teacher.title, teacher.device = title, device
+            teacher.check_label_order(manifest.label_order)
+            self.stores[title] = FeatureStore(
+                store_folder,
+                manifest,
+                teacher,
+                num_views=num_views,
+                view_seed=view_seed,
+                view_settings=view_settings,
+                frames=title in frames,
+                waveforms=waveforms or (lambda: waveforms_of(manifest).clean),
+                progress=progress,
+            )
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        return tuple(self.stores)
+
+    def prepare(self) -> None:
+        """Compute all features that are missing, then let the encoders go."""
+        for store in self.stores.values():
+            store.prepare()
+            store.teacher.unload()
+
+    def fold(
+        self,
+        train_speakers: Sequence[str],
+        groups: Sequence[Sequence[str]],
+        label_order: Sequence[str] | None = None,
+        l2: Sequence[float] = L2,
+    ) -> "TeacherFold":
+        """Soft targets of every teacher, from heads that have heard no one but ``train_speakers``."""
+        if label_order is not None:
+            check_label_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
+        self.prepare()
+        targets = []
+        for title, store in self.stores.items():
+            targets.append(
+                crossfit(
+                    [store.view(view) for view in range(store.num_views)],
+                    self.manifest.labels,
+                    [row.speaker for row in self.manifest],
+                    groups,
+                    train_speakers,
+                    self.manifest.label_order,
+                    ids=self.manifest.ids,
+                    l2=l2,
+                    title=title,
+                    folder=store.folder / "heads",
+                )
+            )
+        return TeacherFold(targets, list(self.stores.values()))
+
+
+class TeacherFold:
+    """The soft targets of all teachers for one set of training speakers; a sequence of ``SoftTargets``.
+
+    Shape
+    -----
+    ``lookup``: logits [m, batch, classes]; embedding m tensors [batch, D_t]; frames [batch, T_t, D_t] of each teacher
+    that has stored frames.
+    """
+
+    def __init__(self, targets: list[SoftTargets], stores: list[FeatureStore]):
+        self.targets, self.stores = targets, stores
+        self.names = tuple(target.title for target in targets)
+        self._rows = {name: row for row, name in enumerate(targets[0].ids)}
+        self._logits = torch.stack([target.logits for target in targets])  # [m, n, views, classes]
+        self._embeddings: dict[tuple[int, int], Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __iter__(self) -> Iterator[SoftTargets]:
+        return iter(self.targets)
+
+    def __getitem__(self, index: int) -> SoftTargets:
+        return self.targets[index]
+
+    @property
+    def embedding_dims(self) -> list[int]:
+        """D_t of each teacher's embedding."""
+        return [target.head.mean.shape[-1] for target in self.targets]
+
+    @property
+    def frame_dims(self) -> list[int]:
+        """D_t of the frames of each teacher that has stored frames."""
+        return [store.frame_dim for store in self.stores if store.with_frames]
+
+    def lookup(
+        self,
+        ids: Sequence[str],
+        view: int | Sequence[int] = 0,
+        embeddings: bool = True,
+        frames: bool = False,
+        spans: Sequence[tuple[float, float]] | None = None,
+    ) -> TeacherOutput:
+        """What all teachers say of these utterances.
+
+        Arguments
+        ---------
+        view
+            One view for all, or one for each utterance.
+        spans
+            Part of the utterance whose frames are wanted, as (begin, end) shares of its duration; None means all.
+        """
+        rows = torch.tensor([self._rows[name] for name in ids])
+        views = torch.as_tensor(view).expand(len(rows))
+        embedding = ()
+        if embeddings:
+            embedding = tuple(self._embedding(teacher, rows, views) for teacher in range(len(self)))
+        found, lengths = self._frames(ids, views.tolist(), spans) if frames else ((), None)
+        return TeacherOutput(
+            logits=self._logits[:, rows, views], embedding=embedding, frames=found, lengths=lengths, names=self.names
+        )
+
+    def _embedding(self, teacher: int, rows: Tensor, views: Tensor) -> Tensor:
+        for view in set(views.tolist()):
+            if (teacher, view) not in self._embeddings:
+                features = self.stores[teacher].view(view)
+                self._embeddings[teacher, view] = self.targets[teacher].embed(features)
+        return torch.stack([self._embeddings[teacher, view][row] for row, view in zip(rows.tolist(), views.tolist())])
+
+    def _frames(self, ids, views: list[int], spans) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        found, lengths = [], None
+        for store in self.stores:
+            if not store.with_frames:
+                continue
+            pieces = [
+                torch.from_numpy(store.frames([name], view)[0].astype(np.float32)) for name, view in zip(ids, views)
+            ]
+            if spans is not None:
+                pieces = [_part(piece, *span) for piece, span in zip(pieces, spans)]
+            counts = torch.tensor([len(piece) for piece in pieces])
+            lengths = counts / counts.max()  # the teachers' rates differ, the shares hardly
+            found.append(torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True))
+        return tuple(found), lengths
+
+    def write_heard(self, folder) -> None:
+        """Write for each teacher which speakers its heads have heard; the audit reads these files."""
+        for index, target in enumerate(self.targets):
+            write_heard(target, f"{folder}/teacher{index}.json")
+
+
+def _part(frames: Tensor, begin: float, end: float) -> Tensor:
+    """Frames from share ``begin`` to share ``end``, at least one."""
+    first = min(round(begin * len(frames)), len(frames) - 1)
+    return frames[first : max(first + 1, round(end * len(frames)))]
+
+
+def teacher_params(spec: dict) -> int:
+    """Number of parameters of the frozen model behind ``spec``; 0 for a teacher that has learned nothing.
+
+    Example
+    -------
+    >>> teacher_params({"name": "logmel_statistics"})
+    0
+    """
+    options = dict(spec)
+    return TEACHERS.build(options.pop("name"), **options).num_parameters
