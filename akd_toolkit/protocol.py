@@ -1,7 +1,7 @@
 """Speaker-independent nested cross-validation: plan the trainings, run those not done, choose, refit, score once.
 
 For every seed and outer fold: where the YAML lists several candidates, each is trained on every inner split of the
-outer training speakers and the best mean inner UA wins; the student is then trained on all outer training speakers and
+outer training speakers and the best inner UA wins; the student is then trained on all outer training speakers and
 scored once on the outer test speakers. Runs are independent, so that they spread over cores, and each is done when its
 ``scores.csv`` is there.
 """
@@ -131,14 +131,18 @@ class NestedCrossValidation:
         )
 
     def _choose(self, seed: int, fold) -> dict:
-        """The candidate of the best mean inner UA; the first of equals."""
+        """The candidate of the best inner UA, pooled over the inner splits; the first of equals.
+
+        Pooled, because a mean over splits lets one utterance of a rare class decide.
+        """
         inner = self._inner(seed, fold)
         if not inner:
             return self.candidates[0]
-        means = [float(np.mean([_ua_of(run) for run in runs])) for runs in inner]
-        best = int(np.argmax(means))
+        pooled = [pd.concat([run.scores() for run in runs]) for runs in inner]
+        inner_ua = [ua(scores["truth"], scores["prediction"]) for scores in pooled]
+        best = int(np.argmax(inner_ua))
         choice = {
-            "inner_ua": [round(mean, 4) for mean in means],
+            "inner_ua": [round(share, 4) for share in inner_ua],
             "chosen": best + 1,
             "candidate": self.candidates[best],
         }
@@ -228,7 +232,3 @@ def _train_one(train: Callable[[Run], None], run: Run, threads: int, in_worker: 
 def _defines_result(key: str) -> bool:
     return key not in SETTINGS or SETTINGS[key].defines_result
 
-
-def _ua_of(run: Run) -> float:
-    scores = run.scores()
-    return ua(scores["truth"], scores["prediction"])

@@ -3,7 +3,7 @@
     cd recipes/EmoDB && python ../../tools/distillation_cost.py hparams/akd.yaml --data_folder /path/to/EmoDB
 
 Same machine, same process, epochs taken in turn; the figures are ratios of medians. Teacher features are stored first
-where they are not. Running every encoder live for a whole epoch would take long: it is timed on one batch and multiplied.
+where they are not. Running every encoder live for a whole epoch would take long: it is timed on one batch, multiplied.
 """
 
 import statistics

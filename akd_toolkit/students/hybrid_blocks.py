@@ -20,18 +20,17 @@ class DownConv(nn.Module):
 class ConvBlock(nn.Module):
     """Two convolutions and a skip connection: [B, C, T, F] -> [B, C, T, F]."""
 
-    def __init__(self, channels, dropout):
+    def __init__(self, channels):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm_out = nn.BatchNorm2d(channels)
-        self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x, mask):
         y = self.conv1(masked_map(F.relu(x), mask))
         y = self.conv2(masked_map(F.relu(self.norm(y)), mask))
-        return F.relu(x + self.dropout(self.norm_out(y)))
+        return F.relu(x + self.norm_out(y))
 
 
 class AttentionBlock(nn.Module):
@@ -43,7 +42,7 @@ class AttentionBlock(nn.Module):
     x: [batch, T, dim] -> [batch, T, dim]. mask: True where a frame may be attended to, [batch, T], or None for all.
     """
 
-    def __init__(self, dim, heads, mlp_ratio, dropout, drop_path, neighbours):
+    def __init__(self, dim, heads, mlp_ratio, drop_path, neighbours):
         super().__init__()
         self.heads = heads
         self.drop_path = drop_path
@@ -55,7 +54,6 @@ class AttentionBlock(nn.Module):
         self.norm2 = nn.LayerNorm(dim)
         hidden = int(mlp_ratio * dim)
         self.feed_forward = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
-        self.dropout = nn.Dropout(dropout)
         with torch.no_grad():
             self.project.weight.mul_(0.1)
             self.feed_forward[-1].weight.mul_(0.1)
@@ -75,8 +73,7 @@ class AttentionBlock(nn.Module):
         return self.project(x.transpose(1, 2).reshape(batch, num_frames, dim))
 
     def _keep(self, branch):
-        """Dropout, and stochastic depth: a row's whole branch left out in training, the others scaled up for it."""
-        branch = self.dropout(branch)
+        """Stochastic depth: the branch of whole rows left out in training, the others scaled up for it."""
         if not self.training or self.drop_path == 0:
             return branch
         kept = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.drop_path

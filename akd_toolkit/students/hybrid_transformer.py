@@ -57,9 +57,10 @@ class HybridTransformer(Student):
         Attention heads, dividing ``dim`` and ``channels[1]``.
     mlp_ratio
         Hidden width of the feed-forward layers over their input; half of it in attention over frequency.
-    dropout, stochastic_depth
-        Share of values, and of whole residual branches (rising to this at the deepest), left out in training,
-        in [0, 1).
+    dropout
+        Share of the embedding left out in training, in [0, 1). Dropout further down was seen to slow learning.
+    stochastic_depth
+        Share of the residual branches of attention left out in training, rising to this at the deepest, in [0, 1).
     masking
         Largest share of the bands, and of the frames, hidden in one run each in training, in [0, 1); 0 hides nothing.
         (SpecAugment, Park et al. 2019, within the module because the log-mels are.)
@@ -91,16 +92,16 @@ class HybridTransformer(Student):
         num_classes: int,
         num_mels: int = 40,
         deltas: int = 1,
-        channels: tuple[int, int] = (24, 48),
+        channels: tuple[int, int] = (16, 32),
         dim: int = 128,
         frequency_depth: int = 1,
         depth: int = 1,
         halvings: int = 2,
         heads: int = 4,
-        mlp_ratio: float = 4.0,
-        dropout: float = 0.1,
+        mlp_ratio: float = 2.0,
+        dropout: float = 0.2,
         stochastic_depth: float = 0.1,
-        masking: float = 0.15,
+        masking: float = 0.1,
         normalize: str = "level",
     ):
         super().__init__(num_classes)
@@ -113,9 +114,9 @@ class HybridTransformer(Student):
         self.stem = nn.ModuleList(
             [
                 DownConv(self.planes, channels[0]),
-                ConvBlock(channels[0], dropout),
+                ConvBlock(channels[0]),
                 DownConv(channels[0], channels[1]),
-                ConvBlock(channels[1], dropout),
+                ConvBlock(channels[1]),
             ]
         )
         # Branches are left out the more often the deeper they are: stochastic depth with a linear schedule.
@@ -124,9 +125,7 @@ class HybridTransformer(Student):
 
         def blocks(count, width, neighbours):
             ratio = mlp_ratio if neighbours else mlp_ratio / 2
-            return nn.ModuleList(
-                AttentionBlock(width, heads, ratio, dropout, next(rates), neighbours) for _ in range(count)
-            )
+            return nn.ModuleList(AttentionBlock(width, heads, ratio, next(rates), neighbours) for _ in range(count))
 
         num_bands = num_mels // 4
         self.band_embedding = nn.Parameter(0.02 * torch.randn(num_bands, channels[1]))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.teachers.base import code_hash, fingerprint_of
-from akd_toolkit.teachers.head import Head, balanced_nll, best_temperature, class_balance, fit_heads
+from akd_toolkit.teachers.fitting import balanced_nll, best_temperature, class_balance
+from akd_toolkit.teachers.head import Head, fit_heads
 
 logger = logging.getLogger(__name__)
 L2 = (1e-3, 1e-4, 1e-5)  # strengths to choose from, strong to weak

@@ -21,9 +21,10 @@ ARCHITECTURE = {
 
 @TEACHERS.register("ecapa_tdnn")
 class EcapaTDNN(Teacher):
-    """Attentive mean and deviation inside SpeechBrain's ECAPA-TDNN (VoxCeleb), before the speaker embedding.
+    """Mean and deviation of 3072 features inside SpeechBrain's ECAPA-TDNN (VoxCeleb), before the speaker embedding.
 
-    The 6144 statistics know more of emotion than the 192 numbers made from them, which were trained to forget it.
+    Two layers: over all frames alike, and weighted by the model's own attention. Both know more of emotion than the 192
+    numbers that the model makes from them, which were trained to forget it.
 
     Source: Desplanques, Thienpondt & Demuynck 2020; Ravanelli et al. 2021 (``speechbrain/spkrec-ecapa-voxceleb``).
 
@@ -34,7 +35,7 @@ class EcapaTDNN(Teacher):
 
     Shape
     -----
-    features: [1, 6144].
+    features: [2, 6144].
 
     Raises
     ------
@@ -52,7 +53,7 @@ class EcapaTDNN(Teacher):
 
     name = "ecapa_tdnn"
     title = "ECAPA-TDNN"
-    num_layers = 1
+    num_layers = 2
     example_options = {"source": "ecapa-tdnn-voxceleb"}
 
     def __init__(self, source: str):
@@ -76,7 +77,9 @@ class EcapaTDNN(Teacher):
         model, fbank, caught = self._loaded
         bands = fbank(torch.from_numpy(np.ascontiguousarray(waveform))[None].to(self.device))  # [1, T, 80]
         model(bands - bands.mean(dim=1, keepdim=True))
-        return caught["statistics"].reshape(1, -1).cpu().numpy()
+        deviation, mean = torch.std_mean(caught["frames"], dim=-1, correction=0)  # [1, 3072]
+        even = torch.cat([mean, deviation], dim=1)
+        return torch.cat([even, caught["attentive"].flatten(1)]).cpu().numpy()
 
     @cached_property
     def _loaded(self):
@@ -95,7 +98,9 @@ class EcapaTDNN(Teacher):
                 f"({' '.join(str(error).split())[:300]}); the teacher would be partly random. Copy the file again."
             ) from error
         caught = {}
-        model.asp.register_forward_hook(lambda module, args, output: caught.update(statistics=output))
+        model.asp.register_forward_hook(
+            lambda module, args, output: caught.update(frames=args[0].detach(), attentive=output.detach())
+        )
         fbank = Fbank(n_mels=ARCHITECTURE["input_size"]).to(self.device)
         return model.to(self.device).eval().requires_grad_(False), fbank, caught
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from akd_toolkit.data.files import write_text_aside, written_aside
+from akd_toolkit.teachers.fitting import balanced_nll, class_balance, minimise
+from akd_toolkit.teachers.layer_weights import learn_layer_weights
 
 MAX_STEPS = 200  # of L-BFGS; a fit usually needs 30 to 80
-MAX_FOR_LAYERS = 1000  # utterances from which layer weights are learned
 CLIP = 5.0  # deviations: what lies further out is an accident of one recording
 
 
@@ -168,105 +168,6 @@ def fit_heads(
     return heads
 
 
-def learn_layer_weights(standard: Tensor, labels: Tensor, speakers: Sequence[str], balance: Tensor) -> Tensor:
-    """Softmax weights [L] of the layers' kernels under which unseen speakers are told apart best.
-
-    minimise over a = softmax(free), r, s:   balanced cross-entropy of s f
-    f_i = ridge regression (strength r) on one-hot labels, kernel sum_l a_l <z_l, z_l'> / D, without the speaker of i
-
-    The regression without a speaker's utterances g follows from one inverse A of the whole kernel:
-    f_g = y_g - A_gg^-1 (A y)_g. Learned on the utterances they were fitted to, the weights would go to whichever
-    layer separates those best, which is not the layer that generalises.
-
-    Source: closed-form leave-group-out residuals as in Pahikkala et al. 2006.
-
-    Shape
-    -----
-    standard: [n, L, D], standardised. labels, balance: [n]. Returns [L], sum 1, equal where there is only one speaker.
-    """
-    num_layers, size = standard.shape[1:]
-    names = np.asarray(speakers)
-    if num_layers == 1 or len(np.unique(names)) < 2:
-        return torch.full((num_layers,), 1.0 / num_layers)
-    # Cost grows with n^3; a thousand utterances tell the layers apart.
-    kept = torch.arange(0, len(labels), -(-len(labels) // MAX_FOR_LAYERS))
-    standard, labels, balance, names = standard[kept], labels[kept], balance[kept], names[kept.numpy()]
-    kernels = torch.stack([layer @ layer.T for layer in standard.unbind(1)]).double() / size  # [L, n, n]
-    left_out = [torch.from_numpy(np.flatnonzero(names == name)) for name in np.unique(names)]
-    targets = torch.nn.functional.one_hot(labels).double()
-    unweight = torch.diag(1 / (balance * len(labels)))
-    free = torch.zeros(num_layers, dtype=torch.float64, requires_grad=True)
-    log_ridge = torch.tensor(np.log(0.3), requires_grad=True)
-    log_scale = torch.tensor(np.log(10.0), requires_grad=True)
-
-    def loss() -> Tensor:
-        kernel = torch.einsum("l,lij->ij", torch.softmax(free, dim=0), kernels) + 1.0  # + 1: a constant term
-        inverse = torch.linalg.inv(kernel + log_ridge.exp() * unweight)
-        residual = inverse @ targets
-        total = 0.0
-        for group in left_out:
-            unseen = targets[group] - torch.linalg.solve(inverse[group][:, group], residual[group])
-            total = total + balanced_nll(log_scale.exp() * unseen, labels[group], balance[group])
-        return total
-
-    _minimise(loss, [free, log_ridge, log_scale], steps=15)
-    return torch.softmax(free.detach(), dim=0).float()
-
-
-def class_balance(labels: Tensor, label_order: Sequence[str], speakers: Sequence[str]) -> Tensor:
-    """Weight of each utterance, so that every class weighs 1 / C and all together 1: [n].
-
-    Example
-    -------
-    >>> class_balance(torch.tensor([0, 0, 1]), ("a", "b"), ())
-    tensor([0.2500, 0.2500, 0.5000], dtype=torch.float64)
-    """
-    counts = torch.bincount(labels, minlength=len(label_order))
-    missing = [name for name, count in zip(label_order, counts) if count == 0]
-    if missing:
-        raise ValueError(
-            f"speakers {', '.join(speakers)} have no utterance of {', '.join(missing)}, so no head can be fitted on "
-            "them alone; put these speakers into a larger group, or drop the class from label_order."
-        )
-    return 1.0 / (len(label_order) * counts[labels].double())
-
-
-def balanced_nll(logits: Tensor, labels: Tensor, balance: Tensor) -> Tensor:
-    """Cross-entropy with every class weighing the same, in nats."""
-    return (torch.nn.functional.cross_entropy(logits, labels, reduction="none") * balance).sum()
-
-
-def best_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
-    """The divisor of ``logits`` that makes their probabilities truest: least balanced cross-entropy, 0.05 to 20.
-
-    Example
-    -------
-    >>> logits = torch.tensor([[9.0, 0.0], [9.0, 0.0], [9.0, 0.0], [9.0, 0.0]])  # very sure, and wrong once in four
-    >>> even = torch.full((4,), 0.25, dtype=torch.float64)
-    >>> round(best_temperature(logits, torch.tensor([0, 0, 0, 1]), even), 3)  # 9 / ln 3
-    8.192
-    """
-    logits, labels = logits.double(), labels
-    low, high = np.log(0.05), np.log(20.0)
-    golden = (np.sqrt(5) - 1) / 2
-
-    def loss(log_temperature: float) -> float:
-        return float(balanced_nll(logits / np.exp(log_temperature), labels, balance))
-
-    left, right = high - golden * (high - low), low + golden * (high - low)
-    left_loss, right_loss = loss(left), loss(right)
-    while high - low > 1e-6:  # one valley: the loss is convex in 1 / temperature
-        if left_loss < right_loss:
-            high, right, right_loss = right, left, left_loss
-            left = high - golden * (high - low)
-            left_loss = loss(left)
-        else:
-            low, left, left_loss = left, right, right_loss
-            right = low + golden * (high - low)
-            right_loss = loss(right)
-    return float(np.exp((low + high) / 2))
-
-
 def _span(inputs: Tensor) -> tuple[Tensor, Tensor]:
     """Orthonormal basis [D, r] of the rows and their coordinates [n, r] in float64; r = min(n, D)."""
     if len(inputs) >= inputs.shape[1]:
@@ -281,24 +182,4 @@ def _fit_classifier(inputs: Tensor, labels: Tensor, balance: Tensor, l2: float, 
     def loss() -> Tensor:
         return balanced_nll(inputs @ weight.T + bias, labels, balance) + 0.5 * l2 * weight.square().sum()
 
-    _minimise(loss, [weight, bias], steps=MAX_STEPS)
-
-
-def _minimise(loss, parameters: list[Tensor], steps: int) -> None:
-    optimizer = torch.optim.LBFGS(
-        parameters,
-        max_iter=steps,
-        history_size=10,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-9,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        optimizer.step(closure)
+    minimise(loss, [weight, bias], steps=MAX_STEPS)

@@ -60,7 +60,7 @@ def test_depth_settings_make_the_model_deeper(build):
 def test_attention_without_padding_equals_softmax_of_scaled_products_written_as_loops():
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        block = AttentionBlock(dim=6, heads=2, mlp_ratio=2.0, dropout=0.0, drop_path=0.0, neighbours=False).double()
+        block = AttentionBlock(dim=6, heads=2, mlp_ratio=2.0, drop_path=0.0, neighbours=False).double()
     x = torch.randn(1, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
     mask = torch.tensor([[True, True, True, False, False]])
     result = block._attend(x, mask)[0].detach().numpy()
@@ -148,7 +148,7 @@ def test_training_draws_masks_and_drops_and_evaluation_does_not(build):
 
 
 def test_stochastic_depth_leaves_the_mean_of_a_branch_as_it_was():
-    block = AttentionBlock(dim=4, heads=1, mlp_ratio=1.0, dropout=0.0, drop_path=0.25, neighbours=False)
+    block = AttentionBlock(dim=4, heads=1, mlp_ratio=1.0, drop_path=0.25, neighbours=False)
     branch = torch.ones(4000, 2, 4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
