@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from akd_toolkit.checkpoint import load_state, save_state
-from akd_toolkit.outputs import ModelOutput, ObjectiveResult
+from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult
 
 SAVE_EVERY_S = 20.0
 
@@ -162,7 +162,7 @@ class DistillBrain(SupervisedBrain):
         if result.weights is not None:
             for title, trust in zip(self.batch.teacher.names, result.weights):
                 self.epoch_log.setdefault(f"trust/{title}", []).append(float(trust.mean()))
-                for label in self.batch.labels.unique().tolist():
+                for label in self.batch.labels[self.batch.labels != UNLABELLED].unique().tolist():
                     part = f"trust/{title}/{self.hparams.label_order[label]}"
                     self.epoch_log.setdefault(part, []).append(float(trust[self.batch.labels == label].mean()))
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 import akd_toolkit.gates
 import akd_toolkit.losses
 import akd_toolkit.weightings  # noqa: F401  (importing the three rooms registers their plugins)
-from akd_toolkit.outputs import ModelOutput, ObjectiveResult, TeacherOutput
+from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
 from akd_toolkit.registry import GATES, LOSSES, WEIGHTINGS
 
 # Constructor arguments that a plugin may ask for by name; build_objective reads them off the models.
@@ -25,12 +25,14 @@ FILLED_IN = (
 class Objective(nn.Module):
     """Task loss plus gated, weighted distillation.
 
-    total = mean over b of ( task_weight task[b] + gate[b] sum_k weight_k distill_k[b] + supervision[b] )
+    total = mean over labelled b of ( task_weight task[b] + supervision[b] )
+          + mean over all b of ( gate[b] sum_k weight_k distill_k[b] )
 
     The weighting says how far each teacher is trusted, [m, batch]; the losses and the gate see teachers that carry
     these weights. A distillation loss of weight 0 is measured and logged, not trained on. Without a teacher only the
-    task counts. Everything that learns here (the Adapter, regressors) is a submodule: optimiser and checkpoints see
-    it, the student's saved weights never do.
+    task counts. An utterance without a label (``UNLABELLED``) has no task and an open gate; a loss that asks for its
+    label is given the class that the teachers' mixture holds most likely. Everything that learns here (the Adapter,
+    regressors) is a submodule: optimiser and checkpoints see it, the student's saved weights never do.
 
     Source: Khan et al. 2026, equations (1)-(8) and (12)-(13), as repaired in each plugin's page.
 
@@ -72,29 +74,43 @@ class Objective(nn.Module):
         self.weighting = weighting
         self.gate = gate
 
+    @property
+    def reads(self) -> set[str]:
+        """What the losses need of the teachers besides logits."""
+        return {what for loss in self.distill.values() for what in getattr(loss, "reads", ())}
+
     def forward(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor) -> ObjectiveResult:
-        task = self.task(student, None, labels)  # [batch]
-        parts = {self.task_name: task.detach().mean()}
-        per_utterance = self.task_weight * task
+        has_label = labels != UNLABELLED
+        task = self.task(student, None, labels.clamp(min=0))  # [batch]
+        parts = {self.task_name: _mean(task.detach(), has_label)}
+        total = self.task_weight * _mean(task, has_label)
         if teacher is None or not self.distill:
-            return ObjectiveResult(per_utterance.mean(), parts)
+            return ObjectiveResult(total, parts)
 
         if self.weighting is not None:
             teacher = teacher.weighted(self.weighting(student, teacher, labels))
+        labels = torch.where(has_label, labels, teacher.log_mixture(temperature=1.0).argmax(dim=-1))
         gate = torch.ones_like(task) if self.gate is None else self.gate(student, teacher, labels)
+        gate = torch.where(has_label, gate, 1.0).detach()
+        imitated = teacher.imitated()
         for name, loss in self.distill.items():
             weight = self.distill_weights[name]
             with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
-                value = loss(student, teacher, labels)  # [batch]
+                value = loss(student, imitated, labels)  # [batch]
             parts[name] = value.detach().mean()
             if weight > 0:
-                per_utterance = per_utterance + gate * weight * value
+                total = total + weight * (gate * value).mean()
         supervision = None if self.weighting is None else self.weighting.supervision(teacher, labels)
         if supervision is not None:
-            parts["weighting"] = supervision.detach().mean()
-            per_utterance = per_utterance + supervision
+            parts["weighting"] = _mean(supervision.detach(), has_label)
+            total = total + _mean(supervision, has_label)
         weights = None if teacher.weights is None else teacher.weights.detach()
-        return ObjectiveResult(per_utterance.mean(), parts, gate=gate.detach(), weights=weights)
+        return ObjectiveResult(total, parts, gate=gate, weights=weights)
+
+
+def _mean(values: Tensor, chosen: Tensor) -> Tensor:
+    """Mean over the chosen utterances, 0 where there is none."""
+    return (values * chosen).sum() / chosen.sum().clamp(min=1)
 
 
 def build_objective(spec: dict, **shapes) -> Objective:

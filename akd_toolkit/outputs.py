@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+UNLABELLED = -1  # stands in ``labels`` for speech whose emotion nobody has named
+
 
 @dataclass(frozen=True)
 class ModelOutput:
@@ -43,8 +45,9 @@ class TeacherOutput:
 
     Shape
     -----
-    logits: [m, batch, classes]. embedding: m tensors [batch, D_t]. frames: m tensors [batch, T_t, D_t].
-    lengths: [batch]. weights: [m, batch], sum over m is 1; equal where no weighting has been applied.
+    logits: [m, batch, classes], of heads that have not heard the speaker: what gates and weightings judge. targets: the
+    same shape, what losses imitate; None means the logits. embedding: m tensors [batch, D_t]. frames: m tensors
+    [batch, T_t, D_t]. lengths: [batch]. weights: [m, batch], sum over m is 1; None means equal trust.
 
     Example
     -------
@@ -54,6 +57,7 @@ class TeacherOutput:
     """
 
     logits: Tensor
+    targets: Tensor | None = None
     embedding: tuple[Tensor, ...] = ()
     frames: tuple[Tensor, ...] = ()
     lengths: Tensor | None = None
@@ -65,10 +69,26 @@ class TeacherOutput:
 
     def to(self, device) -> "TeacherOutput":
         """The same on another device."""
-        tensors = {name: getattr(self, name) for name in ("logits", "lengths", "weights")}
+        tensors = {name: getattr(self, name) for name in ("logits", "targets", "lengths", "weights")}
         moved = {name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None}
         lists = {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("embedding", "frames")}
         return replace(self, **moved, **lists)
+
+    def joined(self, other: "TeacherOutput") -> "TeacherOutput":
+        """The same teachers on this batch and, behind it, on ``other``."""
+        embedding = tuple(torch.cat(pair) for pair in zip(self.embedding, other.embedding))
+        logits = torch.cat([self.logits, other.logits], dim=1)
+        targets = torch.cat([self.imitated().logits, other.imitated().logits], dim=1)
+        frames = tuple(_stacked(*pair) for pair in zip(self.frames, other.frames))
+        lengths = None
+        if frames:
+            longest = max(self.frames[0].shape[1], other.frames[0].shape[1])
+            lengths = torch.cat([part.lengths * part.frames[0].shape[1] / longest for part in (self, other)])
+        return TeacherOutput(logits, targets, embedding, frames, lengths, names=self.names)
+
+    def imitated(self) -> "TeacherOutput":
+        """The teachers as losses see them: their targets stand in for their logits."""
+        return self if self.targets is None else replace(self, logits=self.targets, targets=None)
 
     def weighted(self, weights: Tensor) -> "TeacherOutput":
         """The same teachers trusted by ``weights`` [m, batch]."""
@@ -89,6 +109,12 @@ class TeacherOutput:
     def mixture(self, temperature: float) -> Tensor:
         """Integrated soft targets, equation (7), as probabilities [batch, classes]."""
         return self.log_mixture(temperature).exp()
+
+
+def _stacked(first: Tensor, second: Tensor) -> Tensor:
+    """Two batches of frames [batch, T, D] as one, the shorter padded with zeros."""
+    longest = max(first.shape[1], second.shape[1])
+    return torch.cat([torch.nn.functional.pad(part, (0, 0, 0, longest - part.shape[1])) for part in (first, second)])
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from akd_toolkit.config import Config
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.data.folds import inner_folds, outer_folds
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
-from akd_toolkit.run import Run, label_posteriors, one_by_one, teacher_bank
+from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
 from akd_toolkit.settings import SETTINGS
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,9 @@ class NestedCrossValidation:
         self.config = config
         self.manifest = manifest
         self.folder = Path(config["output_folder"])
+        self.transfer = None
+        if config.get("transfer_folder"):
+            self.transfer = prepare_unlabelled(config["transfer_folder"], config["store_folder"])
         folds = outer_folds(manifest, config["outer_folds"])
         self.folds = folds[: config.get("folds") or len(folds)]
         self.candidates = config.get("candidates") or [{}]
@@ -66,7 +70,8 @@ class NestedCrossValidation:
         ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
         """
         if self.config.get("teachers"):
-            teacher_bank(self.config, self.manifest).prepare()
+            for manifest in filter(None, (self.manifest, self.transfer)):
+                teacher_bank(self.config, manifest).prepare()
         self._run_all(train, self.inner_runs(), "choosing among candidates on inner folds")
         chosen = {(seed, fold.index): self._choose(seed, fold) for seed in self.config["seeds"] for fold in self.folds}
         runs = [self.outer_run(seed, fold, chosen[seed, fold.index]) for seed, fold in self._outer()]
@@ -88,13 +93,10 @@ class NestedCrossValidation:
 
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
         """Title -> scores of each teacher under the same protocol; heads are deterministic and carry seed 0."""
-        bank = teacher_bank(self.config, self.manifest)
         parts: dict[str, list] = {}
         for fold in tqdm(self.folds, desc="teachers", unit="fold"):
             test = self.manifest.of(fold.test_speakers)
-            heard = bank.fold(fold.train_speakers, one_by_one(fold.train_speakers)).lookup(
-                list(test.ids), [0] * len(test)
-            )
+            heard = fold_teachers(self.config, self.manifest, fold.train_speakers).lookup(test.ids, embeddings=False)
             for title, logits in zip(heard.names, heard.logits):
                 posteriors = dict(zip(test.ids, torch.softmax(logits.double(), dim=-1).numpy()))
                 parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, seed=0))
@@ -119,16 +121,8 @@ class NestedCrossValidation:
         ]
 
     def _make_run(self, name, seed, fold, candidate, train_speakers, test_speakers) -> Run:
-        return Run(
-            self.config,
-            self.manifest,
-            name,
-            seed,
-            fold.index + 1,
-            candidate,
-            tuple(train_speakers),
-            tuple(test_speakers),
-        )
+        speakers = tuple(train_speakers), tuple(test_speakers)
+        return Run(self.config, self.manifest, name, seed, fold.index + 1, candidate, *speakers, self.transfer)
 
     def _choose(self, seed: int, fold) -> dict:
         """The candidate of the best inner UA, pooled over the inner splits; the first of equals.
@@ -170,6 +164,7 @@ class NestedCrossValidation:
         path = self.folder / "settings.yaml"
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if _defines_result(key)}
         fixed["manifest_hash"] = self.manifest.hash
+        fixed["transfer_hash"] = None if self.transfer is None else self.transfer.hash
         if path.is_file():
             before = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
             changes = list(differences(before, fixed))
@@ -231,4 +226,3 @@ def _train_one(train: Callable[[Run], None], run: Run, threads: int, in_worker: 
 
 def _defines_result(key: str) -> bool:
     return key not in SETTINGS or SETTINGS[key].defines_result
-

@@ -11,16 +11,16 @@ import torch
 
 from akd_toolkit.config import Config
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.data.batches import Batch, TrainBatches, scoring_batches
+from akd_toolkit.data.batches import Batch, Speech, TrainBatches, scoring_batches
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.folds import check_speakers_disjoint
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
 from akd_toolkit.objective import build_objective
-from akd_toolkit.registry import STUDENTS
+from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
 from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.saved import save_student
-from akd_toolkit.teachers import TeacherBank
+from akd_toolkit.teachers import TeacherBank, TeacherFold, answers_on
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Run:
         ``seed17/fold1/outer`` or ``seed17/fold1/inner2-candidate1``: its folder below the experiment's.
     candidate
         Dotted overrides of the settings.
+    transfer
+        Unlabelled speech of other people, or None.
     """
 
     config: Config
@@ -43,6 +45,7 @@ class Run:
     candidate: dict
     train_speakers: tuple[str, ...]
     test_speakers: tuple[str, ...]
+    transfer: Manifest | None = None
 
     @property
     def folder(self) -> Path:
@@ -66,11 +69,12 @@ class Run:
         return self.manifest.of(self.test_speakers)
 
     @cached_property
-    def teachers(self):
-        """The fold's teachers: heads that never heard a test speaker, nor the speaker that they advise on."""
+    def teachers(self) -> TeacherFold | None:
+        """The fold's teachers: their heads have heard no test speaker."""
         if not self.hparams.get("teachers"):
             return None
-        return teacher_bank(self.config, self.manifest).fold(self.train_speakers, one_by_one(self.train_speakers))
+        one_head = self.hparams.get("soft_targets", "cross_fitted") == "one_head"
+        return fold_teachers(self.config, self.manifest, self.train_speakers, one_head)
 
     @cached_property
     def student(self) -> torch.nn.Module:
@@ -87,22 +91,34 @@ class Run:
             student_embedding_dim=embedding_dim,
             student_frame_dim=frame_dim,
             num_teachers=len(self.teachers or ()),
-            teacher_embedding_dims=[target.head.mean.shape[-1] for target in self.teachers or ()],
-            teacher_frame_dims=[],
+            teacher_embedding_dims=[] if self.teachers is None else self.teachers.embedding_dims,
+            teacher_frame_dims=[] if self.teachers is None else self.teachers.frame_dims,
         )
 
     @cached_property
     def train_batches(self) -> TrainBatches:
         check_speakers_disjoint(self.train, self.test)
+        views = self.hparams.get("views", 0)
+        unlabelled = None
+        if self.transfer is not None and self.teachers is not None:
+            check_speakers_disjoint(self.transfer, self.test)
+            answers = answers_on(teacher_bank(self.config, self.transfer), self.teachers)
+            unlabelled = Speech(self.transfer, waveforms_of(self.transfer).view, self._lookup(answers), views)
         return TrainBatches(
-            self.train,
-            waveform=waveforms_of(self.manifest).view,
+            Speech(self.train, waveforms_of(self.manifest).view, self._lookup(self.teachers), views),
             window_s=self.hparams["window_s"],
             batch_size=self.hparams["batch_size"],
             seed=self.seed,
-            views=self.hparams.get("views", 0),
-            teachers=None if self.teachers is None else self.teachers.lookup,
+            unlabelled=unlabelled,
+            unlabelled_ratio=self.hparams.get("transfer_ratio", 1.0),
         )
+
+    def _lookup(self, teachers: TeacherFold | None):
+        """(ids, views, spans) -> what the teachers say, with no more than the losses read."""
+        if teachers is None:
+            return None
+        wanted = {"embeddings": "embedding" in self.objective.reads, "frames": "frames" in self.objective.reads}
+        return lambda ids, views, spans: teachers.lookup(ids, views, spans=spans, **wanted)
 
     @cached_property
     def test_batches(self) -> list[Batch]:
@@ -153,20 +169,29 @@ def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> 
     )
 
 
-@lru_cache(maxsize=2)
-def _bank(folder: str, specs: str, manifest: Manifest, views: int) -> TeacherBank:
-    return TeacherBank(json.loads(specs), manifest, folder, num_views=views + 1, view_seed=VIEW_SEED)
-
-
-def one_by_one(speakers) -> list[list[str]]:
-    """Cross-fitting groups of one speaker each: a head that misses one speaker errs less than one that misses two.
-
-    >>> one_by_one(("03", "08"))
-    [['03'], ['08']]
-    """
-    return [[speaker] for speaker in speakers]
+@lru_cache(maxsize=4)
+def _bank(folder: str, specs: str, manifest: Manifest, views: int, frames: bool) -> TeacherBank:
+    specs = json.loads(specs)
+    with_frames = [title for title, spec in specs.items() if frames and has_frames(spec)]
+    return TeacherBank(specs, manifest, folder, num_views=views + 1, view_seed=VIEW_SEED, frames=with_frames)
 
 
 def teacher_bank(config: Config, manifest: Manifest) -> TeacherBank:
     """The experiment's teachers over this corpus; one bank a process."""
-    return _bank(config["store_folder"], json.dumps(config["teachers"]), manifest, config.get("views", 0))
+    distill = (config.get("objective") or {}).get("distill") or []
+    frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
+    return _bank(config["store_folder"], json.dumps(config["teachers"]), manifest, config.get("views", 0), frames)
+
+
+def has_frames(spec: dict) -> bool:
+    """Whether a teacher has frames to show."""
+    return TEACHERS.build(**spec).frame_rate_hz is not None
+
+
+def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: bool = False) -> TeacherFold:
+    """Heads of one set of training speakers.
+
+    Cross-fitting leaves out one speaker at a time: a head that misses one errs less than one that misses two.
+    """
+    groups = [[speaker] for speaker in train_speakers]
+    return teacher_bank(config, manifest).fold(train_speakers, groups, one_head=one_head)

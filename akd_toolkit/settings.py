@@ -51,6 +51,10 @@ SETTINGS = {
     "results_file": Setting("a CSV file that collects one row an experiment", _optional(_text), defines_result=False),
     "prepare": Setting("a mapping of options for the recipe's prepare function", _mapping),
     "label_order": Setting("a list of at least two class names", _list_of(_text, 2), required=True),
+    "transfer_folder": Setting(
+        "a folder of other people's speech, without labels, or null", _optional(_text), defines_result=False
+    ),
+    "transfer_ratio": Setting("unlabelled windows for each labelled one, a number above 0", _number(0, above=True)),
     # protocol
     "seeds": Setting("a list of integers, one whole protocol each", _list_of(_count(0)), True, defines_result=False),
     "outer_folds": Setting("a list of speaker groups", _list_of(_list_of(_text), 2), required=True),
@@ -66,6 +70,7 @@ SETTINGS = {
     "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
     # models
     "teachers": Setting("a mapping title -> {name: ..., options}, or null", _optional(_mapping)),
+    "soft_targets": Setting("cross_fitted or one_head", lambda value: value in ("cross_fitted", "one_head")),
     "student": Setting("{name: ..., options}, or null to score the teachers alone", _optional(_mapping)),
     "objective": Setting("{task, distill, weighting, gate}", _optional(_mapping)),
     # optimisation

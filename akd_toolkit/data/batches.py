@@ -11,7 +11,7 @@ from torch.utils.data import IterableDataset
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.segments import cut
-from akd_toolkit.outputs import TeacherOutput
+from akd_toolkit.outputs import UNLABELLED, TeacherOutput
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Batch:
     Shape
     -----
     waveforms: [batch, samples], zeros after each window's end. lengths: [batch], share that is speech, in (0, 1].
-    labels: [batch], indices into the label order. ids: utterance of each window.
+    labels: [batch], indices into the label order, or UNLABELLED. ids: utterance of each window.
     """
 
     ids: list[str]
@@ -53,68 +53,99 @@ def collate(ids: list[str], windows: list[np.ndarray], labels, teacher: TeacherO
     return Batch(ids, waveforms, lengths, torch.as_tensor(np.asarray(labels), dtype=torch.long), teacher)
 
 
-class TrainBatches(IterableDataset):
-    """One random window of every training utterance an epoch, in random order, from a random view of it.
-
-    A view is an augmented copy (``data/views.py``); the teachers' answers belong to the very view that the student
-    hears. Order, views and windows depend on (seed, epoch) alone, so that a continued run draws what an unbroken one
-    would have drawn.
+@dataclass(frozen=True)
+class Speech:
+    """A corpus to draw windows from.
 
     Arguments
     ---------
     manifest
-        Training utterances of ONE partition.
+        Its utterances.
     waveform
         (utterance id, view) -> samples, 16 kHz.
+    teachers
+        (utterance ids, views, spans) -> TeacherOutput, or None; a span is the window's (begin, end) as shares of the
+        utterance, for losses on frames.
+    views
+        Number of augmented copies of each utterance; 0 means the clean ones alone.
+    """
+
+    manifest: Manifest
+    waveform: Callable[[str, int], np.ndarray]
+    teachers: Callable[[list[str], list[int], list[tuple[float, float]]], TeacherOutput] | None = None
+    views: int = 0
+
+
+class TrainBatches(IterableDataset):
+    """One random window of every training utterance an epoch, in random order, from a random view of it.
+
+    A view is an augmented copy (``data/views.py``); the teachers' answers belong to the very view that the student
+    hears. Where there is unlabelled speech, each batch ends with windows of it. Order, views and windows depend on
+    (seed, epoch) alone, so that a continued run draws what an unbroken one would have drawn.
+
+    Arguments
+    ---------
+    labelled
+        Training utterances of ONE partition.
     window_s
         Seconds of a window; a shorter utterance is taken whole.
-    views
-        Number of augmented copies of each utterance; 0 trains on the clean ones alone.
-    teachers
-        (utterance ids, views) -> TeacherOutput, or None.
+    batch_size
+        Labelled windows of a batch, >= 1.
+    seed
+        Of order, views and windows.
+    unlabelled
+        Speech without labels, or None.
+    unlabelled_ratio
+        Unlabelled windows for each labelled one, > 0.
     """
 
     def __init__(
         self,
-        manifest: Manifest,
-        waveform: Callable[[str, int], np.ndarray],
+        labelled: Speech,
         window_s: float,
         batch_size: int,
         seed: int,
-        views: int = 0,
-        teachers: Callable[[list[str], list[int]], TeacherOutput] | None = None,
+        unlabelled: Speech | None = None,
+        unlabelled_ratio: float = 1.0,
     ):
-        self.manifest = manifest
-        self.waveform = waveform
+        self.labelled = labelled
         self.window = round(window_s * SAMPLE_RATE_HZ)
         self.batch_size = batch_size
         self.seed = seed
-        self.views = views
-        self.teachers = teachers
+        self.unlabelled = unlabelled
+        self.unlabelled_ratio = unlabelled_ratio
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.manifest) // self.batch_size)
+        return -(-len(self.labelled.manifest) // self.batch_size)
 
     def __iter__(self) -> Iterator[Batch]:
         random = np.random.default_rng([self.seed, self.epoch])
-        order = random.permutation(len(self.manifest))
-        views = random.integers(0, self.views + 1, size=len(order))
-        places = random.random(len(order))
-        for chosen in np.array_split(order, len(self)):
-            ids = [self.manifest.ids[index] for index in chosen]
-            picked = [int(views[index]) for index in chosen]
-            windows = [self._window(*item) for item in zip(ids, picked, places[chosen])]
-            teacher = None if self.teachers is None else self.teachers(ids, picked)
-            yield collate(ids, windows, self.manifest.labels[chosen], teacher)
+        order = random.permutation(len(self.labelled.manifest))
+        for rows in np.array_split(order, len(self)):
+            ids, windows, teacher = self._draw(self.labelled, rows, random)
+            labels = self.labelled.manifest.labels[rows]
+            if self.unlabelled is not None:
+                rows = random.integers(len(self.unlabelled.manifest), size=round(self.unlabelled_ratio * len(rows)))
+                more_ids, more_windows, more_teacher = self._draw(self.unlabelled, rows, random)
+                ids, windows, teacher = ids + more_ids, windows + more_windows, teacher.joined(more_teacher)
+                labels = np.concatenate([labels, np.full(len(rows), UNLABELLED)])
+            yield collate(ids, windows, labels, teacher)
 
-    def _window(self, utterance_id: str, view: int, place: float) -> np.ndarray:
-        samples = self.waveform(utterance_id, view)
-        start = round(place * max(0, len(samples) - self.window))
-        return samples[start : start + self.window]
+    def _draw(self, speech: Speech, rows, random) -> tuple[list[str], list[np.ndarray], TeacherOutput | None]:
+        """Ids, one random window each, and what the teachers say of the views that these come from."""
+        ids = [speech.manifest.ids[row] for row in rows]
+        views = random.integers(0, speech.views + 1, size=len(rows)).tolist()
+        windows, spans = [], []
+        for utterance_id, view, place in zip(ids, views, random.random(len(rows))):
+            samples = speech.waveform(utterance_id, view)
+            start = round(place * max(0, len(samples) - self.window))
+            windows.append(samples[start : start + self.window])
+            spans.append((start / len(samples), min(1.0, (start + self.window) / len(samples))))
+        return ids, windows, None if speech.teachers is None else speech.teachers(ids, views, spans)
 
 
 def scoring_batches(

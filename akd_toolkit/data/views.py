@@ -10,35 +10,43 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from scipy.signal import resample_poly
 
-from akd_toolkit.data.audio import MIN_SAMPLES
+from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How far a view may lie from the clean waveform.
+    """How far a view may lie from the clean waveform: another voice, another room, another microphone.
 
     Arguments
     ---------
     speed_low, speed_high
-        Range of the playback speed, > 0; pitch and formants move with it, as between speakers. 1 leaves it.
+        Range of the playback speed, in [0.5, 2]; pitch and formants move with it, as between speakers.
+    tilt_db
+        Largest slope of a random equaliser, in dB an octave around 1 kHz, >= 0.
+    bump_db
+        Largest height of its one peak or notch, in dB, >= 0.
     gain_db
-        Largest change of level up or down, in dB, >= 0.
+        Largest attenuation, in dB, >= 0.
     snr_db
-        Lowest level of the speech over added white noise, in dB; None adds no noise.
+        Lowest level of the speech over added noise, in dB; half of the views get noise, between this and 25 dB more.
+        None adds none.
     """
 
-    speed_low: float = 0.85
-    speed_high: float = 1.18
-    gain_db: float = 0.0
-    snr_db: float | None = None
+    speed_low: float = 0.8
+    speed_high: float = 1.25
+    tilt_db: float = 3.0
+    bump_db: float = 5.0
+    gain_db: float = 12.0
+    snr_db: float | None = 15.0
 
     def __post_init__(self):
         if not 0.5 <= self.speed_low <= self.speed_high <= 2.0:
             raise ValueError(
                 f"speed must satisfy 0.5 <= speed_low <= speed_high <= 2, got {self.speed_low} and {self.speed_high}."
             )
-        if self.gain_db < 0:
-            raise ValueError(f"gain_db must be >= 0 dB, got {self.gain_db}.")
+        for name in ("tilt_db", "bump_db", "gain_db"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be >= 0 dB, got {getattr(self, name)}.")
 
     @property
     def fingerprint(self) -> str:
@@ -76,13 +84,27 @@ def make_view(
     key = f"{seed}|{utterance_id}|{view}".encode()
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "little"))
     # All draws are made before any is used, so that switching one setting off leaves the others as they were.
-    speed, gain, noise = random.uniform(size=3)
-    percent = round(100 * (settings.speed_low + speed * (settings.speed_high - settings.speed_low)))
+    speed, tilt, bump, place, gain, noisy, snr = random.uniform(size=7)
+    percent = round(100 * settings.speed_low * (settings.speed_high / settings.speed_low) ** speed)
     percent = max(1, min(percent, 100 * len(waveform) // MIN_SAMPLES))
-    copy = resample_poly(waveform, 100, percent) if percent != 100 else waveform.copy()
-    if settings.snr_db is not None:
-        snr_db = settings.snr_db + 20.0 * noise
-        level = np.sqrt(np.mean(np.square(copy))) * 10 ** (-snr_db / 20)
+    copy = resample_poly(waveform, 100, percent).astype(np.float64)
+    copy = _equalise(copy, settings.tilt_db * (2 * tilt - 1), settings.bump_db * (2 * bump - 1), place)
+    if settings.snr_db is not None and noisy < 0.5:
+        level = np.sqrt(np.mean(np.square(copy))) * 10 ** (-(settings.snr_db + 25.0 * snr) / 20)
         copy = copy + level * random.standard_normal(len(copy))
-    copy = copy * 10 ** (settings.gain_db * (2 * gain - 1) / 20)
-    return np.clip(copy, -1.0, 1.0).astype(np.float32)
+    # The equaliser may lift the peak above full scale: bring it back to where it was before attenuating.
+    peak = max(np.abs(copy).max(), 1e-9)
+    copy = copy * (np.abs(waveform).max() / peak) * 10 ** (-settings.gain_db * gain / 20)
+    return copy.astype(np.float32)
+
+
+def _equalise(waveform: np.ndarray, tilt_db: float, bump_db: float, place: float) -> np.ndarray:
+    """Slope of ``tilt_db`` an octave around 1 kHz, and one bump of 0.7 octaves between 150 Hz and 6 kHz."""
+    if tilt_db == 0 and bump_db == 0:
+        return waveform
+    spectrum = np.fft.rfft(waveform)
+    hz = np.maximum(np.fft.rfftfreq(len(waveform), 1 / SAMPLE_RATE_HZ), 60.0)
+    centre_hz = 150.0 * (6000.0 / 150.0) ** place
+    gain_db = tilt_db * np.clip(np.log2(hz / 1000.0), -3, 3)
+    gain_db += bump_db * np.exp(-0.5 * (np.log2(hz / centre_hz) / 0.7) ** 2)
+    return np.fft.irfft(spectrum * 10 ** (gain_db / 20), len(waveform))

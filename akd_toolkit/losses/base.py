@@ -11,7 +11,8 @@ class Loss(nn.Module):
     A subclass is registered with ``LOSSES`` and may ask for these constructor arguments by name; the objective fills
     them in: ``num_classes``, ``num_teachers``, ``student_frame_dim``, ``student_embedding_dim``,
     ``teacher_embedding_dims`` (a list, one a teacher), ``teacher_frame_dims``. ``example_options`` holds the smallest
-    options that make sense.
+    options that make sense. ``reads`` names what it needs of the teachers besides logits, ``"embedding"`` or
+    ``"frames"``; what no loss reads is not fetched.
 
     Shape
     -----
@@ -19,7 +20,7 @@ class Loss(nn.Module):
     """
 
     example_options: dict = {}
-    needs_teacher = True
+    reads: tuple[str, ...] = ()
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor) -> Tensor:
         raise NotImplementedError

@@ -37,8 +37,6 @@ class CrossEntropy(Loss):
     tensor([1.3863])
     """
 
-    needs_teacher = False
-
     def __init__(self, label_smoothing: float = 0.0):
         super().__init__()
         if not 0 <= label_smoothing < 1:

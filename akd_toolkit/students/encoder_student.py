@@ -126,11 +126,12 @@ class EncoderStudent(Student):
         layers, num_valid = self._encode(waveform, lengths)
         return masked_statistics(self._mix(layers), num_valid)
 
-    def fit_head(self, pooled: Tensor, targets: Tensor, decay: float = 1.0) -> None:
+    def fit_head(self, pooled: Tensor, targets: Tensor, temperature: float = 1.0, decay: float = 30.0) -> None:
         """Fit standardisation and classifier on the training utterances' ``pooled`` statistics.
 
-        minimises  mean_i v_i H(targets_i, softmax(W x_i + b)) + decay / (2 N) * ‖W‖^2;  v balances the
-        classes
+        minimises  mean_i v_i H(targets_i, softmax((W x_i + b) / temperature)) + decay / (2 N T^2) * ‖W‖^2
+
+        where N is the number of utterances, T the temperature, and v_i makes all classes weigh the same.
 
         Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features" (linear probe before
         fine-tuning).
@@ -140,8 +141,9 @@ class EncoderStudent(Student):
         pooled
             [utterances, 2 * width], from ``pooled``; training utterances only.
         targets
-            [utterances, classes]: one-hot labels, or a teacher's cross-fitted probabilities, or a mean of the
-            two.
+            [utterances, classes]: one-hot labels, or a teacher's probabilities, softened by ``temperature``.
+        temperature
+            Softening of the targets, > 0; 1 for labels.
         decay
             Pull towards 0, >= 0, as many units as if it were one more utterance's loss.
         """
@@ -165,8 +167,13 @@ class EncoderStudent(Student):
             loss.backward()
             return loss
 
-        optimizer.step(closure)
+        with torch.enable_grad():
+            optimizer.step(closure)
         optimizer.zero_grad()
+        # The targets were softened, so the fitted logits are the student's own divided by the temperature.
+        with torch.no_grad():
+            self.classifier.weight.mul_(temperature)
+            self.classifier.bias.mul_(temperature)
 
     def parameter_groups(self, learning_rate: float, layer_decay: float = 1.0) -> list[dict]:
         """Optimiser groups whose rate falls by ``layer_decay`` with each layer down; frozen weights left out.

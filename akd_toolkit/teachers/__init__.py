@@ -7,6 +7,7 @@ from akd_toolkit.teachers.base import Teacher
 from akd_toolkit.teachers.crossfit import SoftTargets, crossfit
 from akd_toolkit.teachers.head import Head, fit_heads
 from akd_toolkit.teachers.store import FeatureStore
+from akd_toolkit.teachers.transfer import answers_on
 
 build = TEACHERS.build
 
@@ -17,6 +18,7 @@ __all__ = [
     "Teacher",
     "TeacherBank",
     "TeacherFold",
+    "answers_on",
     "build",
     "crossfit",
     "ecapa_tdnn",

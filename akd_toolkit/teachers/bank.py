@@ -112,8 +112,13 @@ class TeacherBank:
         groups: Sequence[Sequence[str]],
         label_order: Sequence[str] | None = None,
         l2: Sequence[float] = L2,
+        one_head: bool = False,
     ) -> "TeacherFold":
-        """Soft targets of every teacher, from heads that have heard no one but ``train_speakers``."""
+        """Soft targets of every teacher, from heads that have heard no one but ``train_speakers``.
+
+        With ``one_head`` losses imitate the head that has heard all of them, one function for all utterances, while
+        gates and weightings go on judging by heads that have not heard the utterance's speaker.
+        """
         if label_order is not None:
             check_label_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
         self.prepare()
@@ -133,7 +138,7 @@ class TeacherBank:
                     folder=store.folder / "heads",
                 )
             )
-        return TeacherFold(targets, list(self.stores.values()))
+        return TeacherFold(targets, list(self.stores.values()), one_head)
 
 
 class TeacherFold:
@@ -145,8 +150,9 @@ class TeacherFold:
     that has stored frames.
     """
 
-    def __init__(self, targets: list[SoftTargets], stores: list[FeatureStore]):
+    def __init__(self, targets: list[SoftTargets], stores: list[FeatureStore], one_head: bool = False):
         self.targets, self.stores = targets, stores
+        self._taught = torch.stack([_by_one_head(*pair) for pair in zip(targets, stores)]) if one_head else None
         self.names = tuple(target.title for target in targets)
         self._rows = {name: row for row, name in enumerate(targets[0].ids)}
         self._logits = torch.stack([target.logits for target in targets])  # [m, n, views, classes]
@@ -195,7 +201,12 @@ class TeacherFold:
             embedding = tuple(self._embedding(teacher, rows, views) for teacher in range(len(self)))
         found, lengths = self._frames(ids, views.tolist(), spans) if frames else ((), None)
         return TeacherOutput(
-            logits=self._logits[:, rows, views], embedding=embedding, frames=found, lengths=lengths, names=self.names
+            logits=self._logits[:, rows, views],
+            targets=None if self._taught is None else self._taught[:, rows, views],
+            embedding=embedding,
+            frames=found,
+            lengths=lengths,
+            names=self.names,
         )
 
     def _embedding(self, teacher: int, rows: Tensor, views: Tensor) -> Tensor:
@@ -224,6 +235,12 @@ class TeacherFold:
         """Write for each teacher which speakers its heads have heard; the audit reads these files."""
         for index, target in enumerate(self.targets):
             write_heard(target, f"{folder}/teacher{index}.json")
+
+
+def _by_one_head(target: SoftTargets, store: FeatureStore) -> Tensor:
+    """Logits [n, views, classes] of the head that has heard all training speakers, for every utterance."""
+    views = [target.head.logits(torch.tensor(store.view(view))) for view in range(store.num_views)]
+    return torch.stack(views, dim=1)
 
 
 def _part(frames: Tensor, begin: float, end: float) -> Tensor:

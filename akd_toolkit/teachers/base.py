@@ -99,8 +99,8 @@ def fingerprint_of(*parts) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def code_hash(plugin: type) -> str:
-    """Hash of the module that defines ``plugin``: new arithmetic, new numbers.
+def code_hash(plugin) -> str:
+    """Hash of the module that defines a class or function: new arithmetic, new numbers.
 
     Comments, docstrings and error messages do not count.
     """

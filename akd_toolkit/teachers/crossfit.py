@@ -14,6 +14,7 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.teachers.base import code_hash, fingerprint_of
 from akd_toolkit.teachers.fitting import balanced_nll, best_temperature, class_balance
 from akd_toolkit.teachers.head import Head, fit_heads
+from akd_toolkit.teachers.layer_weights import learn_layer_weights
 
 logger = logging.getLogger(__name__)
 L2 = (1e-3, 1e-4, 1e-5)  # strengths to choose from, strong to weak
@@ -201,7 +202,8 @@ def _fitted_or_read(features: Tensor, labels: Tensor, speakers, label_order, l2,
         return fit_heads(features, labels, speakers.tolist(), label_order, l2)
     # The sum stands for the features: another store, another sum.
     key = fingerprint_of(
-        *(speakers.tolist(), labels.tolist(), list(label_order), list(map(float, l2)), code_hash(Head)),
+        *(speakers.tolist(), labels.tolist(), list(label_order), list(map(float, l2))),
+        *map(code_hash, (fit_heads, learn_layer_weights, class_balance)),
         *(list(features.shape), features.double().abs().sum().item()),
     )
     paths = [Path(folder) / f"head-{key}-{index}.safetensors" for index in range(len(l2))]

@@ -75,7 +75,7 @@ class EcapaTDNN(Teacher):
     @torch.no_grad()
     def features(self, waveform: np.ndarray) -> np.ndarray:
         model, fbank, caught = self._loaded
-        bands = fbank(torch.from_numpy(np.ascontiguousarray(waveform))[None].to(self.device))  # [1, T, 80]
+        bands = fbank(torch.tensor(waveform)[None].to(self.device))  # [1, T, 80]
         model(bands - bands.mean(dim=1, keepdim=True))
         deviation, mean = torch.std_mean(caught["frames"], dim=-1, correction=0)  # [1, 3072]
         even = torch.cat([mean, deviation], dim=1)

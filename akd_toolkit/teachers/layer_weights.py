@@ -30,11 +30,12 @@ def learn_layer_weights(standard: Tensor, labels: Tensor, speakers: Sequence[str
     names = np.asarray(speakers)
     if num_layers == 1 or len(np.unique(names)) < 2:
         return torch.full((num_layers,), 1.0 / num_layers)
+    targets = torch.nn.functional.one_hot(labels).double()
     kept = torch.arange(0, len(labels), -(-len(labels) // MAX_UTTERANCES))
-    standard, labels, balance, names = standard[kept], labels[kept], balance[kept], names[kept.numpy()]
+    standard, targets, labels, balance = standard[kept], targets[kept], labels[kept], balance[kept]
+    names = names[kept.numpy()]
     kernels = torch.stack([layer @ layer.T for layer in standard.unbind(1)]).double() / size  # [L, n, n]
     left_out = [torch.from_numpy(np.flatnonzero(names == name)) for name in np.unique(names)]
-    targets = torch.nn.functional.one_hot(labels).double()
     unweight = 1 / (balance * len(labels))
     free = torch.zeros(num_layers, dtype=torch.float64, requires_grad=True)
     log_ridge = torch.tensor(np.log(0.3), requires_grad=True)

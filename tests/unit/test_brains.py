@@ -7,7 +7,7 @@ from torch import nn
 
 from akd_toolkit import brains
 from akd_toolkit.brains import DistillBrain, SupervisedBrain, predict
-from akd_toolkit.data.batches import TrainBatches, collate
+from akd_toolkit.data.batches import Speech, TrainBatches, collate
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
@@ -47,7 +47,7 @@ def make(corpus, tmp_path):
     manifest, waves = corpus
     stored = torch.randn(2, len(manifest), 2)
 
-    def teachers(ids, views):
+    def teachers(ids, views, spans):
         rows = [manifest.ids.index(i) for i in ids]
         return TeacherOutput(logits=stored[:, rows], names=("a", "b"))
 
@@ -63,7 +63,7 @@ def make(corpus, tmp_path):
         brain = kind(
             Levels(), objective, {**HPARAMS, "opt_class": opt_class, **changes}, 5, tmp_path / folder, {"device": "cpu"}
         )
-        batches = TrainBatches(manifest, lambda i, v: waves[i], 0.1, 8, seed=5, teachers=teachers)
+        batches = TrainBatches(Speech(manifest, lambda i, v: waves[i], teachers), 0.1, 8, seed=5)
         return brain, batches
 
     build.stored = stored

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from akd_toolkit.objective import build_objective
+from akd_toolkit.outputs import UNLABELLED
 from akd_toolkit.registry import GATES, LOSSES
 
 SPEC = {
@@ -117,3 +118,21 @@ def test_logits_of_different_shape_are_refused(pair):
         ValueError, match=r"logits must agree in shape \[batch, classes\]: student \[5, 4\], teacher \[5, 7\]"
     ):
         build_objective(SPEC, **SHAPES)(student, teacher, labels)
+
+
+def test_unlabelled_utterances_have_no_task_and_an_open_gate(pair):
+    student, teacher, labels = pair()
+    spec = {**SPEC, "gate": {"name": "teacher_error", "theta": 0.0}}  # shut wherever there is a label
+    some = torch.where(torch.tensor([True, True, False, False, True]), labels, UNLABELLED)
+    result = build_objective(spec, **SHAPES)(student, teacher, some)
+    known = some != UNLABELLED
+    task = torch.nn.functional.cross_entropy(student.logits[known], labels[known])
+    distill = LOSSES.build("integrated_soft_targets", temperature=2.0)(student, teacher, labels)
+    torch.testing.assert_close(result.total, task + 0.5 * distill[~known].sum() / 5)
+    assert result.gate.tolist() == [0.0, 0.0, 1.0, 1.0, 0.0]
+
+
+def test_a_batch_without_any_label_still_distils(pair):
+    student, teacher, labels = pair()
+    result = build_objective(SPEC, **SHAPES)(student, teacher, torch.full_like(labels, UNLABELLED))
+    assert result.parts["cross_entropy"] == 0 and result.total > 0

@@ -32,7 +32,10 @@ YAML = """
 @pytest.fixture
 def manifest():
     rows = [
-        Utterance(f"{s}{e}{i}", "/x", 0, 1600, 0.1, s, e, sha256=f"{s}{e}{i}") for s in "ABCD" for e in LABELS for i in range(3)
+        Utterance(f"{s}{e}{i}", "/x", 0, 1600, 0.1, s, e, sha256=f"{s}{e}{i}")
+        for s in "ABCD"
+        for e in LABELS
+        for i in range(3)
     ]
     return Manifest("Toy", LABELS, tuple(rows))
 

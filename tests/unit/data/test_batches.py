@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.data.batches import TrainBatches, scoring_batches
+from akd_toolkit.data.batches import Speech, TrainBatches, scoring_batches
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.outputs import UNLABELLED, TeacherOutput
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def drawn(batches, epoch):
 
 def test_an_epoch_hears_every_utterance_once_in_windows_of_itself(corpus):
     manifest, waves = corpus
-    batches = TrainBatches(manifest, lambda i, v: waves[i], window_s=1.0, batch_size=2, seed=1)
+    batches = TrainBatches(Speech(manifest, lambda i, v: waves[i]), window_s=1.0, batch_size=2, seed=1)
     seen = []
     for ids, windows, lengths in drawn(batches, 1):
         for name, window, share in zip(ids, windows, lengths):
@@ -35,7 +36,7 @@ def test_an_epoch_hears_every_utterance_once_in_windows_of_itself(corpus):
 
 def test_batches_depend_on_seed_and_epoch_alone(corpus):
     manifest, waves = corpus
-    one, same, other = (TrainBatches(manifest, lambda i, v: waves[i], 1.0, 2, seed=s) for s in (1, 1, 2))
+    one, same, other = (TrainBatches(Speech(manifest, lambda i, v: waves[i]), 1.0, 2, seed=s) for s in (1, 1, 2))
     list(one)  # what was drawn before does not matter
     assert [ids for ids, *_ in drawn(one, 3)] == [ids for ids, *_ in drawn(same, 3)]
     assert [ids for ids, *_ in drawn(one, 4)] != [ids for ids, *_ in drawn(same, 3)]
@@ -50,10 +51,10 @@ def test_the_teachers_are_asked_about_the_view_that_the_student_hears(corpus):
         heard.append((name, view))
         return waves[name]
 
-    def teachers(ids, views):
+    def teachers(ids, views, spans):
         asked.extend(zip(ids, views))
 
-    batches = TrainBatches(manifest, waveform, 1.0, 2, seed=1, views=3, teachers=teachers)
+    batches = TrainBatches(Speech(manifest, waveform, teachers, views=3), 1.0, 2, seed=1)
     for epoch in range(6):
         drawn(batches, epoch)
     assert heard == asked and {view for _, view in heard} == {0, 1, 2, 3}
@@ -72,3 +73,21 @@ def test_a_batch_moves_with_its_teachers(corpus):
     manifest, waves = corpus
     batch = scoring_batches(manifest, waves, 1.0, 0.0, 4)[0]
     assert batch.to("meta").waveforms.device == torch.device("meta")
+
+
+def test_unlabelled_windows_follow_the_labelled_ones_with_their_own_teachers(corpus):
+    manifest, waves = corpus
+    other = Manifest(
+        "other", ("unlabelled",), tuple(Utterance(f"x{i}", "/x", 0, 8000, 0.5, "x", "unlabelled") for i in range(3))
+    )
+
+    def says(value):
+        return lambda ids, views, spans: TeacherOutput(torch.full((1, len(ids), 2), value), names=("t",))
+
+    labelled = Speech(manifest, lambda i, v: waves[i], says(1.0))
+    unlabelled = Speech(other, lambda i, v: np.ones(8000, np.float32), says(2.0), views=2)
+    batches = TrainBatches(labelled, 1.0, 5, seed=1, unlabelled=unlabelled, unlabelled_ratio=0.6)
+    (batch,) = batches
+    assert sorted(batch.ids[:5]) == sorted(manifest.ids) and set(batch.ids[5:]) <= set(other.ids)
+    assert batch.labels.tolist() == [0] * 5 + [UNLABELLED] * 3
+    assert batch.teacher.logits[0, :, 0].tolist() == [1.0] * 5 + [2.0] * 3

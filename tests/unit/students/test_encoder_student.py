@@ -159,6 +159,15 @@ def test_fitted_head_separates_and_balances(student):
     torch.testing.assert_close(residual, torch.zeros(4), atol=1e-4, rtol=0)
 
 
+def test_fitted_head_gives_softened_targets_back(student):
+    generator = torch.Generator().manual_seed(1)
+    pooled = torch.randn(40, 64, generator=generator)
+    targets = torch.softmax(pooled[:, :4], dim=1)
+    student.fit_head(pooled, targets, temperature=2.0, decay=0.0)
+    logits = student.classifier((pooled - student.centre) / student.scale)
+    torch.testing.assert_close(torch.softmax(logits / 2, dim=1), targets, atol=2e-2, rtol=0)
+
+
 def test_parameter_groups_hold_every_learning_weight_once(source):
     student = EncoderStudent(num_classes=4, source=source, num_layers=3, frozen_layers=1)
     groups = student.parameter_groups(1e-4, layer_decay=0.5)

@@ -1,0 +1,93 @@
+"""What every registered teacher promises."""
+
+import numpy as np
+import pytest
+
+from akd_toolkit.registry import TEACHERS
+from akd_toolkit.teachers import ecapa_tdnn
+
+
+@pytest.fixture
+def build(tmp_path, monkeypatch):
+    """Registered name -> a teacher; where one reads a model, a small random one is saved first."""
+
+    def make(name):
+        if name == "opensmile":
+            pytest.importorskip("opensmile", reason="needs the extra opensmile")
+        options = {}
+        if name == "transformers_encoder":
+            from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
+
+            sizes = {"d_model": 8, "encoder_layers": 2, "decoder_layers": 1, "vocab_size": 8}
+            heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+            config = WhisperConfig(**sizes, **heads, pad_token_id=0, decoder_start_token_id=1)
+            WhisperModel(config).save_pretrained(tmp_path)
+            WhisperFeatureExtractor().save_pretrained(tmp_path)
+            options = {"source": str(tmp_path)}
+        if name == "ecapa_tdnn":
+            from safetensors.torch import save_file
+            from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+            small = {"channels": [16, 16, 16, 16, 48], "attention_channels": 8}
+            monkeypatch.setattr(ecapa_tdnn, "ARCHITECTURE", {**ecapa_tdnn.ARCHITECTURE, **small})
+            save_file(ECAPA_TDNN(**ecapa_tdnn.ARCHITECTURE).state_dict(), tmp_path / "model.safetensors")
+            options = {"source": str(tmp_path)}
+        return TEACHERS.example(name, **options)
+
+    return make
+
+
+def noise(seconds, seed=0):
+    return (0.2 * np.random.default_rng(seed).standard_normal(int(16000 * seconds))).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_describes_utterances_of_any_length_by_the_same_finite_numbers(name, build):
+    teacher = build(name)
+    sizes = {teacher.features(noise(seconds)).shape for seconds in (0.1, 0.5, 2.0)}
+    assert len(sizes) == 1
+    features = teacher.features(noise(0.1))
+    assert features.shape[0] == teacher.num_layers and features.dtype == np.float32 and np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_says_the_same_whatever_it_heard_before(name, build):
+    teacher, wave = build(name), noise(0.7)
+    first = teacher.features(wave)
+    teacher.features(noise(1.0, seed=1))
+    np.testing.assert_array_equal(teacher.features(wave), first)
+    teacher.unload()
+    np.testing.assert_array_equal(teacher.features(wave), first)
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_leaves_the_waveform_as_it_was(name, build):
+    wave = noise(0.5)
+    wave.flags.writeable = False
+    build(name).features(wave)
+    np.testing.assert_array_equal(wave, noise(0.5))
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_has_name_title_fingerprint_and_parameters(name, build):
+    teacher = build(name)
+    assert teacher.name == name and teacher.title
+    assert len(teacher.fingerprint) == 12 and int(teacher.fingerprint, 16) >= 0
+    assert isinstance(teacher.num_parameters, int)
+    teacher.check_label_order(("anger", "sadness"))
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_gives_frames_or_says_that_it_has_none(name, build):
+    teacher = build(name)
+    if teacher.frame_rate_hz is None:
+        with pytest.raises(ValueError, match=f"teacher '{name}' has no frames"):
+            teacher.frames(noise(0.5))
+    else:
+        frames = teacher.frames(noise(0.5))
+        assert frames.ndim == 2 and abs(len(frames) - 0.5 * teacher.frame_rate_hz) <= 1
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_names_its_source(name):
+    assert "Source:" in TEACHERS.get(name).__doc__ and "Example" in TEACHERS.get(name).__doc__

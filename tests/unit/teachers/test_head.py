@@ -1,0 +1,134 @@
+"""Heads against scikit-learn, plain loops and closed forms."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.teachers.fitting import balanced_nll, best_temperature, class_balance
+from akd_toolkit.teachers.head import Head, fit_heads
+from akd_toolkit.teachers.layer_weights import learn_layer_weights, left_out_answers
+
+ORDER = ("a", "b", "c")
+
+
+@pytest.fixture
+def clouds():
+    """Three classes of points for six speakers: features [n, L, D], labels, speakers."""
+
+    def make(n=90, layers=1, size=40, spread=1.0):
+        labels = torch.arange(n) % 3
+        labels[: n // 5] = 0  # unbalanced
+        features = spread * torch.randn(n, layers, size)
+        features[:, -1, :3] += 2 * torch.nn.functional.one_hot(labels, 3)
+        return features, labels, [f"s{index % 6}" for index in range(n)]
+
+    return make
+
+
+@pytest.mark.parametrize("size", [40, 200])  # fewer and more numbers than utterances
+def test_head_equals_the_balanced_logistic_regression_of_scikit_learn(size, clouds):
+    from sklearn.linear_model import LogisticRegression
+
+    features, labels, speakers = clouds(size=size)
+    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    x = features[:, 0].double().numpy()
+    x = np.clip((x - x.mean(0)) / x.std(0), -5, 5) / np.sqrt(size)
+    model = LogisticRegression(C=1 / 0.01, tol=1e-8, max_iter=5000)
+    model.fit(x, labels.numpy(), sample_weight=class_balance(labels, ORDER, speakers).numpy())
+    expected = torch.log_softmax(torch.tensor(model.decision_function(x)), dim=-1)
+    torch.testing.assert_close(torch.log_softmax(head.logits(features).double(), -1), expected, atol=2e-3, rtol=1e-3)
+
+
+def test_logits_equal_the_formula_in_plain_loops(clouds):
+    features, labels, speakers = clouds(n=30, layers=2, size=5)
+    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    one = features[7]
+    for c in range(3):
+        total = head.bias[c].item()
+        for layer in range(2):
+            for d in range(5):
+                z = (one[layer, d] - head.mean[layer, d]) / head.deviation[layer, d]
+                total += float(head.weight[c, layer, d] * head.layer_weights[layer].sqrt() * z.clamp(-5, 5)) / 5**0.5
+        assert head.logits(features)[7, c].item() == pytest.approx(total, abs=1e-5)
+
+
+def test_layer_weights_go_to_the_layer_that_tells_unseen_speakers_apart(clouds):
+    features, labels, speakers = clouds(layers=3)
+    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    assert head.layer_weights.argmax() == 2 and head.layer_weights[2] > 0.6
+    assert head.layer_weights.sum().item() == pytest.approx(1, abs=1e-6)
+
+
+def test_layer_that_only_knows_the_speakers_own_voice_gets_no_weight():
+    # Layer 0 tells the classes apart perfectly, but by a code of each speaker's own; layer 1 is noisy and general.
+    n = 120
+    labels, names = torch.arange(n) % 3, np.array([f"s{index % 8}" for index in range(n)])
+    features = torch.randn(n, 2, 24)
+    for index in range(n):
+        features[index, 0] = 0.01 * torch.randn(24)
+        code = (int(labels[index]) + int(names[index][1:])) % 3
+        features[index, 0, 3 * int(names[index][1:]) + code] = 5.0
+    features[:, 1, :3] += 2 * torch.nn.functional.one_hot(labels, 3)
+    standard = (features - features.mean(0)) / features.std(0)
+    weights = learn_layer_weights(standard, labels, names, class_balance(labels, ORDER, ()))
+    assert weights[1] > 0.8
+
+
+def test_answers_of_left_out_groups_equal_refitting_without_them():
+    n, groups = 12, [torch.tensor([0, 3, 4]), torch.tensor([1, 2]), torch.tensor([5, 6, 7, 8, 9, 10, 11])]
+    inputs, targets, ridge = torch.randn(n, 20).double(), torch.randn(n, 3).double(), torch.rand(n).double() + 0.5
+    kernel = inputs @ inputs.T
+    answers = left_out_answers(kernel, targets, ridge, groups)
+    for rows in groups:
+        others = torch.tensor([index for index in range(n) if index not in rows.tolist()])
+        system = kernel[others][:, others] + torch.diag(ridge[others])
+        expected = kernel[rows][:, others] @ torch.linalg.solve(system, targets[others])
+        torch.testing.assert_close(answers[rows], expected)
+
+
+def test_temperature_is_the_best_of_a_fine_grid():
+    logits, labels = 5 * torch.randn(60, 4), torch.arange(60) % 4
+    logits[torch.arange(60), labels] += 4
+    balance = class_balance(labels, "abcd", ())
+    grid = np.exp(np.linspace(np.log(0.05), np.log(20), 4000))
+    losses = [balanced_nll(logits.double() / t, labels, balance) for t in grid]
+    assert best_temperature(logits, labels, balance) == pytest.approx(grid[int(np.argmin(losses))], rel=2e-3)
+
+
+def test_same_fit_gives_the_same_bits(clouds):
+    features, labels, speakers = clouds(layers=2)
+    one, two = (fit_heads(features, labels, speakers, ORDER, [0.01, 0.001])[1] for _ in range(2))
+    assert torch.equal(one.weight, two.weight) and torch.equal(one.layer_weights, two.layer_weights)
+
+
+def test_number_that_never_moves_is_left_out(clouds):
+    features, labels, speakers = clouds()
+    features[:, :, 5] = 1e6
+    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    moved = features.clone()
+    moved[:, :, 5] = -3e7  # an accident of one recording
+    assert torch.equal(head.logits(features), head.logits(moved))
+
+
+def test_class_without_an_utterance_is_refused(clouds):
+    features, labels, speakers = clouds()
+    with pytest.raises(ValueError, match=r"speakers s0, .* have no utterance of d"):
+        fit_heads(features, labels, speakers, (*ORDER, "d"), [0.01])
+
+
+def test_head_is_read_as_it_was_written(clouds, tmp_path):
+    features, labels, speakers = clouds(layers=2)
+    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    head.write(tmp_path / "head.safetensors")
+    again = Head.read(tmp_path / "head.safetensors", ORDER)
+    assert torch.equal(head.logits(features), again.logits(features)) and again.heard == head.heard
+    assert json.loads((tmp_path / "head.json").read_text())["heard"] == [f"s{index}" for index in range(6)]
+
+
+def test_head_with_another_label_order_is_refused(clouds, tmp_path):
+    features, labels, speakers = clouds()
+    fit_heads(features, labels, speakers, ORDER, [0.01])[0].write(tmp_path / "head.safetensors")
+    with pytest.raises(ValueError, match=r"order classes differently: \[a, b, c\] in .* and \[b, a, c\]"):
+        Head.read(tmp_path / "head.safetensors", ("b", "a", "c"))
