@@ -151,6 +151,8 @@ def _check_together(settings: dict) -> list[str]:
         problems.append(
             "there are teachers but no objective.distill to learn from them; set teachers to null or add a loss"
         )
+    if settings.get("unlabelled") and not teachers:
+        problems.append("unlabelled speech needs teachers to answer on it; add some or set unlabelled to null")
     if _number_in(settings, "test_overlap_s") >= _number_in(settings, "window_s"):
         problems.append(f"test_overlap_s: got {settings['test_overlap_s']}; it must be below window_s")
     return problems

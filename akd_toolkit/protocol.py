@@ -27,6 +27,7 @@ from akd_toolkit.config import Config
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.data.folds import inner_folds, outer_folds
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
@@ -56,9 +57,7 @@ class NestedCrossValidation:
         self.config = config
         self.manifest = manifest
         self.folder = Path(config["output_folder"])
-        self.transfer = None
-        if config.get("transfer_folder"):
-            self.transfer = prepare_unlabelled(config["transfer_folder"], config["store_folder"])
+        self.unlabelled = self._prepare_unlabelled()
         folds = outer_folds(manifest, config["outer_folds"])
         self.folds = folds[: config.get("folds") or len(folds)]
         self.candidates = config.get("candidates") or [{}]
@@ -70,8 +69,9 @@ class NestedCrossValidation:
         ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
         """
         if self.config.get("teachers"):
-            for manifest in filter(None, (self.manifest, self.transfer)):
-                teacher_bank(self.config, manifest).prepare()
+            teacher_bank(self.config, self.manifest, self.config.get("views", 0)).prepare()
+            if self.unlabelled is not None:
+                teacher_bank(self.config, self.unlabelled, self.config.get("unlabelled_views", 0)).prepare()
         self._run_all(train, self.inner_runs(), "choosing among candidates on inner folds")
         chosen = {(seed, fold.index): self._choose(seed, fold) for seed in self.config["seeds"] for fold in self.folds}
         runs = [self.outer_run(seed, fold, chosen[seed, fold.index]) for seed, fold in self._outer()]
@@ -122,7 +122,7 @@ class NestedCrossValidation:
 
     def _make_run(self, name, seed, fold, candidate, train_speakers, test_speakers) -> Run:
         speakers = tuple(train_speakers), tuple(test_speakers)
-        return Run(self.config, self.manifest, name, seed, fold.index + 1, candidate, *speakers, self.transfer)
+        return Run(self.config, self.manifest, name, seed, fold.index + 1, candidate, *speakers, self.unlabelled)
 
     def _choose(self, seed: int, fold) -> dict:
         """The candidate of the best inner UA, pooled over the inner splits; the first of equals.
@@ -159,12 +159,19 @@ class NestedCrossValidation:
             for _ in parallel(tasks):
                 bar.update()
 
+    def _prepare_unlabelled(self) -> Manifest | None:
+        """The speech without labels: a folder of other people's, mixtures of the corpus's own, or none."""
+        source, store = self.config.get("unlabelled"), self.config["store_folder"]
+        if not source or not self.config.get("teachers"):
+            return None
+        return prepare_mixtures(self.manifest, store) if source == "mixtures" else prepare_unlabelled(source, store)
+
     def _claim_folder(self) -> None:
         """Write down what defines the result, or refuse a folder that another definition has begun."""
         path = self.folder / "settings.yaml"
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if _defines_result(key)}
         fixed["manifest_hash"] = self.manifest.hash
-        fixed["transfer_hash"] = None if self.transfer is None else self.transfer.hash
+        fixed["unlabelled_hash"] = None if self.unlabelled is None else self.unlabelled.hash
         if path.is_file():
             before = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
             changes = list(differences(before, fixed))

@@ -33,8 +33,8 @@ class Run:
         ``seed17/fold1/outer`` or ``seed17/fold1/inner2-candidate1``: its folder below the experiment's.
     candidate
         Dotted overrides of the settings.
-    transfer
-        Unlabelled speech of other people, or None.
+    unlabelled
+        Speech without labels, or None.
     """
 
     config: Config
@@ -45,7 +45,7 @@ class Run:
     candidate: dict
     train_speakers: tuple[str, ...]
     test_speakers: tuple[str, ...]
-    transfer: Manifest | None = None
+    unlabelled: Manifest | None = None
 
     @property
     def folder(self) -> Path:
@@ -99,19 +99,25 @@ class Run:
     def train_batches(self) -> TrainBatches:
         check_speakers_disjoint(self.train, self.test)
         views = self.hparams.get("views", 0)
-        unlabelled = None
-        if self.transfer is not None and self.teachers is not None:
-            check_speakers_disjoint(self.transfer, self.test)
-            answers = answers_on(teacher_bank(self.config, self.transfer), self.teachers)
-            unlabelled = Speech(self.transfer, waveforms_of(self.transfer).view, self._lookup(answers), views)
         return TrainBatches(
             Speech(self.train, waveforms_of(self.manifest).view, self._lookup(self.teachers), views),
             window_s=self.hparams["window_s"],
             batch_size=self.hparams["batch_size"],
             seed=self.seed,
-            unlabelled=unlabelled,
-            unlabelled_ratio=self.hparams.get("transfer_ratio", 1.0),
+            unlabelled=self._unlabelled_speech(),
+            unlabelled_ratio=self.hparams.get("unlabelled_ratio", 1.0),
         )
+
+    def _unlabelled_speech(self) -> Speech | None:
+        """Speech without labels that no test speaker speaks, with the answers of the fold's teachers."""
+        if self.unlabelled is None:
+            return None
+        mine = [speaker for speaker in self.unlabelled.speakers if speaker in self.train_speakers]
+        speech = self.unlabelled.of(mine or self.unlabelled.speakers)
+        check_speakers_disjoint(speech, self.test)
+        views = self.hparams.get("unlabelled_views", 0)
+        answers = answers_on(teacher_bank(self.config, self.unlabelled, views), self.teachers)
+        return Speech(speech, waveforms_of(self.unlabelled).view, self._lookup(answers), views)
 
     def _lookup(self, teachers: TeacherFold | None):
         """(ids, views, spans) -> what the teachers say, with no more than the losses read."""
@@ -176,11 +182,11 @@ def _bank(folder: str, specs: str, manifest: Manifest, views: int, frames: bool)
     return TeacherBank(specs, manifest, folder, num_views=views + 1, view_seed=VIEW_SEED, frames=with_frames)
 
 
-def teacher_bank(config: Config, manifest: Manifest) -> TeacherBank:
-    """The experiment's teachers over this corpus; one bank a process."""
+def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
+    """The experiment's teachers over a corpus and its augmented copies; one bank a process."""
     distill = (config.get("objective") or {}).get("distill") or []
     frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
-    return _bank(config["store_folder"], json.dumps(config["teachers"]), manifest, config.get("views", 0), frames)
+    return _bank(config["store_folder"], json.dumps(config["teachers"]), manifest, views, frames)
 
 
 def has_frames(spec: dict) -> bool:
@@ -194,4 +200,4 @@ def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: 
     Cross-fitting leaves out one speaker at a time: a head that misses one errs less than one that misses two.
     """
     groups = [[speaker] for speaker in train_speakers]
-    return teacher_bank(config, manifest).fold(train_speakers, groups, one_head=one_head)
+    return teacher_bank(config, manifest, config.get("views", 0)).fold(train_speakers, groups, one_head=one_head)

@@ -51,10 +51,11 @@ SETTINGS = {
     "results_file": Setting("a CSV file that collects one row an experiment", _optional(_text), defines_result=False),
     "prepare": Setting("a mapping of options for the recipe's prepare function", _mapping),
     "label_order": Setting("a list of at least two class names", _list_of(_text, 2), required=True),
-    "transfer_folder": Setting(
-        "a folder of other people's speech, without labels, or null", _optional(_text), defines_result=False
+    "unlabelled": Setting(
+        "a folder of other people's speech, 'mixtures' or null", _optional(_text), defines_result=False
     ),
-    "transfer_ratio": Setting("unlabelled windows for each labelled one, a number above 0", _number(0, above=True)),
+    "unlabelled_ratio": Setting("unlabelled windows for each labelled one, a number above 0", _number(0, above=True)),
+    "unlabelled_views": Setting("a count of augmented copies of each unlabelled utterance, from 0", _count(0)),
     # protocol
     "seeds": Setting("a list of integers, one whole protocol each", _list_of(_count(0)), True, defines_result=False),
     "outer_folds": Setting("a list of speaker groups", _list_of(_list_of(_text), 2), required=True),

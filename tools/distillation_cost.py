@@ -65,7 +65,7 @@ def main(argv):
 
     batch = next(iter(batches))
     start = time.perf_counter()
-    for teacher in teacher_bank(config, manifest).teachers():
+    for teacher in teacher_bank(config, manifest, config.get("views", 0)).teachers():
         for waveform in batch.waveforms.numpy():
             teacher.features(waveform)
     live = (time.perf_counter() - start) * len(batches) + medians["without"]

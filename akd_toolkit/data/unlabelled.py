@@ -38,11 +38,11 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"transfer_folder {folder} is not a folder; give a folder of speech, or null for none.")
+        raise FileNotFoundError(f"unlabelled {folder} is not a folder; give a folder of speech, 'mixtures' or null.")
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
     if not files:
         raise ValueError(
-            f"transfer_folder {folder} holds no .wav or .flac file; give a folder of speech, or null for none."
+            f"unlabelled {folder} holds no .wav or .flac file; give a folder of speech, 'mixtures' or null."
         )
 
     def build() -> Manifest:

@@ -94,6 +94,9 @@ class LogMel(nn.Module):
         self.register_buffer("kernels", kernels, persistent=False)  # [2 * bins, 1, window]
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        if torch.is_autocast_enabled(waveform.device.type):  # powers span more digits than half precision has
+            with torch.autocast(waveform.device.type, enabled=False):
+                return self(waveform, lengths)
         _check_waveform(waveform, self.window)
         features = torch.log(self._power(waveform) @ self.mel + self.floor)  # [batch, T, num_mels]
         num_frames = self.count_frames(waveform, lengths)

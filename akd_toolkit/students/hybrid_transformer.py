@@ -111,13 +111,9 @@ class HybridTransformer(Student):
         self.masking = masking
         self.front_end = LogMel(num_mels=num_mels, deltas=deltas, normalize=normalize)
         self.input_norm = nn.BatchNorm1d(num_mels * self.planes)  # brings slopes to the scale of energies
+        widths = [self.planes, *channels]
         self.stem = nn.ModuleList(
-            [
-                DownConv(self.planes, channels[0]),
-                ConvBlock(channels[0]),
-                DownConv(channels[0], channels[1]),
-                ConvBlock(channels[1]),
-            ]
+            nn.ModuleList([DownConv(widths[i], widths[i + 1]), ConvBlock(widths[i + 1])]) for i in range(2)
         )
         # Branches are left out the more often the deeper they are: stochastic depth with a linear schedule.
         num_blocks = frequency_depth + depth * (2 * halvings + 1)
@@ -146,39 +142,49 @@ class HybridTransformer(Student):
         features, num_valid = self.front_end(waveform, lengths)
         if lengths is None:
             num_valid = None  # nothing is padding, so nothing is masked
-        x = (
-            _over_frames(self.input_norm, features).unflatten(-1, (self.planes, -1)).transpose(1, 2)
-        )  # [batch, planes, T, mels]
+        layers = {}
+        x = self._fused_bands(features, num_valid, layers)
+        num_valid = halved(halved(num_valid))
+        mask = frame_mask(num_valid, x.shape[1])
+        frames = _over_frames(self.norm, self._encoded_and_decoded(x, num_valid, layers))
+        embedding = pooled(frames, mask)
+        logits = self.classifier(self.dropout(embedding))
+        relative = None if mask is None else mask.float().mean(dim=1)
+        return ModelOutput(logits, embedding, frames, layers, relative)
+
+    def _fused_bands(self, features: Tensor, num_valid: Tensor | None, layers: dict) -> Tensor:
+        """Stem, attention over frequency, and fusing: [batch, T, planes * mels] -> [batch, T / 4, dim]."""
+        x = _over_frames(self.input_norm, features)
+        x = x.unflatten(-1, (self.planes, -1)).transpose(1, 2)  # [batch, planes, T, mels]
         if self.training and self.masking > 0:
             x = x * hidden_run(x, 2, self.masking) * hidden_run(x, 3, self.masking)
-        layers = {}
         mask = frame_mask(num_valid, x.shape[2])
-        for stage in self.stem:
-            if isinstance(stage, DownConv):
-                num_valid = halved(num_valid)
-                x = stage(x, mask)
-                mask = frame_mask(num_valid, x.shape[2])
-            else:
-                x = stage(x, mask)
-        x = x.permute(0, 2, 3, 1)  # [batch, T, bands, channels]
+        for down, block in self.stem:
+            x = down(x, mask)
+            num_valid = halved(num_valid)
+            mask = frame_mask(num_valid, x.shape[2])
+            x = block(x, mask)
+        x = x.permute(0, 2, 3, 1)  # [batch, T / 4, bands, channels]
         layers["stem"] = x.flatten(2)
-        batch, num_frames, num_bands, width = x.shape
-        x = (x + self.band_embedding).reshape(batch * num_frames, num_bands, width)
+        frames_of_bands = (x + self.band_embedding).flatten(0, 1)  # every frame is a sequence of bands
         for block in self.frequency:
-            x = block(x, None)
-        x = x.reshape(batch, num_frames, num_bands * width)
+            frames_of_bands = block(frames_of_bands, None)
+        x = frames_of_bands.reshape(layers["stem"].shape)
         layers["frequency"] = x
-        x = torch.relu(_over_frames(self.fuse_norm, self.fuse(x)))
+        return torch.relu(_over_frames(self.fuse_norm, self.fuse(x)))
 
+    def _encoded_and_decoded(self, x: Tensor, num_valid: Tensor | None, layers: dict) -> Tensor:
+        """The U of attention over time: [batch, T, dim] -> [batch, T, dim]."""
         skips = []
         for i, blocks in enumerate(self.encoder):
+            mask = frame_mask(num_valid, x.shape[1])
             for block in blocks:
                 x = block(x, mask)
             layers[f"encoder_{i}"] = x
             skips.append((x, mask))
             x = self.down[i](masked(x, mask).transpose(1, 2)).transpose(1, 2)
             num_valid = halved(num_valid)
-            mask = frame_mask(num_valid, x.shape[1])
+        mask = frame_mask(num_valid, x.shape[1])
         for block in self.bottleneck:
             x = block(x, mask)
         layers["bottleneck"] = x
@@ -188,12 +194,7 @@ class HybridTransformer(Student):
             for block in self.decoder[i]:
                 x = block(x, mask)
             layers[f"decoder_{i}"] = x
-
-        frames = _over_frames(self.norm, x)
-        embedding = pooled(frames, mask)
-        logits = self.classifier(self.dropout(embedding))
-        relative = None if mask is None else mask.float().mean(dim=1)
-        return ModelOutput(logits, embedding, frames, layers, relative)
+        return x
 
 
 def _over_frames(norm, x):

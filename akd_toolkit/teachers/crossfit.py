@@ -88,9 +88,9 @@ def crossfit(
     """Soft targets from heads that have not heard the speaker they speak for.
 
     A training utterance is answered by a head fitted on the training speakers outside its speaker's group, any other
-    utterance by a head fitted on all training speakers. Heads hear the clean view and speak for every view. Penalty and
-    temperature are those with the least balanced cross-entropy over the training utterances, each answered by a head
-    that has not heard it.
+    utterance by a head fitted on all training speakers. Heads hear all views. Penalty and temperature are those with
+    the least balanced cross-entropy over all views of the training utterances, each answered by a head that has not
+    heard its speaker.
 
     Arguments
     ---------
@@ -127,20 +127,22 @@ def crossfit(
     names = np.array([str(speaker) for speaker in speakers])
     train = tuple(sorted({str(speaker) for speaker in train_speakers} & set(names)))
     inner = _inner_groups(groups, train)
-    clean, classes = torch.tensor(np.asarray(features[0])), torch.tensor(np.asarray(labels), dtype=torch.long)
+    views = [torch.tensor(np.asarray(view)) for view in features]
+    classes = torch.tensor(np.asarray(labels), dtype=torch.long)
 
     def fitted(heard: list[str]) -> list[Head]:
         rows = np.flatnonzero(np.isin(names, heard))
-        return _fitted_or_read(clean[rows], classes[rows], names[rows], label_order, l2, folder)
+        return _fitted_or_read([view[rows] for view in views], classes[rows], names[rows], label_order, l2, folder)
 
     paths = [fitted([name for name in train if name not in group]) for group in inner] + [fitted(list(train))]
     head_of = np.full(len(names), len(inner))
     for index, group in enumerate(inner):
         head_of[np.isin(names, group)] = index
     rows = np.flatnonzero(np.isin(names, train))
-    choice, temperature, nll = _choose(paths, clean[rows], classes[rows], head_of[rows], label_order, train)
+    heard = [view[rows] for view in views]
+    choice, temperature, nll = _choose(paths, heard, classes[rows], head_of[rows], label_order, train)
     heads = tuple(replace(path[choice], temperature=temperature) for path in paths)
-    logits = torch.stack([_answers(heads, torch.tensor(np.asarray(view)), head_of) for view in features], dim=1)
+    logits = torch.stack([_answers(heads, view, head_of) for view in views], dim=1)
     logger.info(
         "teacher %s: heads for %d training speakers, l2 %g, temperature %.2f, %.3f nats on unheard speakers.",
         *(title, len(train), heads[-1].l2, temperature, nll),
@@ -173,12 +175,14 @@ def _inner_groups(groups: Sequence[Sequence[str]], train: Sequence[str]) -> list
     return inner
 
 
-def _choose(paths, clean: Tensor, labels: Tensor, head_of: np.ndarray, label_order, train) -> tuple[int, float, float]:
+def _choose(paths, views: list[Tensor], labels: Tensor, head_of, label_order, train) -> tuple[int, float, float]:
     """Index of the best penalty, its temperature and its balanced cross-entropy on unheard speakers."""
-    balance = class_balance(labels, label_order, train)
+    balance = class_balance(labels, label_order, train).repeat(len(views)) / len(views)
+    labels = labels.repeat(len(views))
     best = None
     for index in range(len(paths[0])):
-        logits = _answers([path[index] for path in paths], clean, head_of)
+        heads = [path[index] for path in paths]
+        logits = torch.cat([_answers(heads, view, head_of) for view in views])
         temperature = best_temperature(logits, labels, balance)
         nll = float(balanced_nll(logits.double() / temperature, labels, balance))
         if best is None or nll < best[2]:
@@ -196,19 +200,19 @@ def _answers(heads: Sequence[Head], features: Tensor, head_of: np.ndarray) -> Te
     return logits
 
 
-def _fitted_or_read(features: Tensor, labels: Tensor, speakers, label_order, l2, folder: Path | None) -> list[Head]:
+def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, l2, folder: Path | None) -> list[Head]:
     """Heads for these utterances, one for each penalty, from ``folder`` where they were fitted before."""
     if folder is None:
-        return fit_heads(features, labels, speakers.tolist(), label_order, l2)
+        return fit_heads(views, labels, speakers.tolist(), label_order, l2)
     # The sum stands for the features: another store, another sum.
     key = fingerprint_of(
         *(speakers.tolist(), labels.tolist(), list(label_order), list(map(float, l2))),
         *map(code_hash, (fit_heads, learn_layer_weights, class_balance)),
-        *(list(features.shape), features.double().abs().sum().item()),
+        *((list(view.shape), view.double().abs().sum().item()) for view in views),
     )
     paths = [Path(folder) / f"head-{key}-{index}.safetensors" for index in range(len(l2))]
     if not all(path.is_file() for path in paths):
-        for path, head in zip(paths, fit_heads(features, labels, speakers.tolist(), label_order, l2)):
+        for path, head in zip(paths, fit_heads(views, labels, speakers.tolist(), label_order, l2)):
             head.write(path)
     return [Head.read(path, label_order) for path in paths]
 

@@ -1,7 +1,7 @@
 """A linear reader of emotions on top of a frozen teacher's statistics."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,7 +112,7 @@ def check_label_order(stored: Sequence[str], wanted: Sequence[str], path) -> Non
 
 
 def fit_heads(
-    features: Tensor,
+    views: Sequence[Tensor],
     labels: Tensor,
     speakers: Sequence[str],
     label_order: Sequence[str],
@@ -120,10 +120,12 @@ def fit_heads(
 ) -> list[Head]:
     """One head per strength in ``l2``, on the same standardisation and the same layer weights.
 
-    minimise over W, b:   sum_i w_i CE_i + 0.5 l2 |W|^2,   w_i = 1 / (C n_class(i))
+    minimise over W, b:   sum_i w_i CE_i + 0.5 l2 |W|^2,   w_i = 1 / (C V n_class(i))
 
-    The layer weights a are learned first, on speakers left out in turn (``learn_layer_weights``). With fewer utterances
-    than numbers the fit runs in the space that the utterances span; nothing is lost, the penalty knows no direction.
+    Every view of an utterance is an example: a head that has heard clean speech only is at a loss with the copies, and
+    hearing them helps it with clean speech too. The layer weights a are learned first, on the clean view and on
+    speakers left out in turn (``learn_layer_weights``). With fewer examples than numbers the fit runs in the space that
+    the examples span; nothing is lost, the penalty knows no direction.
 
     Arguments
     ---------
@@ -134,7 +136,7 @@ def fit_heads(
 
     Shape
     -----
-    features: [n, L, D]. labels: [n], indices into ``label_order``.
+    views: V tensors [n, L, D], the clean one first. labels: [n], indices into ``label_order``.
 
     Raises
     ------
@@ -144,36 +146,47 @@ def fit_heads(
     Example
     -------
     >>> x = torch.tensor([-1.0, -1.0, 1.0, 1.0]).reshape(4, 1, 1)
-    >>> head, = fit_heads(x, torch.tensor([0, 0, 1, 1]), ["A", "B", "A", "B"], ("low", "high"), [0.1])
+    >>> head, = fit_heads([x], torch.tensor([0, 0, 1, 1]), ["A", "B", "A", "B"], ("low", "high"), [0.1])
     >>> head.logits(x).argmax(dim=-1), head.heard
     (tensor([0, 0, 1, 1]), ('A', 'B'))
     """
     heard = tuple(sorted(set(speakers)))
     balance = class_balance(labels, label_order, heard)
+    features = torch.cat(list(views))  # [V n, L, D]
     deviation, mean = torch.std_mean(features, dim=0, correction=0)  # [L, D]
     # A number that never moves says nothing; dividing by its rounding error would make it shout.
     deviation = torch.where(deviation > 1e-5 * mean.abs() + 1e-8, deviation, torch.inf)
     standard = ((features - mean) / deviation).clamp(-CLIP, CLIP)
-    layer_weights = learn_layer_weights(standard, labels, speakers, balance)
+    layer_weights = learn_layer_weights(standard[: len(labels)], labels, speakers, balance)
     scaled = (standard * (layer_weights[:, None] / features.shape[-1]).sqrt()).flatten(1)
-    basis, reduced = _span(scaled)
-    weight = torch.zeros(len(label_order), reduced.shape[1], dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(len(label_order), dtype=torch.float64, requires_grad=True)
+    inputs, back = _coordinates(scaled)
+    weight = torch.zeros(len(label_order), inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(len(label_order), requires_grad=True)
+    examples = labels.repeat(len(views)), balance.repeat(len(views)).float() / len(views)
     heads = []
     for strength in map(float, l2):
-        _fit_classifier(reduced, labels, balance, strength, weight, bias)
-        full = (weight.detach().float() @ basis.T).reshape(len(label_order), *features.shape[1:])
-        tensors = (mean, deviation, layer_weights, full, bias.detach().float())
+        _fit_classifier(inputs, *examples, strength, weight, bias)
+        full = back(weight.detach().clone()).reshape(len(label_order), *features.shape[1:])
+        tensors = (mean, deviation, layer_weights, full, bias.detach().clone())
         heads.append(Head(*tensors, label_order=tuple(label_order), heard=heard, l2=strength))
     return heads
 
 
-def _span(inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Orthonormal basis [D, r] of the rows and their coordinates [n, r] in float64; r = min(n, D)."""
-    if len(inputs) >= inputs.shape[1]:
-        return torch.eye(inputs.shape[1]), inputs.double()
-    basis, triangle = torch.linalg.qr(inputs.T)  # inputs = triangle.T @ basis.T
-    return basis, triangle.T.double().contiguous()
+def _coordinates(rows: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Coordinates [n, r] of rows [n, D] in an orthonormal basis of their span, and the way back for weights [C, r].
+
+    With rows rows^T = C C^T (Cholesky), the rows of C are the coordinates, and weights v stand for v C^-1 rows.
+    """
+    if len(rows) >= rows.shape[1]:
+        return rows, lambda weight: weight
+    products = (rows @ rows.T).double()
+    # The product was rounded, which a matrix of low rank would not survive.
+    products.diagonal().add_(1e-6 * products.diagonal().mean() + 1e-12)
+    lower = torch.linalg.cholesky(products)
+    return (
+        lower.float(),
+        lambda weight: torch.linalg.solve_triangular(lower, weight.double(), upper=False, left=False).float() @ rows,
+    )
 
 
 def _fit_classifier(inputs: Tensor, labels: Tensor, balance: Tensor, l2: float, weight: Tensor, bias: Tensor) -> None:

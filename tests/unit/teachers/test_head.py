@@ -32,7 +32,7 @@ def test_head_equals_the_balanced_logistic_regression_of_scikit_learn(size, clou
     from sklearn.linear_model import LogisticRegression
 
     features, labels, speakers = clouds(size=size)
-    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    head = fit_heads([features], labels, speakers, ORDER, [0.01])[0]
     x = features[:, 0].double().numpy()
     x = np.clip((x - x.mean(0)) / x.std(0), -5, 5) / np.sqrt(size)
     model = LogisticRegression(C=1 / 0.01, tol=1e-8, max_iter=5000)
@@ -43,7 +43,7 @@ def test_head_equals_the_balanced_logistic_regression_of_scikit_learn(size, clou
 
 def test_logits_equal_the_formula_in_plain_loops(clouds):
     features, labels, speakers = clouds(n=30, layers=2, size=5)
-    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    head = fit_heads([features], labels, speakers, ORDER, [0.01])[0]
     one = features[7]
     for c in range(3):
         total = head.bias[c].item()
@@ -56,7 +56,7 @@ def test_logits_equal_the_formula_in_plain_loops(clouds):
 
 def test_layer_weights_go_to_the_layer_that_tells_unseen_speakers_apart(clouds):
     features, labels, speakers = clouds(layers=3)
-    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    head = fit_heads([features], labels, speakers, ORDER, [0.01])[0]
     assert head.layer_weights.argmax() == 2 and head.layer_weights[2] > 0.6
     assert head.layer_weights.sum().item() == pytest.approx(1, abs=1e-6)
 
@@ -99,28 +99,55 @@ def test_temperature_is_the_best_of_a_fine_grid():
 
 def test_same_fit_gives_the_same_bits(clouds):
     features, labels, speakers = clouds(layers=2)
-    one, two = (fit_heads(features, labels, speakers, ORDER, [0.01, 0.001])[1] for _ in range(2))
+    one, two = (fit_heads([features], labels, speakers, ORDER, [0.01, 0.001])[1] for _ in range(2))
     assert torch.equal(one.weight, two.weight) and torch.equal(one.layer_weights, two.layer_weights)
 
 
 def test_number_that_never_moves_is_left_out(clouds):
     features, labels, speakers = clouds()
     features[:, :, 5] = 1e6
-    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    head = fit_heads([features], labels, speakers, ORDER, [0.01])[0]
     moved = features.clone()
     moved[:, :, 5] = -3e7  # an accident of one recording
     assert torch.equal(head.logits(features), head.logits(moved))
 
 
+@pytest.mark.parametrize("size", [40, 200])
+def test_heads_of_several_penalties_are_those_of_single_fits(size, clouds):
+    features, labels, speakers = clouds(size=size)
+    together = fit_heads([features], labels, speakers, ORDER, [0.1, 0.01])
+    for head in together:
+        alone = fit_heads([features], labels, speakers, ORDER, [head.l2])[0]
+        torch.testing.assert_close(head.logits(features), alone.logits(features), atol=5e-3, rtol=5e-3)
+    assert not torch.allclose(together[0].weight, together[1].weight, atol=1e-2)
+
+
+def test_views_count_as_examples_of_the_same_utterance(clouds):
+    features, labels, speakers = clouds(n=30, layers=1, size=5)
+    once = fit_heads([features], labels, speakers, ORDER, [0.01])[0]
+    twice = fit_heads([features, features], labels, speakers, ORDER, [0.01])[0]
+    torch.testing.assert_close(once.logits(features), twice.logits(features), atol=2e-3, rtol=1e-3)
+
+
+def test_head_that_has_heard_the_copies_understands_copies_better(clouds):
+    features, labels, speakers = clouds()
+    copies = features.clone()
+    copies[:, :, :3] = features[:, :, 3:6]  # what told the classes apart lies elsewhere in the copies
+    copies[:, :, 3:6] = features[:, :, :3]
+    heads = [fit_heads(views, labels, speakers, ORDER, [0.01])[0] for views in ([features], [features, copies])]
+    right = [(head.logits(copies).argmax(-1) == labels).float().mean() for head in heads]
+    assert right[1] > right[0] + 0.1
+
+
 def test_class_without_an_utterance_is_refused(clouds):
     features, labels, speakers = clouds()
     with pytest.raises(ValueError, match=r"speakers s0, .* have no utterance of d"):
-        fit_heads(features, labels, speakers, (*ORDER, "d"), [0.01])
+        fit_heads([features], labels, speakers, (*ORDER, "d"), [0.01])
 
 
 def test_head_is_read_as_it_was_written(clouds, tmp_path):
     features, labels, speakers = clouds(layers=2)
-    head = fit_heads(features, labels, speakers, ORDER, [0.01])[0]
+    head = fit_heads([features], labels, speakers, ORDER, [0.01])[0]
     head.write(tmp_path / "head.safetensors")
     again = Head.read(tmp_path / "head.safetensors", ORDER)
     assert torch.equal(head.logits(features), again.logits(features)) and again.heard == head.heard
@@ -129,6 +156,6 @@ def test_head_is_read_as_it_was_written(clouds, tmp_path):
 
 def test_head_with_another_label_order_is_refused(clouds, tmp_path):
     features, labels, speakers = clouds()
-    fit_heads(features, labels, speakers, ORDER, [0.01])[0].write(tmp_path / "head.safetensors")
+    fit_heads([features], labels, speakers, ORDER, [0.01])[0].write(tmp_path / "head.safetensors")
     with pytest.raises(ValueError, match=r"order classes differently: \[a, b, c\] in .* and \[b, a, c\]"):
         Head.read(tmp_path / "head.safetensors", ("b", "a", "c"))
