@@ -93,7 +93,10 @@ class SupervisedBrain(sb.Brain):
         if hasattr(student, "parameter_groups"):
             groups = student.parameter_groups(self.opt_class.keywords["lr"])
         else:
-            groups = [{"params": list(student.parameters())}]
+            groups = [
+                {"params": [p for p in student.parameters() if p.dim() > 1]},
+                {"params": [p for p in student.parameters() if p.dim() <= 1], "weight_decay": 0.0},
+            ]
         groups += [{"params": list(objective.parameters())}] if list(objective.parameters()) else []
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}

@@ -64,7 +64,8 @@ class Config:
 
         ``--debug`` is left out: here it means the same recipe on a tiny corpus, not a loop that stops early.
         """
-        return {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
+        given = {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
+        return {"precision": self.get("precision", "fp32"), **given}
 
 
 def load_config(argv: list[str]) -> Config:

@@ -14,6 +14,7 @@ from akd_toolkit.registry import GATES, LOSSES, WEIGHTINGS
 # Constructor arguments that a plugin may ask for by name; build_objective reads them off the models.
 FILLED_IN = (
     "num_classes",
+    "class_counts",
     "num_teachers",
     "student_frame_dim",
     "student_embedding_dim",
@@ -134,7 +135,7 @@ def build_objective(spec: dict, **shapes) -> Objective:
     def build(registry, options):
         options = {key: value for key, value in options.items() if key != "weight"}
         wanted = inspect.signature(registry.get(options["name"])).parameters
-        return registry.build(**options, **{key: shapes[key] for key in FILLED_IN if key in wanted})
+        return registry.build(**options, **{key: shapes[key] for key in FILLED_IN if key in wanted and key in shapes})
 
     def weighed(options):
         return build(LOSSES, options), float(options.get("weight", 1.0))

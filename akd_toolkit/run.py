@@ -88,6 +88,7 @@ class Run:
         return build_objective(
             self.hparams["objective"],
             num_classes=len(self.manifest.label_order),
+            class_counts=np.bincount(self.train.labels, minlength=len(self.manifest.label_order)).tolist(),
             student_embedding_dim=embedding_dim,
             student_frame_dim=frame_dim,
             num_teachers=len(self.teachers or ()),

@@ -78,6 +78,7 @@ SETTINGS = {
     "number_of_epochs": Setting("a count from 1", _count(1)),
     "batch_size": Setting("a count from 1", _count(1)),
     "opt_class": Setting("!name: of an optimiser", _mapping),
+    "precision": Setting("fp32, bf16 or fp16", lambda value: value in ("fp32", "bf16", "fp16")),
     "warmup": Setting("a share of all steps in [0, 1]", _number(0, 1)),
     "weight_average": Setting("a decay in [0, 1); 0 turns averaging off", _number(0, 0.99999)),
     "debug": Setting("a mapping of overrides for --debug", _mapping, defines_result=False),

@@ -11,10 +11,10 @@ class DownConv(nn.Module):
     def __init__(self, channels_in, channels_out):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels_out)
+        self.norm = nn.BatchNorm1d(channels_out)
 
-    def forward(self, x, mask):
-        return self.norm(self.conv(masked_map(x, mask)))
+    def forward(self, x, mask, mask_out):
+        return normalized_map(self.norm, self.conv(masked_map(x, mask)), mask_out)
 
 
 class ConvBlock(nn.Module):
@@ -23,14 +23,14 @@ class ConvBlock(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = nn.BatchNorm1d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm_out = nn.BatchNorm2d(channels)
+        self.norm_out = nn.BatchNorm1d(channels)
 
     def forward(self, x, mask):
         y = self.conv1(masked_map(F.relu(x), mask))
-        y = self.conv2(masked_map(F.relu(self.norm(y)), mask))
-        return F.relu(x + self.norm_out(y))
+        y = self.conv2(masked_map(F.relu(normalized_map(self.norm, y, mask)), mask))
+        return F.relu(x + normalized_map(self.norm_out, y, mask))
 
 
 class AttentionBlock(nn.Module):
@@ -60,7 +60,8 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x, mask):
         if self.conv is not None:
-            x = x + F.relu(self.conv_norm(self.conv(masked(x, mask).transpose(1, 2)))).transpose(1, 2)
+            near = self.conv(masked(x, mask).transpose(1, 2)).transpose(1, 2)
+            x = x + F.relu(normalized(self.conv_norm, near, mask))
         x = x + self._keep(self._attend(self.norm1(x), mask))
         return x + self._keep(self.feed_forward(self.norm2(x)))
 
@@ -131,6 +132,28 @@ def masked(x, mask):
 def masked_map(x, mask):
     """Zero in the padding: [batch, C, T, F]."""
     return x if mask is None else x * mask[:, None, :, None]
+
+
+def normalized(norm, x, mask):
+    """Batch norm of [batch, T, D] whose statistics are those of speech alone, however much of a batch is padding.
+
+    >>> norm = nn.BatchNorm1d(1).train()
+    >>> x, mask = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
+    >>> normalized(norm, x, mask).detach().squeeze()
+    tensor([-1.0000,  1.0000,  0.0000])
+    """
+    if mask is None or not norm.training:
+        return norm(x.transpose(1, 2)).transpose(1, 2)
+    return torch.zeros_like(x).masked_scatter(mask[:, :, None], norm(x[mask]))
+
+
+def normalized_map(norm, x, mask):
+    """The same for [batch, C, T, F], with statistics per channel."""
+    if mask is None or not norm.training:
+        return norm(x.flatten(2)).unflatten(2, x.shape[2:])
+    by_frame = x.transpose(1, 2)  # [batch, T, C, F]
+    speech = norm(by_frame[mask])  # [speech frames, C, F]
+    return torch.zeros_like(by_frame).masked_scatter(mask[:, :, None, None], speech).transpose(1, 2)
 
 
 def pooled(frames, mask):

@@ -15,6 +15,7 @@ from akd_toolkit.students.hybrid_blocks import (
     halved,
     hidden_run,
     masked,
+    normalized,
     pooled,
 )
 
@@ -146,7 +147,7 @@ class HybridTransformer(Student):
         x = self._fused_bands(features, num_valid, layers)
         num_valid = halved(halved(num_valid))
         mask = frame_mask(num_valid, x.shape[1])
-        frames = _over_frames(self.norm, self._encoded_and_decoded(x, num_valid, layers))
+        frames = normalized(self.norm, self._encoded_and_decoded(x, num_valid, layers), mask)
         embedding = pooled(frames, mask)
         logits = self.classifier(self.dropout(embedding))
         relative = None if mask is None else mask.float().mean(dim=1)
@@ -154,16 +155,16 @@ class HybridTransformer(Student):
 
     def _fused_bands(self, features: Tensor, num_valid: Tensor | None, layers: dict) -> Tensor:
         """Stem, attention over frequency, and fusing: [batch, T, planes * mels] -> [batch, T / 4, dim]."""
-        x = _over_frames(self.input_norm, features)
+        mask = frame_mask(num_valid, features.shape[1])
+        x = normalized(self.input_norm, features, mask)
         x = x.unflatten(-1, (self.planes, -1)).transpose(1, 2)  # [batch, planes, T, mels]
         if self.training and self.masking > 0:
             x = x * hidden_run(x, 2, self.masking) * hidden_run(x, 3, self.masking)
-        mask = frame_mask(num_valid, x.shape[2])
         for down, block in self.stem:
-            x = down(x, mask)
             num_valid = halved(num_valid)
-            mask = frame_mask(num_valid, x.shape[2])
-            x = block(x, mask)
+            mask_out = frame_mask(num_valid, (x.shape[2] + 1) // 2)
+            x = block(down(x, mask, mask_out), mask_out)
+            mask = mask_out
         x = x.permute(0, 2, 3, 1)  # [batch, T / 4, bands, channels]
         layers["stem"] = x.flatten(2)
         frames_of_bands = (x + self.band_embedding).flatten(0, 1)  # every frame is a sequence of bands
@@ -171,7 +172,7 @@ class HybridTransformer(Student):
             frames_of_bands = block(frames_of_bands, None)
         x = frames_of_bands.reshape(layers["stem"].shape)
         layers["frequency"] = x
-        return torch.relu(_over_frames(self.fuse_norm, self.fuse(x)))
+        return torch.relu(normalized(self.fuse_norm, self.fuse(x), mask))
 
     def _encoded_and_decoded(self, x: Tensor, num_valid: Tensor | None, layers: dict) -> Tensor:
         """The U of attention over time: [batch, T, dim] -> [batch, T, dim]."""
@@ -195,11 +196,6 @@ class HybridTransformer(Student):
                 x = block(x, mask)
             layers[f"decoder_{i}"] = x
         return x
-
-
-def _over_frames(norm, x):
-    """A batch norm over [batch, D, T] applied to [batch, T, D]."""
-    return norm(x.transpose(1, 2)).transpose(1, 2)
 
 
 def _check_sizes(num_mels, channels, dim, heads, depth, frequency_depth, halvings):
