@@ -1,7 +1,9 @@
 """The training loop: SpeechBrain's Brain, taught to distil."""
 
+import json
 import math
 import time
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +14,18 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from akd_toolkit.checkpoint import load_state, save_state
-from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult
+from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
 
 SAVE_EVERY_S = 20.0
+# (student, utterance, view) -> embedding and maxima of a student that has not been trained
+FIRST_LOOKS: dict[tuple[str, str, int], tuple[torch.Tensor, torch.Tensor]] = {}
 
 
 class SupervisedBrain(sb.Brain):
     """Train a student on labels alone, then score it on speakers that it never heard.
 
-    Every epoch begins from a seed of its own, so that a run that was killed and continued draws the same random
+    A student that can fit its head at once (``fit_head``) does so first where ``head_decay`` is set; with 0 epochs that
+    is all. Every epoch begins from a seed of its own, so that a run that was killed and continued draws the same random
     numbers and ends with the same weights. The learning rate rises linearly over the share ``warmup`` of all steps
     and then falls to 0 along half a cosine.
 
@@ -42,6 +47,7 @@ class SupervisedBrain(sb.Brain):
         # Only what is read here: SpeechBrain takes any key that is named like one of its run options for that option.
         read = {key: hparams[key] for key in ("number_of_epochs", "label_order")}
         read |= {key: hparams.get(key, 0.0) for key in ("warmup", "weight_average")}
+        read |= {key: hparams.get(key) for key in ("head_decay", "student")}
         modules = {"student": student, "objective": objective}
         super().__init__(modules, hparams["opt_class"], read, run_opts or {})
         self.seed = seed
@@ -60,12 +66,55 @@ class SupervisedBrain(sb.Brain):
 
         ``batches`` is iterated once an epoch and told which by ``set_epoch``.
         """
+        if self.hparams.head_decay is not None:
+            self.fit_head(batches)
         self.total_steps = len(batches) * self.hparams.number_of_epochs
         self.train_sampler = batches  # SpeechBrain calls its set_epoch
         hidden = {} if progressbar else {"disable": True}
         with tqdm(total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", **hidden) as self.bar:
             self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
         return (self.modules.student if self.average is None else self.average.module).eval()
+
+    def fit_head(self, batches) -> None:
+        """Fit the head of a student that begins as its teacher at once, on what its encoder says at the start.
+
+        The weighting learns whom to trust first, from its own supervision; the head then learns the objective's
+        blended targets on every view of every utterance.
+
+        Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features": a linear probe first.
+        """
+        start = time.monotonic()
+        student, objective = self.modules.student.eval(), self.modules.objective
+        seen = [
+            (self._first_look(view, batch), self.teacher_of(batch), batch.labels) for view, batch in batches.whole()
+        ]
+        embedding, peaks = (torch.cat(parts) for parts in zip(*(look for look, _, _ in seen)))
+        labels = torch.cat([labels for _, _, labels in seen])
+        teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (said for _, said, _ in seen))
+        output = ModelOutput(torch.zeros(len(labels), student.num_classes), frames=peaks[:, None])
+        objective.fit_weighting(output, teacher, labels)
+        targets, temperature = objective.blended_targets(output, teacher, labels)
+        student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=self.hparams.head_decay)
+        self.seconds += time.monotonic() - start
+
+    @torch.no_grad()
+    def _first_look(self, view: int, batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings and per-channel maxima of a batch, on the CPU.
+
+        The encoder is the same in every fold before it is trained, so that each utterance runs through it once.
+        """
+        spec = json.dumps(self.hparams.student, sort_keys=True)
+        keys = [(spec, utterance_id, view) for utterance_id in batch.ids]
+        missing = [row for row, key in enumerate(keys) if key not in FIRST_LOOKS]
+        if missing:
+            output = self.modules.student(
+                batch.waveforms[missing].to(self.device), batch.lengths[missing].to(self.device)
+            )
+            peaks = output.frames.masked_fill(~output.frame_mask()[..., None], float("-inf")).amax(dim=1)
+            looks = zip(output.embedding.cpu(), peaks.cpu())
+            FIRST_LOOKS.update({keys[row]: look for row, look in zip(missing, looks)})
+        embeddings, peaks = zip(*(FIRST_LOOKS[key] for key in keys))
+        return torch.stack(embeddings), torch.stack(peaks)
 
     def compute_forward(self, batch, stage) -> ModelOutput:
         self.batch = batch.to(self.device)

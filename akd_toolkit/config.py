@@ -14,7 +14,7 @@ import inspect
 import os
 import pydoc
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
 
@@ -58,6 +58,12 @@ class Config:
     def build(self, overrides: dict | None = None) -> dict:
         """The settings with their tagged objects made anew, after ``overrides`` (dotted keys)."""
         return load_hyperpyyaml(_resolve(self.file, [*self.overrides, *(overrides or {}).items()]))
+
+    def with_teachers(self, specs: dict) -> "Config":
+        """The same recipe with other teachers."""
+        return replace(
+            self, overrides=(*self.overrides, ("teachers", specs)), settings={**self.settings, "teachers": specs}
+        )
 
     def brain_options(self) -> dict:
         """What the command line says to SpeechBrain's Brain (device, precision, ...).
@@ -127,7 +133,12 @@ def _check_value(key: str, value) -> list[str]:
     setting = SETTINGS[key]
     if not setting.allows(value):
         return [f"{key}: got {value!r}; it must be {setting.meaning}"]
-    checks = {"student": _check_student, "teachers": _check_teachers, "objective": _check_objective_section}
+    checks = {
+        "student": _check_student,
+        "teachers": _check_teachers,
+        "teachers_offline": _check_teachers,
+        "objective": _check_objective_section,
+    }
     try:
         if value and key in checks:
             checks[key](value)

@@ -108,6 +108,53 @@ class Objective(nn.Module):
         weights = None if teacher.weights is None else teacher.weights.detach()
         return ObjectiveResult(total, parts, gate=gate, weights=weights)
 
+    def fit_weighting(
+        self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor, steps: int = 100
+    ) -> None:
+        """Let the weighting learn from its own supervision on all labelled utterances at once."""
+        parameters = [] if self.weighting is None else list(self.weighting.parameters())
+        if teacher is None or not parameters:
+            return
+        has_label = labels != UNLABELLED
+        known = labels.clamp(min=0)
+        optimizer = torch.optim.LBFGS(parameters, max_iter=steps, line_search_fn="strong_wolfe")
+
+        def closure():
+            optimizer.zero_grad()
+            supervision = self.weighting.supervision(teacher.weighted(self.weighting(student, teacher, known)), known)
+            loss = _mean(supervision, has_label)
+            loss.backward()
+            return loss
+
+        if self.weighting.supervision(teacher, known) is not None:
+            with torch.enable_grad():
+                optimizer.step(closure)
+            optimizer.zero_grad()
+
+    @torch.no_grad()
+    def blended_targets(
+        self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor
+    ) -> tuple[Tensor, float]:
+        """One distribution per utterance for a head that is fitted at once, [batch, classes], and its temperature.
+
+        target[b] = ((1 - o[b]) one_hot(label[b]) + o[b] mixture[b]),   o = gate where distillation has weight, else 0
+
+        The mixture is taken at the temperature of the first distillation loss; an utterance without a label is all
+        mixture.
+        """
+        classes = student.logits.shape[-1]
+        has_label = labels != UNLABELLED
+        hard = nn.functional.one_hot(labels.clamp(min=0), classes).float()
+        losses = [loss for name, loss in self.distill.items() if self.distill_weights[name] > 0]
+        if teacher is None or not losses:
+            return hard, 1.0
+        temperature = getattr(losses[0], "temperature", 1.0)
+        if self.weighting is not None:
+            teacher = teacher.weighted(self.weighting(student, teacher, labels))
+        gate = torch.ones_like(hard[:, 0]) if self.gate is None else self.gate(student, teacher, labels.clamp(min=0))
+        share = torch.where(has_label, gate, 1.0)[:, None]
+        return (1 - share) * hard + share * teacher.imitated().mixture(temperature), temperature
+
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:
     """Mean over the chosen utterances, 0 where there is none."""

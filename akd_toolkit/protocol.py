@@ -30,6 +30,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
+from akd_toolkit.registry import TEACHERS
 from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
 from akd_toolkit.settings import SETTINGS
 
@@ -54,7 +55,7 @@ class NestedCrossValidation:
     """
 
     def __init__(self, config: Config, manifest: Manifest):
-        self.config = config
+        self.config = config = with_teachers_at_hand(config)
         self.manifest = manifest
         self.folder = Path(config["output_folder"])
         self.unlabelled = self._prepare_unlabelled()
@@ -184,6 +185,26 @@ class NestedCrossValidation:
         with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(fixed, stream)
         write_text_aside(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+
+
+def with_teachers_at_hand(config: Config) -> Config:
+    """The recipe as it is, or, where its teachers cannot be had and it names others for that case, with those.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the teachers cannot be had and there are no others.
+    """
+    try:
+        for spec in (config.get("teachers") or {}).values():
+            TEACHERS.build(**spec).fingerprint  # noqa: B018  (finds the weights, and hashes them)
+    except FileNotFoundError as error:
+        others = config.get("teachers_offline")
+        if not others or others == config["teachers"]:
+            raise
+        logger.warning("%s Going on with teachers_offline instead: %s.", error, ", ".join(others))
+        return with_teachers_at_hand(config.with_teachers(others))
+    return config
 
 
 def differences(before, after, where: str = "") -> list[str]:

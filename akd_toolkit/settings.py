@@ -71,11 +71,15 @@ SETTINGS = {
     "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
     # models
     "teachers": Setting("a mapping title -> {name: ..., options}, or null", _optional(_mapping)),
+    "teachers_offline": Setting(
+        "teachers to take, with a warning, where the others cannot be had", _optional(_mapping), defines_result=False
+    ),
     "soft_targets": Setting("cross_fitted or one_head", lambda value: value in ("cross_fitted", "one_head")),
     "student": Setting("{name: ..., options}, or null to score the teachers alone", _optional(_mapping)),
     "objective": Setting("{task, distill, weighting, gate}", _optional(_mapping)),
     # optimisation
-    "number_of_epochs": Setting("a count from 1", _count(1)),
+    "head_decay": Setting("null, or a decay >= 0 for a student whose head is fitted first", _optional(_number(0))),
+    "number_of_epochs": Setting("a count from 0", _count(0)),
     "batch_size": Setting("a count from 1", _count(1)),
     "opt_class": Setting("!name: of an optimiser", _mapping),
     "precision": Setting("fp32, bf16 or fp16", lambda value: value in ("fp32", "bf16", "fp16")),

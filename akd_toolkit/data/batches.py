@@ -135,6 +135,20 @@ class TrainBatches(IterableDataset):
                 labels = np.concatenate([labels, np.full(len(rows), UNLABELLED)])
             yield collate(ids, windows, labels, teacher)
 
+    def whole(self) -> Iterator[tuple[int, Batch]]:
+        """Every utterance whole, every view of it, first labelled and then unlabelled speech: (view, batch)."""
+        for speech in filter(None, (self.labelled, self.unlabelled)):
+            labels = speech.manifest.labels if speech is self.labelled else np.full(len(speech.manifest), UNLABELLED)
+            lengths = [row.duration for row in speech.manifest]
+            order = np.argsort(lengths, kind="stable")  # neighbours of one length need little padding
+            for view in range(speech.views + 1):
+                for rows in np.array_split(order, -(-len(order) // self.batch_size)):
+                    ids = [speech.manifest.ids[row] for row in rows]
+                    views, spans = [view] * len(ids), [(0.0, 1.0)] * len(ids)
+                    teacher = None if speech.teachers is None else speech.teachers(ids, views, spans)
+                    windows = [speech.waveform(utterance_id, view) for utterance_id in ids]
+                    yield view, collate(ids, windows, labels[rows], teacher)
+
     def _draw(self, speech: Speech, rows, random) -> tuple[list[str], list[np.ndarray], TeacherOutput | None]:
         """Ids, one random window each, and what the teachers say of the views that these come from."""
         ids = [speech.manifest.ids[row] for row in rows]

@@ -53,7 +53,9 @@ class CrossEntropy(Loss):
         if balanced:
             counts = torch.tensor(class_counts or [0], dtype=torch.float)
             if (counts == 0).any():
-                raise ValueError(f"balanced needs a training utterance of every class, got class_counts {class_counts}.")
+                raise ValueError(
+                    f"balanced needs a training utterance of every class, got class_counts {class_counts}."
+                )
             class_weights = counts.sum() / (len(counts) * counts)
         self.register_buffer("class_weights", class_weights, persistent=False)
 

@@ -101,7 +101,7 @@ class HybridTransformer(Student):
         heads: int = 4,
         mlp_ratio: float = 2.0,
         dropout: float = 0.2,
-        stochastic_depth: float = 0.1,
+        stochastic_depth: float = 0.2,
         masking: float = 0.1,
         normalize: str = "level",
     ):

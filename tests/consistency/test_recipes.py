@@ -47,7 +47,6 @@ def test_recipes_of_one_corpus_share_data_protocol_and_optimisation():
     trees = {path.name: ruamel.yaml.YAML().load(path.read_text()) for path in YAMLS if path.parents[1].name == "EmoDB"}
     assert len(trees) >= 4
     shared = (
-        "seeds",
         "label_order",
         "outer_folds",
         "window_s",

@@ -158,6 +158,19 @@ def test_stochastic_depth_leaves_the_mean_of_a_branch_as_it_was():
     assert block.eval()._keep(branch) is branch
 
 
+def test_padding_has_no_say_in_the_statistics_that_training_gathers(build):
+    options = {"dropout": 0.0, "stochastic_depth": 0.0, "masking": 0.0}
+    tight, loose = build(**options).train(), build(**options).train()
+    waveform = noise(batch=3, num_samples=16000)
+    with torch.no_grad():
+        expected = tight(waveform, torch.ones(3))
+        padded = torch.cat([waveform, torch.zeros(3, 16000)], dim=1)
+        output = loose(padded, torch.full((3,), 0.5))
+    torch.testing.assert_close(output.logits, expected.logits, atol=1e-4, rtol=1e-4)
+    for name, gathered in tight.named_buffers():
+        torch.testing.assert_close(loose.get_buffer(name), gathered, atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     "options",
     [{"num_mels": 42}, {"dim": 18, "heads": 4}, {"channels": (8, 6), "heads": 4}],
