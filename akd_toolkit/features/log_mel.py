@@ -98,7 +98,7 @@ class LogMel(nn.Module):
             with torch.autocast(waveform.device.type, enabled=False):
                 return self(waveform, lengths)
         _check_waveform(waveform, self.window)
-        features = torch.log(self._power(waveform) @ self.mel + self.floor)  # [batch, T, num_mels]
+        features = torch.log(self.mel.T @ self._power(waveform) + self.floor).transpose(1, 2)  # [batch, T, num_mels]
         num_frames = self.count_frames(waveform, lengths)
         mask = torch.arange(features.shape[1], device=features.device) < num_frames[:, None]
         features = self._normalized(features, mask[..., None], num_frames)
@@ -117,13 +117,12 @@ class LogMel(nn.Module):
 
     def _power(self, waveform: Tensor) -> Tensor:
         if self.training and not _in_export():
-            spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)[
-                :, self.first_bin : self.last_bin
-            ]  # [batch, bins, T]
-            return torch.view_as_real(spectrum).square().sum(dim=-1).transpose(1, 2)
+            spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)
+            heard = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
+            return heard.real.square() + heard.imag.square()
         parts = nn.functional.conv1d(waveform[:, None], self.kernels, stride=self.hop)  # [batch, 2 * bins, T]
         real, imaginary = parts.square().chunk(2, dim=1)
-        return (real + imaginary).transpose(1, 2)  # [batch, T, bins]
+        return real + imaginary  # [batch, bins, T]
 
     def _normalized(self, features: Tensor, mask: Tensor, num_frames: Tensor) -> Tensor:
         if self.normalize == "none":

@@ -84,7 +84,7 @@ class MicroCNN(Student):
                 f"the bands, got {num_mels}."
             )
         self.front_end = LogMel(num_mels=num_mels, normalize=normalize)
-        self.input_norm = nn.BatchNorm1d(num_mels)
+        self.input_norm = nn.BatchNorm1d(num_mels, affine=False)  # the first convolution scales anyway
         widths = [1, *channels]
         self.stem = nn.ModuleList(
             _StemStage(widths[i], widths[i + 1], kernel=5 if i == 0 else 3, time_stride=2 if i < 2 else 1)

@@ -136,3 +136,45 @@ def test_a_batch_without_any_label_still_distils(pair):
     student, teacher, labels = pair()
     result = build_objective(SPEC, **SHAPES)(student, teacher, torch.full_like(labels, UNLABELLED))
     assert result.parts["cross_entropy"] == 0 and result.total > 0
+
+
+def test_losses_imitate_targets_while_the_gate_judges_logits(pair):
+    student, teacher, labels = pair()
+    taught = type(teacher)(logits=teacher.logits, targets=torch.zeros_like(teacher.logits))
+    spec = {**SPEC, "gate": {"name": "teacher_error", "theta": 0.7}}
+    objective = build_objective(spec, **SHAPES)
+    result, plain = objective(student, taught, labels), objective(student, teacher, labels)
+    torch.testing.assert_close(result.gate, plain.gate)
+    uniform = type(teacher)(logits=torch.zeros_like(teacher.logits))
+    expected = LOSSES.build("integrated_soft_targets", temperature=2.0)(student, uniform, labels).mean()
+    torch.testing.assert_close(result.parts["integrated_soft_targets"], expected)
+
+
+def test_blended_targets_follow_the_gate(pair):
+    student, teacher, labels = pair()
+    spec = {**SPEC, "gate": {"name": "teacher_error", "theta": 0.7}}
+    objective = build_objective(spec, **SHAPES)
+    some = labels.clone()
+    some[0] = UNLABELLED
+    targets, temperature = objective.blended_targets(student, teacher, some)
+    gate = GATES.build("teacher_error", theta=0.7)(student, teacher, labels)
+    gate[0] = 1.0
+    hard = torch.nn.functional.one_hot(labels, 4).float()
+    expected = (1 - gate)[:, None] * hard + gate[:, None] * teacher.mixture(2.0)
+    assert temperature == 2.0
+    torch.testing.assert_close(targets, expected)
+
+
+def test_without_teachers_blended_targets_are_the_labels(pair):
+    student, _, labels = pair()
+    targets, temperature = build_objective(SPEC, **SHAPES).blended_targets(student, None, labels)
+    assert temperature == 1.0 and (targets.argmax(dim=1) == labels).all() and targets.sum() == 5
+
+
+def test_a_weighting_fitted_at_once_trusts_the_teacher_that_is_right(pair):
+    student, teacher, labels = pair(batch=64)
+    right = torch.nn.functional.one_hot(labels, 4).float() * 3
+    teacher = type(teacher)(logits=torch.stack([right, torch.zeros_like(right)]))
+    objective = build_objective({**SPEC, "weighting": {"name": "adapter"}}, **SHAPES)
+    objective.fit_weighting(student, teacher, labels)
+    assert objective.weighting(student, teacher, labels)[0].mean() > 0.9

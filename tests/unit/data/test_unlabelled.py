@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+import soundfile
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.mixtures import mixture, prepare_mixtures
+from akd_toolkit.data.unlabelled import prepare_unlabelled
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    """A folder with two recordings: half a second of tone between quiet, in subfolders."""
+    rng = np.random.default_rng(0)
+    for name in ("a/one.wav", "b/deep/two.flac"):
+        path = tmp_path / "speech" / name
+        path.parent.mkdir(parents=True)
+        tone = 0.5 * np.sin(2 * np.pi * 300 * np.arange(8000) / 16000)
+        quiet = 1e-4 * rng.standard_normal(16000)
+        soundfile.write(path, np.concatenate([quiet, tone, quiet]), 16000)
+    return tmp_path / "speech"
+
+
+def test_any_folder_is_read_at_any_depth_without_labels(spoken, tmp_path):
+    manifest = prepare_unlabelled(spoken, tmp_path / "store", progress=False)
+    assert manifest.ids == ("a/one.wav", "b/deep/two.flac") and manifest.label_order == ("unlabelled",)
+
+
+def test_silence_around_the_speech_is_left_out(spoken, tmp_path):
+    for row in prepare_unlabelled(spoken, tmp_path / "store", progress=False):
+        assert row.start == pytest.approx(16000 - 1600, abs=900) and row.stop == pytest.approx(24000 + 1600, abs=900)
+        assert row.duration == pytest.approx(0.7, abs=0.1)
+
+
+def test_a_missing_or_empty_folder_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="unlabelled .*nowhere is not a folder"):
+        prepare_unlabelled(tmp_path / "nowhere", tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="holds no .wav or .flac file"):
+        prepare_unlabelled(tmp_path / "empty", tmp_path)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = []
+    for speaker in "AB":
+        for number in range(3):
+            path = tmp_path / f"{speaker}{number}.wav"
+            soundfile.write(path, 0.3 * rng.standard_normal(6000 + 1000 * number), 16000)
+            length = 6000 + 1000 * number
+            rows.append(Utterance(path.stem, str(path), 0, length, length / 16000, speaker, "sad", sha256=path.stem))
+    return Manifest("toy", ("sad",), tuple(rows))
+
+
+def test_mixtures_keep_their_speaker_and_are_made_once(corpus, tmp_path):
+    first = prepare_mixtures(corpus, tmp_path / "store", progress=False)
+    assert len(first) == 2 * len(corpus)
+    assert [row.speaker for row in first] == [row.speaker for row in corpus] * 2
+    times = [(tmp_path / "store").stat().st_mtime_ns, *sorted(p.stat().st_mtime_ns for p in tmp_path.rglob("*.wav"))]
+    again = prepare_mixtures(corpus, tmp_path / "store", progress=False)
+    assert again.hash == first.hash
+    assert times[1:] == sorted(p.stat().st_mtime_ns for p in tmp_path.rglob("*.wav"))
+    # A fold that tests speaker B takes none of its speech.
+    assert {row.id[0] for row in first.of(["A"])} == {"A"}
+
+
+def test_a_mixture_is_the_same_in_every_run_and_differs_between_copies():
+    rng = np.random.default_rng(2)
+    waveforms = {name: 0.2 * rng.standard_normal(8000).astype(np.float32) for name in "abc"}
+    one, same, other = (mixture(waveforms, list("abc"), "a", copy) for copy in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert len(one) != len(other) or not np.allclose(one, other)
+    assert np.abs(one).max() <= 1.0 and len(one) <= 6 * 16000
+
+
+def test_about_half_of_the_mixtures_hold_two_utterances():
+    silent, loud = np.zeros(8000, np.float32), np.ones(8000, np.float32)
+    # The other utterance is silent: joined ones lose their second half, laid-over ones and copies stay whole.
+    waveforms = {f"u{i}": loud for i in range(200)} | {"quiet": silent}
+    halves = 0
+    for i in range(200):
+        samples = mixture(waveforms, ["quiet"], f"u{i}", 1)
+        second = np.abs(samples[len(samples) * 3 // 4 :]).mean() / np.abs(samples[: len(samples) // 4]).mean()
+        halves += second < 0.1
+    assert 50 <= halves <= 90  # 35 % of 200

@@ -1,0 +1,72 @@
+"""Answers on other people's speech come from heads of the training speakers alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.teachers import TeacherBank, answers_on
+
+
+def corpus(name, speakers, emotions, shift=1.0):
+    rows, sounds = [], {}
+    for speaker in speakers:
+        for emotion in emotions:
+            for number in range(3):
+                row = Utterance(
+                    f"{name}-{speaker}{emotion}{number}",
+                    "-",
+                    0,
+                    4000,
+                    0.25,
+                    speaker,
+                    emotion,
+                    sha256=f"{name}{speaker}{emotion}{number}",
+                )
+                rows.append(row)
+                rate = (0.05 if emotion in ("low", "x") else 0.4) * shift
+                rng = np.random.default_rng(len(rows))
+                sounds[row.id] = (np.sin(np.arange(4000) * rate) / 2 + 0.01 * rng.standard_normal(4000)).astype(
+                    np.float32
+                )
+    labels = ("low", "high") if "low" in emotions else ("unlabelled",)
+    if labels == ("unlabelled",):
+        rows = [Utterance(**{**vars(row), "emotion": "unlabelled"}) for row in rows]
+    return Manifest(name, labels, tuple(rows)), sounds
+
+
+@pytest.fixture
+def banks(tmp_path):
+    specs = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
+    made = []
+    for manifest, sounds in (corpus("toy", "ABC", ("low", "high")), corpus("other", "XY", ("x", "y"), shift=1.2)):
+        made.append(TeacherBank(specs, manifest, tmp_path, waveforms=lambda s=sounds: s, progress=False))
+    return made
+
+
+def test_the_heads_that_answer_have_heard_the_training_speakers_alone(banks):
+    fold = banks[0].fold(["A", "B"], [["A"], ["B"], ["C"]])
+    answers = answers_on(banks[1], fold)
+    assert {head.heard for target in answers for head in target.heads} == {("A", "B")}
+
+
+def test_other_peoples_speech_is_told_apart_by_its_own_statistics(banks):
+    fold = banks[0].fold(["A", "B"], [["A"], ["B"], ["C"]])
+    answers = answers_on(banks[1], fold)
+    ids = banks[1].manifest.ids
+    says = answers.lookup(ids).logits[0].argmax(dim=-1)
+    expected = torch.tensor([0 if "x" in name.split("-")[1] else 1 for name in ids])
+    assert (says == expected).float().mean() > 0.9
+
+
+def test_one_head_speaks_for_all_while_the_cross_fitted_ones_judge(banks):
+    groups = [["A"], ["B"], ["C"]]
+    crossed = banks[0].fold(["A", "B"], groups)
+    shared = banks[0].fold(["A", "B"], groups, one_head=True)
+    ids = banks[0].manifest.ids
+    both, one = crossed.lookup(ids), shared.lookup(ids)
+    torch.testing.assert_close(both.logits, one.logits)  # gates judge the same
+    assert both.targets is None
+    heard = torch.tensor([row.speaker in "AB" for row in banks[0].manifest])
+    assert not torch.allclose(one.targets[:, heard], one.logits[:, heard])
+    torch.testing.assert_close(one.targets[:, ~heard], one.logits[:, ~heard])  # nobody has heard the test speaker
