@@ -3,6 +3,7 @@
 import json
 import math
 import time
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 
@@ -94,7 +95,13 @@ class SupervisedBrain(sb.Brain):
         output = ModelOutput(torch.zeros(len(labels), student.num_classes), frames=peaks[:, None])
         objective.fit_weighting(output, teacher, labels)
         targets, temperature = objective.blended_targets(output, teacher, labels)
-        student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=self.hparams.head_decay)
+        decay = self.hparams.head_decay
+        logits = student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=decay).cpu()
+        self.epoch_log = {}
+        with torch.no_grad():
+            self.note(objective.cpu()(replace(output, logits=logits), teacher, labels), teacher, labels)
+        objective.to(self.device)
+        self._end_epoch(0)
         self.seconds += time.monotonic() - start
 
     @torch.no_grad()
@@ -121,15 +128,16 @@ class SupervisedBrain(sb.Brain):
         return self.modules.student(self.batch.waveforms, self.batch.lengths)
 
     def compute_objectives(self, output, batch, stage) -> torch.Tensor:
-        result = self.modules.objective(output, self.teacher_of(self.batch), self.batch.labels)
-        self.note(result)
+        teacher = self.teacher_of(self.batch)
+        result = self.modules.objective(output, teacher, self.batch.labels)
+        self.note(result, teacher, self.batch.labels)
         return result.total
 
     def teacher_of(self, batch):
         """What the teachers say of the batch: here, nothing."""
         return None
 
-    def note(self, result: ObjectiveResult) -> None:
+    def note(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: torch.Tensor) -> None:
         """Add one batch to the epoch's log."""
         for part, value in {"total": result.total.detach(), **result.parts}.items():
             self.epoch_log.setdefault(part, []).append(float(value))
@@ -177,7 +185,7 @@ class SupervisedBrain(sb.Brain):
             self.average.update_parameters(self.modules.student)
 
     def on_stage_end(self, stage, stage_loss, epoch=None) -> None:
-        self.history.append({"epoch": epoch, **{part: float(np.mean(v)) for part, v in self.epoch_log.items()}})
+        self._end_epoch(epoch)
         self.bar.update()
         self.bar.set_postfix(loss=f"{stage_loss:.3f}")
         now = time.monotonic()
@@ -187,6 +195,9 @@ class SupervisedBrain(sb.Brain):
             plain = {"epoch": epoch, "step": self.optimizer_step, "history": self.history, "seconds": self.seconds}
             save_state(self.checkpoint, {**state, **plain})
             self.last_save = now
+
+    def _end_epoch(self, epoch: int) -> None:
+        self.history.append({"epoch": epoch, **{part: float(np.mean(v)) for part, v in self.epoch_log.items()}})
 
     def _epochs(self):
         """Epochs still to do, from 1; asked for after a checkpoint has been read."""
@@ -207,16 +218,16 @@ class DistillBrain(SupervisedBrain):
     def teacher_of(self, batch):
         return batch.teacher
 
-    def note(self, result: ObjectiveResult) -> None:
-        super().note(result)
+    def note(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: torch.Tensor) -> None:
+        super().note(result, teacher, labels)
         if result.gate is not None:
             self.epoch_log.setdefault("gate", []).append(float(result.gate.mean()))
         if result.weights is not None:
-            for title, trust in zip(self.batch.teacher.names, result.weights):
+            for title, trust in zip(teacher.names, result.weights):
                 self.epoch_log.setdefault(f"trust/{title}", []).append(float(trust.mean()))
-                for label in self.batch.labels[self.batch.labels != UNLABELLED].unique().tolist():
+                for label in labels[labels != UNLABELLED].unique().tolist():
                     part = f"trust/{title}/{self.hparams.label_order[label]}"
-                    self.epoch_log.setdefault(part, []).append(float(trust[self.batch.labels == label].mean()))
+                    self.epoch_log.setdefault(part, []).append(float(trust[labels == label].mean()))
 
 
 @torch.no_grad()

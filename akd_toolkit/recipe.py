@@ -15,7 +15,7 @@ from akd_toolkit.report import append_results, results_row, write_report
 logger = logging.getLogger(__name__)
 
 HOW_CHOSEN = {
-    False: "All settings were set beforehand; nothing was chosen on any test speaker.",
+    False: "This run compared no candidates: all settings were set beforehand.",
     True: "Candidates were chosen on inner folds of the training speakers alone; each outer test was scored once.",
 }
 
@@ -61,7 +61,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, genera
     row = results_row(
         summary,
         corpus=protocol.manifest.corpus,
-        recipe=config.file.stem,
+        recipe=recipe_name(config),
         system=system_of(config),
         student=config["student"]["name"],
         teachers=list(config.get("teachers") or {}),
@@ -95,6 +95,12 @@ def report_teachers(protocol: NestedCrossValidation, generated: bool = False) ->
     return summaries
 
 
+def recipe_name(config) -> str:
+    """The YAML's name, and after a plus where unlabelled speech came from: ``akd+mixtures``."""
+    unlabelled = config.get("unlabelled")
+    return config.file.stem + (f"+{Path(unlabelled).name}" if unlabelled else "")
+
+
 def system_of(config) -> str:
     """``student`` without teachers, ``akd`` where the Adapter weighs at least two of them, else ``kd``."""
     teachers = config.get("teachers") or {}
@@ -109,7 +115,7 @@ def _write(protocol, scores, generated, title="", subfolder="", teachers=None, c
         folder,
         scores,
         config["label_order"],
-        title=f"{protocol.manifest.corpus}: {title or config.file.stem}",
+        title=f"{protocol.manifest.corpus}: {title or recipe_name(config)}",
         protocol=HOW_CHOSEN[len(protocol.candidates) > 1],
         generated=generated,
         teachers=teachers,
@@ -119,7 +125,7 @@ def _write(protocol, scores, generated, title="", subfolder="", teachers=None, c
     scores.to_csv(folder / "scores.csv", index=False)
     logger.info(
         "%s: WA %.1f, UA %.1f pooled over %d utterances of %d unseen speakers; see %s",
-        *(title or config.file.stem, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"]),
+        *(title or recipe_name(config), 100 * summary["wa_pooled"], 100 * summary["ua_pooled"]),
         *(summary["utterances"], summary["speakers"], folder / "report.md"),
     )
     return summary

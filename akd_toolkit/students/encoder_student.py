@@ -126,7 +126,7 @@ class EncoderStudent(Student):
         layers, num_valid = self._encode(waveform, lengths)
         return masked_statistics(self._mix(layers), num_valid)
 
-    def fit_head(self, pooled: Tensor, targets: Tensor, temperature: float = 1.0, decay: float = 30.0) -> None:
+    def fit_head(self, pooled: Tensor, targets: Tensor, temperature: float = 1.0, decay: float = 30.0) -> Tensor:
         """Fit standardisation and classifier on the training utterances' ``pooled`` statistics.
 
         minimises  mean_i v_i H(targets_i, softmax((W x_i + b) / temperature)) + decay / (2 N T^2) * ‖W‖^2
@@ -146,6 +146,10 @@ class EncoderStudent(Student):
             Softening of the targets, > 0; 1 for labels.
         decay
             Pull towards 0, >= 0, as many units as if it were one more utterance's loss.
+
+        Returns
+        -------
+        The fitted logits of the same utterances, [utterances, classes].
         """
         deviation, centre = torch.std_mean(pooled, dim=0)
         self.centre.copy_(centre)
@@ -174,6 +178,7 @@ class EncoderStudent(Student):
         with torch.no_grad():
             self.classifier.weight.mul_(temperature)
             self.classifier.bias.mul_(temperature)
+            return self.classifier(inputs)
 
     def parameter_groups(self, learning_rate: float, layer_decay: float = 1.0) -> list[dict]:
         """Optimiser groups whose rate falls by ``layer_decay`` with each layer down; frozen weights left out.

@@ -12,6 +12,7 @@ from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.students.base import Student
+from akd_toolkit.students.encoder_student import EncoderStudent
 
 LABELS = ("low", "high")
 HPARAMS = {"number_of_epochs": 4, "label_order": list(LABELS), "warmup": 0.2, "weight_average": 0.5}
@@ -36,9 +37,10 @@ def corpus():
     rng = np.random.default_rng(0)
     rows = [Utterance(f"u{i}", f"/u{i}.wav", 0, 1600, 0.1, f"s{i % 4}", LABELS[i % 2]) for i in range(24)]
     manifest = Manifest("toy", LABELS, tuple(rows))
-    waves = {
-        row.id: (0.1 + 0.5 * LABELS.index(row.emotion)) * rng.standard_normal(1600).astype(np.float32) for row in rows
-    }
+    waves = {}
+    for row in rows:  # "high" is loud and bright, "low" quiet and dull
+        noise = rng.standard_normal(1601).astype(np.float32)
+        waves[row.id] = 0.5 * np.diff(noise) if row.emotion == "high" else 0.1 * (noise[1:] + noise[:-1])
     return manifest, waves
 
 
@@ -145,3 +147,30 @@ def test_posteriors_of_an_utterance_are_the_mean_over_its_windows(corpus):
     both = predict(student, [collate(["u", "u"], windows, [0, 0])])["u"]
     each = [predict(student, [collate(["u"], [window], [0])])["u"] for window in windows]
     np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-12)
+
+
+def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus):
+    manifest, waves = corpus
+    brain, batches = make(number_of_epochs=0, head_decay=1.0, student={"name": "encoder_student"})
+    torch.manual_seed(0)
+    student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
+    objective = build_objective(
+        {
+            "task": {"name": "cross_entropy"},
+            "distill": [{"name": "integrated_soft_targets", "temperature": 2.0}],
+            "weighting": {"name": "adapter"},
+            "gate": {"name": "teacher_error", "theta": 0.0},  # shut: the labels alone are learned
+        },
+        num_teachers=2,
+        student_frame_dim=student.output_dims()[1],
+    )
+    brain = DistillBrain(
+        student, objective, {**vars(brain.hparams), "opt_class": brain.opt_class}, 5, brain.checkpoint.parent
+    )
+    before = {name: tensor.clone() for name, tensor in student.encoder.state_dict().items()}
+    trained = brain.train_student(batches, progressbar=False)
+    posteriors = predict(trained, [collate(list(manifest.ids), [waves[i] for i in manifest.ids], manifest.labels)])
+    assert np.mean([LABELS[posteriors[row.id].argmax()] == row.emotion for row in manifest]) > 0.9
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trained.encoder.state_dict().items())
+    (row,) = brain.history
+    assert row["epoch"] == 0 and row["gate"] == 0 and row["trust/a"] + row["trust/b"] == pytest.approx(1.0)
