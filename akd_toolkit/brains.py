@@ -74,7 +74,8 @@ class SupervisedBrain(sb.Brain):
         hidden = {} if progressbar else {"disable": True}
         with tqdm(total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", **hidden) as self.bar:
             self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
-        return (self.modules.student if self.average is None else self.average.module).eval()
+        averaged = self.average is not None and self.average.n_averaged > 0
+        return (self.average.module if averaged else self.modules.student).eval()
 
     def fit_head(self, batches) -> None:
         """Fit the head of a student that begins as its teacher at once, on what its encoder says at the start.
