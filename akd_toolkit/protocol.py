@@ -103,6 +103,11 @@ class NestedCrossValidation:
                 parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, seed=0))
         return {title: pd.concat(rows, ignore_index=True) for title, rows in parts.items()}
 
+    @property
+    def commit(self) -> str:
+        """Commit of the toolkit that began this experiment."""
+        return json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))["commit"]
+
     def _outer(self) -> list:
         return [(seed, fold) for seed in self.config["seeds"] for fold in self.folds]
 
@@ -249,7 +254,9 @@ def _train_one(train: Callable[[Run], None], run: Run, threads: int, in_worker: 
     torch.set_num_threads(threads)
     if in_worker:  # one bar for all workers instead of several that overwrite each other
         tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
-    train(replace(run))  # a copy, so that what one training loads is not kept for the next
+    run = replace(run)  # a copy, so that what one training loads is not kept for the next
+    run.audit  # noqa: B018  (a leak is refused before anything is trained)
+    train(run)
 
 
 def _defines_result(key: str) -> bool:

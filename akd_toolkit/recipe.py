@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
-from akd_toolkit.protocol import NestedCrossValidation, commit
+from akd_toolkit.protocol import NestedCrossValidation
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.report import append_results, results_row, write_report
 
@@ -67,7 +67,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, genera
         teachers=list(config.get("teachers") or {}),
         params=abouts[0]["num_parameters"],
         minutes=sum(about["seconds"] for about in abouts) / 60,
-        commit=commit(),
+        commit=protocol.commit,
     )
     _append(config, row)
     return summary
@@ -89,7 +89,7 @@ def report_teachers(protocol: NestedCrossValidation, generated: bool = False) ->
             teachers=[title],
             params=_num_parameters(config["teachers"][title]),
             minutes=0.0,
-            commit=commit(),
+            commit=protocol.commit,
         )
         _append(config, row)
     return summaries

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import torch
 
+from akd_toolkit.audit import audit
 from akd_toolkit.config import Config
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.batches import Batch, Speech, TrainBatches, scoring_batches
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.folds import check_speakers_disjoint
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
 from akd_toolkit.objective import build_objective
@@ -98,27 +98,34 @@ class Run:
 
     @cached_property
     def train_batches(self) -> TrainBatches:
-        check_speakers_disjoint(self.train, self.test)
         views = self.hparams.get("views", 0)
+        unlabelled = None
+        if self.unlabelled_train is not None:
+            more = self.hparams.get("unlabelled_views", 0)
+            answers = answers_on(teacher_bank(self.config, self.unlabelled, more), self.teachers)
+            waveform = waveforms_of(self.unlabelled).view
+            unlabelled = Speech(self.unlabelled_train, waveform, self._lookup(answers), more)
         return TrainBatches(
             Speech(self.train, waveforms_of(self.manifest).view, self._lookup(self.teachers), views),
             window_s=self.hparams["window_s"],
             batch_size=self.hparams["batch_size"],
             seed=self.seed,
-            unlabelled=self._unlabelled_speech(),
+            unlabelled=unlabelled,
             unlabelled_ratio=self.hparams.get("unlabelled_ratio", 1.0),
         )
 
-    def _unlabelled_speech(self) -> Speech | None:
-        """Speech without labels that no test speaker speaks, with the answers of the fold's teachers."""
+    @cached_property
+    def unlabelled_train(self) -> Manifest | None:
+        """Speech without labels, less that of speakers who are not trained on."""
         if self.unlabelled is None:
             return None
         mine = [speaker for speaker in self.unlabelled.speakers if speaker in self.train_speakers]
-        speech = self.unlabelled.of(mine or self.unlabelled.speakers)
-        check_speakers_disjoint(speech, self.test)
-        views = self.hparams.get("unlabelled_views", 0)
-        answers = answers_on(teacher_bank(self.config, self.unlabelled, views), self.teachers)
-        return Speech(speech, waveforms_of(self.unlabelled).view, self._lookup(answers), views)
+        return self.unlabelled.of(mine or self.unlabelled.speakers)
+
+    @cached_property
+    def audit(self) -> dict[str, list[str]]:
+        """What can be proved of this run's split; a leak is refused."""
+        return audit(self.train, self.test, self.teachers, self.unlabelled_train)
 
     def _lookup(self, teachers: TeacherFold | None):
         """(ids, views, spans) -> what the teachers say, with no more than the losses read."""
@@ -150,6 +157,7 @@ class Run:
             candidate=self.candidate,
             seconds=round(seconds, 1),
         )
+        write_text_aside(self.folder / "audit.json", json.dumps(self.audit, indent=2) + "\n")
         write_text_aside(self.folder / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
         write_scores(self.folder / "scores.csv", label_posteriors(self.test, posteriors, self.fold, self.seed))
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)

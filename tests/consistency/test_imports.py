@@ -10,7 +10,7 @@ PACKAGE = Path(akd_toolkit.__file__).parent
 ORDER = [
     {"outputs", "registry", "settings", "metrics"},
     {"data", "features"},
-    {"losses", "gates", "weightings", "students", "teachers", "report", "checkpoint"},
+    {"losses", "gates", "weightings", "students", "teachers", "report", "checkpoint", "audit"},
     {"objective", "saved", "export"},
     {"config", "brains"},
     {"run"},
