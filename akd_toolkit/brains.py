@@ -1,10 +1,10 @@
 """The training loop: SpeechBrain's Brain, taught to distil."""
 
-import json
 import math
 import time
 from dataclasses import replace
 from functools import reduce
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,8 @@ from akd_toolkit.checkpoint import load_state, save_state
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
 
 SAVE_EVERY_S = 20.0
-# (student, utterance, view) -> embedding and maxima of a student that has not been trained
-FIRST_LOOKS: dict[tuple[str, str, int], tuple[torch.Tensor, torch.Tensor]] = {}
+# (student, sound) -> embedding and maxima of a student that has not been trained
+FIRST_LOOKS: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
 
 
 class SupervisedBrain(sb.Brain):
@@ -35,7 +35,8 @@ class SupervisedBrain(sb.Brain):
     student, objective
         The modules to train; the objective may hold weights of its own, which no student keeps.
     hparams
-        The recipe's built settings: ``opt_class``, ``number_of_epochs``, ``warmup``, ``weight_average``.
+        The recipe's built settings: ``opt_class``, ``number_of_epochs``, ``warmup``, ``weight_average`` and, where the
+        student can fit its head, ``head_decay``.
     seed
         Of this training, a non-negative integer.
     folder
@@ -48,7 +49,7 @@ class SupervisedBrain(sb.Brain):
         # Only what is read here: SpeechBrain takes any key that is named like one of its run options for that option.
         read = {key: hparams[key] for key in ("number_of_epochs", "label_order")}
         read |= {key: hparams.get(key, 0.0) for key in ("warmup", "weight_average")}
-        read |= {key: hparams.get(key) for key in ("head_decay", "student")}
+        read["head_decay"] = hparams.get("head_decay")
         modules = {"student": student, "objective": objective}
         super().__init__(modules, hparams["opt_class"], read, run_opts or {})
         self.seed = seed
@@ -87,9 +88,10 @@ class SupervisedBrain(sb.Brain):
         """
         start = time.monotonic()
         student, objective = self.modules.student.eval(), self.modules.objective
-        seen = [
-            (self._first_look(view, batch), self.teacher_of(batch), batch.labels) for view, batch in batches.whole()
-        ]
+        # All but the head that is about to be fitted; the same in every fold and for every seed.
+        weights = [tensor for name, tensor in student.state_dict().items() if not name.startswith("classifier")]
+        self.untrained = tuple(float(tensor.double().abs().sum()) for tensor in weights)
+        seen = [(self._first_look(batch), self.teacher_of(batch), batch.labels) for batch in batches.whole()]
         embedding, peaks = (torch.cat(parts) for parts in zip(*(look for look, _, _ in seen)))
         labels = torch.cat([labels for _, _, labels in seen])
         teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (said for _, said, _ in seen))
@@ -106,13 +108,12 @@ class SupervisedBrain(sb.Brain):
         self.seconds += time.monotonic() - start
 
     @torch.no_grad()
-    def _first_look(self, view: int, batch) -> tuple[torch.Tensor, torch.Tensor]:
+    def _first_look(self, batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings and per-channel maxima of a batch, on the CPU.
 
         The encoder is the same in every fold before it is trained, so that each utterance runs through it once.
         """
-        spec = json.dumps(self.hparams.student, sort_keys=True)
-        keys = [(spec, utterance_id, view) for utterance_id in batch.ids]
+        keys = [(self.untrained, *key) for key in _sounds(batch)]
         missing = [row for row, key in enumerate(keys) if key not in FIRST_LOOKS]
         if missing:
             output = self.modules.student(
@@ -241,6 +242,13 @@ def predict(student, batches, device: str = "cpu") -> dict[str, np.ndarray]:
         for utterance_id, probs in zip(batch.ids, torch.softmax(logits.double(), dim=-1).cpu().numpy()):
             posteriors.setdefault(utterance_id, []).append(probs)
     return {utterance_id: np.mean(windows, axis=0) for utterance_id, windows in posteriors.items()}
+
+
+def _sounds(batch) -> list[tuple[str, bytes]]:
+    """What tells one sound from another: its utterance, and a digest of its samples."""
+    counts = (batch.lengths * batch.waveforms.shape[1]).round().long().tolist()
+    digests = [blake2b(wave[:n].numpy().tobytes()).digest() for wave, n in zip(batch.waveforms.cpu(), counts)]
+    return list(zip(batch.ids, digests))
 
 
 def warmup_cosine(done: float, warmup: float) -> float:

@@ -5,7 +5,7 @@ overrides and reports every problem at any depth in one message. Overrides come,
 YAML's ``debug`` section (with ``--debug``), from files of settings (``--with hparams/hybrid.yaml``) and from the
 command line. ``--student.dropout=0.1`` reaches into a mapping or, by number, into a list;
 ``--student={name: micro_cnn}`` replaces the mapping whole.
-``Config.build`` then makes fresh objects, once a training, with a candidate's overrides.
+``Config.overridden`` adds a candidate's overrides, ``Config.build`` makes fresh objects, once a training.
 """
 
 import copy
@@ -55,15 +55,17 @@ class Config:
     def get(self, key, default=None):
         return self.settings.get(key, default)
 
-    def build(self, overrides: dict | None = None) -> dict:
-        """The settings with their tagged objects made anew, after ``overrides`` (dotted keys)."""
-        return load_hyperpyyaml(_resolve(self.file, [*self.overrides, *(overrides or {}).items()]))
+    def build(self) -> dict:
+        """The settings with their tagged objects made anew."""
+        return load_hyperpyyaml(_resolve(self.file, self.overrides))
 
-    def with_teachers(self, specs: dict) -> "Config":
-        """The same recipe with other teachers."""
-        return replace(
-            self, overrides=(*self.overrides, ("teachers", specs)), settings={**self.settings, "teachers": specs}
-        )
+    def overridden(self, overrides: dict) -> "Config":
+        """The same recipe with more overrides (dotted keys) on top."""
+        more = (*self.overrides, *overrides.items())
+        settings, problems = check_settings(self.file, more)
+        if problems:
+            raise ValueError(f"{self.file} with {overrides}: {'; '.join(problems)}")
+        return replace(self, overrides=more, settings=settings)
 
     def brain_options(self) -> dict:
         """What the command line says to SpeechBrain's Brain (device, precision, ...).

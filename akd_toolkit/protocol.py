@@ -127,8 +127,9 @@ class NestedCrossValidation:
         ]
 
     def _make_run(self, name, seed, fold, candidate, train_speakers, test_speakers) -> Run:
+        config = self.config.overridden(candidate)
         speakers = tuple(train_speakers), tuple(test_speakers)
-        return Run(self.config, self.manifest, name, seed, fold.index + 1, candidate, *speakers, self.unlabelled)
+        return Run(config, self.manifest, name, seed, fold.index + 1, candidate, *speakers, self.unlabelled)
 
     def _choose(self, seed: int, fold) -> dict:
         """The candidate of the best inner UA, pooled over the inner splits; the first of equals.
@@ -208,7 +209,7 @@ def with_teachers_at_hand(config: Config) -> Config:
         if not others or others == config["teachers"]:
             raise
         logger.warning("%s Going on with teachers_offline instead: %s.", error, ", ".join(others))
-        return with_teachers_at_hand(config.with_teachers(others))
+        return with_teachers_at_hand(config.overridden({"teachers": others}))
     return config
 
 

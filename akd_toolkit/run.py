@@ -29,10 +29,12 @@ class Run:
 
     Arguments
     ---------
+    config
+        The recipe with this run's candidate.
     name
         ``seed17/fold1/outer`` or ``seed17/fold1/inner2-candidate1``: its folder below the experiment's.
     candidate
-        Dotted overrides of the settings.
+        The overrides that make the candidate; kept with the student.
     unlabelled
         Speech without labels, or None.
     """
@@ -57,8 +59,8 @@ class Run:
 
     @cached_property
     def hparams(self) -> dict:
-        """The settings with this run's candidate, objects built afresh."""
-        return self.config.build(self.candidate)
+        """The settings, objects built afresh."""
+        return self.config.build()
 
     @cached_property
     def train(self) -> Manifest:

@@ -28,9 +28,12 @@ def save_student(folder: str | Path, student: torch.nn.Module, spec: dict, label
         Plain data to keep beside them: window, sample rate, corpus, speakers, ...
     """
     folder = Path(folder)
-    options = student.build_options() if hasattr(student, "build_options") else spec
+    options = student.build_options if hasattr(student, "build_options") else spec
     settings = {
-        "student": {"name": spec["name"], **{key: value for key, value in options.items() if key != "name"}},
+        "student": {
+            "name": spec["name"],
+            **{key: value for key, value in options.items() if key not in ("name", "num_classes")},
+        },
         "label_order": list(label_order),
         "num_parameters": sum(parameter.numel() for parameter in student.parameters()),
         **about,
@@ -61,7 +64,7 @@ def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
         spec, label_order = about["student"], about["label_order"]
         student = STUDENTS.build(**spec, num_classes=len(label_order))
         student.load_state_dict(load_file(folder / WEIGHTS))
-    except (KeyError, TypeError, RuntimeError, SafetensorError, json.JSONDecodeError) as error:
+    except (KeyError, TypeError, RuntimeError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         reason = str(error).split("\n")[0]
         raise ValueError(f"{folder} holds no readable student ({reason}); run its training again.") from None
     return student.eval(), about

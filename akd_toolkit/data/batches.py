@@ -135,8 +135,8 @@ class TrainBatches(IterableDataset):
                 labels = np.concatenate([labels, np.full(len(rows), UNLABELLED)])
             yield collate(ids, windows, labels, teacher)
 
-    def whole(self) -> Iterator[tuple[int, Batch]]:
-        """Every utterance whole, every view of it, first labelled and then unlabelled speech: (view, batch)."""
+    def whole(self) -> Iterator[Batch]:
+        """Every utterance whole, every view of it, first labelled and then unlabelled speech."""
         for speech in filter(None, (self.labelled, self.unlabelled)):
             labels = speech.manifest.labels if speech is self.labelled else np.full(len(speech.manifest), UNLABELLED)
             lengths = [row.duration for row in speech.manifest]
@@ -147,7 +147,7 @@ class TrainBatches(IterableDataset):
                     views, spans = [view] * len(ids), [(0.0, 1.0)] * len(ids)
                     teacher = None if speech.teachers is None else speech.teachers(ids, views, spans)
                     windows = [speech.waveform(utterance_id, view) for utterance_id in ids]
-                    yield view, collate(ids, windows, labels[rows], teacher)
+                    yield collate(ids, windows, labels[rows], teacher)
 
     def _draw(self, speech: Speech, rows, random) -> tuple[list[str], list[np.ndarray], TeacherOutput | None]:
         """Ids, one random window each, and what the teachers say of the views that these come from."""

@@ -151,7 +151,7 @@ def test_posteriors_of_an_utterance_are_the_mean_over_its_windows(corpus):
 
 def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus):
     manifest, waves = corpus
-    brain, batches = make(number_of_epochs=0, head_decay=1.0, student={"name": "encoder_student"})
+    brain, batches = make(number_of_epochs=0, head_decay=1.0)
     torch.manual_seed(0)
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
     objective = build_objective(

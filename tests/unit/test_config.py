@@ -54,6 +54,11 @@ def problem(argv) -> str:
     return str(caught.value)
 
 
+def test_overriding_with_a_typo_is_refused(recipe):
+    with pytest.raises(ValueError, match="'embeding_dim'"):
+        load_config([recipe(), "--data_folder=x"]).overridden({"student.embeding_dim": 64})
+
+
 def test_a_good_recipe_is_read_with_its_references_resolved(recipe):
     config = load_config([recipe(), "--data_folder=x"])
     assert config["objective"]["distill"][0]["temperature"] == 2.0
@@ -103,7 +108,7 @@ def test_debug_merges_its_section_below_the_command_line(recipe):
 
 def test_build_makes_fresh_objects_with_a_candidate(recipe):
     config = load_config([recipe(), "--data_folder=x"])
-    built = config.build({"student.embedding_dim": 64})
+    built = config.overridden({"student.embedding_dim": 64}).build()
     assert built["student"] == {"name": "micro_cnn", "embedding_dim": 64}
     assert config.build()["student"] == {"name": "micro_cnn"}
 
