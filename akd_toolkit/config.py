@@ -93,7 +93,7 @@ def load_config(argv: list[str]) -> Config:
         Listing every unknown key, unknown plugin, wrong option and value out of range.
     """
     file, run_opts, override_text = sb.parse_arguments(argv)
-    given = ruamel.yaml.YAML(typ="safe").load(override_text) or {}
+    given = _command_line(override_text)
     recipe = _read(file)
     layers = [recipe.get("debug") or {}] if run_opts.debug else []
     layers += [_read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
@@ -266,11 +266,29 @@ def _override(tree, key: str, value) -> None:
     tree[int(last) if isinstance(tree, list) else last] = copy.deepcopy(value)
 
 
+def _command_line(text: str) -> dict:
+    try:
+        return ruamel.yaml.YAML(typ="safe").load(text) or {}
+    except ruamel.yaml.constructor.DuplicateKeyError as error:
+        key = str(error).split('key "')[1].split('"')[0]
+        raise ValueError(f"--{key} is given twice on the command line; give it once.") from None
+    except ruamel.yaml.YAMLError:
+        line = " ".join(text.split())
+        raise ValueError(
+            f"the command line cannot be read as settings ({line}); write --key=value, with YAML values."
+        ) from None
+
+
 def _read(file: str | Path):
     """A YAML file as a tree that keeps its tags."""
     if not Path(file).is_file():
         raise FileNotFoundError(f"there is no settings file {file}; give the path of a YAML, such as hparams/akd.yaml.")
-    tree = ruamel.yaml.YAML().load(Path(file).read_text(encoding="utf-8"))
+    try:
+        tree = ruamel.yaml.YAML().load(Path(file).read_text(encoding="utf-8"))
+    except ruamel.yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise ValueError(f"{file}{line} is not valid YAML ({getattr(error, 'problem', error)}); mend it.") from None
     if not isinstance(tree, dict):
         raise ValueError(f"{file} holds no settings; it must be a YAML mapping of keys to values.")
     return tree

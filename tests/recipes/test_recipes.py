@@ -44,7 +44,10 @@ def run(recipe: str, yaml: str, *options: str, timeout=240) -> subprocess.Comple
 
 
 def demo(folder: Path, *options: str) -> list[str]:
-    return [*SMALL, f"--output_folder={folder}", f"--store_folder={folder}/store", "--results_file=null", *options]
+    """Options of a tiny demo below ``folder``; those given replace the defaults."""
+    defaults = [*SMALL, f"--output_folder={folder}", f"--store_folder={folder}/store", "--results_file=null"]
+    given = {option.split("=")[0] for option in options}
+    return [*(option for option in defaults if option.split("=")[0] not in given), *options]
 
 
 def test_all_recipes_are_found():

@@ -173,3 +173,17 @@ def test_a_missing_file_is_one_sentence():
 
 def test_a_wrong_import_is_named(recipe):
     assert "there is no 'torch.optim.AdamV'" in problem([recipe(YAML, ("AdamW", "AdamV")), "--data_folder=x"])
+
+
+def test_a_setting_given_twice_is_refused(recipe):
+    assert "--batch_size is given twice" in problem([recipe(), "--data_folder=x", "--batch_size=1", "--batch_size=2"])
+
+
+def test_a_command_line_that_is_no_yaml_is_refused(recipe):
+    assert "cannot be read as settings" in problem([recipe(), "--data_folder=x", "--student={name: [}"])
+
+
+def test_a_recipe_that_is_no_yaml_is_refused_with_its_line(tmp_path):
+    path = tmp_path / "broken.yaml"
+    path.write_text("seeds: [1]\nstudent: {name: [}\n")
+    assert "broken.yaml, line 2 is not valid YAML" in problem([str(path)])
