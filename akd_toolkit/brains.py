@@ -96,9 +96,9 @@ class SupervisedBrain(sb.Brain):
         labels = torch.cat([labels for _, _, labels in seen])
         teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (said for _, said, _ in seen))
         output = ModelOutput(torch.zeros(len(labels), student.num_classes), frames=peaks[:, None])
-        objective.fit_weighting(output, teacher, labels)
-        targets, temperature = objective.blended_targets(output, teacher, labels)
         decay = self.hparams.head_decay
+        objective.fit_weighting(output, teacher, labels, decay)
+        targets, temperature = objective.blended_targets(output, teacher, labels)
         logits = student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=decay).cpu()
         self.epoch_log = {}
         with torch.no_grad():

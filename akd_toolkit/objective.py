@@ -108,21 +108,23 @@ class Objective(nn.Module):
         weights = None if teacher.weights is None else teacher.weights.detach()
         return ObjectiveResult(total, parts, gate=gate, weights=weights)
 
-    def fit_weighting(
-        self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor, steps: int = 100
-    ) -> None:
-        """Let the weighting learn from its own supervision on all labelled utterances at once."""
-        parameters = [] if self.weighting is None else list(self.weighting.parameters())
-        if teacher is None or not parameters:
+    def fit_weighting(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor, decay: float) -> None:
+        """Let the weighting learn from its own supervision on all labelled utterances at once.
+
+        minimises  mean over labelled b of supervision[b]  +  decay / (2 N) sum of squared scores' weights
+
+        Without the decay it would learn by heart which teacher is right about which training utterance.
+        """
+        if teacher is None or self.weighting is None or not list(self.weighting.parameters()):
             return
-        has_label = labels != UNLABELLED
-        known = labels.clamp(min=0)
-        optimizer = torch.optim.LBFGS(parameters, max_iter=steps, line_search_fn="strong_wolfe")
+        has_label, known = labels != UNLABELLED, labels.clamp(min=0)
+        optimizer = torch.optim.LBFGS(self.weighting.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
         def closure():
             optimizer.zero_grad()
-            supervision = self.weighting.supervision(teacher.weighted(self.weighting(student, teacher, known)), known)
-            loss = _mean(supervision, has_label)
+            weighted = teacher.weighted(self.weighting(student, teacher, known))
+            loss = _mean(self.weighting.supervision(weighted, known), has_label)
+            loss = loss + decay / (2 * has_label.sum()) * self.weighting.penalty()
             loss.backward()
             return loss
 

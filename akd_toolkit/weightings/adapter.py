@@ -77,6 +77,10 @@ class Adapter(Weighting):
         scores = (self.shared * self.factors) @ peaks.T  # [m, batch]
         return torch.softmax(scores, dim=0)
 
+    def penalty(self) -> Tensor:
+        """sum over t and d of (v[d] theta[t, d])^2: only the product scales a score."""
+        return (self.shared * self.factors).square().sum()
+
     def supervision(self, teacher: TeacherOutput, labels: Tensor) -> Tensor | None:
         if self.supervision_weight == 0:
             return None

@@ -24,3 +24,7 @@ class Weighting(nn.Module):
     def supervision(self, teacher: TeacherOutput, labels: Tensor) -> Tensor | None:
         """What the weighting itself learns from, [batch], given the teachers as it weighted them; None if nothing."""
         return None
+
+    def penalty(self) -> Tensor:
+        """Sum of squares of what scales its scores, for fits that need a decay."""
+        return sum(parameter.square().sum() for parameter in self.parameters())
