@@ -2,12 +2,14 @@
 
     cd recipes/EmoDB && python ../../tools/distillation_cost.py hparams/akd.yaml --data_folder /path/to/EmoDB
 
-Same machine, same process, epochs taken in turn; the figures are ratios of medians. Teacher features are stored first
+Same machine, same process, same labelled windows, epochs taken in turn; the figures are ratios of medians. A last line
+adds the unlabelled speech of the recipe: more to hear, not dearer to hear. Teacher features are stored first
 where they are not. Running every encoder live for a whole epoch would take long: it is timed on one batch, multiplied.
 """
 
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -43,39 +45,55 @@ def timed_epochs(brain, batches):
     return epoch
 
 
+NO_TEACHER = {
+    "teachers": None,
+    "unlabelled": None,
+    "objective.distill": None,
+    "objective.weighting": None,
+    "objective.gate": None,
+}
+
+
 def main(argv):
     config = load_config(argv)
     torch.set_num_threads(config.get("threads", 1))
     manifest = prepare_emodb(config["data_folder"], config["output_folder"], config["label_order"], **config["prepare"])
-    protocol = NestedCrossValidation(config, manifest)
-    fold = protocol.folds[0]
-    epochs = {}
-    for kind, brain_class in (("without", SupervisedBrain), ("stored", DistillBrain)):
-        run: Run = protocol.outer_run(config["seeds"][0], fold, protocol.candidates[0])
-        brain = brain_class(run.student, run.objective, run.hparams, run.seed, run.folder, config.brain_options())
-        batches = run.train_batches
-        batches.teachers = batches.teachers if kind == "stored" else None
-        epochs[kind] = timed_epochs(brain, batches)
-        epochs[kind](0)  # first windows and views are made here, not in the timing
-    seconds = {kind: [] for kind in epochs}
-    for number in range(1, REPEATS + 1):
-        for kind, epoch in epochs.items():
-            seconds[kind].append(epoch(number))
+    with tempfile.TemporaryDirectory() as folder:
+        protocol = NestedCrossValidation(config.overridden({"output_folder": folder}), manifest)
+        config, fold = protocol.config, protocol.folds[0]
+        kinds = {
+            "without teachers": (SupervisedBrain, config.overridden(NO_TEACHER), None),
+            "with stored teachers": (DistillBrain, config.overridden({"unlabelled": None}), None),
+        }
+        if protocol.unlabelled is not None:
+            kinds["with unlabelled speech"] = (DistillBrain, config, protocol.unlabelled)
+        epochs = {}
+        for kind, (brain_class, its_config, unlabelled) in kinds.items():
+            speakers = fold.train_speakers, fold.test_speakers
+            run = Run(its_config, manifest, kind, config["seeds"][0], 1, {}, *speakers, unlabelled)
+            brain = brain_class(run.student, run.objective, run.hparams, 0, run.folder, its_config.brain_options())
+            epochs[kind] = timed_epochs(brain, run.train_batches)
+            for number in range(-3, 0):
+                epochs[kind](1000 + number)  # views are made when first heard: not in the timing
+        seconds = {kind: [] for kind in epochs}
+        for number in range(REPEATS):
+            for kind, epoch in epochs.items():
+                seconds[kind].append(epoch(number))
     medians = {kind: statistics.median(values) for kind, values in seconds.items()}
 
-    batch = next(iter(batches))
+    batch = next(iter(run.train_batches))
+    waveforms = batch.waveforms[: config["batch_size"]].numpy()
     start = time.perf_counter()
-    for teacher in teacher_bank(config, manifest, config.get("views", 0)).teachers():
-        for waveform in batch.waveforms.numpy():
-            teacher.features(waveform)
-    live = (time.perf_counter() - start) * len(batches) + medians["without"]
+    for store in teacher_bank(config, manifest, config.get("views", 0)).stores.values():
+        for waveform in waveforms:
+            store.teacher.features(waveform)
+    live = (time.perf_counter() - start) / len(waveforms) * len(run.train)
+    medians["with encoders run live"] = medians["without teachers"] + live
 
-    print(f"one epoch of {config['student']['name']}, {len(run.train)} utterances, {torch.get_num_threads()} thread(s)")
-    print(f"  without teachers           {medians['without']:8.2f} s")
-    print(
-        f"  with stored teachers       {medians['stored']:8.2f} s   {medians['stored'] / medians['without']:.3f} of it"
-    )
-    print(f"  with encoders run live     {live:8.2f} s   {live / medians['stored']:.1f} times the stored one")
+    threads = torch.get_num_threads()
+    print(f"one epoch of {config['student']['name']}, {len(run.train)} labelled utterances, {threads} thread(s)")
+    for kind, median in medians.items():
+        print(f"  {kind:<24}{median:8.2f} s  {median / medians['without teachers']:6.2f} times that without")
 
 
 if __name__ == "__main__":
