@@ -156,10 +156,9 @@ def _trust(runs) -> pd.DataFrame | None:
     parts = {name: name.split("/")[1:] for name in last.columns if name.count("/") == 2}
     if not parts:
         return None
-    trust = pd.DataFrame(
-        [(title, label, float(last[name].astype(float).mean())) for name, (title, label) in parts.items()],
-        columns=["teacher", "label", "trust"],
-    ).pivot(index="teacher", columns="label", values="trust")
+    trust = pd.DataFrame({label: {} for label in runs[0].manifest.label_order}, dtype=float)
+    for name, (title, label) in parts.items():  # teachers and labels in the order of the YAML
+        trust.loc[title, label] = float(last[name].astype(float).mean())
     return trust / trust.sum(axis=0)
 
 
