@@ -87,7 +87,7 @@ class SupervisedBrain(sb.Brain):
         Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features": a linear probe first.
         """
         start = time.monotonic()
-        student, objective = self.modules.student.eval(), self.modules.objective
+        student, objective = self.modules.student.eval(), self.modules.objective.cpu()
         # All but the head that is about to be fitted; the same in every fold and for every seed.
         weights = [tensor for name, tensor in student.state_dict().items() if not name.startswith("classifier")]
         self.untrained = tuple(float(tensor.double().abs().sum()) for tensor in weights)
@@ -102,7 +102,7 @@ class SupervisedBrain(sb.Brain):
         logits = student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=decay).cpu()
         self.epoch_log = {}
         with torch.no_grad():
-            self.note(objective.cpu()(replace(output, logits=logits), teacher, labels), teacher, labels)
+            self.note(objective(replace(output, logits=logits), teacher, labels), teacher, labels)
         objective.to(self.device)
         self._end_epoch(0)
         self.seconds += time.monotonic() - start

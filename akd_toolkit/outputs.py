@@ -121,8 +121,8 @@ def _stacked(first: Tensor, second: Tensor) -> Tensor:
 class ObjectiveResult:
     """The number to minimise and everything that went into it.
 
-    ``total`` is a scalar with a gradient; ``parts`` are unweighted batch means by name, detached; ``weights`` is the
-    mean trust per teacher [m] and ``gate`` the mean openness, both detached, or None where there is no teacher.
+    ``total`` is a scalar with a gradient; ``parts`` are unweighted batch means by name, detached; ``weights``
+    [m, batch] is the trust in each teacher and ``gate`` [batch] how far distillation was open, both detached, or None.
     """
 
     total: Tensor

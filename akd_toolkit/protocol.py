@@ -188,9 +188,9 @@ class NestedCrossValidation:
                     "Give the old settings to continue it, or another --output_folder to begin anew."
                 )
             return
-        with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
-            YAML(typ="safe").dump(fixed, stream)
         write_text_aside(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
+            YAML(typ="safe").dump(fixed, stream)  # last: a folder that has it is complete
 
 
 def with_teachers_at_hand(config: Config) -> Config:
@@ -206,11 +206,16 @@ def with_teachers_at_hand(config: Config) -> Config:
             TEACHERS.build(**spec).fingerprint  # noqa: B018  (finds the weights, and hashes them)
     except FileNotFoundError as error:
         others = config.get("teachers_offline")
-        if not others or others == config["teachers"]:
+        if not others or others == config["teachers"] or not _is_hub_name(spec.get("source", "")):
             raise
         logger.warning("%s Going on with teachers_offline instead: %s.", error, ", ".join(others))
         return with_teachers_at_hand(config.overridden({"teachers": others}))
     return config
+
+
+def _is_hub_name(source: str) -> bool:
+    """``owner/name``; a wrong path to a local folder is a mistake to mend, not a hub that cannot be reached."""
+    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
 
 
 def differences(before, after, where: str = "") -> list[str]:

@@ -15,7 +15,7 @@ from akd_toolkit.report import append_results, results_row, write_report
 logger = logging.getLogger(__name__)
 
 HOW_CHOSEN = {
-    False: "This run compared no candidates: all settings were set beforehand.",
+    False: "This run compared no candidates.",
     True: "Candidates were chosen on inner folds of the training speakers alone; each outer test was scored once.",
 }
 
@@ -34,8 +34,6 @@ def run_recipe(main: Callable[[list[str]], None]) -> int:
         print("\nstopped; the same command continues where it stopped.", file=sys.stderr)
         return 130
     except (ValueError, TypeError, OSError, ImportError) as error:
-        if "--traceback" in sys.argv:
-            raise
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

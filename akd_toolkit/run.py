@@ -75,8 +75,12 @@ class Run:
         """The fold's teachers: their heads have heard no test speaker."""
         if not self.hparams.get("teachers"):
             return None
-        one_head = self.hparams.get("soft_targets", "cross_fitted") == "one_head"
-        return fold_teachers(self.config, self.manifest, self.train_speakers, one_head)
+        return fold_teachers(self.config, self.manifest, self.train_speakers, self.one_head)
+
+    @property
+    def one_head(self) -> bool:
+        """Whether losses imitate the head that has heard all training speakers."""
+        return self.config.get("soft_targets") == "one_head"
 
     @cached_property
     def student(self) -> torch.nn.Module:
@@ -104,7 +108,7 @@ class Run:
         unlabelled = None
         if self.unlabelled_train is not None:
             more = self.hparams.get("unlabelled_views", 0)
-            answers = answers_on(teacher_bank(self.config, self.unlabelled, more), self.teachers)
+            answers = answers_on(teacher_bank(self.config, self.unlabelled, more), self.teachers, self.unlabelled_train)
             waveform = waveforms_of(self.unlabelled).view
             unlabelled = Speech(self.unlabelled_train, waveform, self._lookup(answers), more)
         return TrainBatches(
@@ -127,7 +131,7 @@ class Run:
     @cached_property
     def audit(self) -> dict[str, list[str]]:
         """What can be proved of this run's split; a leak is refused."""
-        return audit(self.train, self.test, self.teachers, self.unlabelled_train)
+        return audit(self.train, self.test, self.teachers, self.unlabelled_train, self.one_head)
 
     def _lookup(self, teachers: TeacherFold | None):
         """(ids, views, spans) -> what the teachers say, with no more than the losses read."""
@@ -160,6 +164,8 @@ class Run:
             seconds=round(seconds, 1),
         )
         write_text_aside(self.folder / "audit.json", json.dumps(self.audit, indent=2) + "\n")
+        if self.teachers is not None:
+            self.teachers.write_heard(self.folder / "heads")
         write_text_aside(self.folder / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
         write_scores(self.folder / "scores.csv", label_posteriors(self.test, posteriors, self.fold, self.seed))
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)

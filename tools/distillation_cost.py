@@ -83,6 +83,8 @@ def main(argv):
 
     batch = next(iter(run.train_batches))
     waveforms = batch.waveforms[: config["batch_size"]].numpy()
+    for store in teacher_bank(config, manifest, config.get("views", 0)).stores.values():
+        store.teacher.features(waveforms[0])  # loads the model
     start = time.perf_counter()
     for store in teacher_bank(config, manifest, config.get("views", 0)).stores.values():
         for waveform in waveforms:

@@ -40,7 +40,7 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
     save_folder
         The sound goes to a subfolder named after corpus and manifest hash.
     """
-    folder = Path(save_folder) / f"{manifest.corpus}-mixtures-{manifest.hash}"
+    folder = Path(save_folder) / f"{manifest.corpus}-mixtures{VERSION}-{manifest.hash}"
     names = [f"{row.id}-{copy}" for copy in range(1, COPIES + 1) for row in manifest]
     files = [folder / "wav" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.wav" for name in names]
     if not all(file.is_file() for file in files):

@@ -11,6 +11,7 @@ import pandas as pd
 from akd_toolkit.data.files import write_text_aside
 
 KEY_COLUMNS = ("corpus", "recipe", "system", "student", "teachers")
+SAME_ROW = (*KEY_COLUMNS, "folds", "seeds")  # a run of fewer folds or seeds is another row
 PERCENT_COLUMNS = (
     *("wa_mean", "wa_std", "ua_mean", "ua_std"),
     *("wa_pooled", "ua_pooled", "ua_low", "ua_high"),
