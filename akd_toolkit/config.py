@@ -1,9 +1,9 @@
 """Strict settings: a HyperPyYAML file plus command-line overrides, checked whole before anything is built.
 
 ``load_config(["hparams/akd.yaml", "--number_of_epochs=30", "--student.dropout=0.1"])`` resolves references, applies
-overrides and reports every problem at any depth in one message. Overrides come, each over the one before, from the
-YAML's ``debug`` section (with ``--debug``), from files of settings (``--with hparams/hybrid.yaml``) and from the
-command line. ``--student.dropout=0.1`` reaches into a mapping or, by number, into a list;
+overrides and reports every problem at any depth in one message. Overrides come, each over the one before, from
+files of settings (``--with hparams/hybrid.yaml``), from the ``debug`` section (with ``--debug``) and from the command
+line. ``--student.dropout=0.1`` reaches into a mapping or, by number, into a list;
 ``--student={name: micro_cnn}`` replaces the mapping whole.
 ``Config.overridden`` adds a candidate's overrides, ``Config.build`` makes fresh objects, once a training.
 """
@@ -14,6 +14,7 @@ import inspect
 import os
 import pydoc
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
@@ -76,7 +77,7 @@ class Config:
         return {"precision": self.get("precision", "fp32"), **given}
 
 
-def load_config(argv: list[str]) -> Config:
+def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     """Read and check a recipe's YAML and the command line.
 
     Arguments
@@ -84,6 +85,8 @@ def load_config(argv: list[str]) -> Config:
     argv
         The YAML file, then ``--key=value`` or ``--key value`` for any setting in it (dots reach into nested ones), and
         SpeechBrain's run options such as ``--device cuda:0``, ``--precision bf16`` and ``--debug``.
+    prepare
+        The recipe's preparer, whose options the section ``prepare`` must fit.
 
     Raises
     ------
@@ -95,20 +98,26 @@ def load_config(argv: list[str]) -> Config:
     file, run_opts, override_text = sb.parse_arguments(argv)
     given = _command_line(override_text)
     recipe = _read(file)
-    layers = [recipe.get("debug") or {}] if run_opts.debug else []
-    layers += [_read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
+    layers = [_read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
+    debug = recipe.get("debug") or {}
+    layers += [debug] if run_opts.debug else []
     overrides = tuple((str(key), _plain(value)) for layer in [*layers, given] for key, value in layer.items())
-    settings, problems = check_settings(file, overrides)
-    for number, candidate in enumerate(settings.get("candidates") or [], start=1):
-        _, more = check_settings(file, [*overrides, *candidate.items()])
-        problems += [f"candidate {number}: {problem}" for problem in more if problem not in problems]
+    settings, problems = check_settings(file, overrides, prepare)
+    # What is not used in this run is checked all the same, so that it does not fail on the day when it is.
+    others = (
+        {f"candidate {n}": c for n, c in enumerate(settings.get("candidates") or [], start=1)} if not problems else {}
+    )
+    for name, more in {**others, "debug": {} if run_opts.debug else _plain(debug)}.items():
+        _, found = check_settings(file, [*overrides, *more.items()], prepare)
+        problems += [f"{name}: {problem}" for problem in found if problem not in problems]
+    problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in _tags_in(overrides)]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")
     return Config(Path(file), overrides, run_opts, settings)
 
 
-def check_settings(file: str | Path, overrides) -> tuple[dict, list[str]]:
+def check_settings(file: str | Path, overrides, prepare: Callable | None = None) -> tuple[dict, list[str]]:
     """Resolve the YAML and return (plain settings, problems found at any depth)."""
     text = Path(file).read_text(encoding="utf-8")
     try:
@@ -125,7 +134,10 @@ def check_settings(file: str | Path, overrides) -> tuple[dict, list[str]]:
             problems += _check_tags(node, key)
         else:
             problems.append(f"unknown setting '{key}'{_nearest(key, [*SETTINGS, *helpers])}")
-    problems += _check_together(_plain(tree))
+    if prepare is not None and isinstance(tree.get("prepare"), dict):
+        problems += _check_call(prepare, prepare.__name__, tree["prepare"], "prepare", partial=True)
+    if not problems:
+        problems += _check_together(_plain(tree))
     missing = [key for key, setting in SETTINGS.items() if setting.required and key not in tree]
     problems += [f"setting '{key}' is missing: {SETTINGS[key].meaning}" for key in missing]
     return _plain(tree), problems
@@ -144,8 +156,10 @@ def _check_value(key: str, value) -> list[str]:
     try:
         if value and key in checks:
             checks[key](value)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         return [f"{key}: {_one_line(error)}"]
+    except (TypeError, AttributeError, KeyError, LookupError):  # not built as the check expects
+        return [f"{key}: got {value!r}; it must be {setting.meaning}"]
     return []
 
 
@@ -167,6 +181,20 @@ def _check_together(settings: dict) -> list[str]:
         )
     if settings.get("unlabelled") and not teachers:
         problems.append("unlabelled speech needs teachers to answer on it; add some or set unlabelled to null")
+    if student and "fit_head" not in dir(STUDENTS.get(student["name"])):
+        if settings.get("head_decay") is not None:
+            problems.append(
+                f"head_decay is for a student that can fit its head; '{student['name']}' cannot: set it to null"
+            )
+        if settings.get("number_of_epochs") == 0:
+            problems.append(
+                f"number_of_epochs is 0 and '{student['name']}' cannot fit its head at once; give at least 1"
+            )
+    if student:
+        needed = ("number_of_epochs", "batch_size", "opt_class", "window_s", "test_overlap_s")
+        problems += [f"setting '{key}' is missing: {SETTINGS[key].meaning}" for key in needed if key not in settings]
+    if (settings.get("folds") or 0) > len(settings.get("outer_folds") or []):
+        problems.append(f"folds: got {settings['folds']}; there are {len(settings['outer_folds'])} outer_folds")
     if _number_in(settings, "test_overlap_s") >= _number_in(settings, "window_s"):
         problems.append(f"test_overlap_s: got {settings['test_overlap_s']}; it must be below window_s")
     return problems
@@ -183,6 +211,10 @@ def _check_student(spec: dict) -> None:
 
 def _check_teachers(specs: dict) -> None:
     for title, spec in specs.items():
+        if "/" in title:
+            raise ValueError(
+                f"the title '{title}' names files and columns and must not hold a '/'; give it a short name"
+            )
         try:
             _check_plugin(TEACHERS, spec)
         except ValueError as error:
@@ -259,11 +291,24 @@ def _override(tree, key: str, value) -> None:
     """Set ``a.b.c`` in a tree of mappings and lists; a mapping on the way that is not there is made."""
     *parents, last = key.split(".")
     for parent in parents:
-        below = tree[int(parent)] if isinstance(tree, list) else tree.setdefault(parent, {})
+        below = tree[_index(tree, parent, key)] if isinstance(tree, list) else tree.setdefault(parent, {})
         if not isinstance(below, dict | list):
             raise ValueError(f"'{key}' cannot be set: '{parent}' is {below!r} and holds no settings of its own")
         tree = below
-    tree[int(last) if isinstance(tree, list) else last] = copy.deepcopy(value)
+    tree[_index(tree, last, key) if isinstance(tree, list) else last] = copy.deepcopy(value)
+
+
+def _index(items: list, part: str, key: str) -> int:
+    if not part.isdigit() or int(part) >= len(items):
+        raise ValueError(f"'{key}' cannot be set: '{part}' is not a place from 0 to {len(items) - 1} in its list")
+    return int(part)
+
+
+def _tags_in(value) -> list[str]:
+    """HyperPyYAML tags that ``_plain`` turned into keys, anywhere below."""
+    if isinstance(value, dict):
+        return [tag for key, below in value.items() for tag in ([key] if str(key).startswith("!") else _tags_in(below))]
+    return [tag for item in value for tag in _tags_in(item)] if isinstance(value, list | tuple) else []
 
 
 def _command_line(text: str) -> dict:

@@ -6,6 +6,7 @@ scored once on the outer test speakers. Runs are independent, so that they sprea
 ``scores.csv`` is there.
 """
 
+import importlib
 import json
 import logging
 import platform
@@ -30,7 +31,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
-from akd_toolkit.registry import TEACHERS
+from akd_toolkit.registry import GATES, LOSSES, STUDENTS, TEACHERS, WEIGHTINGS
 from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
 from akd_toolkit.settings import SETTINGS
 
@@ -159,7 +160,12 @@ class NestedCrossValidation:
             return
         jobs = min(self.config.get("jobs", 1), len(waiting))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        tasks = (joblib.delayed(_train_one)(train, run, self.config.get("threads", 1), jobs > 1) for run in waiting)
+        modules = {name for registry in (LOSSES, GATES, WEIGHTINGS, TEACHERS, STUDENTS) for name in registry.modules()}
+        how = {
+            "threads": self.config.get("threads", 1),
+            "modules": sorted(modules - {"__main__"}) if jobs > 1 else None,
+        }
+        tasks = (joblib.delayed(_train_one)(train, run, **how) for run in waiting)
         with tqdm(
             total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1
         ) as bar:
@@ -256,9 +262,11 @@ def commit() -> str:
     return head.stdout.strip() + "+" * bool(changed.stdout.strip())
 
 
-def _train_one(train: Callable[[Run], None], run: Run, threads: int, in_worker: bool) -> None:
+def _train_one(train: Callable[[Run], None], run: Run, threads: int, modules: list[str] | None) -> None:
     torch.set_num_threads(threads)
-    if in_worker:  # one bar for all workers instead of several that overwrite each other
+    for module in modules or ():
+        importlib.import_module(module)  # plugins of the recipe's own register themselves in every worker
+    if modules is not None:  # in a worker: one bar for all instead of several that overwrite each other
         tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
     run = replace(run)  # a copy, so that what one training loads is not kept for the next
     run.audit  # noqa: B018  (a leak is refused before anything is trained)

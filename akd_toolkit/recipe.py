@@ -9,8 +9,8 @@ import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.protocol import NestedCrossValidation
-from akd_toolkit.registry import TEACHERS
 from akd_toolkit.report import append_results, results_row, write_report
+from akd_toolkit.teachers import teacher_params
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def report_teachers(protocol: NestedCrossValidation, generated: bool = False) ->
             system="teacher",
             student="",
             teachers=[title],
-            params=_num_parameters(config["teachers"][title]),
+            params=teacher_params(config["teachers"][title]),
             minutes=0.0,
             commit=protocol.commit,
         )
@@ -127,11 +127,6 @@ def _write(protocol, scores, generated, title="", subfolder="", teachers=None, c
         *(summary["utterances"], summary["speakers"], folder / "report.md"),
     )
     return summary
-
-
-def _num_parameters(spec: dict) -> int:
-    """Parameters of a teacher's model; 0 for functionals."""
-    return getattr(TEACHERS.build(**spec), "num_parameters", 0)
 
 
 def _append(config, row: dict) -> None:

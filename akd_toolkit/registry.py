@@ -93,6 +93,10 @@ class Registry:
         plugin = self.get(name)
         return self.build(name, **{**getattr(plugin, "example_options", {}), **options})
 
+    def modules(self) -> set[str]:
+        """Modules that registered a plugin; a worker process imports them to know the same names."""
+        return {plugin.__module__ for plugin in self._plugins.values()}
+
     def names(self) -> list[str]:
         """Every registered name, those of other installed packages included."""
         self._load_entry_points()

@@ -193,17 +193,21 @@ def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> 
 
 
 @lru_cache(maxsize=4)
-def _bank(folder: str, specs: str, manifest: Manifest, views: int, frames: bool) -> TeacherBank:
+def _bank(folder: str, specs: str, manifest: Manifest, views: int, frames: bool, device: str) -> TeacherBank:
     specs = json.loads(specs)
     with_frames = [title for title, spec in specs.items() if frames and has_frames(spec)]
-    return TeacherBank(specs, manifest, folder, num_views=views + 1, view_seed=VIEW_SEED, frames=with_frames)
+    return TeacherBank(
+        specs, manifest, folder, num_views=views + 1, view_seed=VIEW_SEED, frames=with_frames, device=device
+    )
 
 
 def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
     """The experiment's teachers over a corpus and its augmented copies; one bank a process."""
     distill = (config.get("objective") or {}).get("distill") or []
     frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
-    return _bank(config["store_folder"], json.dumps(config["teachers"]), manifest, views, frames)
+    return _bank(
+        config["store_folder"], json.dumps(config["teachers"]), manifest, views, frames, config.run_opts.device or "cpu"
+    )
 
 
 def has_frames(spec: dict) -> bool:

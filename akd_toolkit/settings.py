@@ -66,7 +66,7 @@ SETTINGS = {
     "jobs": Setting("how many trainings run side by side, from 1", _count(1), defines_result=False),
     "threads": Setting("how many threads each training uses, from 1", _count(1), defines_result=False),
     # windows
-    "window_s": Setting("seconds above 0.1", _number(0.1, above=True)),
+    "window_s": Setting("seconds above 0.1 and up to 30", _number(0.1, 30, above=True)),
     "test_overlap_s": Setting("seconds, at least 0 and below window_s", _number(0)),
     "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
     # models
@@ -76,7 +76,10 @@ SETTINGS = {
     ),
     "soft_targets": Setting("cross_fitted or one_head", lambda value: value in ("cross_fitted", "one_head")),
     "student": Setting("{name: ..., options}, or null to score the teachers alone", _optional(_mapping)),
-    "objective": Setting("{task, distill, weighting, gate}", _optional(_mapping)),
+    "objective": Setting(
+        "{task: {name, ...}, distill: [{name, ...}, ...], weighting: {name, ...}, gate: {name, ...}}",
+        _optional(_mapping),
+    ),
     # optimisation
     "head_decay": Setting("null, or a decay >= 0 for a student whose head is fitted first", _optional(_number(0))),
     "number_of_epochs": Setting("a count from 0", _count(0)),

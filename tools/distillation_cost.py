@@ -55,9 +55,11 @@ NO_TEACHER = {
 
 
 def main(argv):
-    config = load_config(argv)
+    config = load_config(argv, prepare_emodb)
     torch.set_num_threads(config.get("threads", 1))
-    manifest = prepare_emodb(config["data_folder"], config["output_folder"], config["label_order"], **config["prepare"])
+    manifest = prepare_emodb(
+        config["data_folder"], config["output_folder"], config["label_order"], **config.get("prepare", {})
+    )
     with tempfile.TemporaryDirectory() as folder:
         protocol = NestedCrossValidation(config.overridden({"output_folder": folder}), manifest)
         config, fold = protocol.config, protocol.folds[0]

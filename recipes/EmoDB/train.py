@@ -24,11 +24,11 @@ def train_student(run):
 
 
 def main(argv):
-    config = load_config(argv)
+    config = load_config(argv, prepare_emodb)
     data_folder = debug_corpus(config, layout="emodb") if config.debug else config["data_folder"]
-    manifest = prepare_emodb(data_folder, config["output_folder"], config["label_order"], **config["prepare"])
+    manifest = prepare_emodb(data_folder, config["output_folder"], config["label_order"], **config.get("prepare", {}))
     protocol = NestedCrossValidation(config, manifest)
-    if config["student"] is None:
+    if config.get("student") is None:
         report_teachers(protocol, generated=config.debug)
     else:
         scores = protocol.run(train_student)

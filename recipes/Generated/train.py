@@ -27,9 +27,11 @@ def train_student(run):
 
 
 def main(argv):
-    config = load_config(argv)
+    config = load_config(argv, prepare_generated)
     print("This corpus is GENERATED: its scores say that the toolkit works, nothing about human speech.")
-    manifest = prepare_generated(config["output_folder"], label_order=config["label_order"], **config["prepare"])
+    manifest = prepare_generated(
+        config["output_folder"], label_order=config["label_order"], **config.get("prepare", {})
+    )
     protocol = NestedCrossValidation(config, manifest)
     scores = protocol.run(train_student)
     report_student(protocol, scores, generated=True)

@@ -86,7 +86,7 @@ def test_a_number_reaches_into_a_list(recipe):
     config = load_config([recipe(), "--data_folder=x", "--objective.distill.0.weight=0.25"])
     assert config["objective"]["distill"][0]["weight"] == 0.25
     text = problem([recipe(), "--data_folder=x", "--objective.distill.3.weight=0.25"])
-    assert "out of range" in text
+    assert "'3' is not a place from 0 to 0 in its list" in text
 
 
 def test_reaching_into_a_plain_value_is_refused(recipe):
@@ -187,3 +187,63 @@ def test_a_recipe_that_is_no_yaml_is_refused_with_its_line(tmp_path):
     path = tmp_path / "broken.yaml"
     path.write_text("seeds: [1]\nstudent: {name: [}\n")
     assert "broken.yaml, line 2 is not valid YAML" in problem([str(path)])
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--objective=foo",
+        "--objective.task=cross_entropy",
+        "--objective.distill={name: soft_target_kl}",
+        "--objective.gate=teacher_error",
+        "--candidates=[5]",
+        "--candidates=foo",
+        "--student=micro_cnn",
+        "--teachers=[1]",
+    ],
+)
+def test_a_value_of_another_shape_is_one_sentence(recipe, argument):
+    key = argument[2:].split("=")[0].split(".")[0]
+    assert key in problem([recipe(), "--data_folder=x", argument])
+
+
+def test_options_of_the_preparer_are_checked(recipe):
+    def prepare_toy(folder, *, expect_official=True):
+        pass
+
+    path = recipe(YAML, ("prepare: {}", "prepare: {expect_oficial: false}"))
+    with pytest.raises(ValueError, match="'expect_oficial'.* did you mean 'expect_official'"):
+        load_config([path, "--data_folder=x"], prepare_toy)
+
+
+def test_the_debug_section_is_checked_without_debug(recipe):
+    path = recipe(YAML, ("debug: {number_of_epochs: 1", "debug: {number_of_epoch: 1"))
+    assert "debug: unknown setting 'number_of_epoch'" in problem([path, "--data_folder=x"])
+
+
+def test_debug_wins_over_a_file_of_settings(recipe, tmp_path):
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("number_of_epochs: 9\n")
+    assert load_config([recipe(), "--debug", f"--with={extra}"])["number_of_epochs"] == 1
+
+
+def test_a_tag_outside_the_recipe_is_refused(recipe, tmp_path):
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("opt_class: !name:torch.optim.SGD {lr: 0.1}\n")
+    assert "!name:torch.optim.SGD" in problem([recipe(), "--data_folder=x", f"--with={extra}"])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--head_decay=30"], "'micro_cnn' cannot: set it to null"),
+        (["--number_of_epochs=0"], "cannot fit its head at once; give at least 1"),
+        (["--folds=9"], "folds: got 9; there are 3 outer_folds"),
+        (["--test_overlap_s=5"], "it must be below window_s"),
+        (["--teachers={a/b: {name: logmel_statistics}}"], "must not hold a '/'"),
+        (["--teachers=null"], "objective.distill needs teachers"),
+        (["--objective.distill=null"], "no objective.distill to learn from them"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(recipe, arguments, message):
+    assert message in problem([recipe(), "--data_folder=x", *arguments])
