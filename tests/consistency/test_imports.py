@@ -8,10 +8,11 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "settings", "metrics"},
+    {"outputs", "registry", "settings", "yaml_tree", "metrics"},
     {"data", "features"},
     {"losses", "gates", "weightings", "students", "teachers", "report", "checkpoint", "audit"},
     {"objective", "saved", "export"},
+    {"checks"},
     {"config", "brains"},
     {"run"},
     {"protocol"},

@@ -1,0 +1,97 @@
+"""HyperPyYAML files as trees: read them, override them by dotted keys, resolve them, and make plain data of them."""
+
+import copy
+from io import StringIO
+from pathlib import Path
+
+import ruamel.yaml
+from hyperpyyaml import resolve_references
+
+
+def read(file: str | Path):
+    """A YAML file as a tree that keeps its tags."""
+    if not Path(file).is_file():
+        raise FileNotFoundError(f"there is no settings file {file}; give the path of a YAML, such as hparams/akd.yaml.")
+    try:
+        tree = ruamel.yaml.YAML().load(Path(file).read_text(encoding="utf-8"))
+    except ruamel.yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f", line {where.line + 1}" if where else ""
+        raise ValueError(f"{file}{line} is not valid YAML ({getattr(error, 'problem', error)}); mend it.") from None
+    if not isinstance(tree, dict):
+        raise ValueError(f"{file} holds no settings; it must be a YAML mapping of keys to values.")
+    return tree
+
+
+def command_line(text: str) -> dict:
+    """Settings given on the command line, as SpeechBrain hands them over: lines of ``key: value``."""
+    try:
+        return ruamel.yaml.YAML(typ="safe").load(text) or {}
+    except ruamel.yaml.constructor.DuplicateKeyError as error:
+        key = str(error).split('key "')[1].split('"')[0]
+        raise ValueError(f"--{key} is given twice on the command line; give it once.") from None
+    except ruamel.yaml.YAMLError:
+        line = " ".join(text.split())
+        raise ValueError(
+            f"the command line cannot be read as settings ({line}); write --key=value, with YAML values."
+        ) from None
+
+
+def override(tree, key: str, value) -> None:
+    """Set ``a.b.c`` in a tree of mappings and lists; a mapping on the way that is not there is made."""
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = tree[index(tree, parent, key)] if isinstance(tree, list) else tree.setdefault(parent, {})
+        if not isinstance(below, dict | list):
+            raise ValueError(f"'{key}' cannot be set: '{parent}' is {below!r} and holds no settings of its own")
+        tree = below
+    tree[index(tree, last, key) if isinstance(tree, list) else last] = copy.deepcopy(value)
+
+
+def index(items: list, part: str, key: str) -> int:
+    """A place in a list, from the part of a dotted ``key`` that names it."""
+    if not part.isdigit() or int(part) >= len(items):
+        raise ValueError(f"'{key}' cannot be set: '{part}' is not a place from 0 to {len(items) - 1} in its list")
+    return int(part)
+
+
+def resolve(file: str | Path, overrides) -> str:
+    """The YAML after overrides, with every reference resolved and every include put in place."""
+    tree, stream = read(file), StringIO()
+    for key, value in overrides:
+        override(tree, key, value)
+    ruamel.yaml.YAML().dump(tree, stream)
+    stream.seek(0)
+    stream.name = str(file)  # HyperPyYAML looks for included files beside it
+    return resolve_references(stream).getvalue()
+
+
+def plain(node):
+    """The tree as dicts, lists and scalars; a tagged node becomes a dict keyed by its tag."""
+    if isinstance(node, dict):
+        made = {str(key): plain(value) for key, value in node.items()}
+    elif isinstance(node, list):
+        made = [plain(value) for value in node]
+    elif hasattr(node, "tag") and hasattr(node, "value"):  # a tagged scalar, such as `!name:torch.nn.ReLU`
+        made = node.value
+    elif isinstance(node, float | int | str) and not isinstance(node, bool):
+        made = next(kind(node) for kind in (int, float, str) if isinstance(node, kind))
+    else:
+        made = node
+    return {node.tag.value: made} if tag_target(node) else made
+
+
+def tag_target(node) -> str:
+    """What ``!new:``, ``!name:`` or ``!apply:`` at this node names; an empty string where there is none."""
+    value = getattr(getattr(node, "tag", None), "value", None) or ""
+    for prefix in ("!new:", "!name:", "!apply:"):
+        if value.startswith(prefix):
+            return value[len(prefix) :]
+    return ""
+
+
+def tags_in(value) -> list[str]:
+    """HyperPyYAML tags that ``plain`` turned into keys, anywhere below."""
+    if isinstance(value, dict):
+        return [tag for key, below in value.items() for tag in ([key] if str(key).startswith("!") else tags_in(below))]
+    return [tag for item in value for tag in tags_in(item)] if isinstance(value, list | tuple) else []
