@@ -1,14 +1,17 @@
 """Which trainings exist, which are done, what is chosen, and what is refused."""
 
+import importlib
 import textwrap
 
 import numpy as np
 import pytest
 import torch
+from joblib.externals.loky import get_reusable_executor
 
 from akd_toolkit.config import load_config
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.protocol import NestedCrossValidation, differences
+from akd_toolkit.registry import LOSSES
 
 LABELS = ("anger", "sadness")
 YAML = """
@@ -151,3 +154,32 @@ def test_a_fold_whose_training_lacks_a_class_is_refused(make, manifest):
 def test_differences_name_what_came_and_went():
     before, after = {"a": 1, "b": [1, 2]}, {"b": [1, 3], "c": {"d": 4}}
     assert differences(before, after) == ["a: 1 -> (absent)", "b: [1, 2] -> [1, 3]", "c: (absent) -> {'d': 4}"]
+
+
+class AsksForPlugin(Trainer):
+    """A training that fails where the recipe's own loss is not registered."""
+
+    def __call__(self, run):
+        LOSSES.get("loss_of_the_recipe")
+        super().__call__(run)
+
+
+def test_workers_know_the_plugins_of_the_recipe(make, tmp_path, monkeypatch):
+    code = """
+        from akd_toolkit.losses import Loss
+        from akd_toolkit.registry import LOSSES
+
+        @LOSSES.register("loss_of_the_recipe")
+        class LossOfTheRecipe(Loss):
+            "Of no use."
+    """
+    (tmp_path / "plugin_of_the_recipe.py").write_text(textwrap.dedent(code))
+    monkeypatch.syspath_prepend(tmp_path)
+    get_reusable_executor().shutdown(wait=True)  # workers of earlier tests were started without this path
+    importlib.import_module("plugin_of_the_recipe")
+    try:
+        scores = make("--candidates=[{batch_size: 2}]", "--jobs=2", "--seeds=[1]").run(AsksForPlugin())
+        assert len(scores) == 24
+    finally:
+        LOSSES._plugins.pop("loss_of_the_recipe")
+        get_reusable_executor().shutdown(wait=True)
