@@ -91,9 +91,13 @@ def test_candidates_are_chosen_on_inner_folds_and_refit(tmp_path):
 
 def test_a_killed_run_continues_to_the_same_scores(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run("Generated", "demo.yaml", *demo(whole, "--folds=2")).returncode == 0
+    long = (
+        "--folds=2",
+        "--number_of_epochs=20",
+    )  # long enough to be killed in the second fold, however busy the machine
+    assert run("Generated", "demo.yaml", *demo(whole, *long)).returncode == 0
     process = subprocess.Popen(
-        command("Generated", "demo.yaml", *demo(killed, "--folds=2")),
+        command("Generated", "demo.yaml", *demo(killed, *long)),
         cwd=ROOT / "recipes" / "Generated",
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -107,7 +111,7 @@ def test_a_killed_run_continues_to_the_same_scores(tmp_path):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
     assert not (killed / "seed17/fold2/outer/scores.csv").is_file()
-    again = run("Generated", "demo.yaml", *demo(killed, "--folds=2"))
+    again = run("Generated", "demo.yaml", *demo(killed, *long))
     assert again.returncode == 0 and "1 of 2 trainings were done before" in again.stderr
     assert (killed / "scores.csv").read_text() == (whole / "scores.csv").read_text()
 
