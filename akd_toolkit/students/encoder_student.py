@@ -1,7 +1,5 @@
 """The student that begins as its teacher: the lowest layers of a speech encoder, with a head of its own."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +7,7 @@ from akd_toolkit.features.whisper_log_mel import WhisperLogMel
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.students.base import Student, check_waveform
+from akd_toolkit.students.whisper_layers import WhisperLayers, load_whisper, masked_statistics
 
 ARCHITECTURE_KEYS = ("width", "heads", "feed_forward", "num_mels")
 
@@ -217,174 +216,6 @@ class EncoderStudent(Student):
         weights = torch.softmax(self.layer_logits, dim=0)
         # The statistics are taken in full precision, whatever the layers were computed in.
         return sum(weight * layer.float() for weight, layer in zip(weights, layers, strict=True))
-
-
-class WhisperLayers(nn.Module):
-    """Convolutions, sinusoidal positions and the lowest transformer layers of Whisper, with masks.
-
-    Shape
-    -----
-    mel: [batch, num_mels, T]. num_frames: [batch], frames that are not padding. Returns the layers' outputs,
-    each [batch, ceil(T / 2), width], and how many of their frames are not padding, [batch].
-    """
-
-    def __init__(self, num_layers: int, width: int, heads: int, feed_forward: int, num_mels: int):
-        super().__init__()
-        self.conv1 = nn.Conv1d(num_mels, width, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
-        self.layers = nn.ModuleList(WhisperLayer(width, heads, feed_forward) for _ in range(num_layers))
-
-    def parts(self) -> list[nn.Module]:
-        """From the lowest: the convolutions, then every layer."""
-        return [nn.ModuleList([self.conv1, self.conv2]), *self.layers]
-
-    def lowest(self, frozen_layers: int | None) -> list[nn.Module]:
-        """The convolutions and that many layers; nothing for None."""
-        return [] if frozen_layers is None else self.parts()[: frozen_layers + 1]
-
-    def forward(self, mel: Tensor, num_frames: Tensor) -> tuple[list[Tensor], Tensor]:
-        # The mel padding is 0 already, as a convolution's own; its output's padding must be made so again.
-        hidden = nn.functional.gelu(self.conv1(mel))
-        hidden = hidden * frame_mask(num_frames, hidden.shape[2])[:, None]
-        hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)  # [batch, T / 2, width]
-        num_valid = (num_frames + 1) // 2
-        mask = frame_mask(num_valid, hidden.shape[1])
-        hidden = hidden + sinusoids(hidden.shape[1], hidden.shape[2], hidden.device)
-        outputs = []
-        for layer in self.layers:
-            hidden = layer(hidden, mask)
-            outputs.append(hidden)
-        return outputs, num_valid
-
-
-class WhisperLayer(nn.Module):
-    """One transformer layer of Whisper: norm before attention, norm before feed-forward, no key bias.
-
-    Shape
-    -----
-    hidden: [batch, T, width]; mask: [batch, T], True where frames may be attended to. Returns [batch, T,
-    width].
-    """
-
-    def __init__(self, width: int, heads: int, feed_forward: int):
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width)
-        self.project = nn.Linear(width, width)
-        self.feed_forward_norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, feed_forward)
-        self.contract = nn.Linear(feed_forward, width)
-
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
-        normed = self.attention_norm(hidden)
-        query, key, value = (self._split(part(normed)) for part in (self.query, self.key, self.value))
-        mask = mask[:, None, None]  # [batch, 1, 1, T], the same for every head and query
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        hidden = hidden + self.project(attended.transpose(1, 2).flatten(2))
-        return hidden + self.contract(nn.functional.gelu(self.expand(self.feed_forward_norm(hidden))))
-
-    def _split(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [batch, heads, T, width / heads]
-
-
-def frame_mask(num_valid: Tensor, num_frames: int) -> Tensor:
-    """True for the first ``num_valid[b]`` of ``num_frames``: [batch, num_frames].
-
-    Example
-    -------
-    >>> frame_mask(torch.tensor([1, 3]), 3).tolist()
-    [[True, False, False], [True, True, True]]
-    """
-    return torch.arange(num_frames, device=num_valid.device) < num_valid[:, None]
-
-
-def sinusoids(num_positions: int, width: int, device=None) -> Tensor:
-    """Whisper's positions: sines, then cosines, of wavelengths from 2 pi to 20000 pi; [num_positions, width].
-
-    Example
-    -------
-    >>> sinusoids(2, 4)[1]  # sin 1, sin 0.0001, cos 1, cos 0.0001
-    tensor([8.4147e-01, 1.0000e-04, 5.4030e-01, 1.0000e+00])
-    """
-    half = width // 2
-    rates = torch.exp(torch.arange(half, device=device) * (-math.log(10000) / (half - 1)))
-    angles = torch.arange(num_positions, device=device)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-def masked_statistics(frames: Tensor, num_valid: Tensor) -> Tensor:
-    """Mean and deviation over the frames that are not padding: [batch, 2 * D].
-
-    Example
-    -------
-    >>> masked_statistics(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2]))
-    tensor([[2., 1.]])
-    """
-    weight = frame_mask(num_valid, frames.shape[1]).to(frames.dtype)[:, :, None] / num_valid[:, None, None]
-    mean = (frames * weight).sum(1)
-    variance = ((frames - mean[:, None]).square() * weight).sum(1)
-    # A constant channel has deviation 0, where the square root has no gradient.
-    return torch.cat([mean, (variance + 1e-8).sqrt()], dim=1)
-
-
-def load_whisper(source: str, num_layers: int) -> tuple[dict, dict]:
-    """Architecture and weights of a Whisper encoder's lowest layers, under the names of ``WhisperLayers``."""
-    from transformers import AutoConfig, WhisperModel
-
-    config = AutoConfig.from_pretrained(source)
-    if config.model_type != "whisper":
-        raise ValueError(f"encoder_student: source '{source}' is a {config.model_type} model; give a Whisper model.")
-    if num_layers > config.encoder_layers:
-        raise ValueError(
-            f"encoder_student: source '{source}' has {config.encoder_layers} encoder layers, num_layers is "
-            f"{num_layers}; give at most {config.encoder_layers}."
-        )
-    model, report = WhisperModel.from_pretrained(source, dtype=torch.float32, output_loading_info=True)
-    absent = [key for part in ("missing_keys", "mismatched_keys") for key in report[part]]
-    absent = sorted(str(key) for key in absent if "encoder" in str(key))
-    if absent:
-        raise ValueError(
-            f"encoder_student: source '{source}' has no fitting weights for {len(absent)} encoder tensors, "
-            f"such as {absent[0]}; give a complete model, so that nothing starts at random unseen."
-        )
-    architecture = {
-        "width": config.d_model,
-        "heads": config.encoder_attention_heads,
-        "feed_forward": config.encoder_ffn_dim,
-        "num_mels": config.num_mel_bins,
-    }
-    encoder = model.encoder
-    positions = encoder.embed_positions.weight
-    # 16-bit files round to 5e-4; anything beyond is another kind of position, which this student would not
-    # compute.
-    if config.scale_embedding or (positions - sinusoids(*positions.shape)).abs().max() > 2e-3:
-        raise ValueError(f"encoder_student: source '{source}' has positions other than Whisper's sinusoids.")
-    return architecture, _lowest_weights(encoder.state_dict(), num_layers)
-
-
-NAMES = {
-    "self_attn_layer_norm": "attention_norm",
-    "self_attn.q_proj": "query",
-    "self_attn.k_proj": "key",
-    "self_attn.v_proj": "value",
-    "self_attn.out_proj": "project",
-    "final_layer_norm": "feed_forward_norm",
-    "fc1": "expand",
-    "fc2": "contract",
-}
-
-
-def _lowest_weights(state: dict, num_layers: int) -> dict:
-    weights = {key: value for key, value in state.items() if key.startswith(("conv1.", "conv2."))}
-    for key, value in state.items():
-        if key.startswith("layers.") and int(key.split(".")[1]) < num_layers:
-            _, number, rest = key.split(".", 2)
-            module, kind = rest.rsplit(".", 1)
-            weights[f"layers.{number}.{NAMES[module]}.{kind}"] = value
-    return weights
 
 
 def _check_options(num_layers: int, frozen_layers: int | None, dropout: float, architecture: dict | None):

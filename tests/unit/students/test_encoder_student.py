@@ -8,7 +8,8 @@ import torch
 
 from akd_toolkit.features.whisper_log_mel import WhisperLogMel, slaney_filters
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.students.encoder_student import EncoderStudent, load_whisper
+from akd_toolkit.students.encoder_student import EncoderStudent
+from akd_toolkit.students.whisper_layers import load_whisper
 
 transformers = pytest.importorskip("transformers")
 
