@@ -103,6 +103,8 @@ def test_a_killed_run_continues_to_the_same_scores(tmp_path):
         stdout=subprocess.DEVNULL,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        # A suite that runs in the background is started with SIGINT ignored, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (killed / "seed17/fold1/outer/scores.csv").is_file() and time.monotonic() < deadline:
