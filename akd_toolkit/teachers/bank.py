@@ -96,10 +96,6 @@ class TeacherBank:
                 progress=progress,
             )
 
-    @property
-    def titles(self) -> tuple[str, ...]:
-        return tuple(self.stores)
-
     def prepare(self) -> None:
         """Compute all features that are missing, then let the encoders go."""
         for store in self.stores.values():

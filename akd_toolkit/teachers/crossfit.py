@@ -59,11 +59,6 @@ class SoftTargets:
         """The head that has heard all training speakers."""
         return self.heads[-1]
 
-    @property
-    def fingerprint(self) -> str:
-        """12 hex digits over everything a student learns from."""
-        return fingerprint_of(self.ids, self.label_order, self.logits.numpy().tobytes().hex())
-
     def embed(self, features: np.ndarray) -> Tensor:
         """Embedding [n, D] of features [n, L, D].
 
