@@ -178,7 +178,9 @@ class SupervisedBrain(sb.Brain):
         torch.manual_seed(1_000_003 * self.seed + epoch)
 
     def on_fit_batch_start(self, batch, should_step) -> None:
-        factor = warmup_cosine(self.optimizer_step / self.total_steps, self.hparams.warmup)
+        done = self.optimizer_step / self.total_steps
+        self.modules.objective.set_progress(done)
+        factor = warmup_cosine(done, self.hparams.warmup)
         for group, peak in zip(self.optimizer.param_groups, self.peak_lrs):
             group["lr"] = factor * peak
 

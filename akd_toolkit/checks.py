@@ -126,9 +126,10 @@ def _check_teachers(specs: dict) -> None:
 
 
 def _check_objective_section(spec: dict) -> None:
-    unknown = [key for key in spec if key not in ("task", "distill", "weighting", "gate")]
+    known = ("task", "distill", "weighting", "gate", "complementary")
+    unknown = [key for key in spec if key not in known]
     if unknown:
-        raise ValueError(f"unknown key '{unknown[0]}'{_nearest(unknown[0], ['task', 'distill', 'weighting', 'gate'])}")
+        raise ValueError(f"unknown key '{unknown[0]}'{_nearest(unknown[0], known)}")
     check_objective(spec)
 
 

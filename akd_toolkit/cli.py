@@ -5,13 +5,17 @@ import sys
 
 import akd_toolkit.gates
 import akd_toolkit.losses
+import akd_toolkit.schedules
 import akd_toolkit.students
 import akd_toolkit.teachers
 import akd_toolkit.weightings  # noqa: F401  (importing the rooms registers their plugins)
 from akd_toolkit import __version__
-from akd_toolkit.registry import GATES, LOSSES, STUDENTS, TEACHERS, WEIGHTINGS
+from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
 
-KINDS = {"losses": LOSSES, "gates": GATES, "weightings": WEIGHTINGS, "teachers": TEACHERS, "students": STUDENTS}
+KINDS = {
+    **{"losses": LOSSES, "gates": GATES, "weightings": WEIGHTINGS, "schedules": SCHEDULES},
+    **{"teachers": TEACHERS, "students": STUDENTS},
+}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,48 +7,57 @@ from torch import Tensor, nn
 
 import akd_toolkit.gates
 import akd_toolkit.losses
-import akd_toolkit.weightings  # noqa: F401  (importing the three rooms registers their plugins)
+import akd_toolkit.schedules
+import akd_toolkit.weightings  # noqa: F401  (importing the rooms registers their plugins)
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
-from akd_toolkit.registry import GATES, LOSSES, WEIGHTINGS
+from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, WEIGHTINGS
 
-# Constructor arguments that a plugin may ask for by name; build_objective reads them off the models.
+# Constructor arguments that a plugin may ask for by name; build_objective reads them off the models and the corpus.
 FILLED_IN = (
     "num_classes",
     "class_counts",
+    "num_attributes",
     "num_teachers",
     "student_frame_dim",
     "student_embedding_dim",
+    "student_layer_dims",
     "teacher_embedding_dims",
     "teacher_frame_dims",
+    "teacher_accuracies",
 )
 
 
 class Objective(nn.Module):
-    """Task loss plus gated, weighted distillation.
+    """Task losses plus gated, weighted distillation.
 
-    total = mean over labelled b of ( task_weight task[b] + supervision[b] )
+    total = mean over labelled b of ( share[b] sum_j weight_j task_j[b] + supervision[b] )
           + mean over all b of ( gate[b] sum_k weight_k distill_k[b] )
 
-    The weighting says how far each teacher is trusted, [m, batch]; the losses and the gate see teachers that carry
-    these weights. A distillation loss of weight 0 is measured and logged, not trained on. Without a teacher only the
-    task counts. An utterance without a label (``UNLABELLED``) has no task and an open gate; a loss that asks for its
-    label is given the class that the teachers' mixture holds most likely. Everything that learns here (the Adapter,
-    regressors) is a submodule: optimiser and checkpoints see it, the student's saved weights never do.
+    share[b] is 1, or 1 - gate[b] where the objective is ``complementary``: the task then takes what the gate withholds,
+    equation (14) with beta = 1 - gate. The weighting says how far each teacher is trusted, [m, batch]; the losses and
+    the gate see teachers that carry these weights. A loss of weight 0 is measured and logged, not trained on. Without a
+    teacher only the tasks count. An utterance without a label (``UNLABELLED``) has no task, and a gate that needs one
+    is open for it; a loss that asks for its label is given the class that the teachers' mixture holds most likely.
+    Everything that learns here (the Adapter, regressors) is a submodule: optimiser and checkpoints see it, the
+    student's saved weights never do.
 
-    Source: Khan et al. 2026, equations (1)-(8) and (12)-(13), as repaired in each plugin's page.
+    Source: Khan et al. 2026, equations (1)-(14), as repaired in each plugin's page.
 
     Arguments
     ---------
     task
-        (loss, weight >= 0) of the hard labels.
+        title -> (loss, weight >= 0) of what people have labelled.
     distill
-        name -> (loss, weight >= 0).
+        title -> (loss, weight >= 0) of what teachers say.
     weighting, gate
         Plugins; None means equal trust and an open gate.
+    complementary
+        Whether a task loss gets the weight that the gate withholds from distillation.
 
     Shape
     -----
-    (student: ModelOutput, teacher: TeacherOutput or None, labels [batch]) -> ObjectiveResult with a scalar total.
+    (student: ModelOutput, teacher: TeacherOutput or None, labels [batch], attributes [batch, A] or None)
+    -> ObjectiveResult with a scalar total. Unknown attributes are NaN.
 
     Example
     -------
@@ -60,53 +69,82 @@ class Objective(nn.Module):
 
     def __init__(
         self,
-        task: tuple[nn.Module, float],
-        task_name: str = "task",
+        task: dict[str, tuple[nn.Module, float]],
         distill: dict[str, tuple[nn.Module, float]] | None = None,
         weighting: nn.Module | None = None,
         gate: nn.Module | None = None,
+        complementary: bool = False,
     ):
         super().__init__()
-        self.task, self.task_weight = task
-        self.task_name = task_name
         distill = distill or {}
-        self.distill = nn.ModuleDict({name: loss for name, (loss, _) in distill.items()})
-        self.distill_weights = {name: weight for name, (_, weight) in distill.items()}
+        self.task = nn.ModuleDict({title: loss for title, (loss, _) in task.items()})
+        self.distill = nn.ModuleDict({title: loss for title, (loss, _) in distill.items()})
+        self.weights = {title: weight for title, (_, weight) in {**task, **distill}.items()}
         self.weighting = weighting
         self.gate = gate
+        self.complementary = complementary
+        self.schedules: list[tuple] = []  # (where, which key or attribute, schedule)
 
     @property
     def reads(self) -> set[str]:
         """What the losses need of the teachers besides logits."""
         return {what for loss in self.distill.values() for what in getattr(loss, "reads", ())}
 
-    def forward(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor) -> ObjectiveResult:
-        has_label = labels != UNLABELLED
-        task = self.task(student, None, labels.clamp(min=0))  # [batch]
-        parts = {self.task_name: _mean(task.detach(), has_label)}
-        total = self.task_weight * _mean(task, has_label)
+    def set_progress(self, progress: float) -> None:
+        """Move every scheduled number to the share of training that is done, in [0, 1]."""
+        for where, key, schedule in self.schedules:
+            if isinstance(where, dict):
+                where[key] = schedule(progress)
+            else:
+                setattr(where, key, schedule(progress))
+        if self.weighting is not None:
+            self.weighting.set_progress(progress)
+
+    def forward(
+        self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor, attributes: Tensor | None = None
+    ) -> ObjectiveResult:
+        truth = _Truth(labels, attributes)
         if teacher is None or not self.distill:
+            total, parts = self._tasks(student, truth, torch.ones_like(student.logits[:, 0]))
             return ObjectiveResult(total, parts)
 
         if self.weighting is not None:
-            teacher = teacher.weighted(self.weighting(student, teacher, labels))
-        labels = torch.where(has_label, labels, teacher.log_mixture(temperature=1.0).argmax(dim=-1))
-        gate = torch.ones_like(task) if self.gate is None else self.gate(student, teacher, labels)
-        gate = torch.where(has_label, gate, 1.0).detach()
+            teacher = teacher.weighted(self.weighting(student, teacher, truth.labels))
+        truth = truth.completed(teacher)
+        gate = self._open(student, teacher, truth)
+        total, parts = self._tasks(student, truth, 1 - gate if self.complementary else torch.ones_like(gate))
         imitated = teacher.imitated()
-        for name, loss in self.distill.items():
-            weight = self.distill_weights[name]
+        for title, loss in self.distill.items():
+            weight = self.weights[title]
             with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
-                value = loss(student, imitated, labels)  # [batch]
-            parts[name] = value.detach().mean()
+                value = loss(student, imitated, truth.of(loss))  # [batch]
+            parts[title] = value.detach().mean()
             if weight > 0:
                 total = total + weight * (gate * value).mean()
-        supervision = None if self.weighting is None else self.weighting.supervision(teacher, labels)
+        supervision = None if self.weighting is None else self.weighting.supervision(teacher, truth.labels)
         if supervision is not None:
-            parts["weighting"] = _mean(supervision.detach(), has_label)
-            total = total + _mean(supervision, has_label)
+            parts["weighting"] = _mean(supervision.detach(), truth.has_label)
+            total = total + _mean(supervision, truth.has_label)
         weights = None if teacher.weights is None else teacher.weights.detach()
         return ObjectiveResult(total, parts, gate=gate, weights=weights)
+
+    def _tasks(self, student: ModelOutput, truth: "_Truth", share: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        total, parts = student.logits.new_zeros(()).float(), {}
+        for title, loss in self.task.items():
+            weight, known = self.weights[title], truth.known_for(loss)
+            with torch.set_grad_enabled(weight > 0 and torch.is_grad_enabled()):
+                value = loss(student, None, truth.of(loss))  # [batch]
+            parts[title] = _mean(value.detach(), known)
+            if weight > 0:
+                total = total + weight * _mean(share * value, known)
+        return total, parts
+
+    def _open(self, student: ModelOutput, teacher: TeacherOutput, truth: "_Truth") -> Tensor:
+        """How far distillation is open, [batch], detached."""
+        if self.gate is None:
+            return torch.ones_like(student.logits[:, 0]).float()
+        gate = self.gate(student, teacher, truth.of(self.gate)).detach()
+        return torch.where(truth.known_for(self.gate), gate, 1.0) if self.gate.needs_truth else gate
 
     def fit_weighting(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor, decay: float) -> None:
         """Let the weighting learn from its own supervision on all labelled utterances at once.
@@ -142,20 +180,39 @@ class Objective(nn.Module):
         target[b] = ((1 - o[b]) one_hot(label[b]) + o[b] mixture[b]),   o = gate where distillation has weight, else 0
 
         The mixture is taken at the temperature of the first distillation loss; an utterance without a label is all
-        mixture.
+        mixture. Schedules stand at their end.
         """
+        self.set_progress(1.0)
         classes = student.logits.shape[-1]
-        has_label = labels != UNLABELLED
         hard = nn.functional.one_hot(labels.clamp(min=0), classes).float()
-        losses = [loss for name, loss in self.distill.items() if self.distill_weights[name] > 0]
+        losses = [loss for title, loss in self.distill.items() if self.weights[title] > 0]
         if teacher is None or not losses:
             return hard, 1.0
         temperature = getattr(losses[0], "temperature", 1.0)
         if self.weighting is not None:
             teacher = teacher.weighted(self.weighting(student, teacher, labels))
-        gate = torch.ones_like(hard[:, 0]) if self.gate is None else self.gate(student, teacher, labels.clamp(min=0))
-        share = torch.where(has_label, gate, 1.0)[:, None]
+        share = self._open(student, teacher, _Truth(labels, None).completed(teacher))[:, None]
         return (1 - share) * hard + share * teacher.imitated().mixture(temperature), temperature
+
+
+class _Truth:
+    """What people have said of a batch, and for which of its utterances."""
+
+    def __init__(self, labels: Tensor, attributes: Tensor | None, has_label: Tensor | None = None):
+        self.has_label = labels != UNLABELLED if has_label is None else has_label
+        self.labels = labels.clamp(min=0)
+        self.attributes = attributes
+
+    def completed(self, teacher: TeacherOutput) -> "_Truth":
+        """The same, with the teachers' likeliest class where nobody has named one."""
+        guess = teacher.log_mixture(temperature=1.0).argmax(dim=-1)
+        return _Truth(torch.where(self.has_label, self.labels, guess), self.attributes, self.has_label)
+
+    def of(self, plugin) -> Tensor:
+        return self.attributes if plugin.truth == "attributes" else self.labels
+
+    def known_for(self, plugin) -> Tensor:
+        return ~self.attributes.isnan().all(dim=1) if plugin.truth == "attributes" else self.has_label
 
 
 def _mean(values: Tensor, chosen: Tensor) -> Tensor:
@@ -169,54 +226,90 @@ def build_objective(spec: dict, **shapes) -> Objective:
     Arguments
     ---------
     spec
-        ``{task: {name, weight, ...}, distill: [{name, weight, ...}, ...], weighting: {name, ...}, gate: {name, ...}}``;
-        all but ``task`` may be left out.
+        ``{task: {name, weight, ...} or a list of such, distill: [{name, weight, ...}, ...], weighting: {name, ...},
+        gate: {name, ...}, complementary: false}``; all but ``task`` may be left out. A loss that is listed twice needs a
+        ``title`` of its own. A number may be a schedule, ``{name: linear, start: 0.0, end: 1.0}``.
     shapes
         What plugins may ask for by name, see ``FILLED_IN``.
 
     Raises
     ------
     ValueError
-        For an unknown plugin or option, a negative weight, or one loss named twice.
+        For an unknown plugin or option, a negative weight, or two losses of one title.
     """
     check_objective(spec)
+    schedules = []
 
     def build(registry, options):
-        options = {key: value for key, value in options.items() if key != "weight"}
+        moving = {key: SCHEDULES.build(**value) for key, value in options.items() if _is_schedule(value)}
+        moving.pop("weight", None)
         wanted = inspect.signature(registry.get(options["name"])).parameters
-        return registry.build(**options, **{key: shapes[key] for key in FILLED_IN if key in wanted and key in shapes})
+        filled_in = {key: shapes[key] for key in FILLED_IN if key in wanted and key in shapes}
+        fixed = {key: value for key, value in options.items() if key not in ("weight", "title")}
+        for progress in (1.0, 0.0):  # both ends must be values that the plugin allows
+            at = {key: schedule(progress) for key, schedule in moving.items()}
+            plugin = registry.build(**{**fixed, **at}, **filled_in)
+        for key, schedule in moving.items():
+            if not isinstance(getattr(plugin, key, None), int | float):
+                raise ValueError(f"{registry.kind} '{options['name']}': '{key}' cannot follow a schedule; give one value.")
+            schedules.append((plugin, key, schedule))
+        return plugin
 
     def weighed(options):
-        return build(LOSSES, options), float(options.get("weight", 1.0))
+        weight = options.get("weight", 1.0)
+        return build(LOSSES, options), SCHEDULES.build(**weight)(0.0) if _is_schedule(weight) else float(weight)
 
-    return Objective(
-        task=weighed(spec["task"]),
-        task_name=spec["task"]["name"],
-        distill={options["name"]: weighed(options) for options in spec.get("distill") or []},
+    tasks, distill = _listed(spec["task"]), _listed(spec.get("distill"))
+    objective = Objective(
+        task={_title(options): weighed(options) for options in tasks},
+        distill={_title(options): weighed(options) for options in distill},
         weighting=build(WEIGHTINGS, spec["weighting"]) if spec.get("weighting") else None,
         gate=build(GATES, spec["gate"]) if spec.get("gate") else None,
+        complementary=spec.get("complementary", False),
     )
+    weights = {_title(options): options.get("weight") for options in [*tasks, *distill]}
+    moving = {title: SCHEDULES.build(**weight) for title, weight in weights.items() if _is_schedule(weight)}
+    objective.schedules = [*schedules, *((objective.weights, title, schedule) for title, schedule in moving.items())]
+    return objective
 
 
 def check_objective(spec: dict) -> None:
     """Refuse an objective's description before anything is built; see ``build_objective``."""
-    if "task" not in spec:
+    if not spec.get("task"):
         raise ValueError("objective: 'task' is missing; give at least {task: {name: cross_entropy, weight: 1.0}}.")
-    distill = spec.get("distill") or []
-    for options in [spec["task"], *distill]:
+    if not isinstance(spec.get("complementary", False), bool):
+        raise ValueError(f"objective: complementary must be true or false, got {spec['complementary']!r}.")
+    losses = [*_listed(spec["task"]), *_listed(spec.get("distill"))]
+    for options in losses:
         weight = options.get("weight", 1.0)
-        if not isinstance(weight, int | float) or weight < 0:
+        ends = [SCHEDULES.build(**weight)(end) for end in (0.0, 1.0)] if _is_schedule(weight) else [weight]
+        if any(isinstance(end, bool) or not isinstance(end, int | float) or not end >= 0 for end in ends):
             raise ValueError(f"loss '{options.get('name')}': weight must be a number >= 0, got {weight!r}.")
-        _check(LOSSES, {key: value for key, value in options.items() if key != "weight"})
-    names = [options["name"] for options in distill]
-    for name in names:
-        if names.count(name) > 1:
+        _check(LOSSES, {key: value for key, value in options.items() if key not in ("weight", "title")})
+    titles = [_title(options) for options in losses]
+    for title in titles:
+        if titles.count(title) > 1:
             raise ValueError(
-                f"objective: the loss '{name}' is listed {names.count(name)} times under distill; list it once."
+                f"objective: the loss '{title}' is listed {titles.count(title)} times; list it once, or give each a title."
             )
+        if "/" in title or "." in title:
+            raise ValueError(f"objective: the title '{title}' names columns and must not hold '/' or '.'.")
     for registry, key in ((WEIGHTINGS, "weighting"), (GATES, "gate")):
         if spec.get(key):
             _check(registry, spec[key])
+
+
+def _listed(specs) -> list[dict]:
+    """One description, a list of them, or none, as a list."""
+    return [specs] if isinstance(specs, dict) else list(specs or [])
+
+
+def _title(options: dict) -> str:
+    return options.get("title", options.get("name"))
+
+
+def _is_schedule(value) -> bool:
+    return isinstance(value, dict) and "name" in value
 
 
 def _check(registry, options: dict) -> None:
@@ -225,3 +318,6 @@ def _check(registry, options: dict) -> None:
             f"{registry.kind}: 'name' is missing in {dict(options)}. Known: {', '.join(registry.names())}."
         )
     registry.check(options["name"], {k: v for k, v in options.items() if k != "name"}, given_later=FILLED_IN)
+    for value in options.values():
+        if _is_schedule(value):
+            SCHEDULES.build(**value)

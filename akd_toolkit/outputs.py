@@ -15,7 +15,8 @@ class ModelOutput:
     Shape
     -----
     logits: [batch, classes]. embedding: [batch, D], what the classifier reads. frames: [batch, T, D], the last
-    feature map. layers: name -> [batch, T, D]. lengths: [batch], share of T that is speech, in (0, 1].
+    feature map. layers: name -> [batch, T, D]. lengths: [batch], share of T that is speech, in (0, 1]. attributes:
+    [batch, A], such as valence and arousal, where the corpus has them.
 
     Example
     -------
@@ -28,6 +29,7 @@ class ModelOutput:
     frames: Tensor | None = None
     layers: dict[str, Tensor] = field(default_factory=dict)
     lengths: Tensor | None = None
+    attributes: Tensor | None = None
 
     def frame_mask(self) -> Tensor:
         """True where ``frames`` is speech and not padding: [batch, T]."""
@@ -63,13 +65,14 @@ class TeacherOutput:
     lengths: Tensor | None = None
     weights: Tensor | None = None
     names: tuple[str, ...] = ()
+    attributes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.logits)
 
     def to(self, device) -> "TeacherOutput":
         """The same on another device."""
-        tensors = {name: getattr(self, name) for name in ("logits", "targets", "lengths", "weights")}
+        tensors = {name: getattr(self, name) for name in ("logits", "targets", "lengths", "weights", "attributes")}
         moved = {name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None}
         lists = {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("embedding", "frames")}
         return replace(self, **moved, **lists)
@@ -84,7 +87,10 @@ class TeacherOutput:
         if frames:
             longest = max(self.frames[0].shape[1], other.frames[0].shape[1])
             lengths = torch.cat([part.lengths * part.frames[0].shape[1] / longest for part in (self, other)])
-        return TeacherOutput(logits, targets, embedding, frames, lengths, names=self.names)
+        attributes = None
+        if self.attributes is not None:
+            attributes = torch.cat([self.attributes, other.attributes], dim=1)
+        return TeacherOutput(logits, targets, embedding, frames, lengths, names=self.names, attributes=attributes)
 
     def imitated(self) -> "TeacherOutput":
         """The teachers as losses see them: their targets stand in for their logits."""
@@ -93,6 +99,12 @@ class TeacherOutput:
     def weighted(self, weights: Tensor) -> "TeacherOutput":
         """The same teachers trusted by ``weights`` [m, batch]."""
         return replace(self, weights=weights)
+
+    def trust(self) -> Tensor:
+        """The weights, or equal ones: [m, batch]."""
+        if self.weights is not None:
+            return self.weights.float()
+        return torch.full(self.logits.shape[:2], 1 / len(self), device=self.logits.device)
 
     def log_mixture(self, temperature: float) -> Tensor:
         """Integrated soft targets, equation (7), as log-probabilities [batch, classes].

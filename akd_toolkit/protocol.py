@@ -31,7 +31,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
-from akd_toolkit.registry import GATES, LOSSES, STUDENTS, TEACHERS, WEIGHTINGS
+from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
 from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
 from akd_toolkit.settings import SETTINGS
 
@@ -160,7 +160,8 @@ class NestedCrossValidation:
             return
         jobs = min(self.config.get("jobs", 1), len(waiting))
         parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-        modules = {name for registry in (LOSSES, GATES, WEIGHTINGS, TEACHERS, STUDENTS) for name in registry.modules()}
+        registries = (LOSSES, GATES, WEIGHTINGS, SCHEDULES, TEACHERS, STUDENTS)
+        modules = {name for registry in registries for name in registry.modules()}
         how = {
             "threads": self.config.get("threads", 1),
             "modules": sorted(modules - {"__main__"}) if jobs > 1 else None,

@@ -1,4 +1,4 @@
-"""Plugins found by name: losses, gates, weightings, teachers, students and corpora.
+"""Plugins found by name: losses, gates, weightings, schedules, teachers, students and corpora.
 
 A class joins with ``@LOSSES.register("name")``; YAML chooses it with ``{name: name, option: value}``. A package
 installed beside this one adds its own through an entry point of the group ``akd_toolkit.<kind>``, for example
@@ -129,6 +129,7 @@ def _where(plugin) -> str:
 LOSSES = Registry("loss", "akd_toolkit.losses")
 GATES = Registry("gate", "akd_toolkit.gates")
 WEIGHTINGS = Registry("weighting", "akd_toolkit.weightings")
+SCHEDULES = Registry("schedule", "akd_toolkit.schedules")
 TEACHERS = Registry("teacher", "akd_toolkit.teachers")
 STUDENTS = Registry("student", "akd_toolkit.students")
 CORPORA = Registry("corpus", "akd_toolkit.corpora")

@@ -16,6 +16,7 @@ from akd_toolkit.data.batches import Batch, Speech, TrainBatches, scoring_batche
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
+from akd_toolkit.metrics.scores import ua
 from akd_toolkit.objective import build_objective
 from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
 from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
@@ -89,18 +90,25 @@ class Run:
 
     @cached_property
     def objective(self) -> torch.nn.Module:
-        embedding_dim, frame_dim = self.student.output_dims()
+        dims = self.student.output_dims()
         torch.manual_seed(self.seed + 1)
         return build_objective(
             self.hparams["objective"],
             num_classes=len(self.manifest.label_order),
             class_counts=np.bincount(self.train.labels, minlength=len(self.manifest.label_order)).tolist(),
-            student_embedding_dim=embedding_dim,
-            student_frame_dim=frame_dim,
+            **dims,
             num_teachers=len(self.teachers or ()),
             teacher_embedding_dims=[] if self.teachers is None else self.teachers.embedding_dims,
             teacher_frame_dims=[] if self.teachers is None else self.teachers.frame_dims,
+            teacher_accuracies=self._teacher_accuracies(),
         )
+
+    def _teacher_accuracies(self) -> list[float]:
+        """UA of each teacher on the training speakers, each answered by a head that had not heard that speaker."""
+        if self.teachers is None:
+            return []
+        logits = self.teachers.lookup(self.train.ids, embeddings=False).logits
+        return [ua(self.train.labels, answers.argmax(dim=-1).numpy()) for answers in logits]
 
     @cached_property
     def train_batches(self) -> TrainBatches:

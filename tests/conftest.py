@@ -1,5 +1,6 @@
 """Fixtures that every room's tests share."""
 
+import inspect
 import os
 
 # Before torch and its thread pools are imported: the suite must not take more cores than it is given.
@@ -41,20 +42,59 @@ def shared_folder() -> Path:
 
 @pytest.fixture
 def pair():
-    """(student, teacher, labels) with random logits of a given scale."""
+    """(student, teacher, labels) with random logits of a given scale.
+
+    Two layers, two attributes; teachers differ in the sizes of their embeddings and frames, as real ones do.
+    """
 
     def make(batch=5, classes=4, teachers=2, scale=1.0, frames=6, dim=8):
+        def learned(*shape):
+            return torch.randn(*shape, requires_grad=True)
+
         student = ModelOutput(
             logits=(scale * torch.randn(batch, classes)).requires_grad_(),
-            embedding=torch.randn(batch, dim, requires_grad=True),
-            frames=torch.randn(batch, frames, dim, requires_grad=True),
+            embedding=learned(batch, dim),
+            frames=learned(batch, frames, dim),
+            layers={"low": learned(batch, frames, dim), "high": learned(batch, frames, dim)},
             lengths=torch.ones(batch),
+            attributes=learned(batch, 2),
         )
         teacher = TeacherOutput(
             logits=scale * torch.randn(teachers, batch, classes),
             embedding=tuple(torch.randn(batch, 3 + t) for t in range(teachers)),
+            frames=tuple(torch.randn(batch, 9 + t, 5 + t) for t in range(teachers)),
+            lengths=torch.ones(batch),
             names=tuple(f"teacher{t}" for t in range(teachers)),
+            attributes=torch.randn(teachers, batch, 2),
         )
         return student, teacher, torch.randint(classes, (batch,))
 
     return make
+
+
+def shapes_of(student: ModelOutput, teacher: TeacherOutput) -> dict:
+    """What the objective fills in for plugins that ask for it, see ``FILLED_IN``."""
+    return {
+        "num_classes": student.logits.shape[1],
+        "class_counts": [3] * student.logits.shape[1],
+        "num_attributes": student.attributes.shape[1],
+        "num_teachers": len(teacher),
+        "student_frame_dim": student.frames.shape[2],
+        "student_embedding_dim": student.embedding.shape[1],
+        "student_layer_dims": {name: layer.shape[2] for name, layer in student.layers.items()},
+        "teacher_embedding_dims": [values.shape[1] for values in teacher.embedding],
+        "teacher_frame_dims": [values.shape[2] for values in teacher.frames],
+        "teacher_accuracies": [0.5 + 0.1 * index for index in range(len(teacher))],
+    }
+
+
+@pytest.fixture
+def build_for():
+    """(registry, name, pair, **options) -> the plugin's example, with what the objective would fill in."""
+
+    def build(registry, name, student, teacher, **options):
+        wanted = inspect.signature(registry.get(name)).parameters
+        filled = {key: value for key, value in shapes_of(student, teacher).items() if key in wanted}
+        return registry.example(name, **{**filled, **options})
+
+    return build

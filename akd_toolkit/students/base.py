@@ -52,13 +52,20 @@ class Student(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
     @torch.no_grad()
-    def output_dims(self) -> tuple[int, int]:
-        """Size of the embedding and of a frame, for losses and weightings with weights of their own."""
+    def output_dims(self) -> dict:
+        """Sizes that losses and weightings with weights of their own ask for.
+
+        ``student_embedding_dim``, ``student_frame_dim``, and ``student_layer_dims`` by layer name.
+        """
         was_training = self.training
         device = next(self.parameters()).device
         output = self.eval()(torch.zeros(1, MIN_SAMPLES, device=device))
         self.train(was_training)
-        return output.embedding.shape[-1], output.frames.shape[-1]
+        return {
+            "student_embedding_dim": output.embedding.shape[-1],
+            "student_frame_dim": output.frames.shape[-1],
+            "student_layer_dims": {name: layer.shape[-1] for name, layer in output.layers.items()},
+        }
 
 
 def check_waveform(waveform: Tensor) -> None:

@@ -30,6 +30,9 @@ class Adapter(Weighting):
     supervision_weight
         Weight >= 0 of H(label, mixture at T = 1), which teaches theta and v whom to trust. 0 turns it off; they then
         learn only from losses that leave the mixture attached.
+    freeze_after
+        Share of training in (0, 1] after which theta and v stay as they are (two stages: first whom to trust, then the
+        student under that trust); 1 never freezes.
 
     Shape
     -----
@@ -38,7 +41,7 @@ class Adapter(Weighting):
     Raises
     ------
     ValueError
-        If ``supervision_weight`` is negative.
+        If ``supervision_weight`` is negative or ``freeze_after`` outside (0, 1].
 
     Example
     -------
@@ -59,12 +62,16 @@ class Adapter(Weighting):
         student_frame_dim: int,
         detach_student: bool = True,
         supervision_weight: float = 1.0,
+        freeze_after: float = 1.0,
     ):
         super().__init__()
+        if not 0 < freeze_after <= 1:
+            raise ValueError(f"freeze_after must be in (0, 1], got {freeze_after}.")
         if supervision_weight < 0:
             raise ValueError(f"supervision_weight must be >= 0, got {supervision_weight}.")
         self.detach_student = detach_student
         self.supervision_weight = supervision_weight
+        self.freeze_after = freeze_after
         # Small factors start near equal trust; v of unit size gives the factors a gradient from the first step.
         self.factors = nn.Parameter(0.01 * torch.randn(num_teachers, student_frame_dim))
         self.shared = nn.Parameter(torch.randn(student_frame_dim) / student_frame_dim**0.5)
@@ -76,6 +83,9 @@ class Adapter(Weighting):
             peaks = peaks.detach()
         scores = (self.shared * self.factors) @ peaks.T  # [m, batch]
         return torch.softmax(scores, dim=0)
+
+    def set_progress(self, progress: float) -> None:
+        self.requires_grad_(progress < self.freeze_after or self.freeze_after == 1)
 
     def penalty(self) -> Tensor:
         """sum over t and d of (v[d] theta[t, d])^2: only the product scales a score."""

@@ -8,8 +8,9 @@ from akd_toolkit.outputs import ModelOutput, TeacherOutput
 class Weighting(nn.Module):
     """Which teacher to trust, per utterance.
 
-    A subclass is registered with ``WEIGHTINGS`` and may ask for ``num_teachers``, ``num_classes`` and
-    ``student_frame_dim`` by name.
+    A subclass is registered with ``WEIGHTINGS`` and may ask for ``num_teachers``, ``num_classes``,
+    ``student_frame_dim`` and ``teacher_accuracies`` (UA of each teacher on training speakers whom its heads had not
+    heard, in [0, 1]) by name.
 
     Shape
     -----
@@ -24,6 +25,9 @@ class Weighting(nn.Module):
     def supervision(self, teacher: TeacherOutput, labels: Tensor) -> Tensor | None:
         """What the weighting itself learns from, [batch], given the teachers as it weighted them; None if nothing."""
         return None
+
+    def set_progress(self, progress: float) -> None:
+        """Told before each batch which share of training is done, in [0, 1]."""
 
     def penalty(self) -> Tensor:
         """Sum of squares of what scales its scores, for fits that need a decay."""

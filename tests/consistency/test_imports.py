@@ -10,7 +10,7 @@ PACKAGE = Path(akd_toolkit.__file__).parent
 ORDER = [
     {"outputs", "registry", "settings", "yaml_tree", "metrics"},
     {"data", "features"},
-    {"losses", "gates", "weightings", "students", "teachers", "report", "checkpoint", "audit"},
+    {"losses", "gates", "weightings", "schedules", "students", "teachers", "report", "checkpoint", "audit"},
     {"objective", "saved", "export"},
     {"checks"},
     {"config", "brains"},

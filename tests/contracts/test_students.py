@@ -134,9 +134,11 @@ def test_silence_and_full_scale_give_finite_answers(name, trained):
 @each_student
 def test_the_embedding_is_what_a_linear_classifier_reads(name, trained):
     student = trained(name)
-    embedding_dim, frame_dim = student.output_dims()
+    dims = student.output_dims()
     output = student(noise(2, 8000))
-    assert (output.embedding.shape[1], output.frames.shape[2]) == (embedding_dim, frame_dim)
+    assert output.embedding.shape[1] == dims["student_embedding_dim"]
+    assert output.frames.shape[2] == dims["student_frame_dim"]
+    assert {name: layer.shape[2] for name, layer in output.layers.items()} == dims["student_layer_dims"]
     torch.testing.assert_close(student.classifier(output.embedding), output.logits, atol=1e-5, rtol=1e-5)
 
 

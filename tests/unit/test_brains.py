@@ -162,7 +162,7 @@ def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus):
             "gate": {"name": "teacher_error", "theta": 0.0},  # shut: the labels alone are learned
         },
         num_teachers=2,
-        student_frame_dim=student.output_dims()[1],
+        student_frame_dim=student.output_dims()["student_frame_dim"],
     )
     brain = DistillBrain(
         student, objective, {**vars(brain.hparams), "opt_class": brain.opt_class}, 5, brain.checkpoint.parent
