@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from akd_toolkit.checkpoint import load_state, save_state
-from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
+from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
 
 SAVE_EVERY_S = 20.0
 # (student, sound) -> embedding and maxima of a student that has not been trained
@@ -131,7 +131,7 @@ class SupervisedBrain(sb.Brain):
 
     def compute_objectives(self, output, batch, stage) -> torch.Tensor:
         teacher = self.teacher_of(self.batch)
-        result = self.modules.objective(output, teacher, self.batch.labels)
+        result = self.modules.objective(output, teacher, self.batch.labels, self.batch.attributes)
         self.note(result, teacher, self.batch.labels)
         return result.total
 
@@ -151,6 +151,8 @@ class SupervisedBrain(sb.Brain):
         student, objective = self.modules.student, self.modules.objective
         if hasattr(student, "parameter_groups"):
             groups = student.parameter_groups(self.opt_class.keywords["lr"])
+            if student.regressor is not None:
+                groups += [{"params": list(student.regressor.parameters())}]
         else:
             groups = [
                 {"params": [p for p in student.parameters() if p.dim() > 1]},
@@ -235,15 +237,20 @@ class DistillBrain(SupervisedBrain):
 
 
 @torch.no_grad()
-def predict(student, batches, device: str = "cpu") -> dict[str, np.ndarray]:
-    """Mean posterior over the windows of each utterance: utterance id -> [classes], summing to 1."""
-    posteriors: dict[str, list] = {}
+def predict(student, batches, device: str = "cpu") -> Posteriors:
+    """Mean over the windows of each utterance, of posteriors and of attributes where the student has any."""
+    probs: dict[str, list] = {}
+    values: dict[str, list] = {}
     for batch in batches:
         batch = batch.to(device)
-        logits = student(batch.waveforms, batch.lengths).logits
-        for utterance_id, probs in zip(batch.ids, torch.softmax(logits.double(), dim=-1).cpu().numpy()):
-            posteriors.setdefault(utterance_id, []).append(probs)
-    return {utterance_id: np.mean(windows, axis=0) for utterance_id, windows in posteriors.items()}
+        output = student(batch.waveforms, batch.lengths)
+        for utterance_id, of_window in zip(batch.ids, torch.softmax(output.logits.double(), dim=-1).cpu().numpy()):
+            probs.setdefault(utterance_id, []).append(of_window)
+        if output.attributes is not None:
+            for utterance_id, of_window in zip(batch.ids, output.attributes.double().cpu().numpy()):
+                values.setdefault(utterance_id, []).append(of_window)
+    averages = [{name: np.mean(windows, axis=0) for name, windows in found.items()} for found in (probs, values)]
+    return Posteriors(*averages)
 
 
 def _sounds(batch) -> list[tuple[str, bytes]]:

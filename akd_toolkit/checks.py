@@ -41,10 +41,20 @@ def check_settings(file: str | Path, overrides, prepare: Callable | None = None)
     if prepare is not None and isinstance(tree.get("prepare"), dict):
         problems += _check_call(prepare, prepare.__name__, tree["prepare"], "prepare", partial=True)
     if not problems:
-        problems += _check_together(plain(tree))
+        problems += _check_together(_without_left_out_teachers(plain(tree)))
     missing = [key for key, setting in SETTINGS.items() if setting.required and key not in tree]
     problems += [f"setting '{key}' is missing: {SETTINGS[key].meaning}" for key in missing]
-    return plain(tree), problems
+    return _without_left_out_teachers(plain(tree)), problems
+
+
+def _without_left_out_teachers(settings: dict) -> dict:
+    """A teacher that is null is left out, so that ``--teachers.wavlm-large null`` takes one away from a recipe."""
+    teachers = {
+        key: {title: spec for title, spec in settings[key].items() if spec is not None} or None
+        for key in ("teachers", "teachers_offline")
+        if isinstance(settings.get(key), dict)
+    }
+    return {**settings, **teachers}
 
 
 def _check_value(key: str, value) -> list[str]:
@@ -115,6 +125,8 @@ def _check_student(spec: dict) -> None:
 
 def _check_teachers(specs: dict) -> None:
     for title, spec in specs.items():
+        if spec is None:  # left out
+            continue
         if "/" in title:
             raise ValueError(
                 f"the title '{title}' names files and columns and must not hold a '/'; give it a short name"

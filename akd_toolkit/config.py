@@ -4,7 +4,8 @@
 overrides and reports every problem at any depth in one message. Overrides come, each over the one before, from
 files of settings (``--with hparams/hybrid.yaml``), from the ``debug`` section (with ``--debug``) and from the command
 line. ``--student.dropout=0.1`` reaches into a mapping or, by number, into a list;
-``--student={name: micro_cnn}`` replaces the mapping whole.
+``--student={name: micro_cnn}`` replaces the mapping whole. A YAML with ``based_on: akd.yaml`` holds overrides of the
+YAML beside it and no more.
 ``Config.overridden`` adds a candidate's overrides, ``Config.build`` makes fresh objects, once a training.
 """
 
@@ -27,7 +28,8 @@ class Config:
     ``{"!name:torch.optim.AdamW": {...}}``, so that settings can be compared and written down.
     """
 
-    file: Path
+    file: Path  # the YAML that was named
+    base: Path  # the YAML that holds every setting: the same, or the one that it is based on
     overrides: tuple[tuple[str, object], ...]
     run_opts: sb.RunOptions
     settings: dict = field(repr=False)
@@ -44,12 +46,12 @@ class Config:
 
     def build(self) -> dict:
         """The settings with their tagged objects made anew."""
-        return load_hyperpyyaml(resolve(self.file, self.overrides))
+        return load_hyperpyyaml(resolve(self.base, self.overrides))
 
     def overridden(self, overrides: dict) -> "Config":
         """The same recipe with more overrides (dotted keys) on top."""
         more = (*self.overrides, *overrides.items())
-        settings, problems = check_settings(self.file, more)
+        settings, problems = check_settings(self.base, more)
         if problems:
             raise ValueError(f"{self.file} with {overrides}: {'; '.join(problems)}")
         return replace(self, overrides=more, settings=settings)
@@ -83,21 +85,46 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     """
     file, run_opts, override_text = sb.parse_arguments(argv)
     given = command_line(override_text)
-    recipe = read(file)
-    layers = [read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
-    debug = recipe.get("debug") or {}
+    base, layers = _based_on(Path(file))
+    layers += [read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
+    debug = _debug_section([read(base), *layers])
     layers += [debug] if run_opts.debug else []
     overrides = tuple((str(key), plain(value)) for layer in [*layers, given] for key, value in layer.items())
-    settings, problems = check_settings(file, overrides, prepare)
+    settings, problems = check_settings(base, overrides, prepare)
     # What is not used in this run is checked all the same, so that it does not fail on the day when it is.
-    others = (
-        {f"candidate {n}": c for n, c in enumerate(settings.get("candidates") or [], start=1)} if not problems else {}
-    )
-    for name, more in {**others, "debug": {} if run_opts.debug else plain(debug)}.items():
-        _, found = check_settings(file, [*overrides, *more.items()], prepare)
+    for name, more in {**_variants(settings), "debug": {} if run_opts.debug else debug}.items() if not problems else ():
+        _, found = check_settings(base, [*overrides, *more.items()], prepare)
         problems += [f"{name}: {problem}" for problem in found if problem not in problems]
     problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")
-    return Config(Path(file), overrides, run_opts, settings)
+    return Config(Path(file), base, overrides, run_opts, settings)
+
+
+def _based_on(file: Path) -> tuple[Path, list[dict]]:
+    """The YAML that holds every setting, and what is laid over it: nothing, or what ``file`` says."""
+    recipe = read(file)
+    if "based_on" not in recipe:
+        return file, []
+    base = file.parent / str(recipe.pop("based_on"))
+    if "based_on" in read(base):
+        raise ValueError(f"{file} is based on {base}, which is based on another; name the last one.")
+    return base, [recipe]
+
+
+def _debug_section(layers: list[dict]) -> dict:
+    """What --debug changes: the sections of all layers, a later one over an earlier."""
+    return {key: value for layer in layers for key, value in plain(layer.get("debug") or {}).items()}
+
+
+def _variants(settings: dict) -> dict[str, dict]:
+    """Name -> overrides of everything that this recipe may run: its candidates and its rows."""
+    candidates = {f"candidate {n}": c for n, c in enumerate(settings.get("candidates") or [], start=1)}
+    return candidates | {f"row '{row['title']}'": row_overrides(row) for row in settings.get("rows") or []}
+
+
+def row_overrides(row: dict) -> dict:
+    """What a row of an ablation changes: files of settings (``with``), and over them its own (``set``)."""
+    files = [plain(read(extra)) for extra in str(row.get("with") or "").split(",") if extra]
+    return {key: value for layer in [*files, row.get("set") or {}] for key, value in layer.items()}

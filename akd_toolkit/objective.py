@@ -227,8 +227,8 @@ def build_objective(spec: dict, **shapes) -> Objective:
     ---------
     spec
         ``{task: {name, weight, ...} or a list of such, distill: [{name, weight, ...}, ...], weighting: {name, ...},
-        gate: {name, ...}, complementary: false}``; all but ``task`` may be left out. A loss that is listed twice needs a
-        ``title`` of its own. A number may be a schedule, ``{name: linear, start: 0.0, end: 1.0}``.
+        gate: {name, ...}, complementary: false}``; all but ``task`` may be left out. A loss that is listed twice needs
+        a ``title`` of its own. A number may be a schedule, ``{name: linear, start: 0.0, end: 1.0}``.
     shapes
         What plugins may ask for by name, see ``FILLED_IN``.
 
@@ -251,7 +251,9 @@ def build_objective(spec: dict, **shapes) -> Objective:
             plugin = registry.build(**{**fixed, **at}, **filled_in)
         for key, schedule in moving.items():
             if not isinstance(getattr(plugin, key, None), int | float):
-                raise ValueError(f"{registry.kind} '{options['name']}': '{key}' cannot follow a schedule; give one value.")
+                raise ValueError(
+                    f"{registry.kind} '{options['name']}': '{key}' cannot follow a schedule; give one value."
+                )
             schedules.append((plugin, key, schedule))
         return plugin
 
@@ -279,6 +281,8 @@ def check_objective(spec: dict) -> None:
         raise ValueError("objective: 'task' is missing; give at least {task: {name: cross_entropy, weight: 1.0}}.")
     if not isinstance(spec.get("complementary", False), bool):
         raise ValueError(f"objective: complementary must be true or false, got {spec['complementary']!r}.")
+    if not isinstance(spec.get("distill") or [], list):
+        raise ValueError(f"objective: distill must be a list of losses, got {spec['distill']!r}.")
     losses = [*_listed(spec["task"]), *_listed(spec.get("distill"))]
     for options in losses:
         weight = options.get("weight", 1.0)
@@ -290,7 +294,8 @@ def check_objective(spec: dict) -> None:
     for title in titles:
         if titles.count(title) > 1:
             raise ValueError(
-                f"objective: the loss '{title}' is listed {titles.count(title)} times; list it once, or give each a title."
+                f"objective: the loss '{title}' is listed {titles.count(title)} times; list it once, or give each a "
+                "title of its own."
             )
         if "/" in title or "." in title:
             raise ValueError(f"objective: the title '{title}' names columns and must not hold '/' or '.'.")

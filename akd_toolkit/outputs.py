@@ -49,7 +49,8 @@ class TeacherOutput:
     -----
     logits: [m, batch, classes], of heads that have not heard the speaker: what gates and weightings judge. targets: the
     same shape, what losses imitate; None means the logits. embedding: m tensors [batch, D_t]. frames: m tensors
-    [batch, T_t, D_t]. lengths: [batch]. weights: [m, batch], sum over m is 1; None means equal trust.
+    [batch, T_t, D_t]. lengths: [batch]. weights: [m, batch], sum over m is 1; None means equal trust. attributes:
+    [m, batch, A], or None.
 
     Example
     -------
@@ -106,6 +107,12 @@ class TeacherOutput:
             return self.weights.float()
         return torch.full(self.logits.shape[:2], 1 / len(self), device=self.logits.device)
 
+    def trusted_attributes(self) -> Tensor:
+        """Mean of the teachers' attributes by trust, [batch, A]; teachers without attributes are refused."""
+        if self.attributes is None:
+            raise ValueError("the teachers predict no attributes; list them in the setting 'attributes' of the YAML.")
+        return (self.trust()[..., None] * self.attributes.float()).sum(dim=0)
+
     def log_mixture(self, temperature: float) -> Tensor:
         """Integrated soft targets, equation (7), as log-probabilities [batch, classes].
 
@@ -121,6 +128,17 @@ class TeacherOutput:
     def mixture(self, temperature: float) -> Tensor:
         """Integrated soft targets, equation (7), as probabilities [batch, classes]."""
         return self.log_mixture(temperature).exp()
+
+
+class Posteriors(dict):
+    """What a student predicts: utterance id -> probabilities [classes].
+
+    ``attributes`` holds utterance id -> [A] where it predicts dimensional labels too.
+    """
+
+    def __init__(self, probs: dict, attributes: dict | None = None):
+        super().__init__(probs)
+        self.attributes = attributes or {}
 
 
 def _stacked(first: Tensor, second: Tensor) -> Tensor:

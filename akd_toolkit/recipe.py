@@ -9,7 +9,8 @@ import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.protocol import NestedCrossValidation
-from akd_toolkit.report import append_results, results_row, write_report
+from akd_toolkit.report import append_results, results_row, summarise, write_report
+from akd_toolkit.report.results import ABLATION
 from akd_toolkit.teachers import teacher_params
 
 logger = logging.getLogger(__name__)
@@ -46,21 +47,25 @@ def debug_corpus(config, layout: str) -> Path:
     return generate_corpus(folder, speakers=10, emotions=emotions, utterances_per_speaker_and_emotion=2, layout=layout)
 
 
-def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, generated: bool = False) -> dict:
-    """Write the report of a trained student and its row of results; returns the summary."""
+def report_student(
+    protocol: NestedCrossValidation, scores: pd.DataFrame, generated: bool = False, title: str = ""
+) -> dict:
+    """Write the report of a trained student and its row of results, which is returned.
+
+    With ``title`` it is a row of an ablation: the title stands where other recipes name the system.
+    """
     config = protocol.config
     runs = protocol.outer_runs()
     teachers = protocol.teacher_scores() if config.get("teachers") else {}
     curves = pd.concat([_curves(run) for run in runs], ignore_index=True)
-    summary = _write(
-        protocol, scores, generated, teachers=_repeat(teachers, config["seeds"]), curves=curves, trust=_trust(runs)
-    )
+    teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
+    summary = _write(protocol, scores, generated, title, teachers=teachers, curves=curves, trust=_trust(runs))
     abouts = [run.about() for run in runs]
     row = results_row(
         summary,
         corpus=protocol.manifest.corpus,
-        recipe=recipe_name(config),
-        system=system_of(config),
+        recipe=ABLATION if title else recipe_name(config),
+        system=title or system_of(config),
         student=config["student"]["name"],
         teachers=list(config.get("teachers") or {}),
         params=abouts[0]["num_parameters"],
@@ -68,29 +73,34 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, genera
         commit=protocol.commit,
     )
     _append(config, row)
-    return summary
+    return row
 
 
 def report_teachers(protocol: NestedCrossValidation, generated: bool = False) -> dict[str, dict]:
     """Write the report of each teacher alone under the same protocol, and its row of results."""
-    config = protocol.config
     summaries = {}
     for title, scores in protocol.teacher_scores().items():
-        summary = _write(protocol, scores, generated, title=title, subfolder=title)
-        summaries[title] = summary
-        row = results_row(
-            summary,
-            corpus=protocol.manifest.corpus,
-            recipe=config.file.stem,
-            system="teacher",
-            student="",
-            teachers=[title],
-            params=teacher_params(config["teachers"][title]),
-            minutes=0.0,
-            commit=protocol.commit,
-        )
-        _append(config, row)
+        summaries[title] = _write(protocol, scores, generated, title=title, subfolder=title)
+        report_row_of_teacher(protocol, title, scores)
     return summaries
+
+
+def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: pd.DataFrame, system="teacher") -> dict:
+    """Write the row of results of one teacher alone, and return it."""
+    config = protocol.config
+    row = results_row(
+        summarise(scores, config["label_order"]),
+        corpus=protocol.manifest.corpus,
+        recipe=config.file.stem if system == "teacher" else ABLATION,
+        system=system,
+        student="",
+        teachers=[title],
+        params=teacher_params(config["teachers"][title]),
+        minutes=0.0,
+        commit=protocol.commit,
+    )
+    _append(config, row)
+    return row
 
 
 def recipe_name(config) -> str:
@@ -143,21 +153,21 @@ def _curves(run) -> pd.DataFrame:
 
 
 def _trust(runs) -> pd.DataFrame | None:
-    """Mean trust in the last epoch: teachers x classes; None where trust was not learned."""
-    rows = [pd.read_csv(run.folder / "metrics.csv").iloc[-1] for run in runs]
-    last = pd.concat(rows, axis=1).T
-    parts = {name: name.split("/")[1:] for name in last.columns if name.count("/") == 2}
-    if not parts:
+    """Trust in each teacher by class and epoch, of every run; None where there was nothing to weigh."""
+    tables = []
+    for run in runs:
+        wide = pd.read_csv(run.folder / "metrics.csv")
+        parts = [name for name in wide.columns if name.count("/") == 2]  # trust/<teacher>/<label>
+        long = wide.melt("epoch", parts, var_name="part", value_name="weight").dropna()
+        long["teacher"], long["label"] = long["part"].str.split("/").str[1], long["part"].str.split("/").str[2]
+        tables.append(long.drop(columns="part").assign(fold=run.fold, seed=run.seed))
+    trust = pd.concat(tables, ignore_index=True)
+    if trust["teacher"].nunique() < 2:
         return None
-    trust = pd.DataFrame({label: {} for label in runs[0].manifest.label_order}, dtype=float)
-    for name, (title, label) in parts.items():  # teachers and labels in the order of the YAML
-        trust.loc[title, label] = float(last[name].astype(float).mean())
-    return trust / trust.sum(axis=0)
+    order = {label: place for place, label in enumerate(runs[0].manifest.label_order)}
+    return trust.sort_values("label", key=lambda labels: labels.map(order), kind="stable", ignore_index=True)
 
 
-def _repeat(teachers: dict, seeds: list[int]) -> dict:
-    """Teachers' scores once for each seed, so that they pair with the student's."""
-    return {
-        title: pd.concat([scores.assign(seed=seed) for seed in seeds], ignore_index=True)
-        for title, scores in teachers.items()
-    }
+def _repeated(scores: pd.DataFrame, seeds: list[int]) -> pd.DataFrame:
+    """A teacher's scores once for each seed, so that they pair with a student's."""
+    return pd.concat([scores.assign(seed=seed) for seed in seeds], ignore_index=True)

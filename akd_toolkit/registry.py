@@ -2,13 +2,18 @@
 
 A class joins with ``@LOSSES.register("name")``; YAML chooses it with ``{name: name, option: value}``. A package
 installed beside this one adds its own through an entry point of the group ``akd_toolkit.<kind>``, for example
-``akd_toolkit.losses``; such packages are looked at only when a name is not known yet.
+``akd_toolkit.losses``. Such a plugin is imported when it is asked for by name, or when all are listed: a package that
+is broken harms only those who ask for it.
 """
 
 import difflib
 import inspect
+import logging
 from contextlib import contextmanager
-from importlib.metadata import entry_points
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+
+logger = logging.getLogger(__name__)
 
 
 class Registry:
@@ -40,31 +45,27 @@ class Registry:
         self.kind = kind
         self.group = group
         self._plugins = {}
-        self._entry_points_loaded = False
+        self._warned = set()
 
     def register(self, name: str):
         """Class decorator that files the class under ``name``; a taken name is refused."""
 
         def add(plugin):
-            owner = self._plugins.get(name)
-            if owner is not None and owner is not plugin:
-                raise ValueError(
-                    f"{self.kind} '{name}' is registered twice: by {_where(owner)} and by {_where(plugin)}. "
-                    "Rename one of them."
-                )
-            self._plugins[name] = plugin
+            self._add(name, plugin, _where(plugin))
             return plugin
 
         return add
 
     def get(self, name: str):
         """The class filed under ``name``; an unknown name is refused with the nearest known one."""
+        for entry in self._contributed:
+            if entry.name == name:
+                self._load(entry)
         if name not in self._plugins:
-            self._load_entry_points()
-        if name not in self._plugins:
-            near = difflib.get_close_matches(str(name), self._plugins, n=1)
+            known = {*self._plugins, *(entry.name for entry in self._contributed)}
+            near = difflib.get_close_matches(str(name), known, n=1)
             hint = f" Did you mean '{near[0]}'?" if near else ""
-            raise ValueError(f"unknown {self.kind} '{name}'.{hint} Known: {', '.join(sorted(self._plugins))}.")
+            raise ValueError(f"unknown {self.kind} '{name}'.{hint} Known: {', '.join(sorted(known))}.")
         return self._plugins[name]
 
     def check(self, name: str, options: dict, given_later: tuple = ()) -> None:
@@ -98,8 +99,14 @@ class Registry:
         return {plugin.__module__ for plugin in self._plugins.values()}
 
     def names(self) -> list[str]:
-        """Every registered name, those of other installed packages included."""
-        self._load_entry_points()
+        """Every registered name, those of other installed packages included; a broken one is left out, and said."""
+        for entry in self._contributed:
+            try:
+                self._load(entry)
+            except (ImportError, ValueError) as error:
+                if str(error) not in self._warned:
+                    logger.warning("%s", error)
+                self._warned.add(str(error))
         return sorted(self._plugins)
 
     def table(self) -> list[tuple[str, str]]:
@@ -115,11 +122,35 @@ class Registry:
         finally:
             del self._plugins[name]
 
-    def _load_entry_points(self) -> None:
-        if not self._entry_points_loaded:
-            self._entry_points_loaded = True
-            for entry in entry_points(group=self.group):
-                self.register(entry.name)(entry.load())
+    @cached_property
+    def _contributed(self) -> list[EntryPoint]:
+        """What other installed packages bring; found by their metadata, nothing is imported."""
+        return list(entry_points(group=self.group))
+
+    def _load(self, entry: EntryPoint) -> None:
+        """Import a contributed plugin and file it; whatever is wrong with it names its package."""
+        package = f"the package {entry.dist.name} {entry.dist.version}"
+        try:
+            plugin = entry.load()
+        except Exception as error:  # another's code may fail in any way
+            raise ImportError(
+                f"{self.kind} '{entry.name}' of {package} cannot be loaded ({type(error).__name__}: {error}). "
+                f"Repair it, or remove it with pip uninstall {entry.dist.name}."
+            ) from error
+        if not isinstance(plugin, type):
+            raise ImportError(
+                f"{self.kind} '{entry.name}' of {package} is {entry.value}, which is not a class. "
+                "Write its entry point as name = 'module:Class'."
+            )
+        self._add(entry.name, plugin, f"{_where(plugin)} of {package}")
+
+    def _add(self, name: str, plugin, where: str) -> None:
+        owner = self._plugins.get(name)
+        if owner is not None and owner is not plugin:
+            raise ValueError(
+                f"{self.kind} '{name}' is registered twice: by {_where(owner)} and by {where}. Rename one of them."
+            )
+        self._plugins[name] = plugin
 
 
 def _where(plugin) -> str:

@@ -18,7 +18,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.objective import build_objective
-from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
+from akd_toolkit.registry import GATES, LOSSES, STUDENTS, TEACHERS
 from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.saved import save_student
 from akd_toolkit.teachers import TeacherBank, TeacherFold, answers_on
@@ -72,6 +72,11 @@ class Run:
         return self.manifest.of(self.test_speakers)
 
     @cached_property
+    def attributes(self) -> tuple[str, ...]:
+        """Dimensional labels that are learned beside the emotion; none where the YAML lists none."""
+        return attributes_of(self.config, self.manifest)
+
+    @cached_property
     def teachers(self) -> TeacherFold | None:
         """The fold's teachers: their heads have heard no test speaker."""
         if not self.hparams.get("teachers"):
@@ -86,7 +91,22 @@ class Run:
     @cached_property
     def student(self) -> torch.nn.Module:
         torch.manual_seed(self.seed)
-        return STUDENTS.build(**self.hparams["student"], num_classes=len(self.manifest.label_order))
+        student = STUDENTS.build(**self.hparams["student"], num_classes=len(self.manifest.label_order))
+        if self.attributes:
+            student.add_attributes(len(self.attributes), *self._attribute_scale())
+        return student
+
+    def _attribute_scale(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and deviation of each attribute over the training utterances, [A]."""
+        values = self.train.attribute_values(self.attributes)
+        for name, known in zip(self.attributes, ~np.isnan(values).all(axis=0)):
+            if not known:
+                raise ValueError(
+                    f"attributes: no utterance of the training speakers {', '.join(self.train_speakers)} has {name}; "
+                    "put other speakers into the fold, or leave it out."
+                )
+        deviation = np.nanstd(values, axis=0)
+        return np.nanmean(values, axis=0), np.where(deviation > 0, deviation, 1.0)
 
     @cached_property
     def objective(self) -> torch.nn.Module:
@@ -96,6 +116,7 @@ class Run:
             self.hparams["objective"],
             num_classes=len(self.manifest.label_order),
             class_counts=np.bincount(self.train.labels, minlength=len(self.manifest.label_order)).tolist(),
+            num_attributes=len(self.attributes),
             **dims,
             num_teachers=len(self.teachers or ()),
             teacher_embedding_dims=[] if self.teachers is None else self.teachers.embedding_dims,
@@ -126,6 +147,7 @@ class Run:
             seed=self.seed,
             unlabelled=unlabelled,
             unlabelled_ratio=self.hparams.get("unlabelled_ratio", 1.0),
+            attributes=self.attributes,
         )
 
     @cached_property
@@ -170,13 +192,17 @@ class Run:
             test_speakers=list(self.test_speakers),
             candidate=self.candidate,
             seconds=round(seconds, 1),
+            **({"attributes": list(self.attributes)} if self.attributes else {}),
         )
         write_text_aside(self.folder / "audit.json", json.dumps(self.audit, indent=2) + "\n")
         if self.teachers is not None:
             self.teachers.write_heard(self.folder / "heads")
         write_text_aside(self.folder / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
-        write_scores(self.folder / "scores.csv", label_posteriors(self.test, posteriors, self.fold, self.seed))
+        write_scores(self.folder / "scores.csv", self._labelled(posteriors))
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+
+    def _labelled(self, posteriors: dict) -> pd.DataFrame:
+        return label_posteriors(self.test, posteriors, self.fold, self.seed, self.attributes)
 
     def scores(self) -> pd.DataFrame:
         """What ``keep`` wrote."""
@@ -187,8 +213,44 @@ class Run:
         return json.loads((self.folder / "student.json").read_text(encoding="utf-8"))
 
 
-def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> pd.DataFrame:
-    """Rows of scores.csv for posteriors by utterance id."""
+def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
+    """The dimensional labels that the YAML lists, in its order.
+
+    Raises
+    ------
+    ValueError
+        If the manifest lacks one, or the objective needs them and none is listed.
+    """
+    names, has = tuple(config.get("attributes") or ()), manifest.attribute_names
+    missing = [name for name in names if name not in has]
+    if missing:
+        raise ValueError(
+            f"attributes: no utterance of {manifest.corpus} has {missing[0]}; its manifest has "
+            f"{', '.join(has) or 'none'}. List some of these, or none."
+        )
+    for key, registry in (("task", LOSSES), ("distill", LOSSES), ("gate", GATES)):
+        specs = (config.get("objective") or {}).get(key) or []
+        for spec in [specs] if isinstance(specs, dict) else specs:
+            plugin = registry.get(spec["name"])
+            if not names and (plugin.truth == "attributes" or "attributes" in getattr(plugin, "reads", ())):
+                raise ValueError(
+                    f"{registry.kind} '{spec['name']}' needs dimensional labels, and {manifest.corpus} has "
+                    f"{', '.join(has) or 'none'}; list them in the setting 'attributes', or leave the {key} out."
+                )
+    if names and config.get("head_decay") is not None:
+        raise ValueError("head_decay fits the head of the emotions alone; set it to null to learn attributes.")
+    return names
+
+
+def label_posteriors(
+    test: Manifest, posteriors: dict, fold: int, seed: int, attributes: tuple[str, ...] = ()
+) -> pd.DataFrame:
+    """Rows of scores.csv for posteriors, and attributes where they have any, by utterance id."""
+    predicted = getattr(posteriors, "attributes", {})
+    pairs = {}
+    if attributes and predicted:
+        values = np.stack([predicted[utterance_id] for utterance_id in test.ids])
+        pairs = dict(zip(attributes, zip(test.attribute_values(attributes).T, values.T)))
     return make_scores(
         test.ids,
         [row.speaker for row in test],
@@ -197,6 +259,7 @@ def label_posteriors(test: Manifest, posteriors: dict, fold: int, seed: int) -> 
         test.label_order,
         fold=fold,
         seed=seed,
+        attributes=pairs,
     )
 
 
@@ -229,4 +292,5 @@ def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: 
     Cross-fitting leaves out one speaker at a time: a head that misses one errs less than one that misses two.
     """
     groups = [[speaker] for speaker in train_speakers]
-    return teacher_bank(config, manifest, config.get("views", 0)).fold(train_speakers, groups, one_head=one_head)
+    bank = teacher_bank(config, manifest, config.get("views", 0))
+    return bank.fold(train_speakers, groups, one_head=one_head, attributes=attributes_of(config, manifest))

@@ -25,7 +25,8 @@ def save_student(folder: str | Path, student: torch.nn.Module, spec: dict, label
     label_order
         Names of the classes in the order of the logits.
     about
-        Plain data to keep beside them: window, sample rate, corpus, speakers, ...
+        Plain data to keep beside them: window, sample rate, corpus, speakers, ... ``attributes``, if given, names the
+        dimensional labels in the order in which the student predicts them.
     """
     folder = Path(folder)
     options = student.build_options if hasattr(student, "build_options") else spec
@@ -63,6 +64,8 @@ def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
         about = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
         spec, label_order = about["student"], about["label_order"]
         student = STUDENTS.build(**spec, num_classes=len(label_order))
+        if about.get("attributes"):
+            student.add_attributes(len(about["attributes"]))
         student.load_state_dict(load_file(folder / WEIGHTS))
     except (KeyError, TypeError, RuntimeError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         reason = str(error).split("\n")[0]

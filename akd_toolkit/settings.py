@@ -39,6 +39,13 @@ def _is(kind: type) -> Callable:
     return lambda value: isinstance(value, kind)
 
 
+_ROW_KEYS = {"title", "group", "against", "with", "set"}
+
+
+def _is_row(value) -> bool:
+    return isinstance(value, dict) and {"title"} <= set(value) <= _ROW_KEYS and isinstance(value.get("set", {}), dict)
+
+
 _text = _is(str)
 _mapping = _is(dict)
 
@@ -51,6 +58,10 @@ SETTINGS = {
     "results_file": Setting("a CSV file that collects one row an experiment", _optional(_text), defines_result=False),
     "prepare": Setting("a mapping of options for the recipe's prepare function", _mapping),
     "label_order": Setting("a list of at least two class names", _list_of(_text, 2), required=True),
+    "attributes": Setting(
+        "a list of dimensional labels that the manifest has, such as [valence, arousal], or null",
+        _optional(_list_of(_text)),
+    ),
     "unlabelled": Setting(
         "a folder of other people's speech, 'mixtures' or null", _optional(_text), defines_result=False
     ),
@@ -63,6 +74,12 @@ SETTINGS = {
         "how many of the outer folds to run, from 1, or null for all", _optional(_count(1)), defines_result=False
     ),
     "candidates": Setting("a list of mappings of overrides", _list_of(_mapping, 0)),
+    "rows": Setting(
+        "a list of the rows of an ablation, {title, group, against, with: file of settings, set: {overrides}}",
+        _list_of(_is_row),
+        defines_result=False,
+    ),
+    "only": Setting("a list of titles of rows, or null for all", _optional(_list_of(_text)), defines_result=False),
     "jobs": Setting("how many trainings run side by side, from 1", _count(1), defines_result=False),
     "threads": Setting("how many threads each training uses, from 1", _count(1), defines_result=False),
     # windows
@@ -70,7 +87,7 @@ SETTINGS = {
     "test_overlap_s": Setting("seconds, at least 0 and below window_s", _number(0)),
     "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
     # models
-    "teachers": Setting("a mapping title -> {name: ..., options}, or null", _optional(_mapping)),
+    "teachers": Setting("a mapping title -> {name: ..., options} or null for one that is left out; or null", _optional(_mapping)),
     "teachers_offline": Setting(
         "teachers to take, with a warning, where the others cannot be had", _optional(_mapping), defines_result=False
     ),

@@ -44,7 +44,7 @@ def shared_folder() -> Path:
 def pair():
     """(student, teacher, labels) with random logits of a given scale.
 
-    Two layers, two attributes; teachers differ in the sizes of their embeddings and frames, as real ones do.
+    Three layers, two attributes; teachers differ in the sizes of their embeddings and frames, as real ones do.
     """
 
     def make(batch=5, classes=4, teachers=2, scale=1.0, frames=6, dim=8):
@@ -55,7 +55,7 @@ def pair():
             logits=(scale * torch.randn(batch, classes)).requires_grad_(),
             embedding=learned(batch, dim),
             frames=learned(batch, frames, dim),
-            layers={"low": learned(batch, frames, dim), "high": learned(batch, frames, dim)},
+            layers={name: learned(batch, frames, dim) for name in ("low", "middle", "high")},
             lengths=torch.ones(batch),
             attributes=learned(batch, 2),
         )

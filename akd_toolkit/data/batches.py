@@ -1,6 +1,6 @@
 """Windows of one partition, collated: what a student is trained and scored on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,7 +21,8 @@ class Batch:
     Shape
     -----
     waveforms: [batch, samples], zeros after each window's end. lengths: [batch], share that is speech, in (0, 1].
-    labels: [batch], indices into the label order, or UNLABELLED. ids: utterance of each window.
+    labels: [batch], indices into the label order, or UNLABELLED. ids: utterance of each window. attributes:
+    [batch, A], NaN where unknown, or None.
     """
 
     ids: list[str]
@@ -29,14 +30,17 @@ class Batch:
     lengths: Tensor
     labels: Tensor
     teacher: TeacherOutput | None = None
+    attributes: Tensor | None = None
 
     def to(self, device) -> "Batch":
-        teacher = None if self.teacher is None else self.teacher.to(device)
-        moved = {name: getattr(self, name).to(device) for name in ("waveforms", "lengths", "labels")}
-        return replace(self, **moved, teacher=teacher)
+        names = ("waveforms", "lengths", "labels", "teacher", "attributes")
+        parts = {name: getattr(self, name) for name in names}
+        return replace(self, **{name: part.to(device) for name, part in parts.items() if part is not None})
 
 
-def collate(ids: list[str], windows: list[np.ndarray], labels, teacher: TeacherOutput | None = None) -> Batch:
+def collate(
+    ids: list[str], windows: list[np.ndarray], labels, teacher: TeacherOutput | None = None, attributes=None
+) -> Batch:
     """Pad windows with zeros to the longest.
 
     Example
@@ -50,7 +54,8 @@ def collate(ids: list[str], windows: list[np.ndarray], labels, teacher: TeacherO
     for row, window in zip(waveforms, windows):
         row[: len(window)] = torch.from_numpy(np.ascontiguousarray(window))
     lengths = torch.tensor([len(window) / longest for window in windows])
-    return Batch(ids, waveforms, lengths, torch.as_tensor(np.asarray(labels), dtype=torch.long), teacher)
+    attributes = None if attributes is None else torch.as_tensor(attributes, dtype=torch.float)
+    return Batch(ids, waveforms, lengths, torch.as_tensor(np.asarray(labels), dtype=torch.long), teacher, attributes)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,8 @@ class TrainBatches(IterableDataset):
         Speech without labels, or None.
     unlabelled_ratio
         Unlabelled windows for each labelled one, > 0.
+    attributes
+        Names of the dimensional labels that batches carry; none by default.
     """
 
     def __init__(
@@ -107,6 +114,7 @@ class TrainBatches(IterableDataset):
         seed: int,
         unlabelled: Speech | None = None,
         unlabelled_ratio: float = 1.0,
+        attributes: Sequence[str] = (),
     ):
         self.labelled = labelled
         self.window = round(window_s * SAMPLE_RATE_HZ)
@@ -114,6 +122,7 @@ class TrainBatches(IterableDataset):
         self.seed = seed
         self.unlabelled = unlabelled
         self.unlabelled_ratio = unlabelled_ratio
+        self.attributes = tuple(attributes)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -127,13 +136,15 @@ class TrainBatches(IterableDataset):
         order = random.permutation(len(self.labelled.manifest))
         for rows in np.array_split(order, len(self)):
             ids, windows, teacher = self._draw(self.labelled, rows, random)
-            labels = self.labelled.manifest.labels[rows]
+            labels, attributes = self.labelled.manifest.labels[rows], self._attributes(self.labelled, rows)
             if self.unlabelled is not None:
                 rows = random.integers(len(self.unlabelled.manifest), size=round(self.unlabelled_ratio * len(rows)))
                 more_ids, more_windows, more_teacher = self._draw(self.unlabelled, rows, random)
                 ids, windows, teacher = ids + more_ids, windows + more_windows, teacher.joined(more_teacher)
                 labels = np.concatenate([labels, np.full(len(rows), UNLABELLED)])
-            yield collate(ids, windows, labels, teacher)
+                if self.attributes:
+                    attributes = np.concatenate([attributes, self._attributes(self.unlabelled, rows)])
+            yield collate(ids, windows, labels, teacher, attributes)
 
     def whole(self) -> Iterator[Batch]:
         """Every utterance whole, every view of it, first labelled and then unlabelled speech."""
@@ -147,7 +158,11 @@ class TrainBatches(IterableDataset):
                     views, spans = [view] * len(ids), [(0.0, 1.0)] * len(ids)
                     teacher = None if speech.teachers is None else speech.teachers(ids, views, spans)
                     windows = [speech.waveform(utterance_id, view) for utterance_id in ids]
-                    yield collate(ids, windows, labels[rows], teacher)
+                    yield collate(ids, windows, labels[rows], teacher, self._attributes(speech, rows))
+
+    def _attributes(self, speech: Speech, rows) -> np.ndarray | None:
+        """Attributes of these rows; None where batches carry none."""
+        return speech.manifest.attribute_values(self.attributes, rows) if self.attributes else None
 
     def _draw(self, speech: Speech, rows, random) -> tuple[list[str], list[np.ndarray], TeacherOutput | None]:
         """Ids, one random window each, and what the teachers say of the views that these come from."""

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +38,8 @@ class Utterance:
         Code of the sentence, or the sentence; "" where unknown.
     sha256
         Of the samples as 16-bit PCM, so that a WAV and its FLAC copy agree.
+    attributes
+        Dimensional labels by name, such as valence, on the corpus's own scale; what is not known is left out.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Utterance:
     sex: str = ""
     text: str = ""
     sha256: str = ""
+    attributes: dict[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class Manifest:
     Raises
     ------
     ValueError
-        If an ID is there twice, an emotion is not in ``label_order``, or an utterance has no length.
+        If an ID is there twice, an emotion is not in ``label_order``, an utterance has no length, or an attribute is
+        no number or named like another column.
 
     Example
     -------
@@ -101,6 +105,12 @@ class Manifest:
                     f"utterance {row.id} goes from sample {row.start} to {row.stop} and lasts {row.duration} s; "
                     "start < stop and a duration > 0 are needed. Run prepare again."
                 )
+            for name, value in row.attributes.items():
+                if name in COLUMNS or not np.isfinite(value):
+                    raise ValueError(
+                        f"utterance {row.id} has the attribute {name} = {value}; give a finite number, or leave out "
+                        f"what is not known, under a name that is not one of {', '.join(COLUMNS)}."
+                    )
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -127,6 +137,17 @@ class Manifest:
         return np.array([self.label_order.index(row.emotion) for row in self.utterances], dtype=np.int64)
 
     @cached_property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Every attribute that any utterance has, sorted."""
+        return tuple(sorted({name for row in self.utterances for name in row.attributes}))
+
+    def attribute_values(self, names: Sequence[str], rows: Sequence[int] | None = None) -> np.ndarray:
+        """Attributes in the order of ``names``, NaN where unknown: [rows or all utterances, names]."""
+        chosen = range(len(self)) if rows is None else rows
+        values = [[self.utterances[row].attributes.get(name, np.nan) for name in names] for row in chosen]
+        return np.array(values, dtype=float).reshape(len(chosen), len(names))
+
+    @cached_property
     def by_id(self) -> dict[str, Utterance]:
         """ID to row."""
         return {row.id: row for row in self.utterances}
@@ -139,6 +160,8 @@ class Manifest:
             # Without a checksum of the sound the path has to stand in for it.
             sound = row.sha256 or row.wav
             key = [row.id, row.start, row.stop, row.duration, row.speaker, row.emotion, row.sex, row.text, sound]
+            if row.attributes:  # left out where there are none, so that older manifests keep their hash
+                key.append(sorted((name, float(value)) for name, value in row.attributes.items()))
             digest.update(json.dumps(key).encode())
         return digest.hexdigest()[:12]
 
@@ -159,9 +182,10 @@ class Manifest:
         path = Path(path)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow([*COLUMNS, *self.attribute_names])
         for row in self.utterances:
-            writer.writerow([getattr(row, name.lower()) for name in COLUMNS])
+            cells = [getattr(row, name.lower()) for name in COLUMNS]
+            writer.writerow([*cells, *(row.attributes.get(name, "") for name in self.attribute_names)])
         write_text_aside(path, text.getvalue())
         about = {
             "corpus": self.corpus,
@@ -199,7 +223,8 @@ class Manifest:
 def _row(cells: dict) -> Utterance:
     values = {name.lower(): cells[name] for name in COLUMNS}
     values.update(start=int(values["start"]), stop=int(values["stop"]), duration=float(values["duration"]))
-    return Utterance(**values)
+    attributes = {name: float(cell) for name, cell in cells.items() if name not in COLUMNS and cell}
+    return Utterance(**values, attributes=attributes)
 
 
 def load_waveforms(manifest: Manifest, progress: bool = True) -> dict[str, np.ndarray]:

@@ -7,13 +7,14 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from akd_toolkit.data.acting import ACTINGS, Speaker, random_speaker
+from akd_toolkit.data.acting import ACTINGS, Speaker, attributes_of, random_speaker
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest, Utterance
@@ -117,12 +118,18 @@ def prepare_generated(
     speakers: int = 8,
     utterances_per_speaker_and_emotion: int = 8,
     seed: int = 0,
+    attributes: bool = False,
     progress: bool = True,
 ) -> Manifest:
     """Generated corpus: a source-filter voice acts emotions; needs no download.
 
     Speakers are named f01, m01, f02, m02, ... Arguments are those of ``generate_corpus``; the sound goes to
     ``save_folder/generated``, the manifest to ``save_folder/manifest.csv``.
+
+    Arguments
+    ---------
+    attributes
+        Whether rows also say how valent, aroused and dominant the acted voice is, from 1 to 5 (``attributes_of``).
     """
     options = {
         "speakers": speakers,
@@ -136,9 +143,15 @@ def prepare_generated(
 
     def build() -> Manifest:
         rows = [_row(path) for path in files]
+        if attributes:
+            cast = _speakers(speakers, "generated", seed)
+            place = {speaker.name: index for index, speaker in enumerate(cast)}
+            acted = [_attributes(row, place[row.speaker], cast[place[row.speaker]], seed) for row in rows]
+            rows = [replace(row, attributes=values) for row, values in zip(rows, acted)]
         return Manifest("generated", tuple(label_order), tuple(measure(rows, "generated", progress)))
 
     arguments = {"preparer": "generated", "version": VERSION, "label_order": list(label_order), **options}
+    arguments |= {"attributes": True} if attributes else {}
     return prepare_once(save_folder, arguments, files, build)
 
 
@@ -191,8 +204,8 @@ def _write_files(folder: Path, about: dict, progress: bool) -> None:
         for index, speaker in enumerate(_speakers(about["speakers"], layout, seed)):
             for emotion in about["emotions"]:
                 for number in range(about["utterances_per_speaker_and_emotion"]):
-                    key = [seed, 2, index, list(ACTINGS).index(emotion), number]
-                    waveform = _utterance(speaker, emotion, sentences[number % num_texts], np.random.default_rng(key))
+                    random = _random(seed, index, emotion, number)
+                    waveform = _utterance(speaker, emotion, sentences[number % num_texts], random)
                     name = _file_name(speaker.name, emotion, number, layout)
                     soundfile.write(folder / name, waveform, SAMPLE_RATE_HZ, subtype="PCM_16")
                     bar.update()
@@ -205,6 +218,16 @@ def _speakers(count: int, layout: str, seed: int) -> list[Speaker]:
         random = np.random.default_rng([seed, 1, index])
         speakers.append(random_speaker(name, "female" if female else "male", random))
     return speakers
+
+
+def _random(seed: int, speaker: int, emotion: str, number: int) -> np.random.Generator:
+    return np.random.default_rng([seed, 2, speaker, list(ACTINGS).index(emotion), number])
+
+
+def _attributes(row: Utterance, index: int, speaker: Speaker, seed: int) -> dict[str, float]:
+    """What the utterance was acted with, drawn as it was when its sound was made."""
+    number = int(row.id.rsplit("_", 1)[1])
+    return attributes_of(speaker.acting(row.emotion, _random(seed, index, row.emotion, number)))
 
 
 def _utterance(speaker: Speaker, emotion: str, sentence, random: np.random.Generator) -> np.ndarray:

@@ -2,6 +2,18 @@
 
 from akd_toolkit.gates.always_open import AlwaysOpen
 from akd_toolkit.gates.base import Gate
+from akd_toolkit.gates.teacher_agreement import TeacherAgreement
+from akd_toolkit.gates.teacher_concordance_error import TeacherConcordanceError
+from akd_toolkit.gates.teacher_correct import TeacherCorrect
+from akd_toolkit.gates.teacher_entropy import TeacherEntropy
 from akd_toolkit.gates.teacher_error import TeacherError
 
-__all__ = ["AlwaysOpen", "Gate", "TeacherError"]
+__all__ = [
+    "AlwaysOpen",
+    "Gate",
+    "TeacherAgreement",
+    "TeacherConcordanceError",
+    "TeacherCorrect",
+    "TeacherEntropy",
+    "TeacherError",
+]

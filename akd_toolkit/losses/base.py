@@ -10,8 +10,8 @@ class Loss(nn.Module):
 
     A subclass is registered with ``LOSSES`` and may ask for these constructor arguments by name; the objective fills
     them in: ``num_classes``, ``class_counts``, ``num_attributes``, ``num_teachers``, ``student_frame_dim``,
-    ``student_embedding_dim``, ``student_layer_dims`` (layer name -> channels), ``teacher_embedding_dims`` (a list, one a
-    teacher), ``teacher_frame_dims``. ``example_options`` holds the smallest options that make sense. ``reads`` names
+    ``student_embedding_dim``, ``student_layer_dims`` (layer name -> channels), ``teacher_embedding_dims`` (a list, one
+    a teacher), ``teacher_frame_dims``. ``example_options`` holds the smallest options that make sense. ``reads`` names
     what it needs of the teachers besides logits, ``"embedding"`` or ``"frames"``; what no loss reads is not fetched.
     ``truth`` says what the third argument holds: class indices ("emotion") or values [batch, A] ("attributes").
 

@@ -1,6 +1,7 @@
 """Scores of predictions, how sure they are, and whether two systems differ."""
 
 from akd_toolkit.metrics.calibration import expected_calibration_error
+from akd_toolkit.metrics.concordance import ccc, speaker_bootstrap_ccc
 from akd_toolkit.metrics.intervals import (
     Interval,
     paired_speaker_bootstrap,
@@ -13,6 +14,7 @@ from akd_toolkit.metrics.significance import mcnemar_exact, speaker_permutation_
 __all__ = [
     "Interval",
     "agreement",
+    "ccc",
     "class_recalls",
     "confusion_matrix",
     "expected_calibration_error",
@@ -20,6 +22,7 @@ __all__ = [
     "mcnemar_exact",
     "paired_speaker_bootstrap",
     "speaker_bootstrap",
+    "speaker_bootstrap_ccc",
     "speaker_counts",
     "speaker_permutation_test",
     "ua",

@@ -143,9 +143,9 @@ def speaker_bootstrap(
     75.0 [75.0, 75.0]
     """
     pooled = check_counts(score, level, num_resamples, hits, totals)
-    draws = _speaker_draws(len(totals), num_resamples, seed)
+    draws = speaker_draws(len(totals), num_resamples, seed)
     values = pooled(draws @ hits, draws @ totals)
-    return _interval(float(pooled(hits.sum(axis=0), totals.sum(axis=0))), values, level)
+    return interval_of(float(pooled(hits.sum(axis=0), totals.sum(axis=0))), values, level)
 
 
 def paired_speaker_bootstrap(
@@ -175,21 +175,22 @@ def paired_speaker_bootstrap(
     """
     check_counts(score, level, num_resamples, hits_a, totals)
     pooled = check_counts(score, level, num_resamples, hits_b, totals)
-    draws = _speaker_draws(len(totals), num_resamples, seed)
+    draws = speaker_draws(len(totals), num_resamples, seed)
     drawn_totals = draws @ totals
     values = pooled(draws @ hits_a, drawn_totals) - pooled(draws @ hits_b, drawn_totals)
     everyone = totals.sum(axis=0)
     difference = pooled(hits_a.sum(axis=0), everyone) - pooled(hits_b.sum(axis=0), everyone)
-    return _interval(float(difference), values, level)
+    return interval_of(float(difference), values, level)
 
 
-def _speaker_draws(num_speakers: int, num_resamples: int, seed: int) -> np.ndarray:
+def speaker_draws(num_speakers: int, num_resamples: int, seed: int) -> np.ndarray:
     """How often each speaker is in each redrawn corpus: [num_resamples, S], rows sum to S."""
     shares = np.full(num_speakers, 1.0 / num_speakers)
     return np.random.default_rng(seed).multinomial(num_speakers, shares, size=num_resamples).astype(float)
 
 
-def _interval(value: float, values: np.ndarray, level: float) -> Interval:
+def interval_of(value: float, values: np.ndarray, level: float) -> Interval:
+    """A score with the percentile limits of its resampled ``values``."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(value, float(low), float(high), level)
 

@@ -1,9 +1,17 @@
 """Tables, pictures and pages made from per-utterance scores, and from nothing else."""
 
+from akd_toolkit.report.ablation import ablation_markdown, holm, read_ablation, write_ablation
+from akd_toolkit.report.ablation_plot import plot_ablation
 from akd_toolkit.report.comparison import compare, mean_agreement
 from akd_toolkit.report.page import write_report
-from akd_toolkit.report.plots import plot_confusion, plot_teacher_weights, plot_training
-from akd_toolkit.report.results import append_results, read_results, results_row
+from akd_toolkit.report.plots import (
+    plot_confusion,
+    plot_teacher_weights,
+    plot_teacher_weights_epochs,
+    plot_training,
+)
+from akd_toolkit.report.readme import check_ablation, check_readme, sync_readme
+from akd_toolkit.report.results import append_results, publish_results, read_results, results_row
 from akd_toolkit.report.scores_file import (
     check_scores,
     label_order_of,
@@ -12,26 +20,34 @@ from akd_toolkit.report.scores_file import (
     write_scores,
 )
 from akd_toolkit.report.summary import summarise
-from akd_toolkit.report.tables import check_readme, markdown_table, results_table_markdown, sync_readme
+from akd_toolkit.report.tables import markdown_table, results_table_markdown
 
 __all__ = [
+    "ablation_markdown",
     "append_results",
+    "check_ablation",
     "check_readme",
     "check_scores",
     "compare",
+    "holm",
     "label_order_of",
     "make_scores",
     "markdown_table",
     "mean_agreement",
+    "plot_ablation",
     "plot_confusion",
     "plot_teacher_weights",
+    "plot_teacher_weights_epochs",
     "plot_training",
+    "publish_results",
+    "read_ablation",
     "read_results",
     "read_scores",
     "results_row",
     "results_table_markdown",
     "summarise",
     "sync_readme",
+    "write_ablation",
     "write_report",
     "write_scores",
 ]

@@ -7,8 +7,14 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.report.comparison import compare, mean_agreement
-from akd_toolkit.report.plots import plot_confusion, plot_teacher_weights, plot_training
-from akd_toolkit.report.summary import summarise
+from akd_toolkit.report.plots import (
+    plot_confusion,
+    plot_teacher_weights,
+    plot_teacher_weights_epochs,
+    plot_training,
+)
+from akd_toolkit.report.scores_file import attributes_in
+from akd_toolkit.report.summary import concordances, summarise
 from akd_toolkit.report.tables import markdown_table
 
 FEW_SPEAKERS = 5
@@ -38,7 +44,8 @@ def write_report(
     """Write report.md with its pictures into ``folder`` and return what ``summarise`` found.
 
     Always written: report.md, confusion_matrix.png, confusion_matrix.svg. With ``curves`` also
-    training_curves.png, with ``teacher_weights`` teacher_weights.png. Nothing else in the folder is touched.
+    training_curves.png, with ``teacher_weights`` teacher_weights.png and, where they are of several epochs,
+    teacher_weights_epochs.png. Nothing else in the folder is touched.
 
     Arguments
     ---------
@@ -54,7 +61,7 @@ def write_report(
     curves
         Rows of metrics.csv, as ``plot_training`` takes them.
     teacher_weights
-        Mean weight of each teacher (rows) for each class (columns), as ``plot_teacher_weights`` takes them.
+        Mean weight of each teacher for each class in each epoch, as ``plot_teacher_weights_epochs`` takes them.
 
     Raises
     ------
@@ -64,7 +71,7 @@ def write_report(
     folder = Path(folder)
     summary = summarise(scores, label_order)
     sections = [f"# {title}", GENERATED if generated else "", _protocol(scores, summary, protocol)]
-    sections += [_scores(summary), _folds(summary)]
+    sections += [_scores(summary), _attributes(summary, teachers or {}), _folds(summary)]
     if against:
         sections.append(_against(scores, against))
     if teachers:
@@ -76,8 +83,7 @@ def write_report(
         plot_training(curves, folder / "training_curves.png", title=title)
         sections.append("## Training\n\n![training curves](training_curves.png)")
     if teacher_weights is not None:
-        plot_teacher_weights(teacher_weights, folder / "teacher_weights.png", title=title)
-        sections.append("## Trust in each teacher\n\n![mean weight of each teacher by class](teacher_weights.png)")
+        sections.append(_trust(folder, teacher_weights, title))
     page = "\n\n".join(section for section in sections if section) + "\n"
     write_text_aside(folder / "report.md", page)
     return summary
@@ -126,6 +132,29 @@ def _scores(summary: dict) -> str:
     if summary["speakers"] < FEW_SPEAKERS:
         also += f" With {summary['speakers']} test speakers the interval is a hint and no more."
     return f"## Scores\n\n{table}\n\n{also}"
+
+
+def _attributes(summary: dict, teachers: Mapping[str, pd.DataFrame]) -> str:
+    """Concordance of each dimensional label, of this system and pooled of each teacher; empty where there are none."""
+    table = summary["attribute_table"]
+    if table.empty:
+        return ""
+    others = {name: concordances(of_teacher) for name, of_teacher in teachers.items() if attributes_in(of_teacher)}
+    rows = [
+        [
+            row.attribute,
+            row.utterances,
+            f"{row.ccc_mean:.3f} ± {row.ccc_std:.3f}",
+            f"{row.ccc_pooled:.3f}",
+            f"[{row.ccc_low:.3f}, {row.ccc_high:.3f}]",
+            *(f"{found[row.attribute]:.3f}" for found in others.values()),
+        ]
+        for row in table.itertuples()
+    ]
+    header = ["CCC", "utterances", "folds: mean ± deviation", "pooled", "95 % over speakers"]
+    header += [f"teacher {name}, pooled" for name in others]
+    note = "CCC is the concordance correlation coefficient of predicted and true values, 1 where they are equal."
+    return f"## Attributes\n\n{markdown_table(header, rows)}\n\n{note}"
 
 
 def _folds(summary: dict) -> str:
@@ -179,6 +208,28 @@ def _teachers(scores: pd.DataFrame, label_order: Sequence[str], teachers: Mappin
         rows.append([name, *folds, percent(found["wa_pooled"]), interval, percent(mean_agreement(scores, of_teacher))])
     header = ["teacher", "WA, folds", "UA, folds", "WA pooled", "UA pooled [95 %]", "agrees with this system"]
     return f"## Teachers under the same protocol\n\n{markdown_table(header, rows)}"
+
+
+def _trust(folder: Path, weights: pd.DataFrame, title: str) -> str:
+    """Draws the weights and says what is drawn."""
+    last = weights[weights["epoch"] == weights["epoch"].max()]
+    table = last.groupby(["teacher", "label"], sort=False)["weight"].mean().unstack()
+    table = table.reindex(index=last["teacher"].unique(), columns=last["label"].unique())
+    plot_teacher_weights(table, folder / "teacher_weights.png", title=title)
+    parts = [
+        "## Trust in each teacher",
+        "How far the student was told to trust each teacher on training utterances of each class at the end of "
+        "training, mean over folds and seeds.",
+        "![mean weight of each teacher by class](teacher_weights.png)",
+    ]
+    if weights["epoch"].nunique() > 1:
+        plot_teacher_weights_epochs(weights, folder / "teacher_weights_epochs.png", title=title)
+        parts += [
+            "The same from epoch to epoch: a line is the mean over folds and seeds, its band reaches from the lowest "
+            "run to the highest.",
+            "![mean weight of each teacher by class and epoch](teacher_weights_epochs.png)",
+        ]
+    return "\n\n".join(parts)
 
 
 def _confusion(summary: dict) -> str:

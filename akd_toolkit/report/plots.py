@@ -20,6 +20,8 @@ DPI = 150
 INK, MUTED, GRID = "#22262b", "#5d6670", "#dfe3e8"
 # Okabe & Ito 2008 without black and yellow: told apart by colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DARK = COLOURS[:3]  # carry white figures
+LINE_STYLES = ("-", "--", "-.")  # and where there is no colour
 STYLE = {
     **{"font.size": 10, "text.color": INK, "axes.edgecolor": MUTED, "axes.labelcolor": INK},
     **{"xtick.color": INK, "ytick.color": INK, "svg.fonttype": "path", "svg.hashsalt": "akd_toolkit"},
@@ -153,7 +155,7 @@ def plot_teacher_weights(weights: pd.DataFrame, path: str | Path, title: str = "
                         f"{share:.2f}",
                         ha="center",
                         va="center",
-                        color="white",
+                        color="white" if colour in DARK else INK,
                         size=9,
                     )
             left += row
@@ -164,6 +166,48 @@ def plot_teacher_weights(weights: pd.DataFrame, path: str | Path, title: str = "
         axes.tick_params(axis="y", length=0)
         axes.spines[["top", "right", "left"]].set_visible(False)
         figure.legend(loc="outside lower center", ncols=min(3, len(weights)), frameon=False)
+        _title(figure, title)
+        _save(figure, [path])
+
+
+def plot_teacher_weights_epochs(weights: pd.DataFrame, path: str | Path, title: str = "") -> None:
+    """Mean trust in each teacher over the epochs: one panel a class, one line a teacher.
+
+    A line is the mean over the runs, its band reaches from the lowest run to the highest; the thin line is equal trust.
+
+    Arguments
+    ---------
+    weights
+        Rows of epoch, teacher, label, weight (a share), and optionally fold and seed, which name the run. Panels and
+        lines stand in the order in which labels and teachers first occur.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, there are fewer than two epochs, or a weight is no share.
+    """
+    missing = [name for name in ("epoch", "teacher", "label", "weight") if name not in weights.columns]
+    if missing or weights["epoch"].nunique() < 2 or not weights["weight"].between(0, 1).all():
+        raise ValueError(
+            "teacher weights over epochs need epoch, teacher, label and weight in [0, 1] of at least two epochs, got "
+            f"{len(weights)} rows of {', '.join(weights.columns)}."
+        )
+    teachers, labels = weights["teacher"].unique(), weights["label"].unique()
+    num_columns = min(4, len(labels)) if len(labels) not in (5, 6, 9) else 3
+    num_rows = math.ceil(len(labels) / num_columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(max(4.6, 2.2 * num_columns + 0.6), 2.0 * num_rows + 0.9), layout="constrained")
+        panels = figure.subplots(num_rows, num_columns, squeeze=False, sharey=True).ravel()
+        for index, axes in enumerate(panels):
+            if index >= len(labels):
+                axes.set_visible(False)
+                continue
+            lines = _draw_trust(axes, weights[weights["label"] == labels[index]], teachers)
+            axes.set_title(textwrap.fill(str(labels[index]), 24), loc="left", fontsize=10, parse_math=False)
+            if index >= (num_rows - 1) * num_columns:
+                axes.set_xlabel("epoch")
+        figure.supylabel("mean weight of the teacher", fontsize=10)
+        figure.legend(handles=lines, loc="outside lower center", ncols=min(3, len(lines)), frameon=False)
         _title(figure, title)
         _save(figure, [path])
 
@@ -204,6 +248,26 @@ def _draw_part(axes: Axes, curves: pd.DataFrame, splits: list[str]) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _draw_trust(axes: Axes, weights: pd.DataFrame, teachers: Sequence[str]) -> list:
+    """One class; returns what the legend shows."""
+    equal = axes.axhline(1 / len(teachers), color=MUTED, linewidth=0.8, label="equal trust")
+    lines = []
+    for index, teacher in enumerate(teachers):
+        by_epoch = weights[weights["teacher"] == teacher].groupby("epoch")["weight"]
+        mean, colour = by_epoch.mean(), COLOURS[index % len(COLOURS)]
+        axes.fill_between(mean.index, by_epoch.min(), by_epoch.max(), color=colour, alpha=0.18, linewidth=0)
+        dashes = LINE_STYLES[index % len(LINE_STYLES)]
+        lines += axes.plot(mean.index, mean, dashes, color=colour, linewidth=1.8, label=str(teacher))
+    axes.set_ylim(-0.03, 1.03)  # all of a line along the edge
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "", "0.5", "", "1"])
+    axes.margins(x=0.02)
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+    return [*lines, equal]
 
 
 def _title(figure: Figure, title: str) -> None:

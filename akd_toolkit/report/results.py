@@ -1,7 +1,7 @@
 """results.csv: one row a system, scores in percent."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +11,6 @@ import pandas as pd
 from akd_toolkit.data.files import write_text_aside
 
 KEY_COLUMNS = ("corpus", "recipe", "system", "student", "teachers")
-SAME_ROW = (*KEY_COLUMNS, "folds", "seeds")  # a run of fewer folds or seeds is another row
 PERCENT_COLUMNS = (
     *("wa_mean", "wa_std", "ua_mean", "ua_std"),
     *("wa_pooled", "ua_pooled", "ua_low", "ua_high"),
@@ -19,6 +18,7 @@ PERCENT_COLUMNS = (
 COLUMNS = (*KEY_COLUMNS, "params", "folds", "seeds", *PERCENT_COLUMNS, "minutes", "commit", "date")
 # In the order of a table; "student" is the one without a teacher.
 SYSTEMS = ("teacher", "student", "kd", "akd")
+ABLATION = "ablation"  # the recipe whose systems are named by the titles of its rows
 
 
 def results_row(
@@ -39,7 +39,7 @@ def results_row(
     Arguments
     ---------
     system
-        ``teacher``, ``student`` (no teacher), ``kd`` or ``akd``.
+        ``teacher``, ``student`` (no teacher), ``kd`` or ``akd``; in the recipe ``ablation`` the title of the row.
     student, teachers
         Names; an empty string and an empty list where there is none.
     params
@@ -67,6 +67,8 @@ def results_row(
 def append_results(path: str | Path, row: dict) -> None:
     """Write ``row`` into results.csv, replacing one that agrees in ``KEY_COLUMNS``.
 
+    A row of an ablation replaces the one of its corpus and title, whatever its student and teachers are.
+
     Shares become percent with one decimal. The file is written aside and renamed, and two runs that end at
     the same time wait for each other, so no row is lost.
 
@@ -91,10 +93,37 @@ def append_results(path: str | Path, row: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _one_writer(path.parent):
         rows = read_results(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)
-        same = (rows[list(KEY_COLUMNS)] == [written[name] for name in KEY_COLUMNS]).all(axis=1)
-        place = same.idxmax() if same.any() else len(rows)
+        same = [row_key(other) == row_key(written) for other in rows.to_dict("records")]
+        place = same.index(True) if any(same) else len(rows)
         rows.loc[place] = [written[name] for name in COLUMNS]
         write_text_aside(path, rows.to_csv(index=False, lineterminator="\n"))
+
+
+def publish_results(path: str | Path, run: pd.DataFrame) -> pd.DataFrame:
+    """Put the rows that a run has left into results.csv and return all; an ablation is replaced as a whole.
+
+    A row takes the place of the one that ``append_results`` would replace; rows that the run did not make stay. The
+    rows of an ablation come last, in the order of the run.
+
+    Raises
+    ------
+    ValueError
+        If the file that is there cannot be read.
+    """
+    path = Path(path)
+    published = read_results(path) if path.exists() else run.iloc[:0]
+    ablated = set(run.loc[run["recipe"] == ABLATION, "corpus"])
+    kept = published[~((published["recipe"] == ABLATION) & published["corpus"].isin(ablated))]
+    rows = {row_key(row): row for table in (kept, run) for row in table.to_dict("records")}
+    ordered = sorted(rows.values(), key=lambda row: row["recipe"] == ABLATION)  # stable
+    table = pd.DataFrame(ordered, columns=list(COLUMNS), dtype=str)
+    write_text_aside(path, table.to_csv(index=False, lineterminator="\n"))
+    return table
+
+
+def row_key(row: Mapping[str, str]) -> tuple[str, ...]:
+    """What makes a row of results.csv that row and no other: of an ablation, the title alone names its system."""
+    return tuple(row[name] for name in (KEY_COLUMNS[:3] if row["recipe"] == ABLATION else KEY_COLUMNS))
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
@@ -115,9 +144,8 @@ def read_results(path: str | Path) -> pd.DataFrame:
         raise ValueError(
             f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; move it away or mend it."
         )
-    unknown = sorted(set(rows["system"]) - set(SYSTEMS))
-    if unknown:
-        raise ValueError(f"{path}: system must be one of {', '.join(SYSTEMS)}, got '{unknown[0]}'.")
+    for row in rows.to_dict("records"):
+        _check_system(row, f"{path}: ")
     return rows
 
 
@@ -125,8 +153,7 @@ def _as_text(row: dict) -> dict[str, str]:
     if set(row) != set(COLUMNS):
         odd = sorted(set(row) ^ set(COLUMNS))
         raise ValueError(f"a results row needs exactly {', '.join(COLUMNS)}; missing or unknown: {', '.join(odd)}.")
-    if row["system"] not in SYSTEMS:
-        raise ValueError(f"system must be one of {', '.join(SYSTEMS)}, got '{row['system']}'.")
+    _check_system(row)
     for name in PERCENT_COLUMNS:
         if not 0 <= float(row[name]) <= 1:
             raise ValueError(f"{name} must be a share in [0, 1], got {row[name]}; pass what summarise() returned.")
@@ -134,6 +161,14 @@ def _as_text(row: dict) -> dict[str, str]:
     minutes = "" if row["minutes"] in ("", None) else f"{float(row['minutes']):.1f}"
     text = {name: " ".join(str(row[name]).split()) for name in COLUMNS}
     return {**text, **percent, "minutes": minutes}
+
+
+def _check_system(row: Mapping[str, str], where: str = "") -> None:
+    if row["recipe"] == ABLATION:
+        if not str(row["system"]).strip():
+            raise ValueError(f"{where}system must be the title of the row in the recipe '{ABLATION}', got none.")
+    elif row["system"] not in SYSTEMS:
+        raise ValueError(f"{where}system must be one of {', '.join(SYSTEMS)}, got '{row['system']}'.")
 
 
 @contextmanager

@@ -1,10 +1,10 @@
 """scores.csv: one row for each utterance and seed, from which every table can be recomputed without training.
 
 Columns: ID, speaker, fold, seed, truth, prediction, and one probability p_<label> for each class, in label
-order.
+order. A corpus with dimensional labels adds truth_<attribute> (empty where unknown) and prediction_<attribute>.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,14 @@ def make_scores(
     label_order: Sequence[str],
     fold: int,
     seed: int,
+    attributes: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> pd.DataFrame:
     """Scores of one run on one outer fold; the prediction is the most probable class.
 
     Shape
     -----
-    ids, speakers, truth: [N], truth as labels. probs: [N, C] in ``label_order``. Returns N rows.
+    ids, speakers, truth: [N], truth as labels. probs: [N, C] in ``label_order``. attributes: name -> (truth, NaN where
+    unknown, and prediction), [N] each. Returns N rows.
 
     Raises
     ------
@@ -48,6 +50,8 @@ def make_scores(
     prediction = [label_order[index] for index in probs.argmax(axis=1)]
     rows = {"ID": list(ids), "speaker": list(speakers), "fold": fold, "seed": seed, "truth": list(truth)}
     columns = {f"p_{label}": probs[:, index] for index, label in enumerate(label_order)}
+    for name, (true, predicted) in (attributes or {}).items():
+        columns |= {f"truth_{name}": np.asarray(true, float), f"prediction_{name}": np.asarray(predicted, float)}
     scores = pd.DataFrame({**rows, "prediction": prediction, **columns})
     return check_scores(scores, label_order)
 
@@ -59,9 +63,9 @@ def check_scores(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFra
     ------
     ValueError
         If there is no row; a column is missing or of another label order; a value is missing; a label is
-        unknown; a probability row is no distribution or its largest is not the prediction; an utterance comes
-        twice in one seed, or not in every seed, or not with the same speaker, fold and truth; a speaker is
-        tested in two folds.
+        unknown; a probability row is no distribution or its largest is not the prediction; a predicted attribute is
+        no finite number; an utterance comes twice in one seed, or not in every seed, or not with the same speaker,
+        fold and truth; a speaker is tested in two folds.
 
     Example
     -------
@@ -79,6 +83,11 @@ def check_scores(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFra
 def label_order_of(scores: pd.DataFrame) -> list[str]:
     """The labels that the probability columns name, in their order."""
     return [name[2:] for name in scores.columns if name.startswith("p_")]
+
+
+def attributes_in(scores: pd.DataFrame) -> list[str]:
+    """The dimensional labels that the columns name, in their order."""
+    return [name[len("truth_") :] for name in scores.columns if name.startswith("truth_")]
 
 
 def read_scores(path: str | Path, label_order: Sequence[str] | None = None) -> pd.DataFrame:
@@ -110,6 +119,7 @@ def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
 
 def _check_columns(scores: pd.DataFrame, label_order: Sequence[str]) -> None:
     needed = [*COLUMNS, *(f"p_{label}" for label in label_order)]
+    needed += [f"prediction_{name}" for name in attributes_in(scores)]
     for name in needed:
         if name not in scores.columns:
             raise ValueError(f"scores lack the column '{name}'; they need {', '.join(needed)}.")
@@ -143,6 +153,9 @@ def _check_values(scores: pd.DataFrame, label_order: Sequence[str]) -> None:
         "predict that one",
         shown="prediction",
     )
+    for name in attributes_in(scores):
+        predicted = pd.to_numeric(scores[f"prediction_{name}"], errors="coerce")
+        _refuse(scores, ~np.isfinite(predicted), f"its predicted {name} is no finite number", "run its fold again")
 
 
 def _check_utterances(scores: pd.DataFrame) -> None:

@@ -12,7 +12,8 @@ import pandas as pd
 from akd_toolkit.metrics import intervals
 from akd_toolkit.metrics import scores as measures
 from akd_toolkit.metrics.calibration import expected_calibration_error
-from akd_toolkit.report.scores_file import check_scores
+from akd_toolkit.metrics.concordance import ccc, speaker_bootstrap_ccc
+from akd_toolkit.report.scores_file import attributes_in, check_scores
 
 
 def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: int = 10_000) -> dict:
@@ -28,7 +29,9 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: i
     * ``folds``, ``seeds``, ``speakers``, ``utterances``: how many;
     * ``fold_table`` (fold, speakers, utterances, wa, ua), ``speaker_table`` (speaker, fold, utterances, wa,
       ua), ``class_table`` (label, utterances, recall), ``speaker_recalls`` (speakers x classes), and
-      ``confusion`` (counts [C, C], rows are the truth): means over seeds.
+      ``confusion`` (counts [C, C], rows are the truth): means over seeds;
+    * ``attribute_table`` (attribute, utterances, ccc_mean, ccc_std, ccc_pooled, ccc_low, ccc_high), the concordance of
+      each dimensional label in the same sense; no row where there are none.
 
     UA takes the classes that occur in the truth of what is scored: a fold or speaker without a class is
     averaged over the classes it has.
@@ -80,7 +83,14 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: i
         ),
         "confusion": confusion,
         "speaker_recalls": _speaker_recalls(scores, label_order),
+        "attribute_table": _attribute_table(scores, num_resamples),
     }
+
+
+def concordances(scores: pd.DataFrame) -> dict[str, float]:
+    """Pooled CCC of each attribute, mean over seeds."""
+    runs = [run for _, run in scores.groupby("seed")]
+    return {name: float(np.mean([_ccc_of(run, name) for run in runs])) for name in attributes_in(scores)}
 
 
 def utterance_table(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFrame:
@@ -147,3 +157,24 @@ def _confusion(scores: pd.DataFrame, label_order: list[str]) -> np.ndarray:
 def _speaker_recalls(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFrame:
     rows = {speaker: measures.class_recalls(_confusion(run, label_order)) for speaker, run in scores.groupby("speaker")}
     return pd.DataFrame.from_dict(rows, orient="index", columns=label_order).rename_axis("speaker")
+
+
+def _attribute_table(scores: pd.DataFrame, num_resamples: int) -> pd.DataFrame:
+    """Concordance of each attribute over the utterances whose truth is known."""
+    rows = []
+    for name in attributes_in(scores):
+        known = scores.dropna(subset=[f"truth_{name}"]).sort_values(["seed", "ID"], ignore_index=True)
+        if known.empty:
+            continue
+        folds = [concordances(of_fold)[name] for _, of_fold in known.groupby("fold")]
+        runs = [run for _, run in known.groupby("seed")]
+        first, told = runs[0], np.stack([run[f"prediction_{name}"] for run in runs])  # of the same utterances
+        interval = speaker_bootstrap_ccc(first[f"truth_{name}"], told, first["speaker"], num_resamples=num_resamples)
+        limits = interval.value, interval.low, interval.high
+        rows.append((name, len(first), float(np.mean(folds)), float(np.std(folds)), *limits))
+    columns = ["attribute", "utterances", "ccc_mean", "ccc_std", "ccc_pooled", "ccc_low", "ccc_high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _ccc_of(run: pd.DataFrame, name: str) -> float:
+    return ccc(run[f"truth_{name}"], run[f"prediction_{name}"])

@@ -1,6 +1,27 @@
 """Small models that are trained and exported; they know nothing of teachers."""
 
-from akd_toolkit.students import base, encoder_student, hybrid_transformer, micro_cnn
+from akd_toolkit.students import (
+    base,
+    dkdfmh,
+    encoder_student,
+    hybrid_transformer,
+    light_sernet,
+    micro_cnn,
+    multihead_attention,
+    tim_net,
+    vanilla_transformer,
+)
 from akd_toolkit.students.base import Student
 
-__all__ = ["Student", "base", "encoder_student", "hybrid_transformer", "micro_cnn"]
+__all__ = [
+    "Student",
+    "base",
+    "dkdfmh",
+    "encoder_student",
+    "hybrid_transformer",
+    "light_sernet",
+    "micro_cnn",
+    "multihead_attention",
+    "tim_net",
+    "vanilla_transformer",
+]

@@ -1,5 +1,7 @@
 """What every student promises."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -43,9 +45,19 @@ class Student(nn.Module):
         if num_classes < 2:
             raise ValueError(f"num_classes must be >= 2, got {num_classes}.")
         self.num_classes = num_classes
+        self.regressor: AttributeHead | None = None  # see add_attributes
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         raise NotImplementedError
+
+    def add_attributes(self, count: int, centre: Tensor | float = 0.0, scale: Tensor | float = 1.0) -> None:
+        """Let every call also predict ``count`` dimensional labels from the embedding, as ``output.attributes``.
+
+        ``centre`` and ``scale`` [count] are mean and deviation of the labels trained on; kept with the weights.
+        """
+        embedding_dim = self.output_dims()["student_embedding_dim"]
+        self.regressor = AttributeHead(embedding_dim, count, centre, scale).to(next(self.parameters()).device)
+        self.register_forward_hook(_with_attributes)
 
     def num_parameters(self) -> int:
         """Numbers that are learned."""
@@ -66,6 +78,26 @@ class Student(nn.Module):
             "student_frame_dim": output.frames.shape[-1],
             "student_layer_dims": {name: layer.shape[-1] for name, layer in output.layers.items()},
         }
+
+
+class AttributeHead(nn.Module):
+    """Linear regression of dimensional labels in their own unit: [batch, D] -> [batch, count].
+
+    attributes = centre + scale * (W embedding + b)
+    """
+
+    def __init__(self, embedding_dim: int, count: int, centre: Tensor | float = 0.0, scale: Tensor | float = 1.0):
+        super().__init__()
+        self.linear = nn.Linear(embedding_dim, count)
+        self.register_buffer("centre", torch.as_tensor(centre).float().expand(count).clone())
+        self.register_buffer("scale", torch.as_tensor(scale).float().expand(count).clone())
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        return self.centre + self.scale * self.linear(embedding)
+
+
+def _with_attributes(student: Student, inputs: tuple, output: ModelOutput) -> ModelOutput:
+    return replace(output, attributes=student.regressor(output.embedding))
 
 
 def check_waveform(waveform: Tensor) -> None:

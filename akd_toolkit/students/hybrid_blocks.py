@@ -6,19 +6,22 @@ from torch.nn import functional as F
 
 
 class DownConv(nn.Module):
-    """Convolution that halves time and frequency: [B, C, T, F] -> [B, C', ceil(T / 2), ceil(F / 2)]."""
+    """Convolution that halves time and frequency: [B, T, F, C] -> [B, ceil(T / 2), ceil(F / 2), C'].
+
+    Here and in ``ConvBlock`` the padding of what comes in is zero, and so is that of what goes out.
+    """
 
     def __init__(self, channels_in, channels_out):
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
         self.norm = nn.BatchNorm1d(channels_out)
 
-    def forward(self, x, mask, mask_out):
-        return normalized_map(self.norm, self.conv(masked_map(x, mask)), mask_out)
+    def forward(self, x, mask_out):
+        return normalized(self.norm, convolved(self.conv, x), mask_out)
 
 
 class ConvBlock(nn.Module):
-    """Two convolutions and a skip connection: [B, C, T, F] -> [B, C, T, F]."""
+    """Two convolutions and a skip connection: [B, T, F, C] -> [B, T, F, C]."""
 
     def __init__(self, channels):
         super().__init__()
@@ -28,9 +31,8 @@ class ConvBlock(nn.Module):
         self.norm_out = nn.BatchNorm1d(channels)
 
     def forward(self, x, mask):
-        y = self.conv1(masked_map(F.relu(x), mask))
-        y = self.conv2(masked_map(F.relu(normalized_map(self.norm, y, mask)), mask))
-        return F.relu(x + normalized_map(self.norm_out, y, mask))
+        y = F.relu(normalized(self.norm, convolved(self.conv1, F.relu(x)), mask))
+        return F.relu(x + normalized(self.norm_out, convolved(self.conv2, y), mask))
 
 
 class AttentionBlock(nn.Module):
@@ -60,7 +62,7 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x, mask):
         if self.conv is not None:
-            near = self.conv(masked(x, mask).transpose(1, 2)).transpose(1, 2)
+            near = convolved(self.conv, masked(x, mask))
             x = x + F.relu(normalized(self.conv_norm, near, mask))
         x = x + self._keep(self._attend(self.norm1(x), mask))
         return x + self._keep(self.feed_forward(self.norm2(x)))
@@ -68,9 +70,12 @@ class AttentionBlock(nn.Module):
     def _attend(self, x, mask):
         batch, num_frames, dim = x.shape
         heads = self.query_key_value(x).reshape(batch, num_frames, 3, self.heads, dim // self.heads)
-        query, key, value = heads.permute(2, 0, 3, 1, 4)
-        attend = None if mask is None else mask[:, None, None, :]
-        x = F.scaled_dot_product_attention(query, key, value, attn_mask=attend)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)  # each [batch, heads, T, dim / heads]
+        # Written out, because the fused kernel's backward pass in half precision is five times slower on a CPU.
+        scores = (query * (dim // self.heads) ** -0.5) @ key.transpose(2, 3)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
+        x = torch.softmax(scores, dim=-1) @ value
         return self.project(x.transpose(1, 2).reshape(batch, num_frames, dim))
 
     def _keep(self, branch):
@@ -78,7 +83,7 @@ class AttentionBlock(nn.Module):
         if not self.training or self.drop_path == 0:
             return branch
         kept = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.drop_path
-        return branch * kept / (1 - self.drop_path)
+        return branch * (kept / (1 - self.drop_path)).to(branch.dtype)
 
 
 def hidden_run(x, axis, share):
@@ -86,11 +91,11 @@ def hidden_run(x, axis, share):
 
     Shape
     -----
-    x: [batch, channels, T, F]. axis: 2 (time) or 3 (frequency). Returns [batch, 1, T, 1] or [batch, 1, 1, F].
+    x: [batch, T, F, channels]. axis: 1 (time) or 2 (frequency). Returns [batch, T, 1, 1] or [batch, 1, F, 1].
 
     Example
     -------
-    >>> hidden_run(torch.ones(2, 1, 5, 4), axis=3, share=0.0).squeeze()  # nothing may be hidden
+    >>> hidden_run(torch.ones(2, 5, 4, 1), axis=2, share=0.0).squeeze()  # nothing may be hidden
     tensor([[1., 1., 1., 1.],
             [1., 1., 1., 1.]])
     """
@@ -100,7 +105,7 @@ def hidden_run(x, axis, share):
     start = (place * (size - length + 1)).floor()
     position = torch.arange(size, device=x.device)
     kept = ((position < start) | (position >= start + length)).to(x.dtype)
-    return kept[:, None, :, None] if axis == 2 else kept[:, None, None, :]
+    return kept[:, :, None, None] if axis == 1 else kept[:, None, :, None]
 
 
 def halved(num_frames):
@@ -125,35 +130,30 @@ def frame_mask(num_valid, num_frames):
 
 
 def masked(x, mask):
-    """Zero in the padding: [batch, T, D]."""
-    return x if mask is None else x * mask[:, :, None]
+    """Zero in the padding: [batch, T, ...]."""
+    return x if mask is None else x * mask.reshape(*mask.shape, *[1] * (x.dim() - 2)).to(x.dtype)
 
 
-def masked_map(x, mask):
-    """Zero in the padding: [batch, C, T, F]."""
-    return x if mask is None else x * mask[:, None, :, None]
+def convolved(conv, x):
+    """Convolution of [batch, T, C] or [batch, T, F, C], whose channels are last."""
+    return conv(x.movedim(-1, 1)).movedim(1, -1)
 
 
 def normalized(norm, x, mask):
-    """Batch norm of [batch, T, D] whose statistics are those of speech alone, however much of a batch is padding.
+    """Batch norm of [batch, T, C] or [batch, T, F, C] by the statistics of speech alone; zero in the padding.
 
     >>> norm = nn.BatchNorm1d(1).train()
     >>> x, mask = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
     >>> normalized(norm, x, mask).detach().squeeze()
     tensor([-1.0000,  1.0000,  0.0000])
     """
+    channels = x.shape[-1]
     if mask is None or not norm.training:
-        return norm(x.transpose(1, 2)).transpose(1, 2)
-    return torch.zeros_like(x).masked_scatter(mask[:, :, None], norm(x[mask]))
-
-
-def normalized_map(norm, x, mask):
-    """The same for [batch, C, T, F], with statistics per channel."""
-    if mask is None or not norm.training:
-        return norm(x.flatten(2)).unflatten(2, x.shape[2:])
-    by_frame = x.transpose(1, 2)  # [batch, T, C, F]
-    speech = norm(by_frame[mask])  # [speech frames, C, F]
-    return torch.zeros_like(by_frame).masked_scatter(mask[:, :, None, None], speech).transpose(1, 2)
+        return masked(norm(x.reshape(-1, channels)).reshape(x.shape), mask)
+    frames = x.flatten(2).flatten(0, 1)  # [batch * T, F * C]; whole frames are quick to take out and to put back
+    speech = mask.flatten().nonzero()[:, 0]
+    rows = norm(frames.index_select(0, speech).reshape(-1, channels)).reshape(len(speech), -1)
+    return torch.zeros_like(frames).index_copy(0, speech, rows).reshape(x.shape)
 
 
 def pooled(frames, mask):

@@ -11,6 +11,7 @@ from akd_toolkit.students.hybrid_blocks import (
     AttentionBlock,
     ConvBlock,
     DownConv,
+    convolved,
     frame_mask,
     halved,
     hidden_run,
@@ -55,7 +56,9 @@ class HybridTransformer(Student):
     halvings
         How often the encoder halves the number of frames, >= 0; 0 is a plain transformer.
     heads
-        Attention heads, dividing ``dim`` and ``channels[1]``.
+        Attention heads over time, dividing ``dim``.
+    frequency_heads
+        Attention heads over frequency, dividing ``channels[1]``.
     mlp_ratio
         Hidden width of the feed-forward layers over their input; half of it in attention over frequency.
     dropout
@@ -99,6 +102,7 @@ class HybridTransformer(Student):
         depth: int = 1,
         halvings: int = 2,
         heads: int = 4,
+        frequency_heads: int = 2,
         mlp_ratio: float = 2.0,
         dropout: float = 0.2,
         stochastic_depth: float = 0.2,
@@ -106,12 +110,13 @@ class HybridTransformer(Student):
         normalize: str = "level",
     ):
         super().__init__(num_classes)
-        _check_sizes(num_mels, channels, dim, heads, depth, frequency_depth, halvings)
+        _check_sizes(num_mels, channels, dim, heads, frequency_heads, depth, frequency_depth, halvings)
         _check_shares(dropout=dropout, stochastic_depth=stochastic_depth, masking=masking)
         self.planes = 1 + deltas
         self.masking = masking
         self.front_end = LogMel(num_mels=num_mels, deltas=deltas, normalize=normalize)
-        self.input_norm = nn.BatchNorm1d(num_mels * self.planes)  # brings slopes to the scale of energies
+        # Brings slopes to the scale of energies; the first convolution scales anyway.
+        self.input_norm = nn.BatchNorm1d(num_mels * self.planes, affine=False)
         widths = [self.planes, *channels]
         self.stem = nn.ModuleList(
             nn.ModuleList([DownConv(widths[i], widths[i + 1]), ConvBlock(widths[i + 1])]) for i in range(2)
@@ -120,23 +125,23 @@ class HybridTransformer(Student):
         num_blocks = frequency_depth + depth * (2 * halvings + 1)
         rates = iter([stochastic_depth * (i + 1) / num_blocks for i in range(num_blocks)])
 
-        def blocks(count, width, neighbours):
-            ratio = mlp_ratio if neighbours else mlp_ratio / 2
-            return nn.ModuleList(AttentionBlock(width, heads, ratio, next(rates), neighbours) for _ in range(count))
+        def blocks(count, width=dim, heads=heads, mlp_ratio=mlp_ratio, neighbours=True):
+            return nn.ModuleList(AttentionBlock(width, heads, mlp_ratio, next(rates), neighbours) for _ in range(count))
 
         num_bands = num_mels // 4
         self.band_embedding = nn.Parameter(0.02 * torch.randn(num_bands, channels[1]))
-        self.frequency = blocks(frequency_depth, channels[1], neighbours=False)
+        self.frequency = blocks(frequency_depth, channels[1], frequency_heads, mlp_ratio / 2, neighbours=False)
         self.fuse = nn.Linear(num_bands * channels[1], dim, bias=False)
         self.fuse_norm = nn.BatchNorm1d(dim)
-        self.encoder = nn.ModuleList(blocks(depth, dim, neighbours=True) for _ in range(halvings))
+        self.encoder = nn.ModuleList(blocks(depth) for _ in range(halvings))
         self.down = nn.ModuleList(nn.Conv1d(dim, dim, 3, stride=2, padding=1) for _ in range(halvings))
-        self.bottleneck = blocks(depth, dim, neighbours=True)
+        self.bottleneck = blocks(depth)
         self.up = nn.ModuleList(nn.Linear(dim, dim) for _ in range(halvings))
-        self.decoder = nn.ModuleList(blocks(depth, dim, neighbours=True) for _ in range(halvings))
+        self.decoder = nn.ModuleList(blocks(depth) for _ in range(halvings))
         self.norm = nn.BatchNorm1d(dim)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(3 * dim, num_classes)
+        self.to(memory_format=torch.channels_last)  # as the maps are
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         check_waveform(waveform)
@@ -157,16 +162,14 @@ class HybridTransformer(Student):
         """Stem, attention over frequency, and fusing: [batch, T, planes * mels] -> [batch, T / 4, dim]."""
         mask = frame_mask(num_valid, features.shape[1])
         x = normalized(self.input_norm, features, mask)
-        x = x.unflatten(-1, (self.planes, -1)).transpose(1, 2)  # [batch, planes, T, mels]
+        x = x.unflatten(-1, (self.planes, -1)).transpose(2, 3)  # [batch, T, mels, planes]
         if self.training and self.masking > 0:
-            x = x * hidden_run(x, 2, self.masking) * hidden_run(x, 3, self.masking)
+            x = x * hidden_run(x, 1, self.masking) * hidden_run(x, 2, self.masking)
         for down, block in self.stem:
             num_valid = halved(num_valid)
-            mask_out = frame_mask(num_valid, (x.shape[2] + 1) // 2)
-            x = block(down(x, mask, mask_out), mask_out)
-            mask = mask_out
-        x = x.permute(0, 2, 3, 1)  # [batch, T / 4, bands, channels]
-        layers["stem"] = x.flatten(2)
+            mask = frame_mask(num_valid, (x.shape[1] + 1) // 2)
+            x = block(down(x, mask), mask)
+        layers["stem"] = x.flatten(2)  # [batch, T / 4, bands * channels]
         frames_of_bands = (x + self.band_embedding).flatten(0, 1)  # every frame is a sequence of bands
         for block in self.frequency:
             frames_of_bands = block(frames_of_bands, None)
@@ -183,7 +186,7 @@ class HybridTransformer(Student):
                 x = block(x, mask)
             layers[f"encoder_{i}"] = x
             skips.append((x, mask))
-            x = self.down[i](masked(x, mask).transpose(1, 2)).transpose(1, 2)
+            x = convolved(self.down[i], masked(x, mask))
             num_valid = halved(num_valid)
         mask = frame_mask(num_valid, x.shape[1])
         for block in self.bottleneck:
@@ -198,16 +201,17 @@ class HybridTransformer(Student):
         return x
 
 
-def _check_sizes(num_mels, channels, dim, heads, depth, frequency_depth, halvings):
+def _check_sizes(num_mels, channels, dim, heads, frequency_heads, depth, frequency_depth, halvings):
     if len(channels) != 2 or depth < 1 or frequency_depth < 0 or halvings < 0:
         raise ValueError(
             "hybrid_transformer needs two channels, depth >= 1, frequency_depth >= 0 and halvings >= 0, got "
             f"channels={list(channels)}, depth={depth}, frequency_depth={frequency_depth}, halvings={halvings}."
         )
-    if num_mels % 4 or dim % heads or channels[1] % heads:
+    if num_mels % 4 or dim % heads or channels[1] % frequency_heads:
         raise ValueError(
-            f"num_mels must be a multiple of 4, and dim and channels[1] multiples of heads, got num_mels={num_mels}, "
-            f"dim={dim}, channels={list(channels)}, heads={heads}."
+            "num_mels must be a multiple of 4, dim one of heads, and channels[1] one of frequency_heads, got "
+            f"num_mels={num_mels}, dim={dim}, heads={heads}, channels={list(channels)}, "
+            f"frequency_heads={frequency_heads}."
         )
 
 

@@ -12,6 +12,7 @@ from akd_toolkit.data.views import ViewSettings
 from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
+from akd_toolkit.teachers.attributes import AttributeHead, answers, fit_attributes
 from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit, write_heard
 from akd_toolkit.teachers.head import check_label_order
 from akd_toolkit.teachers.store import FeatureStore
@@ -109,20 +110,23 @@ class TeacherBank:
         label_order: Sequence[str] | None = None,
         l2: Sequence[float] = L2,
         one_head: bool = False,
+        attributes: Sequence[str] = (),
     ) -> "TeacherFold":
         """Soft targets of every teacher, from heads that have heard no one but ``train_speakers``.
 
         With ``one_head`` losses imitate the head that has heard all of them, one function for all utterances, while
-        gates and weightings go on judging by heads that have not heard the utterance's speaker.
+        gates and weightings go on judging by heads that have not heard the utterance's speaker. ``attributes`` names
+        dimensional labels that teachers predict too, always by heads that have not heard the speaker.
         """
         if label_order is not None:
             check_label_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
         self.prepare()
-        targets = []
+        targets, predictors = [], []
         for title, store in self.stores.items():
+            features = [store.view(view) for view in range(store.num_views)]
             targets.append(
                 crossfit(
-                    [store.view(view) for view in range(store.num_views)],
+                    features,
                     self.manifest.labels,
                     [row.speaker for row in self.manifest],
                     groups,
@@ -134,7 +138,10 @@ class TeacherBank:
                     folder=store.folder / "heads",
                 )
             )
-        return TeacherFold(targets, list(self.stores.values()), one_head)
+            if attributes:
+                truth = self.manifest.attribute_values(attributes)
+                predictors.append(fit_attributes(targets[-1], features, truth, store.folder / "heads"))
+        return TeacherFold(targets, list(self.stores.values()), one_head, predictors)
 
 
 class TeacherFold:
@@ -143,15 +150,24 @@ class TeacherFold:
     Shape
     -----
     ``lookup``: logits [m, batch, classes]; embedding m tensors [batch, D_t]; frames [batch, T_t, D_t] of each teacher
-    that has stored frames.
+    that has stored frames; attributes [m, batch, A] where there are heads for them.
     """
 
-    def __init__(self, targets: list[SoftTargets], stores: list[FeatureStore], one_head: bool = False):
-        self.targets, self.stores = targets, stores
+    def __init__(
+        self,
+        targets: list[SoftTargets],
+        stores: list[FeatureStore],
+        one_head: bool = False,
+        predictors: Sequence[tuple[AttributeHead, ...]] = (),
+    ):
+        self.targets, self.stores, self.predictors = targets, stores, predictors
         self._taught = torch.stack([_by_one_head(*pair) for pair in zip(targets, stores)]) if one_head else None
         self.names = tuple(target.title for target in targets)
         self._rows = {name: row for row, name in enumerate(targets[0].ids)}
         self._logits = torch.stack([target.logits for target in targets])  # [m, n, views, classes]
+        self._attributes = None  # or [m, n, views, A]
+        if predictors:
+            self._attributes = torch.stack([_predicted(*each) for each in zip(predictors, targets, stores)])
         self._embeddings: dict[tuple[int, int], Tensor] = {}
 
     def __len__(self) -> int:
@@ -203,6 +219,7 @@ class TeacherFold:
             frames=found,
             lengths=lengths,
             names=self.names,
+            attributes=None if self._attributes is None else self._attributes[:, rows, views],
         )
 
     def _embedding(self, teacher: int, rows: Tensor, views: Tensor) -> Tensor:
@@ -231,6 +248,11 @@ class TeacherFold:
         """Write for each teacher which speakers its heads have heard; the audit reads these files."""
         for index, target in enumerate(self.targets):
             write_heard(target, f"{folder}/teacher{index}.json")
+
+
+def _predicted(predictor: Sequence[AttributeHead], target: SoftTargets, store: FeatureStore) -> Tensor:
+    """Attributes [n, views, A], each utterance answered by the head that speaks for it."""
+    return answers(predictor, target.head_of, [torch.tensor(store.view(view)) for view in range(store.num_views)])
 
 
 def _by_one_head(target: SoftTargets, store: FeatureStore) -> Tensor:

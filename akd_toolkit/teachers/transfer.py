@@ -28,9 +28,12 @@ def answers_on(other: TeacherBank, fold: TeacherFold, heard: Manifest) -> Teache
     heard
         The part of the unlabelled corpus that the student hears.
     """
-    return TeacherFold(
-        [_answers(*pair, heard) for pair in zip(fold.targets, other.stores.values())], _views(other, heard)
-    )
+    targets = [_answers(*pair, heard) for pair in zip(fold.targets, other.stores.values())]
+    predictors = [
+        tuple(replace(old, head=head) for old, head in zip(predictor, target.heads))
+        for predictor, target in zip(fold.predictors, targets)
+    ]
+    return TeacherFold(targets, _views(other, heard), predictors=predictors)
 
 
 def _answers(target: SoftTargets, store: FeatureStore, heard: Manifest) -> SoftTargets:

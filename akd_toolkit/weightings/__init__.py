@@ -2,6 +2,8 @@
 
 from akd_toolkit.weightings.adapter import Adapter
 from akd_toolkit.weightings.base import Weighting
+from akd_toolkit.weightings.best_single import BestSingle
 from akd_toolkit.weightings.uniform import Uniform
+from akd_toolkit.weightings.validation_accuracy import ValidationAccuracy
 
-__all__ = ["Adapter", "Uniform", "Weighting"]
+__all__ = ["Adapter", "BestSingle", "Uniform", "ValidationAccuracy", "Weighting"]

@@ -10,6 +10,7 @@ import sys
 
 from prepare import prepare_emodb
 
+from akd_toolkit.ablation import run_ablation
 from akd_toolkit.brains import DistillBrain, predict
 from akd_toolkit.config import load_config
 from akd_toolkit.protocol import NestedCrossValidation
@@ -27,6 +28,9 @@ def main(argv):
     config = load_config(argv, prepare_emodb)
     data_folder = debug_corpus(config, layout="emodb") if config.debug else config["data_folder"]
     manifest = prepare_emodb(data_folder, config["output_folder"], config["label_order"], **config.get("prepare", {}))
+    if config.get("rows"):
+        run_ablation(config, manifest, train_student, generated=config.debug)
+        return
     protocol = NestedCrossValidation(config, manifest)
     if config.get("student") is None:
         report_teachers(protocol, generated=config.debug)

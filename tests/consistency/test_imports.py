@@ -16,7 +16,8 @@ ORDER = [
     {"config", "brains"},
     {"run"},
     {"protocol"},
-    {"recipe", "cli"},
+    {"recipe"},
+    {"ablation", "cli"},
 ]
 APART = [("students", "teachers"), ("teachers", "students"), ("losses", "students"), ("losses", "teachers")]
 HEAVY = {"onnx", "onnxruntime", "tensorrt", "opensmile", "ray", "sounddevice"}  # imported where they are used

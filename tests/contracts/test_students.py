@@ -18,7 +18,12 @@ MIN_SAMPLES = 1600  # 0.1 s
 # Options of the size that recipes train, and how many parameters its size class allows.
 FULL_SIZE = {
     "micro_cnn": ({}, 0.5e6),
+    "dkdfmh": ({}, 0.5e6),
+    "light_sernet": ({}, 0.5e6),
+    "tim_net": ({}, 0.5e6),
     "hybrid_transformer": ({}, 5e6),
+    "multihead_attention": ({}, 1e6),
+    "vanilla_transformer": ({}, 1.5e6),
     "encoder_student": (
         {"num_layers": 3, "architecture": {"width": 512, "heads": 8, "feed_forward": 2048, "num_mels": 80}},
         25e6,

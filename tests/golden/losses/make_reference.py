@@ -14,6 +14,61 @@ def softmax(x, axis=-1):
     return e / e.sum(axis=axis, keepdims=True)
 
 
+def kl(p, q):
+    return sum(a * np.log(a / b) for a, b in zip(p, q))
+
+
+def huber(difference):
+    return difference**2 / 2 if abs(difference) <= 1 else abs(difference) - 0.5
+
+
+def decoupled_kl(p_t, p_s, y, alpha, beta):
+    others = [c for c in range(len(p_s)) if c != y]
+    binary = kl((p_t[y], 1 - p_t[y]), (p_s[y], 1 - p_s[y]))
+    return alpha * binary + beta * kl(p_t[others] / (1 - p_t[y]), p_s[others] / (1 - p_s[y]))
+
+
+def standardized(z):
+    return (z - z.mean()) / np.sqrt(((z - z.mean()) ** 2).mean())
+
+
+def intra_parts(p_s, p_t):
+    """Each utterance's part of the mean over classes of 1 - Pearson over the batch."""
+    batch, classes = p_s.shape
+    parts = np.zeros(batch)
+    for c in range(classes):
+        u, v = standardized(p_s[:, c]) / np.sqrt(batch), standardized(p_t[:, c]) / np.sqrt(batch)
+        for b in range(batch):
+            parts[b] += batch / classes * (u[b] - v[b]) ** 2 / 2
+    return parts
+
+
+def angle(x, i, j, k):
+    e_ij, e_kj = (x[i] - x[j]) / np.linalg.norm(x[i] - x[j]), (x[k] - x[j]) / np.linalg.norm(x[k] - x[j])
+    return float((e_ij * e_kj).sum())
+
+
+def angle_relation(x_s, x_t):  # (9)-(10)
+    batch = len(x_s)
+    values = np.zeros(batch)
+    for j in range(batch):
+        pairs = [(i, k) for i in range(batch) for k in range(batch) if len({i, j, k}) == 3]
+        values[j] = np.mean([huber(angle(x_s, i, j, k) - angle(x_t, i, j, k)) for i, k in pairs])
+    return values
+
+
+def distance_relation(x_s, x_t):
+    batch = len(x_s)
+    pairs = [(i, j) for i in range(batch) for j in range(batch) if i != j]
+    far_s = {(i, j): np.linalg.norm(x_s[i] - x_s[j]) for i, j in pairs}
+    far_t = {(i, j): np.linalg.norm(x_t[i] - x_t[j]) for i, j in pairs}
+    mean_s, mean_t = np.mean(list(far_s.values())), np.mean(list(far_t.values()))
+    values = np.zeros(batch)
+    for i, j in pairs:
+        values[i] += huber(far_s[i, j] / mean_s - far_t[i, j] / mean_t) / (batch - 1)
+    return values
+
+
 def main():
     rng = np.random.default_rng(20260101)
     batch, classes, teachers, frames, dim, temperature = 6, 5, 3, 7, 4, 2.5
@@ -39,6 +94,29 @@ def main():
     gamma = 1 - true_probs  # (12)
     gate = 1 - np.where(gamma <= 0.8, gamma, 1.0)  # (13), theta = 0.8
     total = (cross_entropy + gate * (0.7 * integrated + 0.2 * plain) - np.log(true_probs)).mean()
+
+    x_s = rng.normal(0, 1, (batch, 3))
+    x_t = [rng.normal(0, 1, (batch, 2 + 2 * t)) for t in range(teachers)]
+    standard_s = softmax(np.array([standardized(z) for z in z_s]) / temperature)
+    standard_t = sum(
+        w[t][:, None] * softmax(np.array([standardized(z) for z in z_t[t]]) / temperature) for t in range(teachers)
+    )
+    z_mean = (w[:, :, None] * z_t).sum(axis=0)
+    soft = dict(
+        student_embedding=x_s,
+        **{f"teacher_embedding_{t}": x_t[t] for t in range(teachers)},
+        decoupled_kl=[temperature**2 * decoupled_kl(mixture[b], p_s[b], labels[b], alpha=1.5, beta=4.0) for b in rows],
+        logit_mse=[np.mean(((z_s[b] - z_s[b].mean()) - (z_mean[b] - z_mean[b].mean())) ** 2) for b in rows],
+        logit_mse_not_centred=[np.mean((z_s[b] - z_mean[b]) ** 2) for b in rows],
+        standardized_logit_kl=[temperature**2 * kl(standard_t[b], standard_s[b]) for b in rows],
+        dist_inter=[1 - np.corrcoef(p_s[b], mixture[b])[0, 1] for b in rows],
+        dist_intra=intra_parts(p_s, mixture),
+        dist_intra_mean=np.mean([1 - np.corrcoef(p_s[:, c], mixture[:, c])[0, 1] for c in range(classes)]),
+        angle_relation_soft_targets=angle_relation(p_s, mixture),
+        angle_relation_embedding=sum(w[t] * angle_relation(x_s, x_t[t]) for t in range(teachers)),
+        distance_relation_soft_targets=distance_relation(p_s, mixture),
+        distance_relation_embedding=sum(w[t] * distance_relation(x_s, x_t[t]) for t in range(teachers)),
+    )
     values = dict(
         student_logits=z_s,
         teacher_logits=z_t,
@@ -52,6 +130,7 @@ def main():
         cross_entropy=cross_entropy,
         gate=gate,
         total=total,
+        **soft,
     )
     stored = {name: np.asarray(value).tolist() for name, value in values.items()}
     Path(__file__).with_name("reference.json").write_text(json.dumps({"temperature": temperature, **stored}) + "\n")

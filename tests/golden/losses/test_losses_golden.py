@@ -19,8 +19,12 @@ def reference():
 
 @pytest.fixture
 def models(reference):
-    student = ModelOutput(reference["student_logits"], frames=reference["frames"])
-    return student, TeacherOutput(reference["teacher_logits"], names=("a", "b", "c")), reference["labels"]
+    student = ModelOutput(
+        reference["student_logits"], embedding=reference["student_embedding"], frames=reference["frames"]
+    )
+    embedding = tuple(reference[f"teacher_embedding_{t}"] for t in range(3))
+    teacher = TeacherOutput(reference["teacher_logits"], embedding=embedding, names=("a", "b", "c"))
+    return student, teacher, reference["labels"]
 
 
 def fill(adapter, reference):
@@ -41,6 +45,37 @@ def test_loss_equals_the_reference(name, reference, models):
     options = {} if name == "cross_entropy" else {"temperature": float(reference["temperature"])}
     values = LOSSES.build(name, **options)(student, teacher.weighted(reference["weights"]), labels)
     torch.testing.assert_close(values, reference[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stored", "name", "options"),
+    [
+        ("decoupled_kl", "decoupled_kl", {"alpha": 1.5, "beta": 4.0}),
+        ("standardized_logit_kl", "standardized_logit_kl", {}),
+        ("dist_inter", "dist", {"beta": 1.0, "gamma": 0.0}),
+        ("dist_intra", "dist", {"beta": 0.0, "gamma": 1.0}),
+        ("angle_relation_soft_targets", "angle_relation", {}),
+        ("angle_relation_embedding", "angle_relation", {"space": "embedding"}),
+        ("distance_relation_soft_targets", "distance_relation", {}),
+        ("distance_relation_embedding", "distance_relation", {"space": "embedding"}),
+    ],
+)
+def test_softened_loss_of_several_teachers_equals_the_reference(stored, name, options, reference, models):
+    student, teacher, labels = models
+    loss = LOSSES.build(name, temperature=float(reference["temperature"]), **options)
+    values = loss(student, teacher.weighted(reference["weights"]), labels)
+    torch.testing.assert_close(values, reference[stored], rtol=1e-5, atol=1e-6)
+
+
+def test_the_parts_of_the_utterances_have_the_intra_class_loss_as_their_mean(reference):
+    torch.testing.assert_close(reference["dist_intra"].mean(), reference["dist_intra_mean"])
+
+
+@pytest.mark.parametrize(("stored", "centred"), [("logit_mse", True), ("logit_mse_not_centred", False)])
+def test_logit_mse_equals_the_reference(stored, centred, reference, models):
+    student, teacher, labels = models
+    values = LOSSES.build("logit_mse", centred=centred)(student, teacher.weighted(reference["weights"]), labels)
+    torch.testing.assert_close(values, reference[stored], rtol=1e-5, atol=1e-6)
 
 
 def test_gate_equals_the_reference_and_is_both_shut_and_open_there(reference, models):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,3 +93,25 @@ def test_unlabelled_windows_follow_the_labelled_ones_with_their_own_teachers(cor
     assert sorted(batch.ids[:5]) == sorted(manifest.ids) and set(batch.ids[5:]) <= set(other.ids)
     assert batch.labels.tolist() == [0] * 5 + [UNLABELLED] * 3
     assert batch.teacher.logits[0, :, 0].tolist() == [1.0] * 5 + [2.0] * 3
+
+
+def test_attributes_go_with_their_windows_and_are_unknown_for_unlabelled_speech(corpus):
+    manifest, waves = corpus
+    rows = [replace(row, attributes={"arousal": i} if i else {}) for i, row in enumerate(manifest)]
+    rated = Manifest("toy", ("sad",), tuple(rows))
+
+    def says(ids, views, spans):
+        return TeacherOutput(torch.zeros(1, len(ids), 2))
+
+    other = Speech(manifest, lambda i, v: waves[i], says)
+    labelled = Speech(rated, lambda i, v: waves[i], says)
+    options = {"window_s": 1.0, "batch_size": 5, "seed": 1}
+    (batch,) = TrainBatches(labelled, **options, unlabelled=other, attributes=["arousal", "valence"])
+    known = dict(zip(batch.ids[:5], batch.attributes[:5, 0].tolist()))
+    assert {name: known[name] for name in ("u1", "u2", "u3", "u4")} == {"u1": 1, "u2": 2, "u3": 3, "u4": 4}
+    assert np.isnan(known["u0"]) and batch.attributes[5:].isnan().all() and batch.attributes[:, 1].isnan().all()
+    assert batch.attributes.dtype == torch.float32 and batch.to("meta").attributes.device == torch.device("meta")
+    for whole in TrainBatches(labelled, **options, attributes=["arousal"]).whole():
+        np.testing.assert_array_equal(whole.attributes, rated.attribute_values(["arousal"])[[3, 0, 1, 4, 2]])
+    (plain,) = TrainBatches(labelled, **options)
+    assert plain.attributes is None

@@ -188,3 +188,40 @@ def test_json_beside_the_table_tells_labels_and_arguments(tmp_path, three):
         "hash": three.hash,
         "arguments": {"seed": 3},
     }
+
+
+@pytest.fixture
+def rated(three):
+    """The same rows with dimensional labels, of which one is unknown."""
+    ratings = ({"valence": 2.5, "arousal": 1 / 3}, {"arousal": 4}, {})
+    rows = (dataclasses.replace(row, attributes=values) for row, values in zip(three, ratings))
+    return dataclasses.replace(three, utterances=tuple(rows))
+
+
+def test_attributes_come_in_the_order_asked_for_with_nan_where_unknown(rated):
+    assert rated.attribute_names == ("arousal", "valence")
+    expected = [[2.5, 1 / 3], [np.nan, 4.0], [np.nan, np.nan]]
+    np.testing.assert_array_equal(rated.attribute_values(["valence", "arousal"]), expected)
+    np.testing.assert_array_equal(rated.attribute_values(["valence", "arousal"], [2, 0]), [expected[2], expected[0]])
+    assert rated.attribute_values([]).shape == (3, 0)
+
+
+def test_attributes_survive_writing_and_stay_out_of_a_manifest_without_them(tmp_path, three, rated):
+    rated.write(tmp_path / "manifest.csv")
+    assert Manifest.read(tmp_path / "manifest.csv") == rated
+    assert (tmp_path / "manifest.csv").read_text().splitlines()[0].endswith(",sha256,arousal,valence")
+    assert three.attribute_names == () and three.attribute_values(["valence"]).shape == (3, 1)
+
+
+def test_hash_follows_the_attributes_and_is_the_old_one_without_them(three, rated):
+    assert three.hash == "f5ece9fcfdd0"  # as before there were attributes: stored features are still found
+    assert rated.hash != three.hash
+    moved = dataclasses.replace(rated.utterances[0], attributes={"valence": 2.5, "arousal": 0.5})
+    assert dataclasses.replace(rated, utterances=(moved, *rated.utterances[1:])).hash != rated.hash
+
+
+@pytest.mark.parametrize("name, value", [("valence", float("nan")), ("valence", float("inf")), ("speaker", 1.0)])
+def test_an_attribute_that_is_no_number_or_named_like_a_column_is_refused(three, name, value):
+    row = dataclasses.replace(three.utterances[0], attributes={name: value})
+    with pytest.raises(ValueError, match=f"utterance u0 has the attribute {name} = .*; give a finite number"):
+        dataclasses.replace(three, utterances=(row,))

@@ -7,7 +7,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from akd_toolkit.data.acting import ACTINGS, random_speaker
+from akd_toolkit.data.acting import ACTINGS, Acting, attributes_of, random_speaker
 from akd_toolkit.data.folds import outer_folds
 from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.data.synthetic import generate_corpus, prepare_generated, speaker_names
@@ -173,6 +173,36 @@ def test_emodb_layout_names_files_as_emodb_does(tmp_path):
     )
     names = {path.name for path in (made / "wav").iterdir()}
     assert len(names) == 70 and {"03a01Wa.wav", "08a01La.wav", "16a01Na.wav"} <= names
+
+
+def test_attributes_follow_the_acting():
+    of = {emotion: attributes_of(acting) for emotion, acting in ACTINGS.items()}
+    assert of["neutral"] == {"valence": 3.0, "arousal": 3.0, "dominance": 3.0} == attributes_of(Acting())
+    assert of["anger"]["arousal"] > 4 > 2 > of["sadness"]["arousal"]
+    assert of["happiness"]["valence"] == max(values["valence"] for values in of.values())
+    assert of["anger"]["dominance"] > 3.5 > of["fear"]["dominance"] > of["sadness"]["dominance"]
+    assert (
+        attributes_of(Acting(pitch_st=99))["arousal"] == 5.0 and attributes_of(Acting(pitch_st=-99))["arousal"] == 1.0
+    )
+
+
+def test_attributes_are_those_that_the_sound_was_acted_with(tmp_path, monkeypatch):
+    options = {"speakers": 2, "utterances_per_speaker_and_emotion": 2, "seed": 3, "progress": False}
+    spoken = []
+    settings = type(random_speaker("s", "female", np.random.default_rng(0))).acting
+
+    def heard(self, emotion, random):
+        acting = settings(self, emotion, random)
+        spoken.append((self.name, emotion, attributes_of(acting)))
+        return acting
+
+    monkeypatch.setattr("akd_toolkit.data.acting.Speaker.acting", heard)
+    plain = prepare_generated(tmp_path / "plain", **options)
+    made = [values for speaker, emotion, values in sorted(spoken, key=lambda row: row[:2])]  # sorted as files are
+    rated = prepare_generated(tmp_path / "rated", **options, attributes=True)
+    assert [row.attributes for row in rated] == made and len(made) == 16
+    assert plain.attribute_names == () and [row.sha256 for row in plain] == [row.sha256 for row in rated]
+    assert prepare_generated(tmp_path / "rated", **options).attribute_names == ()  # made anew without them
 
 
 def test_the_preparer_is_registered_and_reuses_what_it_wrote(tmp_path, caplog):

@@ -1,10 +1,15 @@
 import re
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from akd_toolkit.report import summarise, write_report
+
+
+def trust(labels, epochs=(1, 2)):
+    """Equal trust in two teachers, in every epoch."""
+    index = pd.MultiIndex.from_product([epochs, ["whisper", "opensmile"], labels], names=["epoch", "teacher", "label"])
+    return pd.DataFrame({"weight": 0.5}, index=index).reset_index()
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def folder(tmp_path_factory, invented, labels):
         teachers={"whisper": invented(skill=3.0, seeds=(1,))},
         against={"no teacher": invented(skill=0.5)},
         curves=pd.DataFrame(curve),
-        teacher_weights=pd.DataFrame(np.full((2, 3), 0.5), index=["whisper", "opensmile"], columns=labels),
+        teacher_weights=trust(labels),
     )
     return folder
 
@@ -55,7 +60,8 @@ def test_page_gives_the_scores_with_their_interval_and_every_fold(page, invented
 
 def test_every_picture_that_the_page_shows_is_there_and_nothing_else(folder, page):
     shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)
-    assert shown == ["confusion_matrix.png", "training_curves.png", "teacher_weights.png"]
+    trust = ["teacher_weights.png", "teacher_weights_epochs.png"]
+    assert shown == ["confusion_matrix.png", "training_curves.png", *trust]
     expected = {*shown, "confusion_matrix.svg", "report.md", "scores.csv"}
     assert {path.name for path in folder.iterdir()} == expected
     assert (folder / "scores.csv").read_text() == "kept"
@@ -82,6 +88,12 @@ def test_a_generated_corpus_few_speakers_and_a_class_without_utterances_are_told
     assert "With 2 test speakers the interval is a hint and no more." in page
     assert "| sad | 0 | - |" in page
     assert summary["speakers"] == 2 and summary["seeds"] == 1
+
+
+def test_weights_of_one_epoch_have_no_picture_over_epochs(tmp_path, invented, labels):
+    write_report(tmp_path, invented(), labels, title="EmoDB", teacher_weights=trust(labels, epochs=(0,)))
+    assert "](teacher_weights.png)" in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert not list(tmp_path.glob("*epochs*"))
 
 
 def test_scores_that_are_refused_leave_no_file(tmp_path, invented, labels):

@@ -5,7 +5,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from akd_toolkit.report import plot_confusion, plot_teacher_weights, plot_training, plots
+from akd_toolkit.report import (
+    plot_confusion,
+    plot_teacher_weights,
+    plot_teacher_weights_epochs,
+    plot_training,
+    plots,
+)
 
 LONG = ["anger (hot)", "boredom", "disgust", "a rather long label", "$neutral_1$"]
 
@@ -42,6 +48,17 @@ def curves(num_folds=2):
         for split in ("train", "valid")
         for epoch in range(1, 6)
     ]
+    return pd.DataFrame(rows)
+
+
+def trust(labels=("ang", "sad")):
+    """Two folds that move from equal trust to 0.8 and to 0.6 in the first of two teachers, in three epochs."""
+    rows = []
+    for label in labels:
+        for fold, end in enumerate((0.8, 0.6)):
+            for epoch, first in zip((1, 2, 3), np.linspace(0.5, end, 3)):
+                rows.append({"epoch": epoch, "teacher": "whisper", "label": label, "weight": first, "fold": fold})
+                rows.append({"epoch": epoch, "teacher": "opensmile", "label": label, "weight": 1 - first, "fold": fold})
     return pd.DataFrame(rows)
 
 
@@ -104,6 +121,33 @@ def test_teacher_weights_are_drawn_by_class(tmp_path, drawn):
     assert_nothing_is_cut(drawn[0])
 
 
+@pytest.mark.parametrize("labels", [["ang", "sad"], LONG, [f"emotion_{index}" for index in range(12)]])
+def test_teacher_weights_over_epochs_have_one_panel_for_each_class(tmp_path, drawn, labels):
+    plot_teacher_weights_epochs(trust(labels), tmp_path / "e.png", title="EmoDB")
+    panels = [axes for axes in drawn[0].axes if axes.get_visible()]
+    assert [axes.get_title(loc="left") for axes in panels] == labels
+    assert all(axes.get_ylim()[0] <= 0 and axes.get_ylim()[1] >= 1 for axes in panels)
+    assert_nothing_is_cut(drawn[0])
+
+
+def test_a_line_is_the_mean_over_the_runs_and_its_band_their_range(tmp_path, drawn):
+    plot_teacher_weights_epochs(trust(["ang"]), tmp_path / "e.png")
+    axes = drawn[0].axes[0]
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines) == ["equal trust", "whisper", "opensmile"]
+    # fold 0 moves from 0.5 to 0.8, fold 1 from 0.5 to 0.6
+    np.testing.assert_allclose(lines["whisper"].get_ydata(), [0.5, 0.6, 0.7])
+    np.testing.assert_allclose(lines["opensmile"].get_ydata(), [0.5, 0.4, 0.3])
+    band = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose([band[band[:, 0] == 3, 1].min(), band[band[:, 0] == 3, 1].max()], [0.6, 0.8])
+
+
+def test_teacher_weights_over_epochs_are_alike_each_time(tmp_path):
+    for name in ("one", "two"):
+        plot_teacher_weights_epochs(trust(LONG), tmp_path / f"{name}.png", title="EmoDB")
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+
+
 def test_what_cannot_be_drawn_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"confusion must be \[3, 3\] for 3 labels, got \[2, 2\]"):
         plot_confusion(np.eye(2), ["a", "b", "c"], [tmp_path / "c.png"])
@@ -114,6 +158,9 @@ def test_what_cannot_be_drawn_is_refused(tmp_path):
     for wrong in ([[0.5], [0.6]], [[1.5], [-0.5]], [[np.nan], [1.0]]):
         with pytest.raises(ValueError, match="teacher weights must be shares that sum to 1"):
             plot_teacher_weights(pd.DataFrame(wrong, columns=["ang"]), tmp_path / "w.png")
+    for wrong in (trust().query("epoch == 1"), trust().drop(columns="label"), trust().assign(weight=1.5)):
+        with pytest.raises(ValueError, match="teacher weights over epochs need epoch, teacher, label and weight"):
+            plot_teacher_weights_epochs(wrong, tmp_path / "e.png")
     assert list(tmp_path.iterdir()) == []
 
 

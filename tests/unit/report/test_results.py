@@ -3,7 +3,7 @@ import threading
 import pandas as pd
 import pytest
 
-from akd_toolkit.report import append_results, read_results, results_row, summarise
+from akd_toolkit.report import append_results, publish_results, read_results, results_row, summarise
 from akd_toolkit.report.results import COLUMNS
 
 HEADER = (
@@ -80,6 +80,7 @@ def test_row_of_a_summary_fits_the_file(tmp_path, invented, labels):
         ({"ua_low": float("nan")}, "ua_low must be a share"),
         ({"system": "ours"}, "system must be one of teacher, student, kd, akd, got 'ours'"),
         ({"note": "?"}, "missing or unknown: note"),
+        ({"recipe": "ablation", "system": " "}, "system must be the title of the row in the recipe 'ablation'"),
     ],
 )
 def test_a_row_that_does_not_belong_is_refused_and_the_file_kept(tmp_path, row, change, message):
@@ -99,6 +100,35 @@ def test_a_file_with_other_columns_or_systems_is_refused_and_kept(tmp_path, row)
     path.write_text(f"{HEADER}\nEmoDB,akd,best{',' * (len(COLUMNS) - 3)}\n")
     with pytest.raises(ValueError, match="system must be one of teacher, student, kd, akd, got 'best'"):
         read_results(path)
+
+
+def test_a_row_of_an_ablation_is_named_by_its_title_and_replaced_whatever_it_is_made_of(tmp_path, row):
+    path = tmp_path / "results.csv"
+    for change in ({"system": "no gate"}, {"system": "no Adapter"}, {"system": "no gate", "teachers": "another"}):
+        append_results(path, row | {"recipe": "ablation"} | change)
+    assert read_results(path)["system"].tolist() == ["no gate", "no Adapter"]
+    assert read_results(path)["teachers"].tolist() == ["another", "whisper"]
+
+
+def test_publishing_keeps_what_the_run_did_not_make_and_puts_the_ablation_last(tmp_path, row):
+    published, run = tmp_path / "published.csv", tmp_path / "run.csv"
+    ablation = {"recipe": "ablation", "system": "old title"}
+    for change in (ablation, {}, {"system": "kd"}):
+        append_results(published, row | change)
+    for change in ({"system": "b", "recipe": "ablation"}, {"system": "a", "recipe": "ablation"}, {"ua_pooled": 0.9}):
+        append_results(run, row | change)
+    table = publish_results(published, read_results(run))
+    assert table["system"].tolist() == ["akd", "kd", "b", "a"]  # the run's order; the older ablation is gone
+    assert table["ua_pooled"].tolist() == ["90.0", "79.0", "79.0", "79.0"]
+    pd.testing.assert_frame_equal(read_results(published), table)
+
+
+def test_publishing_without_an_ablation_leaves_the_published_one_alone(tmp_path, row):
+    published, run = tmp_path / "published.csv", tmp_path / "run.csv"
+    append_results(published, row | {"recipe": "ablation", "system": "no gate"})
+    append_results(run, row)
+    assert publish_results(published, read_results(run))["system"].tolist() == ["akd", "no gate"]
+    assert publish_results(tmp_path / "first.csv", read_results(run))["system"].tolist() == ["akd"]
 
 
 def test_a_missing_file_is_refused(tmp_path):

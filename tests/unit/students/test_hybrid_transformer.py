@@ -173,7 +173,7 @@ def test_padding_has_no_say_in_the_statistics_that_training_gathers(build):
 
 @pytest.mark.parametrize(
     "options",
-    [{"num_mels": 42}, {"dim": 18, "heads": 4}, {"channels": (8, 6), "heads": 4}],
+    [{"num_mels": 42}, {"dim": 18, "heads": 4}, {"channels": (8, 6), "frequency_heads": 4}],
 )
 def test_sizes_that_do_not_divide_are_refused(options):
     with pytest.raises(ValueError, match="multiple"):

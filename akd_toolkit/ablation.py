@@ -1,0 +1,122 @@
+"""An ablation: one recipe with one thing changed in every row, on the same folds and seeds."""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from akd_toolkit.config import Config, row_overrides
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.protocol import NestedCrossValidation
+from akd_toolkit.recipe import report_row_of_teacher, report_student
+from akd_toolkit.report import write_ablation
+from akd_toolkit.run import Run
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of an ablation's table.
+
+    Arguments
+    ---------
+    title, group
+        Its name, and the heading it stands under.
+    against
+        Title of the row that it is compared with on the same utterances, or None.
+    config
+        The recipe with this row's overrides and an output folder of its own.
+    """
+
+    title: str
+    group: str
+    against: str | None
+    config: Config
+
+
+def rows_of(config: Config) -> list[Row]:
+    """The rows that the YAML lists, in its order.
+
+    Raises
+    ------
+    ValueError
+        If two rows share a title or a folder, or one is compared with a row that is not there.
+    """
+    rows, group = [], ""
+    for row in config["rows"]:
+        group = row.get("group", group)
+        folder = Path(config["output_folder"]) / folder_name(row["title"])
+        own = config.overridden({**row_overrides(row), "output_folder": str(folder)})
+        rows.append(Row(row["title"], group, row.get("against"), own))
+    unknown = [title for title in config.get("only") or [] if title not in [row.title for row in rows]]
+    if unknown:
+        raise ValueError(f"only: there is no row '{unknown[0]}'; the rows are {', '.join(row.title for row in rows)}.")
+    folders = [row.config["output_folder"] for row in rows]
+    for row, folder in zip(rows, folders):
+        if folders.count(folder) > 1:
+            raise ValueError(f"rows: '{row.title}' is listed twice, or shares its folder with another; rename it.")
+        if row.against is not None and row.against not in [other.title for other in rows]:
+            raise ValueError(f"rows: '{row.title}' is compared with '{row.against}', but there is no such row.")
+    return rows
+
+
+def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None], generated: bool = False) -> None:
+    """Run every row that is not done, in the order of the YAML, and write the report after each.
+
+    ``train`` is given one ``Run`` and must end with ``run.keep(...)``. A row without a student is its teachers.
+    """
+    rows, done = rows_of(config), []
+    wanted = [row for row in rows if row.title in (config.get("only") or [row.title])]
+    for number, row in enumerate(wanted, start=1):
+        logger.info("row %d of %d: %s", number, len(wanted), row.title)
+        protocol = NestedCrossValidation(row.config, manifest)
+        if row.config.get("student") is None:
+            done += _teachers(protocol, row)
+        else:
+            was_done = all(run.done for run in [*protocol.inner_runs(), *protocol.outer_runs()])
+            scores = protocol.run(train)
+            done.append(_entry(row, row.title, scores, report_student(protocol, scores, generated, row.title)))
+            if was_done and row is not wanted[-1]:
+                continue
+        write_ablation(
+            config["output_folder"],
+            done,
+            config["label_order"],
+            title=f"{manifest.corpus}: {config.file.stem}",
+            generated=generated,
+            planned=len(done) + len(wanted) - number,
+        )
+    logger.info("see %s", Path(config["output_folder"]) / "ablation.md")
+
+
+def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:
+    found = []
+    for title, scores in protocol.teacher_scores().items():
+        name = f"{row.title}: {title}"
+        result = report_row_of_teacher(protocol, title, scores, system=name)
+        found.append(_entry(row, name, scores, result))
+    return found
+
+
+def _entry(row: Row, title: str, scores: pd.DataFrame, result: dict) -> dict:
+    """What the report is given of one row."""
+    return {
+        **{"title": title, "group": row.group, "against": row.against, "scores": scores},
+        **{key: result[key] for key in ("student", "teachers", "params", "minutes")},
+    }
+
+
+def folder_name(title: str) -> str:
+    """A title as the name of a folder.
+
+    Example
+    -------
+    >>> folder_name("hybrid transformer + KD"), folder_name("AKD, no gate")
+    ('hybrid-transformer-plus-kd', 'akd-no-gate')
+    """
+    words = re.findall(r"[a-z0-9.]+", title.lower().replace("+", " plus "))
+    return "-".join(words)

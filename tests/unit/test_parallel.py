@@ -1,0 +1,189 @@
+"""Tasks side by side, here and on a Ray cluster of two nodes that is really started."""
+
+import importlib.util
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from akd_toolkit.parallel import _call, run_tasks
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs ray: pip install '.[ray]'")
+
+# What a run on the cluster does, in a process of its own: (backend, what to do) -> one line of JSON.
+SCRIPT = """
+    import json, os, sys, time
+    from akd_toolkit.parallel import run_tasks
+
+    def work(task):
+        import ray
+        if what == "fail" and task == 3:
+            raise ValueError("speaker 3 is wrong.")
+        if what == "wait":
+            open(f"started{task}", "w").write(str(os.getpid()))
+            time.sleep(120)
+        time.sleep(0.2)
+        return task**2, ray.get_runtime_context().get_node_id() if ray.is_initialized() else os.getpid()
+
+    backend, what = sys.argv[1:]
+    said = []
+    try:
+        results = run_tasks(work, list(range(6)), 2, backend, lambda: said.append(1))
+        print(json.dumps({"results": [r for r, _ in results], "where": [w for _, w in results], "said": len(said)}))
+    except (ValueError, KeyboardInterrupt) as error:
+        print(json.dumps({"kind": type(error).__name__, "error": str(error)}))
+"""
+# Keeps a cluster of two nodes with one CPU each until its standard input is closed.
+CLUSTER = """
+    import sys
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 80_000_000}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    cluster.add_node(**node)
+    print("address", cluster.address, flush=True)
+    sys.stdin.read()
+    cluster.shutdown()
+"""
+
+
+def square(task):
+    return task**2
+
+
+def fail(task):
+    if task == 2:
+        raise ValueError("speaker 2 is wrong.")
+    return task
+
+
+def die(task):
+    os._exit(3)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_results_come_in_the_order_of_the_tasks_and_each_end_is_said(jobs):
+    said = []
+    assert run_tasks(square, [3, 1, 2], jobs, on_done=lambda: said.append(1)) == [9, 1, 4]
+    assert len(said) == 3
+    assert run_tasks(square, [], jobs) == []
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_exception_of_a_task_arrives_as_it_is(jobs):
+    with pytest.raises(ValueError, match=r"^speaker 2 is wrong\.$"):
+        run_tasks(fail, [1, 2, 3, 4], jobs)
+
+
+def test_a_worker_that_dies_is_one_sentence():
+    with pytest.raises(ChildProcessError, match=r"a worker process died, most often because .* --jobs below 2"):
+        run_tasks(die, [1, 2], 2)
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(ValueError, match=r"backend must be one of local, ray, got 'dask'\."):
+        run_tasks(square, [1], backend="dask")
+
+
+def test_ray_that_is_not_installed_is_asked_for_by_its_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"backend 'ray' needs the package ray .*: pip install '\.\[ray\]'"):
+        run_tasks(square, [1, 2], 2, "ray")
+
+
+def test_a_folder_that_a_machine_does_not_have_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"has no folder .*absent; share it among the machines"):
+        _call(square, 2, str(tmp_path / "absent"))
+
+
+def test_a_task_runs_in_the_folder_of_the_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path.parent)
+    assert _call(lambda _: os.getcwd(), None, str(tmp_path)) == str(tmp_path.resolve())
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_one_sentence(address, tmp_path):
+    code = "from akd_toolkit.parallel import run_tasks; run_tasks(abs, [1, 2], 2, 'ray')"
+    env = {**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env)
+    assert f"ConnectionError: no Ray cluster answers at RAY_ADDRESS={address} (" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """(backend, what to do) -> a started process of SCRIPT that knows a cluster of two nodes."""
+    folder = tmp_path_factory.mktemp("ray")
+    for name, source in {"script": SCRIPT, "cluster": CLUSTER}.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(source))
+    env = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(16),  # nobody else's cluster, and nobody else in this one
+    }
+    options = {"cwd": folder, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with open(folder / "cluster.log", "w") as log:
+        keeper = subprocess.Popen(
+            [sys.executable, "cluster.py"], env=env, stdin=subprocess.PIPE, **{**options, "stderr": log}
+        )
+    try:
+        lines = iter(keeper.stdout.readline, "")
+        address = next((line.split()[1] for line in lines if line.startswith("address")), None)
+        assert address, (folder / "cluster.log").read_text()
+        env = {**env, "RAY_ADDRESS": address}
+        yield lambda *arguments: subprocess.Popen(
+            [sys.executable, "script.py", *arguments],
+            env=env,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            **options,
+        )
+    finally:
+        keeper.stdin.close()
+        keeper.wait(timeout=120)
+
+
+def answer(process, timeout=300) -> dict:
+    try:
+        printed, errors = process.communicate(timeout=timeout)
+    finally:
+        process.kill()
+    lines = [line for line in printed.splitlines() if line.startswith("{")]
+    assert lines, errors
+    return json.loads(lines[-1])
+
+
+@needs_ray
+def test_two_nodes_share_the_tasks_and_return_what_local_workers_return(cluster):
+    here, there = answer(cluster("local", "square")), answer(cluster("ray", "square"))
+    assert here["results"] == there["results"] == [0, 1, 4, 9, 16, 25]
+    assert len(set(there["where"])) == 2 and len(set(here["where"])) == 2
+    assert here["said"] == there["said"] == 6
+
+
+@needs_ray
+def test_an_exception_on_another_node_arrives_as_it_is(cluster):
+    assert answer(cluster("ray", "fail")) == {"kind": "ValueError", "error": "speaker 3 is wrong."}
+
+
+@needs_ray
+def test_ctrl_c_stops_the_tasks_on_every_node(cluster, tmp_path_factory):
+    process = cluster("ray", "wait")
+    folder = tmp_path_factory.getbasetemp()
+    deadline = time.monotonic() + 240
+    while len(started := list(folder.glob("ray*/started*"))) < 2 and time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    assert answer(process, timeout=60) == {"kind": "KeyboardInterrupt", "error": ""}
+    workers = [int(path.read_text()) for path in started]
+    while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(workers) == 2 and not any(os.path.exists(f"/proc/{pid}") for pid in workers)
