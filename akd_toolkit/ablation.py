@@ -70,27 +70,29 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
     ``train`` is given one ``Run`` and must end with ``run.keep(...)``. A row without a student is its teachers.
     """
     rows, done = rows_of(config), []
-    wanted = [row for row in rows if row.title in (config.get("only") or [row.title])]
-    for number, row in enumerate(wanted, start=1):
-        logger.info("row %d of %d: %s", number, len(wanted), row.title)
+    wanted = config.get("only") or [row.title for row in rows]
+    for number, row in enumerate(rows, start=1):
         protocol = NestedCrossValidation(row.config, manifest)
+        waiting = [run for run in protocol.all_runs() if not run.done]
+        if waiting and row.title not in wanted:
+            continue
+        logger.info("row %d of %d: %s", number, len(rows), row.title)
         if row.config.get("student") is None:
             done += _teachers(protocol, row)
         else:
-            was_done = all(run.done for run in [*protocol.inner_runs(), *protocol.outer_runs()])
             scores = protocol.run(train)
             done.append(_entry(row, row.title, scores, report_student(protocol, scores, generated, row.title)))
-            if was_done and row is not wanted[-1]:
-                continue
-        write_ablation(
-            config["output_folder"],
-            done,
-            config["label_order"],
-            title=f"{manifest.corpus}: {config.file.stem}",
-            generated=generated,
-            planned=len(done) + len(wanted) - number,
-        )
+        if waiting and row is not rows[-1]:
+            _report(config, manifest, done, len(done) + len(rows) - number, generated)
+    _report(config, manifest, done, max(len(done), len(rows)), generated)
     logger.info("see %s", Path(config["output_folder"]) / "ablation.md")
+
+
+def _report(config: Config, manifest: Manifest, done: list[dict], planned: int, generated: bool) -> None:
+    title = f"{manifest.corpus}: {config.file.stem}"
+    write_ablation(
+        config["output_folder"], done, config["label_order"], title=title, generated=generated, planned=planned
+    )
 
 
 def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:

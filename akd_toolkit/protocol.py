@@ -89,6 +89,11 @@ class NestedCrossValidation:
         name = f"seed{seed}/fold{fold.index + 1}/outer"
         return self._make_run(name, seed, fold, candidate, fold.train_speakers, fold.test_speakers)
 
+    def all_runs(self) -> list[Run]:
+        """Every training as far as it is known: refits wait for the choice of their candidates."""
+        inner = self.inner_runs()
+        return [*inner, *self.outer_runs()] if all(run.done for run in inner) else inner
+
     def outer_runs(self) -> list[Run]:
         """The refits, with the candidates that have been chosen."""
         return [self.outer_run(seed, fold, self._choose(seed, fold)) for seed, fold in self._outer()]

@@ -87,7 +87,9 @@ SETTINGS = {
     "test_overlap_s": Setting("seconds, at least 0 and below window_s", _number(0)),
     "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
     # models
-    "teachers": Setting("a mapping title -> {name: ..., options} or null for one that is left out; or null", _optional(_mapping)),
+    "teachers": Setting(
+        "a mapping title -> {name: ..., options} or null for one that is left out; or null", _optional(_mapping)
+    ),
     "teachers_offline": Setting(
         "teachers to take, with a warning, where the others cannot be had", _optional(_mapping), defines_result=False
     ),

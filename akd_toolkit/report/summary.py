@@ -88,9 +88,12 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: i
 
 
 def concordances(scores: pd.DataFrame) -> dict[str, float]:
-    """Pooled CCC of each attribute, mean over seeds."""
+    """Pooled CCC of each attribute of which any truth is known, mean over seeds."""
+    known = [name for name in attributes_in(scores) if scores[f"truth_{name}"].notna().any()]
     runs = [run for _, run in scores.groupby("seed")]
-    return {name: float(np.mean([_ccc_of(run, name) for run in runs])) for name in attributes_in(scores)}
+    return {
+        name: float(np.mean([ccc(run[f"truth_{name}"], run[f"prediction_{name}"]) for run in runs])) for name in known
+    }
 
 
 def utterance_table(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFrame:
@@ -174,7 +177,3 @@ def _attribute_table(scores: pd.DataFrame, num_resamples: int) -> pd.DataFrame:
         rows.append((name, len(first), float(np.mean(folds)), float(np.std(folds)), *limits))
     columns = ["attribute", "utterances", "ccc_mean", "ccc_std", "ccc_pooled", "ccc_low", "ccc_high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _ccc_of(run: pd.DataFrame, name: str) -> float:
-    return ccc(run[f"truth_{name}"], run[f"prediction_{name}"])

@@ -111,7 +111,7 @@ def test_a_task_runs_in_the_folder_of_the_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_a_cluster_that_does_not_answer_is_one_sentence(address, tmp_path):
     code = "from akd_toolkit.parallel import run_tasks; run_tasks(abs, [1, 2], 2, 'ray')"
-    env = {**os.environ, "RAY_ADDRESS": address, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env = {**os.environ, "RAY_ADDRESS": address}
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, env=env)
     assert f"ConnectionError: no Ray cluster answers at RAY_ADDRESS={address} (" in done.stderr
 
@@ -124,30 +124,26 @@ def cluster(tmp_path_factory):
         (folder / f"{name}.py").write_text(textwrap.dedent(source))
     env = {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(16),  # nobody else's cluster, and nobody else in this one
     }
     options = {"cwd": folder, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with open(folder / "cluster.log", "w") as log:
-        keeper = subprocess.Popen(
-            [sys.executable, "cluster.py"], env=env, stdin=subprocess.PIPE, **{**options, "stderr": log}
-        )
-    try:
+    keep = [sys.executable, "cluster.py"]
+    with (
+        open(folder / "cluster.log", "w") as log,
+        subprocess.Popen(keep, env=env, stdin=subprocess.PIPE, **{**options, "stderr": log}) as keeper,
+    ):  # leaving closes its standard input, at which it stops the cluster, and waits for it
         lines = iter(keeper.stdout.readline, "")
         address = next((line.split()[1] for line in lines if line.startswith("address")), None)
         assert address, (folder / "cluster.log").read_text()
-        env = {**env, "RAY_ADDRESS": address}
+        env["RAY_ADDRESS"] = address
         yield lambda *arguments: subprocess.Popen(
             [sys.executable, "script.py", *arguments],
             env=env,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             **options,
         )
-    finally:
-        keeper.stdin.close()
-        keeper.wait(timeout=120)
 
 
 def answer(process, timeout=300) -> dict:

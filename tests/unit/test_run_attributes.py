@@ -1,4 +1,4 @@
-"""A corpus with dimensional labels: what a run hands to student, teachers, objective and scores, and what it refuses."""
+"""A corpus with dimensional labels: what a run does with them, and what it refuses."""
 
 import textwrap
 
@@ -92,7 +92,7 @@ def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
 
 def test_student_begins_at_the_training_speakers_mean_and_deviation(make, manifest):
     run = make(train="AB")
-    values = manifest.of("AB").attribute_values(["arousal", "valence"])
+    values = manifest.of(["A", "B"]).attribute_values(["arousal", "valence"])
     np.testing.assert_allclose(run.student.regressor.centre, np.nanmean(values, axis=0), rtol=1e-5)
     np.testing.assert_allclose(run.student.regressor.scale, np.nanstd(values, axis=0), rtol=1e-5)
 
@@ -118,9 +118,9 @@ def test_attributes_of_an_utterance_are_the_mean_over_its_windows(make):
 
 def test_attributes_that_the_manifest_lacks_are_refused(make, manifest):
     with pytest.raises(ValueError, match="no utterance of Toy has dominance; its manifest has arousal, valence"):
-        make("--attributes=[arousal, dominance]").student
+        make("--attributes=[arousal, dominance]").student  # noqa: B018
     with pytest.raises(ValueError, match="no utterance of the training speakers B, C has valence"):
-        make(train="BC").student
+        make(train="BC").student  # noqa: B018
 
 
 @pytest.mark.parametrize("key, plugin", [("task", "concordance"), ("distill", "teacher_concordance")])

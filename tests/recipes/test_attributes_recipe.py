@@ -1,0 +1,35 @@
+"""The recipe with valence, arousal and dominance, as a user runs it, with tiny settings."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from akd_toolkit.report import read_scores
+from akd_toolkit.report.summary import concordances
+
+GENERATED = Path(__file__).resolve().parents[2] / "recipes" / "Generated"
+
+
+def test_arousal_of_unseen_speakers_is_learned_from_labels_and_teachers(tmp_path):
+    small = [
+        "--number_of_epochs=4",
+        "--prepare.speakers=6",
+        "--prepare.utterances_per_speaker_and_emotion=4",
+        "--outer_folds=[[f01, m01], [f02, m02], [f03, m03]]",
+        f"--output_folder={tmp_path}",
+        f"--store_folder={tmp_path}/store",
+    ]
+    done = subprocess.run(
+        [sys.executable, "train.py", "hparams/attributes.yaml", *small],
+        cwd=GENERATED,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    scores = read_scores(tmp_path / "seed17" / "fold1" / "outer" / "scores.csv")
+    found = concordances(scores)
+    assert list(found) == ["valence", "arousal", "dominance"] and found["arousal"] > 0.4, found
+    assert "## Attributes" in (tmp_path / "report.md").read_text() and (tmp_path / "student.onnx").is_file()
