@@ -6,40 +6,42 @@ from torch import Tensor
 from akd_toolkit.outputs import TeacherOutput
 
 
-def time_shares(lengths: Tensor | None, batch: int, total: int, num_frames: int) -> Tensor:
-    """How far each of ``total`` frames lies in each of ``num_frames`` stretches of speech, [batch, num_frames, total].
+def time_shares(frames: Tensor, lengths: Tensor | None, num_frames: int) -> Tensor:
+    """How far each of T frames lies in each of ``num_frames`` stretches of speech, [batch, num_frames, T].
 
-    The speech of each utterance, its first lengths[b] * total frames, is cut into stretches of one length; a frame that
-    lies in two of them counts in each for the share that lies there. Padding lies in none.
+    The speech of each utterance, its first lengths[b] * T frames, is cut into stretches of one length; a frame that
+    lies in two of them counts in each for the share that lies there. Padding lies in none. Of ``frames`` only the shape
+    and the device are looked at.
 
     Example
     -------
-    >>> time_shares(torch.tensor([0.75]), batch=1, total=4, num_frames=2)  # three frames: the middle one is halved
+    >>> time_shares(torch.zeros(1, 4, 1), torch.tensor([0.75]), num_frames=2)  # three frames: the middle one is halved
     tensor([[[1.0000, 0.5000, 0.0000, 0.0000],
              [0.0000, 0.5000, 1.0000, 0.0000]]])
     """
-    if lengths is None:
-        lengths = torch.ones(batch)
-    num_valid = (lengths.float() * total).round().clamp(min=1)[:, None, None]  # as ``ModelOutput.frame_mask`` rounds
-    ends = torch.arange(num_frames + 1, device=lengths.device)[:, None] * num_valid / num_frames  # [batch, F + 1, 1]
-    return (ends - torch.arange(total, device=lengths.device)).clamp(0, 1).diff(dim=1)
+    batch, total = frames.shape[:2]
+    lengths = torch.ones(batch) if lengths is None else lengths.float()
+    # Rounded as ``ModelOutput.frame_mask`` rounds.
+    num_valid = (lengths.to(frames.device) * total).round().clamp(min=1)[:, None, None]
+    ends = torch.arange(num_frames + 1, device=frames.device)[:, None] * num_valid / num_frames  # [batch, F + 1, 1]
+    return (ends - torch.arange(total, device=frames.device)).clamp(0, 1).diff(dim=1)
 
 
-def pooled_over_time(frames: Tensor, lengths: Tensor | None, num_frames: int) -> Tensor:
-    """Frames [batch, T, D] as the means of ``num_frames`` stretches of speech, [batch, num_frames, D] in float32.
+def averaged(frames: Tensor, shares: Tensor) -> Tensor:
+    """Frames [batch, T, D] as the means of stretches of speech, [batch, num_frames, D] in float32.
 
     Example
     -------
-    >>> pooled_over_time(torch.tensor([[[1.0], [2.0], [6.0], [9.0]]]), torch.tensor([0.75]), num_frames=1)
+    >>> frames = torch.tensor([[[1.0], [2.0], [6.0], [9.0]]])
+    >>> averaged(frames, time_shares(frames, torch.tensor([0.75]), num_frames=1))  # 9 is padding
     tensor([[[3.]]])
     """
-    shares = time_shares(lengths, *frames.shape[:2], num_frames).to(frames.device)
     counts = shares.sum(dim=-1, keepdim=True)  # [batch, F, 1]
     if frames.dtype != torch.bfloat16:  # has the range of float32, and half its cost; float16 ends at 65504
         frames = frames.float()
     shares = shares.to(frames.dtype)
     with torch.autocast(frames.device.type, enabled=False):
-        # Frames of a convolution lie in memory time by time: multiplied that way round, so does their gradient.
+        # A convolution's frames lie in memory time by time: multiplied that way round, so does their gradient.
         by_time = frames.stride(1) == 1
         sums = (frames.mT @ shares.mT).mT if by_time else shares @ frames
     return sums.float() / counts

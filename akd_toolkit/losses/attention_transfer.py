@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from akd_toolkit.losses.alignment import check_frames, pooled_over_time, unit
+from akd_toolkit.losses.alignment import averaged, check_frames, time_shares, unit
 from akd_toolkit.losses.base import Loss
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
@@ -76,4 +76,4 @@ class AttentionTransfer(Loss):
 
     def _map(self, frames: Tensor, lengths: Tensor | None) -> Tensor:
         strength = frames.float().square().mean(dim=-1, keepdim=True)  # [batch, T, 1]
-        return unit(pooled_over_time(strength, lengths, self.num_frames).squeeze(-1))
+        return unit(averaged(strength, time_shares(frames, lengths, self.num_frames)).squeeze(-1))

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from akd_toolkit.losses.alignment import check_all_have, pooled_over_time
+from akd_toolkit.losses.alignment import averaged, check_all_have, time_shares
 from akd_toolkit.losses.base import Loss, check_positive
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
-DISTANCES = {"huber": functional.huber_loss, "squared": functional.mse_loss}
+DISTANCES = ("huber", "squared")
 
 
 @LOSSES.register("hint")
@@ -97,21 +97,32 @@ class Hint(Loss):
         )
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        layers = {name: student.layers[name] for group in self.groups for name in group}
+        # Layers of one length share their stretches.
+        own = {x.shape[1]: time_shares(x, student.lengths, self.num_frames) for x in layers.values()}
         total = student.logits.new_zeros(len(student.logits), dtype=torch.float32)
-        for frames, group, regressors in zip(teacher.frames, self.groups, self.regressors):
-            target = pooled_over_time(
-                frames[:, :: self.teacher_step], teacher.lengths, self.num_frames
-            )  # [batch, F, D_t]
+        for frames, group, regressors in zip(teacher.frames, self.groups, self.regressors, strict=True):
+            some = frames[:, :: self.teacher_step]
+            target = averaged(some, time_shares(some, teacher.lengths, self.num_frames))  # [batch, F, D_t]
             if self.normalize:
                 target = functional.layer_norm(target, target.shape[-1:])
-            for layer, regressor in zip(group, regressors):
-                guided = pooled_over_time(student.layers[layer], student.lengths, self.num_frames)  # [batch, F, D_l]
+            for name, regressor in zip(group, regressors):
+                guided = averaged(layers[name], own[layers[name].shape[1]])  # [batch, F, D_l]
                 with _range_of_float32(guided.device.type):
-                    guess = regressor(guided).float()
-                per_number = DISTANCES[self.distance](guess, target, reduction="none")
-                # Not .mean(): its gradient would be written out at full size.
-                total = total + per_number.sum(dim=(1, 2)) / target[0].numel()
+                    guess = regressor(guided.flatten(0, 1))  # [batch * F, D_t]
+                total = total + self._distance(guess.view_as(target) - target)
         return total
+
+    def _distance(self, gaps: Tensor) -> Tensor:
+        """Mean of d over all but the batch.
+
+        Huber is c x - c^2 / 2 with c = x clipped to [-1, 1], the square 2 c x - c^2 with c = x. Either has the gradient
+        that c, taken for a constant, gives: it need not be traced, and no map of distances is ever written out.
+        """
+        gaps = gaps.flatten(1)[:, :, None]  # [batch, F * D_t, 1]
+        scale, fixed = (1, gaps.detach().clamp(-1, 1)) if self.distance == "huber" else (2, gaps.detach())
+        with torch.autocast(gaps.device.type, enabled=False):
+            return scale * (fixed.mT @ (gaps - 0.5 * fixed)).flatten() / gaps.shape[1]
 
 
 def _regressor(dim_in: int, dim_out: int) -> nn.Linear:

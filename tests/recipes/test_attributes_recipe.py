@@ -14,9 +14,9 @@ GENERATED = Path(__file__).resolve().parents[2] / "recipes" / "Generated"
 def test_arousal_of_unseen_speakers_is_learned_from_labels_and_teachers(tmp_path):
     small = [
         "--number_of_epochs=4",
-        "--prepare.speakers=6",
+        "--prepare.speakers=4",
         "--prepare.utterances_per_speaker_and_emotion=4",
-        "--outer_folds=[[f01, m01], [f02, m02], [f03, m03]]",
+        "--outer_folds=[[f01, m01], [f02, m02]]",
         f"--output_folder={tmp_path}",
         f"--store_folder={tmp_path}/store",
     ]
@@ -25,7 +25,7 @@ def test_arousal_of_unseen_speakers_is_learned_from_labels_and_teachers(tmp_path
         cwd=GENERATED,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=400,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr

@@ -247,3 +247,12 @@ def test_a_tag_outside_the_recipe_is_refused(recipe, tmp_path):
 )
 def test_settings_that_do_not_go_together_are_refused(recipe, arguments, message):
     assert message in problem([recipe(), "--data_folder=x", *arguments])
+
+
+def test_a_teacher_that_is_null_is_left_out(recipe):
+    two = "statistics: {name: logmel_statistics}\n        more: {name: logmel_statistics, num_mels: 8}"
+    path = recipe(YAML, ("statistics: {name: logmel_statistics}", two))
+    assert list(load_config([path, "--data_folder=x"])["teachers"]) == ["statistics", "more"]
+    assert list(load_config([path, "--data_folder=x", "--teachers.more=null"])["teachers"]) == ["statistics"]
+    none = ["--teachers.more=null", "--teachers.statistics=null"]
+    assert "objective.distill needs teachers" in problem([path, "--data_folder=x", *none])

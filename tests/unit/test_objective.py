@@ -178,3 +178,66 @@ def test_a_weighting_fitted_at_once_trusts_the_teacher_that_is_right(pair):
     objective = build_objective({**SPEC, "weighting": {"name": "adapter"}}, **SHAPES)
     objective.fit_weighting(student, teacher, labels, decay=0.01)
     assert objective.weighting(student, teacher, labels)[0].mean() > 0.9
+
+
+def test_complementary_weights_give_the_task_what_the_gate_withholds(pair):
+    student, teacher, labels = pair()
+    gate = GATES.build("teacher_error", theta=0.7)(student, teacher, labels)
+    spec = {**SPEC, "gate": {"name": "teacher_error", "theta": 0.7}, "complementary": True}
+    result = build_objective(spec, **SHAPES)(student, teacher, labels)
+    task = torch.nn.functional.cross_entropy(student.logits, labels, reduction="none")
+    distill = LOSSES.build("integrated_soft_targets", temperature=2.0)(student, teacher, labels)
+    torch.testing.assert_close(result.total, ((1 - gate) * task + 0.5 * gate * distill).mean())  # (14), beta = 1 - gate
+
+
+def test_complementary_weights_leave_the_task_alone_where_there_is_no_teacher(pair):
+    student, _, labels = pair()
+    result = build_objective({**SPEC, "complementary": True}, **SHAPES)(student, None, labels)
+    torch.testing.assert_close(result.total, torch.nn.functional.cross_entropy(student.logits, labels))
+
+
+def test_a_gate_without_need_of_labels_acts_on_unlabelled_speech(pair):
+    student, teacher, labels = pair()
+    nobody = torch.full_like(labels, UNLABELLED)
+    of_entropy = build_objective({**SPEC, "gate": {"name": "teacher_entropy"}}, **SHAPES)
+    of_error = build_objective({**SPEC, "gate": {"name": "teacher_error", "theta": 0.0}}, **SHAPES)
+    assert (of_entropy(student, teacher, nobody).gate < 1).any()
+    assert (of_error(student, teacher, nobody).gate == 1).all()
+
+
+def test_one_loss_may_stand_twice_under_two_titles(pair):
+    student, teacher, labels = pair()
+    twice = [
+        {"name": "soft_target_kl", "temperature": 1.0},
+        {"name": "soft_target_kl", "temperature": 4.0, "title": "soft_target_kl at 4", "weight": 0.0},
+    ]
+    result = build_objective({**SPEC, "distill": twice}, **SHAPES)(student, teacher, labels)
+    expected = LOSSES.build("soft_target_kl", temperature=4.0)(student, teacher, labels).mean()
+    torch.testing.assert_close(result.parts["soft_target_kl at 4"], expected)
+
+
+def test_several_tasks_are_added_up(pair):
+    student, _, labels = pair()
+    attributes = torch.randn(5, 2)
+    attributes[0] = torch.nan
+    spec = {"task": [{"name": "cross_entropy", "weight": 0.0}, {"name": "concordance", "weight": 2.0}]}
+    result = build_objective(spec, num_attributes=2)(student, None, labels, attributes)
+    torch.testing.assert_close(result.total, 2 * result.parts["concordance"])
+    assert result.parts["cross_entropy"] > 0
+    result.total.backward()
+    assert student.logits.grad is None and not student.attributes.grad[0].any() and student.attributes.grad[1:].any()
+
+
+def test_a_frozen_adapter_stays_as_it_is(pair):
+    student, teacher, labels = pair()
+    objective = build_objective({**SPEC, "weighting": {"name": "adapter", "freeze_after": 0.5}}, **SHAPES)
+    optimiser = torch.optim.AdamW(objective.parameters(), lr=0.1)
+    learned = []
+    for progress in (0.0, 0.4, 0.5, 0.9):
+        objective.set_progress(progress)
+        optimiser.zero_grad()
+        objective(student, teacher, labels).total.backward()
+        optimiser.step()
+        learned.append(objective.weighting.factors.detach().clone())
+    assert not torch.equal(learned[0], learned[1]) and torch.equal(learned[1], learned[2])
+    assert torch.equal(learned[2], learned[3])

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import akd_toolkit.losses  # noqa: F401  (registers)
-from akd_toolkit.losses.alignment import pooled_over_time, time_shares, unit
+from akd_toolkit.losses.alignment import averaged, time_shares, unit
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -20,6 +20,10 @@ def speech(layer, frames, lengths=None):
     logits = torch.zeros(len(layer), 3)
     student = ModelOutput(logits, frames=layer, layers={"low": layer}, lengths=lengths)
     return student, TeacherOutput(logits[None], frames=(frames,), lengths=lengths)
+
+
+def pooled_over_time(frames, lengths, num_frames):
+    return averaged(frames, time_shares(frames, lengths, num_frames))
 
 
 def naive_pool(frames, num_valid, num_frames, fine=60):
@@ -37,7 +41,7 @@ def test_pooling_equals_the_mean_over_a_finely_repeated_signal(num_valid, num_fr
 
 
 def test_stretches_share_the_speech_and_nothing_else():
-    shares = time_shares(torch.tensor([1.0, 0.55, 0.01]), batch=3, total=20, num_frames=7)
+    shares = time_shares(torch.zeros(3, 20, 1), torch.tensor([1.0, 0.55, 0.01]), num_frames=7)
     whole = torch.arange(20) < torch.tensor([20, 11, 1])[:, None]
     torch.testing.assert_close(shares.sum(dim=1), whole.float())
     torch.testing.assert_close(shares.sum(dim=2), torch.tensor([20.0, 11.0, 1.0])[:, None].expand(3, 7) / 7)
@@ -116,9 +120,9 @@ def test_hint_counts_every_n_th_frame_of_a_teacher():
 
 
 @pytest.mark.parametrize(
-    "layers, teachers, groups", [(5, 2, [2, 3]), (3, 3, [1, 1, 1]), (4, 1, [4]), (6, 4, [2, 1, 1, 2])]
+    "layers, teachers, sizes", [(5, 2, [2, 3]), (3, 3, [1, 1, 1]), (4, 1, [4]), (6, 4, [1, 1, 2, 2])]
 )
-def test_hint_cuts_the_layers_into_groups_in_order(layers, teachers, groups):
+def test_hint_cuts_the_layers_into_groups_in_order(layers, teachers, sizes):
     names = [f"block_{index}" for index in range(layers)]
     loss = LOSSES.build(
         "hint", num_teachers=teachers, student_layer_dims=dict.fromkeys(names, 4), teacher_frame_dims=[5] * teachers
