@@ -151,7 +151,7 @@ class SupervisedBrain(sb.Brain):
         student, objective = self.modules.student, self.modules.objective
         if hasattr(student, "parameter_groups"):
             groups = student.parameter_groups(self.opt_class.keywords["lr"])
-            if student.regressor is not None:
+            if getattr(student, "regressor", None) is not None:  # a head that the student does not know of
                 groups += [{"params": list(student.regressor.parameters())}]
         else:
             groups = [

@@ -49,8 +49,8 @@ class Config:
         return load_hyperpyyaml(resolve(self.base, self.overrides))
 
     def overridden(self, overrides: dict) -> "Config":
-        """The same recipe with more overrides (dotted keys) on top."""
-        more = (*self.overrides, *overrides.items())
+        """The same recipe with more overrides (dotted keys) on top; what is one of its rows has no rows itself."""
+        more = (*_without_rows(self.overrides), *overrides.items())
         settings, problems = check_settings(self.base, more)
         if problems:
             raise ValueError(f"{self.file} with {overrides}: {'; '.join(problems)}")
@@ -93,13 +93,18 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     settings, problems = check_settings(base, overrides, prepare)
     # What is not used in this run is checked all the same, so that it does not fail on the day when it is.
     for name, more in {**_variants(settings), "debug": {} if run_opts.debug else debug}.items() if not problems else ():
-        _, found = check_settings(base, [*overrides, *more.items()], prepare)
+        _, found = check_settings(base, [*_without_rows(overrides), *more.items()], prepare)
         problems += [f"{name}: {problem}" for problem in found if problem not in problems]
     problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")
     return Config(Path(file), base, overrides, run_opts, settings)
+
+
+def _without_rows(overrides) -> tuple:
+    """A long list of rows would be read again with every one of them."""
+    return tuple((key, value) for key, value in overrides if key not in ("rows", "debug"))
 
 
 def _based_on(file: Path) -> tuple[Path, list[dict]]:

@@ -29,7 +29,7 @@ def run_tasks(
     Arguments
     ---------
     function
-        Takes one task; it and the task must be picklable. What it prints comes out of the workers as it happens.
+        Takes one task; both must be picklable. What it prints with Ray stays in Ray's logs on that machine.
     tasks
         What to call it on.
     jobs
@@ -60,7 +60,7 @@ def run_tasks(
     jobs = max(1, min(jobs, len(tasks)))
     with _ray_cluster(jobs) if backend == "ray" and jobs > 1 else nullcontext({}) as options:
         try:
-            # One task a batch: joblib would send several quick ones together, to whom it may concern for an hour.
+            # One task a batch: joblib would join quick ones, and a worker keeps a whole batch to itself.
             parallel = _Counting(on_done, n_jobs=jobs, batch_size=1, **options)
             return parallel(joblib.delayed(_call)(function, task, os.getcwd()) for task in tasks)
         except BrokenProcessPool:
@@ -136,5 +136,5 @@ def _join(ray, jobs: int) -> None:
                 f"no Ray cluster answers at RAY_ADDRESS={address} ({error}). Start one with ray start --head; where it "
                 "asks for a token, set RAY_AUTH_MODE=token and give every machine the same one."
             ) from error
-        logger.info("%s Starting one on this machine alone.", str(error).split("\n")[0])
+        logger.info("no Ray cluster answers on this machine; starting one of it alone, with %d CPUs.", jobs)
         ray.init(address="local", num_cpus=jobs, **quiet)

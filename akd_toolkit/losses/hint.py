@@ -11,7 +11,7 @@ from akd_toolkit.losses.base import Loss, check_positive
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
-DISTANCES = ("huber", "squared")
+DISTANCES = {"huber": functional.huber_loss, "squared": functional.mse_loss}
 
 
 @LOSSES.register("hint")
@@ -109,20 +109,11 @@ class Hint(Loss):
             for name, regressor in zip(group, regressors):
                 guided = averaged(layers[name], own[layers[name].shape[1]])  # [batch, F, D_l]
                 with _range_of_float32(guided.device.type):
-                    guess = regressor(guided.flatten(0, 1))  # [batch * F, D_t]
-                total = total + self._distance(guess.view_as(target) - target)
+                    guess = regressor(guided.flatten(0, 1)).float().view_as(target)
+                gaps = DISTANCES[self.distance](guess, target, reduction="none")
+                # Not .mean(): its gradient would be written out at full size.
+                total = total + gaps.sum(dim=(1, 2)) / target[0].numel()
         return total
-
-    def _distance(self, gaps: Tensor) -> Tensor:
-        """Mean of d over all but the batch.
-
-        Huber is c x - c^2 / 2 with c = x clipped to [-1, 1], the square 2 c x - c^2 with c = x. Either has the gradient
-        that c, taken for a constant, gives: it need not be traced, and no map of distances is ever written out.
-        """
-        gaps = gaps.flatten(1)[:, :, None]  # [batch, F * D_t, 1]
-        scale, fixed = (1, gaps.detach().clamp(-1, 1)) if self.distance == "huber" else (2, gaps.detach())
-        with torch.autocast(gaps.device.type, enabled=False):
-            return scale * (fixed.mT @ (gaps - 0.5 * fixed)).flatten() / gaps.shape[1]
 
 
 def _regressor(dim_in: int, dim_out: int) -> nn.Linear:

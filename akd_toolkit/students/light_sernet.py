@@ -44,9 +44,9 @@ class LightSernet(Student):
 
     Shape
     -----
-    waveform: [batch, samples]. frames: [batch, T, channels[4]] with T one for every 512 ms. embedding:
-    [batch, channels[4]]. layers: ``paths`` (one frame per 32 ms) and ``block_0`` .. ``block_4``, each the mean over
-    the map's second axis.
+    waveform: [batch, samples]. embedding: [batch, channels[4]]. layers: ``paths`` and ``block_0`` .. ``block_4``, each
+    [batch, T, channels], the mean over the map's coefficients, with a frame for every 32, 64, 128, 256, 512 and 512 ms.
+    frames: ``block_1``, because the last map is too coarse to be compared with a teacher's frames.
 
     Raises
     ------
@@ -56,9 +56,9 @@ class LightSernet(Student):
     Example
     -------
     >>> student = LightSernet(num_classes=4, **LightSernet.example_options).eval()
-    >>> output = student(torch.zeros(2, 48000))  # 184 frames of 16 ms, halved five times
+    >>> output = student(torch.zeros(2, 48000))  # 184 frames of 16 ms, halved three times for the frames
     >>> output.logits.shape, output.embedding.shape, output.frames.shape
-    (torch.Size([2, 4]), torch.Size([2, 16]), torch.Size([2, 6, 16]))
+    (torch.Size([2, 4]), torch.Size([2, 16]), torch.Size([2, 23, 8]))
     """
 
     example_options = {
@@ -115,13 +115,11 @@ class LightSernet(Student):
         for index, block in enumerate(self.blocks):
             x, mask, num_frames = block(x, mask, num_frames)
             layers[f"block_{index}"] = _over_coefficients(x)
-        frames = layers[f"block_{len(self.blocks) - 1}"]  # [batch, T / 32, channels[4]]
-        if mask is None:
-            embedding, lengths = frames.mean(dim=1), None
-        else:
-            count = mask.sum(dim=1)
-            embedding, lengths = masked(frames, mask).sum(dim=1) / count[:, None], count / mask.shape[1]
-        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, lengths)
+            if index == 1:
+                lengths = None if mask is None else mask.float().mean(dim=1)
+        last = layers[f"block_{len(self.blocks) - 1}"]  # [batch, T / 32, channels[4]]
+        embedding = last.mean(dim=1) if mask is None else masked(last, mask).sum(dim=1) / mask.sum(dim=1)[:, None]
+        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, layers["block_1"], layers, lengths)
 
 
 class _Block(nn.Module):

@@ -13,7 +13,8 @@ GENERATED = Path(__file__).resolve().parents[2] / "recipes" / "Generated"
 
 def test_arousal_of_unseen_speakers_is_learned_from_labels_and_teachers(tmp_path):
     small = [
-        "--number_of_epochs=4",
+        "--number_of_epochs=8",
+        "--batch_size=8",
         "--prepare.speakers=4",
         "--prepare.utterances_per_speaker_and_emotion=4",
         "--outer_folds=[[f01, m01], [f02, m02]]",

@@ -13,6 +13,7 @@ from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.run import Run, attributes_of
 from akd_toolkit.saved import load_student
+from akd_toolkit.students.encoder_student import EncoderStudent
 
 LABELS = ("anger", "sadness")
 YAML = """
@@ -114,6 +115,16 @@ def test_attributes_of_an_utterance_are_the_mean_over_its_windows(make):
     each = [predict(student, [collate(["u"], [window], [0])]).attributes["u"] for window in windows]
     np.testing.assert_allclose(both.attributes["u"], np.mean(each, axis=0), atol=1e-6)
     assert isinstance(both, Posteriors) and both["u"].sum() == pytest.approx(1.0)
+
+
+def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(make):
+    run = make()
+    student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
+    student.add_attributes(2)
+    brain = DistillBrain(student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
+    brain.init_optimizers()
+    optimised = {id(p) for group in brain.optimizer.param_groups for p in group["params"]}
+    assert {id(p) for p in student.regressor.parameters()} <= optimised
 
 
 def test_attributes_that_the_manifest_lacks_are_refused(make, manifest):

@@ -56,6 +56,7 @@ def test_hint_equals_the_reference(distance, normalize, reference, models):
         groups=GROUPS,
         distance=distance,
         num_frames=3,
+        teacher_step=1,
         normalize=normalize,
     )
     for regressors, stored in zip(hint.regressors, reference["regressors"], strict=True):

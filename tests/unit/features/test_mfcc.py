@@ -26,7 +26,7 @@ def test_coefficients_are_the_sum_of_their_formula():
 def test_gain_does_not_matter_where_the_level_is_taken_away():
     waveform = torch.randn(1, 8000)
     front_end = MFCC(normalize="level").eval()
-    torch.testing.assert_close(front_end(waveform)[0], front_end(0.1 * waveform)[0], rtol=0, atol=2e-3)
+    torch.testing.assert_close(front_end(waveform)[0], front_end(0.1 * waveform)[0], rtol=0, atol=5e-3)
 
 
 def test_padding_is_0_and_half_precision_is_left_to_the_convolutions():
