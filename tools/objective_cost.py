@@ -3,9 +3,9 @@
     python tools/objective_cost.py [batch size, 64 unless told] [rounds, 15 unless told]
 
 A step is forward, objective, backward and AdamW, of micro_cnn on 3 s windows, one thread, bfloat16 autocast, as the
-recipes train, in CPU time. Two made-up teachers have the sizes of Whisper small and base: 150 frames of 768 and 512 numbers. One
-step of every row is timed in each round; a ratio is the median over rounds of two steps of the same round, so that
-other work on the machine touches both.
+recipes train, in CPU time. Two made-up teachers have the sizes of Whisper small and base: 150 frames of 768 and 512
+numbers. One step of every row is timed in each round; a ratio is the median over rounds of two steps of the same round,
+so that other work on the machine touches both.
 """
 
 import statistics

@@ -39,7 +39,7 @@ class Hint(Loss):
     distance
         ``"huber"`` grows linearly beyond 1, so that a few channels do not rule the sum; ``"squared"`` is the equation.
     num_frames
-        Stretches of time that are compared, >= 1. The cost grows with them.
+        Stretches of time that are compared, >= 1. The cost grows with them, and with the number of layers.
     teacher_step
         Every how many-th of a teacher's frames is averaged, >= 1. Neighbours, 20 ms apart, say nearly the same.
     normalize
@@ -60,7 +60,7 @@ class Hint(Loss):
 
     Example
     -------
-    >>> hint = Hint(1, {"low": 1}, [1], distance="squared", num_frames=1, normalize=False)
+    >>> hint = Hint(1, {"low": 1}, [1], distance="squared", num_frames=1, teacher_step=1, normalize=False)
     >>> _ = nn.init.constant_(hint.regressors[0][0].weight, 2.0)
     >>> student = ModelOutput(torch.zeros(1, 2), layers={"low": torch.tensor([[[1.0], [2.0], [3.0]]])})  # mean 2
     >>> teacher = TeacherOutput(torch.zeros(1, 1, 2), frames=(torch.tensor([[[5.0], [9.0]]]),))  # mean 7
