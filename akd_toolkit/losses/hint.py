@@ -78,8 +78,8 @@ class Hint(Loss):
         teacher_frame_dims: list[int],
         groups: list[list[str]] | None = None,
         distance: str = "huber",
-        num_frames: int = 8,
-        teacher_step: int = 2,
+        num_frames: int = 4,
+        teacher_step: int = 4,
         normalize: bool = True,
     ):
         super().__init__()
