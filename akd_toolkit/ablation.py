@@ -72,6 +72,8 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
     rows, done = rows_of(config), []
     wanted = config.get("only") or [row.title for row in rows]
     for number, row in enumerate(rows, start=1):
+        if row.title not in wanted and not (Path(row.config["output_folder"]) / "settings.yaml").is_file():
+            continue  # nobody has begun it
         protocol = NestedCrossValidation(row.config, manifest)
         waiting = [run for run in protocol.all_runs() if not run.done]
         if waiting and row.title not in wanted:

@@ -118,7 +118,7 @@ def test_attributes_of_an_utterance_are_the_mean_over_its_windows(make):
 
 
 def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(make):
-    run = make()
+    run = make("--attributes=[arousal]")
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
     student.add_attributes(2)
     brain = DistillBrain(student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
