@@ -13,11 +13,10 @@ import platform
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partialmethod
+from functools import partial, partialmethod
 from importlib.metadata import version
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -31,6 +30,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
+from akd_toolkit.parallel import run_tasks
 from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
 from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
 from akd_toolkit.settings import SETTINGS
@@ -164,19 +164,17 @@ class NestedCrossValidation:
         if not waiting:
             return
         jobs = min(self.config.get("jobs", 1), len(waiting))
-        parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
         registries = (LOSSES, GATES, WEIGHTINGS, SCHEDULES, TEACHERS, STUDENTS)
         modules = {name for registry in registries for name in registry.modules()}
         how = {
             "threads": self.config.get("threads", 1),
             "modules": sorted(modules - {"__main__"}) if jobs > 1 else None,
         }
-        tasks = (joblib.delayed(_train_one)(train, run, **how) for run in waiting)
         with tqdm(
             total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1
         ) as bar:
-            for _ in parallel(tasks):
-                bar.update()
+            backend = self.config.get("backend", "local")
+            run_tasks(partial(_train_one, train, **how), waiting, jobs, backend, on_done=bar.update)
 
     def _prepare_unlabelled(self) -> Manifest | None:
         """The speech without labels: a folder of other people's, mixtures of the corpus's own, or none."""

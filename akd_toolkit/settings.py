@@ -81,6 +81,11 @@ SETTINGS = {
     ),
     "only": Setting("a list of titles of rows, or null for all", _optional(_list_of(_text)), defines_result=False),
     "jobs": Setting("how many trainings run side by side, from 1", _count(1), defines_result=False),
+    "backend": Setting(
+        "local (the cores of this machine) or ray (the machines of a Ray cluster)",
+        lambda value: value in ("local", "ray"),
+        defines_result=False,
+    ),
     "threads": Setting("how many threads each training uses, from 1", _count(1), defines_result=False),
     # windows
     "window_s": Setting("seconds above 0.1 and up to 30", _number(0.1, 30, above=True)),

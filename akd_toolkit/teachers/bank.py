@@ -149,8 +149,8 @@ class TeacherFold:
 
     Shape
     -----
-    ``lookup``: logits [m, batch, classes]; embedding m tensors [batch, D_t]; frames [batch, T_t, D_t] of each teacher
-    that has stored frames; attributes [m, batch, A] where there are heads for them.
+    ``lookup``: logits [m, batch, classes]; embedding m tensors [batch, D_t]; frames [batch, T_t, D_t], float16, of each
+    teacher that has stored frames; attributes [m, batch, A] where there are heads for them.
     """
 
     def __init__(
@@ -234,11 +234,11 @@ class TeacherFold:
         for store in self.stores:
             if not store.with_frames:
                 continue
-            pieces = [
-                torch.from_numpy(store.frames([name], view)[0].astype(np.float32)) for name, view in zip(ids, views)
-            ]
+            stored = [store.frames([name], view)[0] for name, view in zip(ids, views)]  # memory-mapped
             if spans is not None:
-                pieces = [_part(piece, *span) for piece, span in zip(pieces, spans)]
+                stored = [_part(frames, *span) for frames, span in zip(stored, spans)]
+            # Half precision as stored: what a loss does not read is never converted.
+            pieces = [torch.from_numpy(np.array(frames)) for frames in stored]
             counts = torch.tensor([len(piece) for piece in pieces])
             lengths = counts / counts.max()  # the teachers' rates differ, the shares hardly
             found.append(torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True))
@@ -261,7 +261,7 @@ def _by_one_head(target: SoftTargets, store: FeatureStore) -> Tensor:
     return torch.stack(views, dim=1)
 
 
-def _part(frames: Tensor, begin: float, end: float) -> Tensor:
+def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
     """Frames from share ``begin`` to share ``end``, at least one."""
     first = min(round(begin * len(frames)), len(frames) - 1)
     return frames[first : max(first + 1, round(end * len(frames)))]

@@ -78,6 +78,7 @@ class FeatureStore:
         self._waveforms = waveforms or (lambda: load_waveforms(manifest, progress))
         self._rows = {row.id: index for index, row in enumerate(manifest)}
         self._maps: dict[str, np.ndarray] = {}
+        self._stems: dict[int, str] = {0: "view0"}
 
     def prepare(self) -> None:
         """Compute every view that is missing; the log says what was computed and what reused."""
@@ -119,11 +120,10 @@ class FeatureStore:
         return self._maps[name]
 
     def _stem(self, view: int) -> str:
-        if view == 0:
-            return "view0"
-        return (
-            f"view{view}-{fingerprint_of(self.view_seed, self.view_settings.fingerprint, self._view_probe(view))[:8]}"
-        )
+        if view not in self._stems:
+            settings = fingerprint_of(self.view_seed, self.view_settings.fingerprint, self._view_probe(view))
+            self._stems[view] = f"view{view}-{settings[:8]}"
+        return self._stems[view]
 
     def _view_probe(self, view: int) -> str:
         # The settings do not tell when the arithmetic of make_view changes; one short copy does.
