@@ -278,4 +278,5 @@ def _train_one(train: Callable[[Run], None], run: Run, threads: int, modules: li
 
 
 def _defines_result(key: str) -> bool:
-    return key not in SETTINGS or SETTINGS[key].defines_result
+    """A key such as ``__parts`` is there for others to refer to."""
+    return not key.startswith("__") and (key not in SETTINGS or SETTINGS[key].defines_result)
