@@ -47,7 +47,8 @@ def fit_attributes(
     """One attribute head for each emotion head of ``target``, fitted on the speakers that this one has heard.
 
     The penalty is, for each attribute, the one of ``STRENGTHS`` with the least squared error over all views of the
-    training utterances, each answered by a head that has not heard its speaker. A truth of NaN is unknown and has no part in anything.
+    training utterances, each answered by a head that has not heard its speaker. A truth of NaN is unknown and has no
+    part in anything.
 
     Arguments
     ---------

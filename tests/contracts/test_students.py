@@ -58,7 +58,7 @@ def noise(batch, num_samples, seed=7):
     return gains * torch.randn(batch, num_samples, generator=generator)
 
 
-def test_the_three_students_of_the_toolkit_are_registered():
+def test_the_students_of_the_toolkit_are_registered():
     assert set(NAMES) >= set(FULL_SIZE) and len(NAMES) == len(set(NAMES))
 
 
