@@ -30,9 +30,10 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.metrics.scores import ua
+from akd_toolkit.outputs import Posteriors
 from akd_toolkit.parallel import run_tasks
 from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
-from akd_toolkit.run import Run, fold_teachers, label_posteriors, teacher_bank
+from akd_toolkit.run import Run, attributes_of, fold_teachers, label_posteriors, teacher_bank
 from akd_toolkit.settings import SETTINGS
 
 logger = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class NestedCrossValidation:
     def __init__(self, config: Config, manifest: Manifest):
         self.config = config = with_teachers_at_hand(config)
         self.manifest = manifest
+        attributes_of(config, manifest)  # refused before teachers are run
         self.folder = Path(config["output_folder"])
         self.unlabelled = self._prepare_unlabelled()
         folds = outer_folds(manifest, config["outer_folds"])
@@ -101,12 +103,14 @@ class NestedCrossValidation:
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
         """Title -> scores of each teacher under the same protocol; heads are deterministic and carry seed 0."""
         parts: dict[str, list] = {}
+        names = attributes_of(self.config, self.manifest)
         for fold in tqdm(self.folds, desc="teachers", unit="fold"):
             test = self.manifest.of(fold.test_speakers)
             heard = fold_teachers(self.config, self.manifest, fold.train_speakers).lookup(test.ids, embeddings=False)
-            for title, logits in zip(heard.names, heard.logits):
-                posteriors = dict(zip(test.ids, torch.softmax(logits.double(), dim=-1).numpy()))
-                parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, seed=0))
+            for index, (title, logits) in enumerate(zip(heard.names, heard.logits)):
+                told = dict(zip(test.ids, heard.attributes[index].numpy())) if names else {}
+                posteriors = Posteriors(dict(zip(test.ids, torch.softmax(logits.double(), dim=-1).numpy())), told)
+                parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, 0, names))
         return {title: pd.concat(rows, ignore_index=True) for title, rows in parts.items()}
 
     @property
