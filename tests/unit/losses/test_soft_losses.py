@@ -4,8 +4,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn.functional import huber_loss, one_hot
 
 from akd_toolkit.losses.relations import distances_between, soft_targets
@@ -75,10 +73,10 @@ def test_a_student_equal_to_its_teacher_has_no_loss_and_hardly_a_gradient(title)
 
 
 @every_form
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), scale=st.sampled_from([1e-3, 1.0, 30.0, 1e4]), classes=st.integers(2, 7))
-def test_values_are_never_negative_and_gradients_finite(title, seed, scale, classes):
-    check_finite(built(title), *random_pair(seed, classes=classes, teachers=2, scale=scale))
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
+def test_values_are_never_negative_and_gradients_finite(title, scale):
+    for seed, classes in enumerate((2, 3, 5, 7, 2, 7)):
+        check_finite(built(title), *random_pair(seed, classes=classes, teachers=2, scale=scale))
 
 
 @every_form
@@ -158,8 +156,9 @@ def test_options_out_of_range_are_refused(name, options, message):
 # --- decoupled_kl ------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=50, deadline=None)
-@given(seed=st.integers(0, 10_000), scale=st.sampled_from([0.1, 1.0, 5.0]), temperature=st.sampled_from([1.0, 4.0]))
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("seed", range(5))
 def test_plain_distillation_is_its_target_part_and_its_weighted_other_part(seed, scale, temperature):
     student, teacher, labels = random_pair(seed, scale=scale)
     target, others = (
@@ -211,8 +210,8 @@ def test_centred_logit_mse_is_twice_the_limit_of_plain_distillation_as_the_tempe
 # --- standardized_logit_kl ---------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), factor=st.floats(0.1, 1e3), shift=st.floats(-10, 10))
+@pytest.mark.parametrize(("factor", "shift"), [(0.1, -10.0), (1.0, 3.0), (30.0, 0.0), (1e3, 10.0)])
+@pytest.mark.parametrize("seed", range(4))
 def test_size_and_offset_of_either_model_do_not_matter(seed, factor, shift):
     student, teacher, labels = random_pair(seed)
     loss = LOSSES.build("standardized_logit_kl")
@@ -253,8 +252,8 @@ def test_dist_equals_correlations_written_out():
     assert intra.mean().item() == pytest.approx(naive_dist(p, q, 0)[1].item(), rel=1e-4)
 
 
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), share=st.floats(0.0, 0.9))
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(4))
 def test_dist_is_blind_to_affine_maps_of_the_probabilities(seed, share):
     student, teacher, _ = random_pair(seed)
     smoothed = (1 - share) * torch.softmax(student.logits, dim=1) + share / 5
@@ -326,8 +325,8 @@ def test_distances_of_equal_points_are_0():
 
 
 @pytest.mark.parametrize("title", ["angles of embeddings", "distances of embeddings"])
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), factor=st.floats(0.01, 100.0))
+@pytest.mark.parametrize("factor", [0.01, 1.0, 7.0, 100.0])
+@pytest.mark.parametrize("seed", range(4))
 def test_turning_moving_and_scaling_the_embeddings_changes_no_relation(title, seed, factor):
     student, teacher, _ = random_pair(seed, teachers=2)
     turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)))[0]
