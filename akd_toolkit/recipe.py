@@ -164,6 +164,8 @@ def _trust(runs) -> pd.DataFrame | None:
     trust = pd.concat(tables, ignore_index=True)
     if trust["teacher"].nunique() < 2:
         return None
+    # Shares that were rounded while training sum to nearly 1.
+    trust["weight"] /= trust.groupby(["fold", "seed", "epoch", "label"])["weight"].transform("sum")
     order = {label: place for place, label in enumerate(runs[0].manifest.label_order)}
     return trust.sort_values("label", key=lambda labels: labels.map(order), kind="stable", ignore_index=True)
 
