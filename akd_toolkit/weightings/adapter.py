@@ -82,7 +82,7 @@ class Adapter(Weighting):
         if self.detach_student:
             peaks = peaks.detach()
         scores = (self.shared * self.factors) @ peaks.T  # [m, batch]
-        return torch.softmax(scores, dim=0)
+        return torch.softmax(scores.float(), dim=0)  # autocast would round shares until they no longer sum to 1
 
     def set_progress(self, progress: float) -> None:
         self.requires_grad_(progress < self.freeze_after or self.freeze_after == 1)
