@@ -65,7 +65,7 @@ def _check_value(key: str, value) -> list[str]:
         "student": _check_student,
         "teachers": _check_teachers,
         "teachers_offline": _check_teachers,
-        "objective": _check_objective_section,
+        "objective": check_objective,
     }
     try:
         if value and key in checks:
@@ -135,14 +135,6 @@ def _check_teachers(specs: dict) -> None:
             _check_plugin(TEACHERS, spec)
         except ValueError as error:
             raise ValueError(f"'{title}': {error}") from None
-
-
-def _check_objective_section(spec: dict) -> None:
-    known = ("task", "distill", "weighting", "gate", "complementary")
-    unknown = [key for key in spec if key not in known]
-    if unknown:
-        raise ValueError(f"unknown key '{unknown[0]}'{_nearest(unknown[0], known)}")
-    check_objective(spec)
 
 
 def _check_plugin(registry, spec: dict, given_later: tuple = ()) -> None:

@@ -1,5 +1,6 @@
 """The objective: the only place that weighs, gates, averages and names."""
 
+import difflib
 import inspect
 
 import torch
@@ -25,6 +26,8 @@ FILLED_IN = (
     "teacher_frame_dims",
     "teacher_accuracies",
 )
+KEYS = ("task", "distill", "weighting", "gate", "complementary")  # of an objective's description
+COLUMNS = ("epoch", "total", "gate", "trust", "weighting")  # of the history, beside one for each loss
 
 
 class Objective(nn.Module):
@@ -246,11 +249,12 @@ def build_objective(spec: dict, **shapes) -> Objective:
         wanted = inspect.signature(registry.get(options["name"])).parameters
         filled_in = {key: shapes[key] for key in FILLED_IN if key in wanted and key in shapes}
         fixed = {key: value for key, value in options.items() if key not in ("weight", "title")}
-        for progress in (1.0, 0.0):  # both ends must be values that the plugin allows
+        for progress in (1.0, 0.0) if moving else (0.0,):  # both ends must be values that the plugin allows
             at = {key: schedule(progress) for key, schedule in moving.items()}
             plugin = registry.build(**{**fixed, **at}, **filled_in)
         for key, schedule in moving.items():
-            if not isinstance(getattr(plugin, key, None), int | float):
+            kept = getattr(plugin, key, None)  # a count that was given as 2.0 is kept as 2
+            if not isinstance(kept, int | float) or type(kept) is not type(at[key]):
                 raise ValueError(
                     f"{registry.kind} '{options['name']}': '{key}' cannot follow a schedule; give one value."
                 )
@@ -276,20 +280,29 @@ def build_objective(spec: dict, **shapes) -> Objective:
 
 
 def check_objective(spec: dict) -> None:
-    """Refuse an objective's description before anything is built; see ``build_objective``."""
+    """Refuse an objective's description before anything is built; see ``build_objective``.
+
+    What a plugin says of sizes (``groups`` of a hint, for example) can be checked only when it is built.
+    """
+    unknown = [key for key in spec if key not in KEYS]
+    if unknown:
+        near = difflib.get_close_matches(str(unknown[0]), KEYS, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(KEYS)}."
+        raise ValueError(f"objective: unknown key '{unknown[0]}'; {hint}")
     if not spec.get("task"):
         raise ValueError("objective: 'task' is missing; give at least {task: {name: cross_entropy, weight: 1.0}}.")
     if not isinstance(spec.get("complementary", False), bool):
         raise ValueError(f"objective: complementary must be true or false, got {spec['complementary']!r}.")
     if not isinstance(spec.get("distill") or [], list):
         raise ValueError(f"objective: distill must be a list of losses, got {spec['distill']!r}.")
+    if spec.get("complementary") and spec.get("distill") and not spec.get("gate"):
+        raise ValueError(
+            "objective: complementary gives the tasks what the gate withholds, but there is no gate, so they would have "
+            "no weight at all; add a gate, or set complementary to false."
+        )
     losses = [*_listed(spec["task"]), *_listed(spec.get("distill"))]
     for options in losses:
-        weight = options.get("weight", 1.0)
-        ends = [SCHEDULES.build(**weight)(end) for end in (0.0, 1.0)] if _is_schedule(weight) else [weight]
-        if any(isinstance(end, bool) or not isinstance(end, int | float) or not end >= 0 for end in ends):
-            raise ValueError(f"loss '{options.get('name')}': weight must be a number >= 0, got {weight!r}.")
-        _check(LOSSES, {key: value for key, value in options.items() if key not in ("weight", "title")})
+        _check(LOSSES, options)
     titles = [_title(options) for options in losses]
     for title in titles:
         if titles.count(title) > 1:
@@ -297,32 +310,65 @@ def check_objective(spec: dict) -> None:
                 f"objective: the loss '{title}' is listed {titles.count(title)} times; list it once, or give each a "
                 "title of its own."
             )
-        if "/" in title or "." in title:
-            raise ValueError(f"objective: the title '{title}' names columns and must not hold '/' or '.'.")
+        _check_title(title)
     for registry, key in ((WEIGHTINGS, "weighting"), (GATES, "gate")):
         if spec.get(key):
             _check(registry, spec[key])
 
 
-def _listed(specs) -> list[dict]:
+def _listed(specs) -> list:
     """One description, a list of them, or none, as a list."""
-    return [specs] if isinstance(specs, dict) else list(specs or [])
+    return specs if isinstance(specs, list) else [specs] if specs else []
 
 
 def _title(options: dict) -> str:
-    return options.get("title", options.get("name"))
+    return options.get("title", options["name"])
+
+
+def _check_title(title) -> None:
+    """A title names a column of the history and a submodule."""
+    if not isinstance(title, str) or not title or "/" in title or "." in title:
+        raise ValueError(f"objective: a title must be a text without '/' and '.', as it names columns, got {title!r}.")
+    if title in COLUMNS or hasattr(nn.ModuleDict, title):
+        raise ValueError(f"objective: the title '{title}' has another meaning here; give the loss another one.")
 
 
 def _is_schedule(value) -> bool:
     return isinstance(value, dict) and "name" in value
 
 
-def _check(registry, options: dict) -> None:
-    if "name" not in options:
+def _ends(schedule: dict) -> list:
+    """The numbers with which a schedule begins and ends."""
+    try:
+        return [SCHEDULES.build(**schedule)(progress) for progress in (0.0, 1.0)]
+    except TypeError:
+        raise ValueError(f"schedule '{schedule['name']}' needs numbers, got {schedule}.") from None
+
+
+def _check(registry, options) -> None:
+    """Refuse one plugin's description: its name, its weight, its options, and both ends of its schedules."""
+    if not isinstance(options, dict) or "name" not in options:
         raise ValueError(
-            f"{registry.kind}: 'name' is missing in {dict(options)}. Known: {', '.join(registry.names())}."
+            f"{registry.kind}: 'name' is missing in {options!r}; give {{name: ..., its options}}. Known: "
+            f"{', '.join(registry.names())}."
         )
-    registry.check(options["name"], {k: v for k, v in options.items() if k != "name"}, given_later=FILLED_IN)
-    for value in options.values():
-        if _is_schedule(value):
-            SCHEDULES.build(**value)
+    name = options["name"]
+    if registry is LOSSES:
+        weight = options.get("weight", 1.0)
+        weights = _ends(weight) if _is_schedule(weight) else [weight]
+        if any(isinstance(end, bool) or not isinstance(end, int | float) or not end >= 0 for end in weights):
+            raise ValueError(f"loss '{name}': weight must be a number >= 0, got {weight!r}.")
+        options = {key: value for key, value in options.items() if key not in ("weight", "title")}
+    given = {key: value for key, value in options.items() if key != "name"}
+    registry.check(name, given, given_later=FILLED_IN)
+    for key in FILLED_IN:
+        if key in given:
+            raise ValueError(f"{registry.kind} '{name}': '{key}' is filled in from the models; take it out.")
+    ends = {key: _ends(value) if _is_schedule(value) else [value, value] for key, value in given.items()}
+    if set(FILLED_IN) & set(inspect.signature(registry.get(name)).parameters):
+        return  # what it asks for is not known yet
+    for end in (0, 1):
+        try:
+            registry.build(name, **{key: values[end] for key, values in ends.items()})
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{registry.kind} '{name}' with {given}: {error}") from None
