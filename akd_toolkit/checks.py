@@ -14,7 +14,7 @@ import akd_toolkit.students
 import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
 from akd_toolkit.objective import check_objective
 from akd_toolkit.registry import STUDENTS, TEACHERS
-from akd_toolkit.settings import SETTINGS
+from akd_toolkit.settings import ROW_KEYS, SETTINGS
 from akd_toolkit.yaml_tree import plain, resolve, tag_target
 
 # Set by the toolkit at build time, never by YAML.
@@ -66,12 +66,13 @@ def _check_value(key: str, value) -> list[str]:
         "teachers": _check_teachers,
         "teachers_offline": _check_teachers,
         "objective": check_objective,
+        "rows": _check_rows,
     }
     try:
         if value and key in checks:
             checks[key](value)
     except ValueError as error:
-        return [f"{key}: {_one_line(error)}"]
+        return [f"{key}: {_one_line(error).removeprefix(f'{key}: ')}"]
     except (TypeError, AttributeError, KeyError, LookupError):  # not built as the check expects
         return [f"{key}: got {value!r}; it must be {setting.meaning}"]
     return []
@@ -135,6 +136,19 @@ def _check_teachers(specs: dict) -> None:
             _check_plugin(TEACHERS, spec)
         except ValueError as error:
             raise ValueError(f"'{title}': {error}") from None
+
+
+def _check_rows(rows: list) -> None:
+    """Say which row is wrong, and in what."""
+    for number, row in enumerate(rows, start=1):
+        unknown = [key for key in row if key not in ROW_KEYS]
+        name = f"row {number} ({row.get('title')!r})"
+        if unknown:
+            raise ValueError(f"{name}: unknown key '{unknown[0]}'{_nearest(unknown[0], ROW_KEYS)}")
+        if not isinstance(row.get("title"), str) or not re.search("[a-z0-9]", row["title"].lower()):
+            raise ValueError(f"{name}: 'title' must be a text with letters or digits, as it names a folder.")
+        if not isinstance(row.get("set") or {}, dict):
+            raise ValueError(f"{name}: 'set' must be a mapping of overrides, got {row['set']!r}.")
 
 
 def _check_plugin(registry, spec: dict, given_later: tuple = ()) -> None:

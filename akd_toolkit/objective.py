@@ -253,8 +253,9 @@ def build_objective(spec: dict, **shapes) -> Objective:
             at = {key: schedule(progress) for key, schedule in moving.items()}
             plugin = registry.build(**{**fixed, **at}, **filled_in)
         for key, schedule in moving.items():
-            kept = getattr(plugin, key, None)  # a count that was given as 2.0 is kept as 2
-            if not isinstance(kept, int | float) or type(kept) is not type(at[key]):
+            kept = getattr(plugin, key, None)
+            is_count = isinstance(kept, int) and isinstance(at[key], float)  # given as 2.0, kept as 2
+            if is_count or not isinstance(kept, int | float):
                 raise ValueError(
                     f"{registry.kind} '{options['name']}': '{key}' cannot follow a schedule; give one value."
                 )
@@ -297,8 +298,8 @@ def check_objective(spec: dict) -> None:
         raise ValueError(f"objective: distill must be a list of losses, got {spec['distill']!r}.")
     if spec.get("complementary") and spec.get("distill") and not spec.get("gate"):
         raise ValueError(
-            "objective: complementary gives the tasks what the gate withholds, but there is no gate, so they would have "
-            "no weight at all; add a gate, or set complementary to false."
+            "objective: complementary gives the tasks what the gate withholds, but there is no gate; they would "
+            "have no weight; add a gate, or set complementary to false."
         )
     losses = [*_listed(spec["task"]), *_listed(spec.get("distill"))]
     for options in losses:

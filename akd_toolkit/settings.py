@@ -39,11 +39,7 @@ def _is(kind: type) -> Callable:
     return lambda value: isinstance(value, kind)
 
 
-_ROW_KEYS = {"title", "group", "against", "with", "set"}
-
-
-def _is_row(value) -> bool:
-    return isinstance(value, dict) and {"title"} <= set(value) <= _ROW_KEYS and isinstance(value.get("set", {}), dict)
+ROW_KEYS = {"title", "group", "against", "with", "set"}
 
 
 _text = _is(str)
@@ -76,7 +72,7 @@ SETTINGS = {
     "candidates": Setting("a list of mappings of overrides", _list_of(_mapping, 0)),
     "rows": Setting(
         "a list of the rows of an ablation, {title, group, against, with: file of settings, set: {overrides}}",
-        _list_of(_is_row),
+        _list_of(_mapping),
         defines_result=False,
     ),
     "only": Setting("a list of titles of rows, or null for all", _optional(_list_of(_text)), defines_result=False),

@@ -45,7 +45,10 @@ def override(tree, key: str, value) -> None:
         if not isinstance(below, dict | list):
             raise ValueError(f"'{key}' cannot be set: '{parent}' is {below!r} and holds no settings of its own")
         tree = below
-    tree[index(tree, last, key) if isinstance(tree, list) else last] = copy.deepcopy(value)
+    place = index(tree, last, key) if isinstance(tree, list) else last
+    if hasattr(tree, "ca"):  # a comment of what stood here would be written into the midst of the new value
+        tree.ca.items.pop(place, None)
+    tree[place] = copy.deepcopy(value)
 
 
 def index(items: list, part: str, key: str) -> int:

@@ -256,3 +256,10 @@ def test_a_teacher_that_is_null_is_left_out(recipe):
     assert list(load_config([path, "--data_folder=x", "--teachers.more=null"])["teachers"]) == ["statistics"]
     none = ["--teachers.more=null", "--teachers.statistics=null"]
     assert "objective.distill needs teachers" in problem([path, "--data_folder=x", *none])
+
+
+def test_a_long_list_may_replace_one_with_a_comment(recipe):
+    path = recipe(YAML, ("candidates: [{}, {student.embedding_dim: 64}]", "candidates: [{}]  # to choose among"))
+    losses = "[{name: soft_target_kl, temperature: 2.0}, {name: logit_mse}]"
+    config = load_config([path, "--data_folder=x", f"--candidates=[{{}}, {{objective.distill: {losses}}}]"])
+    assert [len(candidate.get("objective.distill", [])) for candidate in config["candidates"]] == [0, 2]

@@ -192,7 +192,8 @@ def test_complementary_weights_give_the_task_what_the_gate_withholds(pair):
 
 def test_complementary_weights_leave_the_task_alone_where_there_is_no_teacher(pair):
     student, _, labels = pair()
-    result = build_objective({**SPEC, "complementary": True}, **SHAPES)(student, None, labels)
+    spec = {**SPEC, "gate": {"name": "always_open"}, "complementary": True}
+    result = build_objective(spec, **SHAPES)(student, None, labels)
     torch.testing.assert_close(result.total, torch.nn.functional.cross_entropy(student.logits, labels))
 
 
