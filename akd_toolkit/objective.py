@@ -298,8 +298,8 @@ def check_objective(spec: dict) -> None:
         raise ValueError(f"objective: distill must be a list of losses, got {spec['distill']!r}.")
     if spec.get("complementary") and spec.get("distill") and not spec.get("gate"):
         raise ValueError(
-            "objective: complementary gives the tasks what the gate withholds, but there is no gate; they would "
-            "have no weight; add a gate, or set complementary to false."
+            "objective: complementary gives the tasks what the gate withholds, but there is no gate, so that "
+            "they would have no weight; add a gate, or set complementary to false."
         )
     losses = [*_listed(spec["task"]), *_listed(spec.get("distill"))]
     for options in losses:

@@ -11,8 +11,9 @@ class Loss(nn.Module):
     A subclass is registered with ``LOSSES`` and may ask for these constructor arguments by name; the objective fills
     them in: ``num_classes``, ``class_counts``, ``num_attributes``, ``num_teachers``, ``student_frame_dim``,
     ``student_embedding_dim``, ``student_layer_dims`` (layer name -> channels), ``teacher_embedding_dims`` (a list, one
-    a teacher), ``teacher_frame_dims``. ``example_options`` holds the smallest options that make sense. ``reads`` names
-    what it needs of the teachers besides logits, ``"embedding"`` or ``"frames"``; what no loss reads is not fetched.
+    a teacher), ``teacher_frame_dims``, ``teacher_accuracies``. ``example_options`` holds the smallest options that
+    make sense. ``reads`` names what it needs of the teachers besides logits, ``"embedding"`` or ``"frames"``; what no
+    loss reads is not fetched.
     ``truth`` says what the third argument holds: class indices ("emotion") or values [batch, A] ("attributes").
 
     Shape
@@ -38,7 +39,7 @@ def check_same_classes(student: ModelOutput, teacher: TeacherOutput) -> None:
 
 
 def check_positive(name: str, value: float) -> float:
-    """Return ``value`` if it is above 0, else refuse it by ``name``."""
-    if not value > 0:
-        raise ValueError(f"{name} must be > 0, got {value}.")
+    """Return ``value`` if it is a number above 0, else refuse it by ``name``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise ValueError(f"{name} must be > 0, got {value!r}.")
     return value

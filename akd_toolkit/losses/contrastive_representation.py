@@ -84,7 +84,8 @@ class ContrastiveRepresentation(Loss):
         trust = teacher.trust().detach()
         with torch.autocast(trust.device.type, enabled=False):
             own = unit(self.student_projection(student.embedding.float()))  # [batch, dim]
-            theirs = [unit(project(said.float())) for said, project in zip(teacher.embedding, self.teacher_projections)]
+            pairs = zip(teacher.embedding, self.teacher_projections, strict=True)
+            theirs = [unit(project(said.float())) for said, project in pairs]
             scores = own @ torch.stack(theirs).transpose(1, 2) / self.temperature  # [m, batch, batch]
         apart = self._apart(labels, scores.shape[-1])  # [batch, batch]
         count = apart.sum(dim=1)  # [batch], N

@@ -26,7 +26,8 @@ class Dist(Loss):
 
     Where the teachers' values are all equal (one utterance has no relation to others) a correlation counts as 0 loss.
     A student's centred vector shorter than 1e-4 of its length before centring is divided by that bound: its loss goes
-    to 1/2, continuously, and its gradient stays finite.
+    to 1/2, continuously, and its gradient stays finite. With two classes the inter-class correlation is 1 or -1: it
+    says only whether both sides prefer the same class, and has no gradient.
 
     Source: Huang et al. 2022 (DIST, "Knowledge distillation from a stronger teacher"), which has one teacher.
 

@@ -129,7 +129,7 @@ class Dkdfmh(Student):
 
 
 class _Conv(nn.Module):
-    """Convolution, norm and ReLU that no padding reaches: [B, C, T, F] -> [B, C', ceil(T / stride), F / stride]."""
+    """Convolution with zeros in the padding, norm, ReLU: [B, C, T, F] -> [B, C', ceil(T / stride), F / stride]."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int):
         super().__init__()

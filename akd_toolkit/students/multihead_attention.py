@@ -55,7 +55,7 @@ class MultiheadAttention(Student):
     Raises
     ------
     ValueError
-        If there is no stage, or the sizes do not divide.
+        If there is no stage or no head, or the sizes do not divide.
 
     Example
     -------
@@ -80,7 +80,7 @@ class MultiheadAttention(Student):
         normalize: str = "level",
     ):
         super().__init__(num_classes)
-        if not channels or num_mels % 2 ** len(channels) or dim % heads:
+        if not channels or num_mels % 2 ** len(channels) or heads < 1 or dim % heads:
             raise ValueError(
                 "multihead_attention needs at least one stage of channels, num_mels a multiple of 2 ** len(channels) "
                 f"and dim one of heads, got channels={list(channels)}, num_mels={num_mels}, dim={dim}, heads={heads}."

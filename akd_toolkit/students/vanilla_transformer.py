@@ -61,7 +61,7 @@ class VanillaTransformer(Student):
     Raises
     ------
     ValueError
-        If ``patch`` or ``depth`` is below 1, or ``dim`` is odd or no multiple of ``heads``.
+        If ``patch``, ``depth`` or ``heads`` is below 1, or ``dim`` is odd or no multiple of ``heads``.
 
     Example
     -------
@@ -89,9 +89,9 @@ class VanillaTransformer(Student):
         normalize: str = "level",
     ):
         super().__init__(num_classes)
-        if patch < 1 or depth < 1 or dim % 2 or dim % heads:
+        if patch < 1 or depth < 1 or heads < 1 or dim % 2 or dim % heads:
             raise ValueError(
-                "vanilla_transformer needs patch >= 1, depth >= 1 and an even dim that is a multiple of heads, got "
+                "vanilla_transformer needs patch, depth and heads >= 1 and an even dim, a multiple of heads, got "
                 f"patch={patch}, depth={depth}, dim={dim} and heads={heads}."
             )
         self.planes = 1 + deltas

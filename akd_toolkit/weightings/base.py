@@ -10,7 +10,8 @@ class Weighting(nn.Module):
 
     A subclass is registered with ``WEIGHTINGS`` and may ask for ``num_teachers``, ``num_classes``,
     ``student_frame_dim`` and ``teacher_accuracies`` (UA of each teacher on training speakers whom its heads had not
-    heard, in [0, 1]) by name.
+    heard, in [0, 1]) by name. A weighting is not told the truth where nobody knows it: an utterance without a label
+    comes with label 0 in ``forward``, so that trust must not follow from ``labels``; ``supervision`` does not count it.
 
     Shape
     -----

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from akd_toolkit.objective import build_objective
+from akd_toolkit.objective import build_objective, check_objective
 from akd_toolkit.outputs import UNLABELLED
 from akd_toolkit.registry import GATES, LOSSES
 
@@ -104,11 +104,27 @@ def test_the_objective_never_enters_the_saved_student():
         ({"distill": [{"name": "soft_target_kl"}, {"name": "soft_target_kl"}]}, "listed 2 times"),
         ({"gate": {"theta": 0.5}}, "'name' is missing"),
         ({"weighting": {"name": "adapter", "supervision": 1}}, "weighting 'adapter': .*'supervision'"),
+        ({"weighting": {"name": "adapter", "num_teachers": 3}}, "'num_teachers' is filled in from the models"),
+        ({"gate": "teacher_error"}, "gate: 'name' is missing in 'teacher_error'"),
+        ({"task": "cross_entropy"}, "loss: 'name' is missing in 'cross_entropy'"),
+        ({"distil": []}, "unknown key 'distil'; did you mean 'distill'"),
+        ({"complementary": True}, "there is no gate"),
+        ({"distill": [{"name": "soft_target_kl", "temperature": -1}]}, "loss 'soft_target_kl' .*must be > 0, got -1"),
+        ({"distill": [{"name": "soft_target_kl", "temperature": "hot"}]}, "temperature must be > 0, got 'hot'"),
+        ({"distill": [{"name": "soft_target_kl", "temperature": {"start": 4}}]}, "temperature must be > 0, got {"),
+        ({"gate": {"name": "teacher_error", "theta": 2}}, r"gate 'teacher_error' .*theta must be in \[0, 1\]"),
+        ({"gate": {"name": "teacher_error", "theta": "much"}}, "gate 'teacher_error' with {'theta': 'much'}"),
     ],
 )
-def test_a_wrong_description_is_refused(change, message):
+def test_a_wrong_description_is_refused_before_any_size_is_known(change, message):
     with pytest.raises(ValueError, match=message):
-        build_objective({**SPEC, **change}, **SHAPES)
+        check_objective({**SPEC, **change})
+
+
+@pytest.mark.parametrize("title", ["total", "gate", "weighting", "train", "keys", "", "a.b", "a/b", 3])
+def test_a_title_that_means_something_else_is_refused(title):
+    with pytest.raises(ValueError, match="title"):
+        check_objective({**SPEC, "distill": [{"name": "soft_target_kl", "title": title}]})
 
 
 def test_logits_of_different_shape_are_refused(pair):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from akd_toolkit.objective import build_objective
+from akd_toolkit.objective import build_objective, check_objective
 from akd_toolkit.registry import LOSSES, SCHEDULES
 
 SHAPES = {"num_teachers": 2, "student_frame_dim": 8}
@@ -64,11 +64,20 @@ def test_a_gate_may_follow_a_schedule_too(pair):
         ({"weight": {"name": "linear", "start": 1.0, "end": -1.0}}, "weight must be a number >= 0"),
         ({"temperature": {"name": "linear", "start": 1.0, "end": 0.0}}, "temperature must be > 0, got 0.0"),
         ({"temperature": {"name": "linear", "from": 1.0}}, "schedule 'linear'"),
+        ({"temperature": {"name": "linear", "start": 1.0, "end": "low"}}, "schedule 'linear' needs numbers, got .*low"),
+        ({"weight": {"name": "cosine", "start": "high", "end": 0.0}}, "schedule 'cosine' needs numbers, got .*high"),
     ],
 )
-def test_a_wrong_schedule_is_refused_before_training(change, message):
+def test_a_wrong_schedule_is_refused_before_anything_is_built(change, message):
     with pytest.raises(ValueError, match=message):
-        build_objective({**SPEC, "distill": [{"name": "soft_target_kl", **change}]}, **SHAPES)
+        check_objective({**SPEC, "distill": [{"name": "soft_target_kl", **change}]})
+
+
+def test_a_count_cannot_follow_a_schedule():
+    hint = {"name": "hint", "num_frames": {"name": "linear", "start": 2, "end": 8}}
+    sizes = {"student_layer_dims": {"low": 4}, "teacher_frame_dims": [5], "num_teachers": 1}
+    with pytest.raises(ValueError, match="'num_frames' cannot follow a schedule"):
+        build_objective({**SPEC, "distill": [hint]}, **sizes)
 
 
 def test_an_option_that_is_fixed_when_built_cannot_follow_a_schedule():
