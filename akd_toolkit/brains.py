@@ -95,7 +95,7 @@ class SupervisedBrain(sb.Brain):
         embedding, peaks = (torch.cat(parts) for parts in zip(*(look for look, _, _ in seen)))
         labels = torch.cat([labels for _, _, labels in seen])
         teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (said for _, said, _ in seen))
-        output = ModelOutput(torch.zeros(len(labels), student.num_classes), frames=peaks[:, None])
+        output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
         decay = self.hparams.head_decay
         objective.fit_weighting(output, teacher, labels, decay)
         targets, temperature = objective.blended_targets(output, teacher, labels)

@@ -13,7 +13,7 @@ import ruamel.yaml
 import akd_toolkit.students
 import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
 from akd_toolkit.objective import check_objective
-from akd_toolkit.registry import STUDENTS, TEACHERS
+from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
 from akd_toolkit.settings import ROW_KEYS, SETTINGS
 from akd_toolkit.yaml_tree import plain, resolve, tag_target
 
@@ -96,6 +96,16 @@ def _check_together(settings: dict) -> list[str]:
         )
     if settings.get("unlabelled") and not teachers:
         problems.append("unlabelled speech needs teachers to answer on it; add some or set unlabelled to null")
+    reading = [
+        options["name"]
+        for options in (objective or {}).get("distill") or []
+        if settings.get("head_decay") is not None and "frames" in LOSSES.get(options["name"]).reads
+    ]
+    if reading:
+        problems.append(
+            f"head_decay fits the head on whole utterances, and the loss '{reading[0]}' reads frames; "
+            "set head_decay to null, or leave that loss out"
+        )
     if student and "fit_head" not in dir(STUDENTS.get(student["name"])):
         if settings.get("head_decay") is not None:
             problems.append(

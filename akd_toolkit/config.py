@@ -94,7 +94,7 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     # What is not used in this run is checked all the same, so that it does not fail on the day when it is.
     for name, more in {**_variants(settings), "debug": {} if run_opts.debug else debug}.items() if not problems else ():
         _, found = check_settings(base, [*_without_rows(overrides), *more.items()], prepare)
-        problems += [f"{name}: {problem}" for problem in found if problem not in problems]
+        problems += [f"{name}: {problem}" for problem in found]
     problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)

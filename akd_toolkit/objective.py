@@ -159,6 +159,9 @@ class Objective(nn.Module):
         if teacher is None or self.weighting is None or not list(self.weighting.parameters()):
             return
         has_label, known = labels != UNLABELLED, labels.clamp(min=0)
+        if not has_label.any():
+            return
+        self.set_progress(0.0)  # an Adapter that is frozen later learns here
         optimizer = torch.optim.LBFGS(self.weighting.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
         def closure():
@@ -212,7 +215,13 @@ class _Truth:
         return _Truth(torch.where(self.has_label, self.labels, guess), self.attributes, self.has_label)
 
     def of(self, plugin) -> Tensor:
-        return self.attributes if plugin.truth == "attributes" else self.labels
+        if plugin.truth != "attributes":
+            return self.labels
+        if self.attributes is None:
+            raise ValueError(
+                f"{type(plugin).__name__} compares attributes, but the batch has none; list some in the YAML."
+            )
+        return self.attributes
 
     def known_for(self, plugin) -> Tensor:
         return ~self.attributes.isnan().all(dim=1) if plugin.truth == "attributes" else self.has_label

@@ -151,8 +151,9 @@ def _stacked(first: Tensor, second: Tensor) -> Tensor:
 class ObjectiveResult:
     """The number to minimise and everything that went into it.
 
-    ``total`` is a scalar with a gradient; ``parts`` are unweighted batch means by name, detached; ``weights``
-    [m, batch] is the trust in each teacher and ``gate`` [batch] how far distillation was open, both detached, or None.
+    ``total`` is a scalar with a gradient; ``parts`` are unweighted batch means by name, detached (``weighting`` is what
+    the weighting itself learns from); ``weights`` [m, batch] is the trust in each teacher and ``gate`` [batch] how far
+    distillation was open, both detached, or None.
     """
 
     total: Tensor

@@ -72,6 +72,8 @@ class NestedCrossValidation:
 
         ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
         """
+        for candidate in self.candidates:  # a wrong option is found before teachers run for hours
+            replace(self.outer_run(self.config["seeds"][0], self.folds[0], candidate)).student  # noqa: B018
         if self.config.get("teachers"):
             teacher_bank(self.config, self.manifest, self.config.get("views", 0)).prepare()
             if self.unlabelled is not None:

@@ -58,6 +58,8 @@ class AttentionTransfer(Loss):
         student_layer_dims: dict[str, int] | None = None,
     ):
         super().__init__()
+        if layers is not None and (isinstance(layers, str) or not layers):
+            raise ValueError(f"layers must be a list of layer names or null for the last frames, got {layers!r}.")
         unknown = [layer for layer in layers or [] if layer not in (student_layer_dims or layers)]
         if unknown:
             raise ValueError(f"layers names '{unknown[0]}', but the student has {', '.join(student_layer_dims)}.")

@@ -102,8 +102,8 @@ class Hint(Loss):
         own = {x.shape[1]: time_shares(x, student.lengths, self.num_frames) for x in layers.values()}
         total = student.logits.new_zeros(len(student.logits), dtype=torch.float32)
         for frames, group, regressors in zip(teacher.frames, self.groups, self.regressors, strict=True):
-            some = frames[:, :: self.teacher_step]
-            target = averaged(some, time_shares(some, teacher.lengths, self.num_frames))  # [batch, F, D_t]
+            some, lengths = self._some(frames, teacher.lengths)
+            target = averaged(some, time_shares(some, lengths, self.num_frames))  # [batch, F, D_t]
             if self.normalize:
                 target = functional.layer_norm(target, target.shape[-1:])
             for name, regressor in zip(group, regressors):
@@ -114,6 +114,14 @@ class Hint(Loss):
                 # Not .mean(): its gradient would be written out at full size.
                 total = total + gaps.sum(dim=(1, 2)) / target[0].numel()
         return total
+
+    def _some(self, frames: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Every ``teacher_step``-th frame, and the share of those that is speech."""
+        some = frames[:, :: self.teacher_step]
+        if lengths is None:
+            return some, None
+        num_valid = (lengths * frames.shape[1]).round().clamp(min=1)
+        return some, torch.ceil(num_valid / self.teacher_step) / some.shape[1]
 
 
 def _regressor(dim_in: int, dim_out: int) -> nn.Linear:
@@ -142,7 +150,7 @@ def _checked(groups: list[list[str]] | None, layers: list[str], num_teachers: in
             )
         ends = [round(share * len(layers) / num_teachers) for share in range(num_teachers + 1)]
         return [layers[begin:end] for begin, end in pairwise(ends)]
-    if len(groups) != num_teachers or not all(groups):
+    if len(groups) != num_teachers or not all(isinstance(group, list | tuple) and group for group in groups):
         raise ValueError(
             f"groups must be {num_teachers} lists of layer names, one a teacher and none of them empty, got {groups}."
         )

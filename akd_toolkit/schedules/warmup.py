@@ -10,7 +10,7 @@ class Warmup(Schedule):
 
     value(progress) = value min(1, progress / until)
 
-    Source: Zhao et al. 2022 (DKD), section 4: the first 20 epochs; with 40 epochs ``until`` is 0.5.
+    Source: Zhao et al. 2022 (DKD), training details: over the first 20 epochs; of 40 that is an ``until`` of 0.5.
 
     Arguments
     ---------

@@ -81,8 +81,9 @@ class Adapter(Weighting):
         peaks = frames.amax(dim=1)  # [batch, D]
         if self.detach_student:
             peaks = peaks.detach()
-        scores = (self.shared * self.factors) @ peaks.T  # [m, batch]
-        return torch.softmax(scores.float(), dim=0)  # autocast would round shares until they no longer sum to 1
+        with torch.autocast(peaks.device.type, enabled=False):  # shares that are rounded no longer sum to 1
+            scores = (self.shared * self.factors) @ peaks.T  # [m, batch]
+            return torch.softmax(scores, dim=0)
 
     def set_progress(self, progress: float) -> None:
         self.requires_grad_(progress < self.freeze_after or self.freeze_after == 1)

@@ -264,3 +264,10 @@ def test_a_long_list_may_replace_one_with_a_comment(recipe):
     losses = "[{name: soft_target_kl, temperature: 2.0}, {name: logit_mse}]"
     config = load_config([path, "--data_folder=x", f"--candidates=[{{}}, {{objective.distill: {losses}}}]"])
     assert [len(candidate.get("objective.distill", [])) for candidate in config["candidates"]] == [0, 2]
+
+
+def test_a_head_that_is_fitted_at_once_reads_no_frames(recipe):
+    encoder = "{name: encoder_student, source: openai/whisper-base}"
+    options = ["--data_folder=x", f"--student={encoder}", "--candidates=[{}]", "--head_decay=1.0"]
+    load_config([recipe(), *options])
+    assert "the loss 'hint' reads frames" in problem([recipe(), *options, "--objective.distill=[{name: hint}]"])

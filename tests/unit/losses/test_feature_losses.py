@@ -96,7 +96,7 @@ def test_loss_on_frames_does_not_depend_on_the_rate_of_frames(name):
 def test_hint_is_zero_where_the_regressor_gives_the_teachers_frames(distance):
     sizes = dict(num_teachers=1, student_layer_dims={"low": 4}, teacher_frame_dims=[5])
     loss = LOSSES.build("hint", **sizes, distance=distance, normalize=False)
-    layer = torch.randn(3, 24, 4).repeat_interleave(2, dim=1)  # the step of 2 then leaves nothing out
+    layer = torch.randn(3, 12, 4).repeat_interleave(4, dim=1)  # the step of 4 then leaves nothing out
     student, teacher = speech(layer, loss.regressors[0][0](layer).detach())
     torch.testing.assert_close(loss(student, teacher, None), torch.zeros(3))
 
@@ -262,3 +262,18 @@ def test_attention_transfer_refuses_a_teacher_without_frames(pair):
     student, teacher, labels = pair()
     with pytest.raises(ValueError, match="'attention_transfer' needs frames of every teacher, but 1 of 2"):
         LOSSES.build("attention_transfer")(student, dataclasses.replace(teacher, frames=teacher.frames[:1]), labels)
+
+
+def test_padding_of_the_teacher_leaves_no_trace_however_many_frames_are_skipped():
+    for step, total, valid in ((4, 9, 8), (2, 149, 120), (3, 16, 10), (4, 150, 148)):
+        loss = LOSSES.build("hint", **HINT_OF_ONE, teacher_step=step)
+        student = ModelOutput(torch.zeros(1, 3), layers={"low": torch.randn(1, 6, 4)})
+        frames = torch.randn(1, total, 5)
+        short = TeacherOutput(torch.zeros(1, 1, 3), frames=(frames[:, :valid],), lengths=torch.ones(1))
+        padded = frames.clone()
+        padded[:, valid:] = 1e3
+        long = TeacherOutput(torch.zeros(1, 1, 3), frames=(padded,), lengths=torch.tensor([valid / total]))
+        torch.testing.assert_close(loss(student, long, None), loss(student, short, None), rtol=1e-4, atol=1e-5)
+
+
+HINT_OF_ONE = dict(num_teachers=1, student_layer_dims={"low": 4}, teacher_frame_dims=[5])
