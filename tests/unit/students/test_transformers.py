@@ -76,9 +76,9 @@ def test_padding_has_no_say_in_training(build, student):
 @pytest.mark.parametrize(
     ("student", "options", "message"),
     [
-        (VanillaTransformer, {"patch": 0}, "vanilla_transformer needs patch >= 1"),
+        (VanillaTransformer, {"patch": 0}, "needs patch, depth and heads >= 1"),
         (VanillaTransformer, {"depth": 0}, "depth=0"),
-        (VanillaTransformer, {"dim": 15, "heads": 3}, "even dim .* dim=15"),
+        (VanillaTransformer, {"dim": 15, "heads": 3}, "even dim.*dim=15"),
         (VanillaTransformer, {"heads": 3}, "multiple of heads"),
         (MultiheadAttention, {"channels": ()}, "multihead_attention needs at least one stage"),
         (MultiheadAttention, {"num_mels": 42}, "num_mels=42"),
