@@ -14,6 +14,12 @@ COMMANDS = {  # name -> module of akd_toolkit.commands; only the one that is cal
     "report": "report",
     "study": "study",
     "new-recipe": "new_recipe",
+    "compress": "compress",
+    "export": "export",
+    "bench": "bench",
+    "predict": "predict",
+    "listen": "listen",
+    "release": "release",
 }
 
 

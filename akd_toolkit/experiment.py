@@ -143,6 +143,29 @@ class Experiment:
         )
         return cls(folder, settings, environment, plan, manifest)
 
+    @classmethod
+    def of_run(cls, folder) -> tuple["Experiment", StoredRun]:
+        """The experiment that a finished outer run belongs to, and the run: ``results/akd/seed17/fold1/outer``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder is no finished outer run.
+        """
+        folder = Path(folder)
+        place = folder.resolve()
+        if not (place / "student.json").is_file() or not (place / "scores.csv").is_file():
+            raise FileNotFoundError(
+                f"{folder} is not a finished run (student.json or scores.csv is missing); give a folder such as "
+                "results/akd/seed17/fold1/outer."
+            )
+        experiment = cls.read(place.parents[2])
+        name = str(place.relative_to(place.parents[2]))
+        run = next((run for run in experiment.outer_runs() if run.name == name), None)
+        if run is None:
+            raise FileNotFoundError(f"{folder} is no outer run of {experiment.folder}; give one that ends in outer.")
+        return experiment, run
+
     @property
     def label_order(self) -> tuple[str, ...]:
         """Emotions in the order of the logits."""

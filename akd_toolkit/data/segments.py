@@ -50,9 +50,19 @@ def cut(manifest: Manifest, window_s: float, overlap_s: float = 0.0) -> list[Seg
     segments = []
     for row, label in zip(manifest, manifest.labels.tolist()):
         total = round(row.duration * SAMPLE_RATE_HZ)
-        last = max(0, total - window)
-        starts = [*range(0, last, window - overlap), last]
-        for start in starts:
+        for start in window_starts(total, window, window - overlap):
             end = min(start + window, total)
             segments.append(Segment(row.id, row.speaker, label, start / SAMPLE_RATE_HZ, end / SAMPLE_RATE_HZ))
     return segments
+
+
+def window_starts(total: int, window: int, step: int) -> list[int]:
+    """Where windows begin that cover ``total`` samples: every ``step``, the last one ending where the sound ends.
+
+    Example
+    -------
+    >>> window_starts(5, window=2, step=2), window_starts(1, window=2, step=2)
+    ([0, 2, 3], [0])
+    """
+    last = max(0, total - window)
+    return [*range(0, last, step), last]

@@ -19,7 +19,7 @@ def read_metadata(path) -> dict:
     ValueError
         If the file was not written by ``export_onnx``.
     """
-    return _metadata(open_session(path), path)
+    return session_metadata(open_session(path), path)
 
 
 def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str, float]]:
@@ -43,7 +43,7 @@ def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str,
         If the waveform is not one channel of finite numbers, or is shorter than 0.1 s.
     """
     session = open_session(path)
-    metadata = _metadata(session, path)
+    metadata = session_metadata(session, path)
     waveform = np.asarray(waveform, dtype=np.float32)
     if waveform.ndim != 1 or len(waveform) < MIN_SAMPLES or not np.isfinite(waveform).all():
         raise ValueError(
@@ -56,14 +56,14 @@ def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str,
     return max(scores, key=scores.get), scores
 
 
-def open_session(path):
-    """An ONNX Runtime session of one thread; a missing or broken file is refused by name."""
+def open_session(path, threads: int = 1):
+    """An ONNX Runtime session on the CPU; a missing or broken file is refused by name."""
     import onnxruntime
 
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong.
@@ -71,17 +71,23 @@ def open_session(path):
         raise ValueError(f"{path} is not an ONNX file that ONNX Runtime reads ({reason}); export it again.") from None
 
 
-def _metadata(session, path):
+def session_metadata(session, path) -> dict:
+    """What ``export_onnx`` put into the file of an open session; see ``read_metadata``."""
     stored = dict(session.get_modelmeta().custom_metadata_map)
-    if "label_order" not in stored:
-        raise ValueError(f"{path} carries no label_order; it was not written by export_onnx, so export it again.")
-    return {
-        **stored,
-        "label_order": json.loads(stored["label_order"]),
-        "sample_rate_hz": int(stored["sample_rate_hz"]),
-        "window_s": float(stored["window_s"]),
-        "opset": int(stored["opset"]),
-    }
+    try:
+        told = {
+            **stored,
+            "label_order": [str(label) for label in json.loads(stored["label_order"])],
+            "sample_rate_hz": int(stored["sample_rate_hz"]),
+            "window_s": float(stored["window_s"]),
+            "test_overlap_s": float(stored.get("test_overlap_s", 0.0)),
+            "opset": int(stored["opset"]),
+        }
+    except (KeyError, ValueError, TypeError) as error:
+        raise ValueError(
+            f"{path} does not say what it needs ({error}); it was not written by export_onnx, so export it again."
+        ) from None
+    return told
 
 
 def _windows(waveform, window_s, overlap_s, sample_rate_hz):

@@ -1,0 +1,5 @@
+"""``akd compress``: being written."""
+
+
+def add_parser(commands) -> None:
+    commands.add_parser("compress", help="being written")

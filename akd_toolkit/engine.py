@@ -1,0 +1,121 @@
+"""A trained student ready to answer: PyTorch or ONNX Runtime behind one call. Nothing of training is imported."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.segments import window_starts
+from akd_toolkit.export.session import open_session, session_metadata
+from akd_toolkit.saved import SETTINGS, load_student
+
+BACKENDS = ("auto", "torch", "onnx")
+ONNX_FILE = "student.onnx"  # name of the exported file in a run's folder and in a bundle
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A student that answers: ``engine(waveforms)`` is [batch, samples] float32 -> [batch, classes] float32.
+
+    Arguments
+    ---------
+    backend
+        ``"torch"`` or ``"onnx"``.
+    label_order
+        Emotions in the order of the answers.
+    window_s, overlap_s
+        How the student was scored: windows of this many seconds that share so many.
+    about
+        Everything else that is known of it, as plain data.
+    """
+
+    backend: str
+    label_order: tuple[str, ...]
+    window_s: float
+    overlap_s: float
+    answer: object = field(repr=False)
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    about: dict = field(default_factory=dict, repr=False)
+
+    def __call__(self, waveforms: np.ndarray) -> np.ndarray:
+        return self.answer(np.ascontiguousarray(waveforms, dtype=np.float32))
+
+    def posterior(self, waveform: np.ndarray) -> np.ndarray:
+        """Mean posterior over the windows of one utterance, as in evaluation: [samples] -> [classes] float64.
+
+        Windows are answered one by one, so that the memory needed does not grow with the utterance.
+        """
+        size, overlap = (round(seconds * self.sample_rate_hz) for seconds in (self.window_s, self.overlap_s))
+        starts = window_starts(len(waveform), size, size - overlap)
+        windows = [self(waveform[None, start : start + size])[0].astype(np.float64) for start in starts]
+        return np.mean(windows, axis=0)
+
+
+def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> Engine:
+    """Open a trained student.
+
+    Arguments
+    ---------
+    source
+        An exported ``.onnx`` file, or a folder with ``student.onnx`` or with a saved student (a finished run, a
+        bundle).
+    backend
+        ``"onnx"``, ``"torch"``, or ``"auto"``: ONNX Runtime where there is an exported file, else PyTorch.
+    threads
+        CPU threads of ONNX Runtime, >= 1; PyTorch's are the process's own (``torch.set_num_threads``).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file or folder, or it lacks what the backend needs.
+    ValueError
+        If the backend is unknown or the files cannot be read.
+    """
+    source = Path(source)
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got '{backend}'.")
+    if not source.exists():
+        raise FileNotFoundError(f"{source} does not exist; give an .onnx file, or the folder of a run or of a bundle.")
+    file = source if source.is_file() else source / ONNX_FILE
+    if backend == "onnx" or source.is_file() or (backend == "auto" and file.is_file()):
+        if backend == "torch":
+            raise ValueError(f"{source} is an exported file, which PyTorch does not run; give the folder of a run.")
+        if not file.is_file():
+            raise FileNotFoundError(f"{source} holds no {ONNX_FILE}; export the student first (akd export {source}).")
+        return _onnx_engine(file, threads)
+    if not (source / SETTINGS).is_file():
+        raise FileNotFoundError(
+            f"{source} holds neither {ONNX_FILE} nor {SETTINGS}; give the folder of a run or of a bundle."
+        )
+    return _torch_engine(source)
+
+
+def engine_of(student: torch.nn.Module, about: dict) -> Engine:
+    """A student in memory, with what ``student.json`` says of it, as an engine."""
+    student = student.eval()
+
+    @torch.inference_mode()
+    def answer(waveforms: np.ndarray) -> np.ndarray:
+        device = next(student.parameters()).device
+        logits = student(torch.from_numpy(waveforms).to(device)).logits
+        return torch.softmax(logits.float(), dim=-1).cpu().numpy()
+
+    return _engine("torch", about, answer)
+
+
+def _torch_engine(folder: Path) -> Engine:
+    return engine_of(*load_student(folder))
+
+
+def _onnx_engine(file: Path, threads: int) -> Engine:
+    session = open_session(file, threads)
+    return _engine("onnx", session_metadata(session, file), lambda x: session.run(["probabilities"], {"waveform": x})[0])
+
+
+def _engine(backend: str, about: dict, answer) -> Engine:
+    window_s = float(about.get("window_s", 3.0))
+    overlap_s = float(about.get("test_overlap_s", 0.0))
+    rate = int(about.get("sample_rate_hz", SAMPLE_RATE_HZ))
+    return Engine(backend, tuple(about["label_order"]), window_s, overlap_s, answer, rate, about)
