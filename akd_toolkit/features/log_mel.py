@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from akd_toolkit.features.power import power_of
+
 NORMALIZATIONS = ("none", "level", "mean")
 _DELTA_REACH = 2  # frames to either side of the one whose slope is estimated
 
@@ -20,9 +22,9 @@ class LogMel(nn.Module):
     5.9); the triangles have height 1. Frames are not centred: frame t hears samples t * hop to t * hop + window, so
     padding at the end of a batch reaches no frame that is counted.
 
-    While it trains the module uses an FFT; in evaluation and in an exported file a convolution with the window's
-    cosines and sines, which needs no complex numbers and leaves out the bins that no triangle reads. Both give the
-    same numbers to 1e-4.
+    While it trains the module uses an FFT; in evaluation and in an exported file products with cosines and sines
+    (``power.py``), which need no complex numbers and leave out the bins that no triangle reads. Both give the same
+    numbers to 1e-4.
 
     Arguments
     ---------
@@ -90,63 +92,53 @@ class LogMel(nn.Module):
         # Derived from the options, so none of them belongs into a checkpoint.
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
         self.register_buffer("mel", mel[self.first_bin : self.last_bin].contiguous(), persistent=False)
-        kernels = dft_kernels(self.window, self.first_bin, self.last_bin)
-        self.register_buffer("kernels", kernels, persistent=False)  # [2 * bins, 1, window]
+        self.power = power_of(self.window, self.hop, self.first_bin, self.last_bin)
+        self.register_buffer("ordered_mel", self.mel[self.power.order - self.first_bin], persistent=False)
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         if torch.is_autocast_enabled(waveform.device.type):  # powers span more digits than half precision has
             with torch.autocast(waveform.device.type, enabled=False):
                 return self(waveform, lengths)
         _check_waveform(waveform, self.window)
-        features = torch.log(self.mel.T @ self._power(waveform) + self.floor).transpose(1, 2)  # [batch, T, num_mels]
+        features = torch.log(self._energies(waveform) + self.floor)  # [batch, T, num_mels]
         num_frames = self.count_frames(waveform, lengths)
-        mask = torch.arange(features.shape[1], device=features.device) < num_frames[:, None]
-        features = self._normalized(features, mask[..., None], num_frames)
+        mask = None
+        if lengths is not None:
+            mask = (torch.arange(features.shape[1], device=features.device) < num_frames[:, None])[..., None]
+        features = self._normalized(features, mask, num_frames)
         stack = [features]
         for _ in range(self.deltas):
             stack.append(slopes(stack[-1], num_frames))
-        return torch.cat(stack, dim=-1) * mask[..., None], num_frames
+        features = torch.cat(stack, dim=-1) if self.deltas else features
+        return (features if mask is None else features * mask), num_frames
 
     def count_frames(self, waveform: Tensor, lengths: Tensor | None) -> Tensor:
         """Frames of each utterance that hear speech alone, [batch]; at least 1."""
         batch, num_samples = waveform.shape
         if lengths is None:
-            lengths = torch.ones(batch, device=waveform.device)
+            total = 1 + (num_samples - self.window) // self.hop
+            return torch.full((batch,), total, dtype=torch.long, device=waveform.device)
         valid = (lengths * num_samples).round().long()
         return (1 + torch.div(valid - self.window, self.hop, rounding_mode="floor")).clamp(min=1)
 
-    def _power(self, waveform: Tensor) -> Tensor:
-        if self.training and not _in_export():
-            spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)
-            heard = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
-            return heard.real.square() + heard.imag.square()
-        parts = nn.functional.conv1d(waveform[:, None], self.kernels, stride=self.hop)  # [batch, 2 * bins, T]
-        real, imaginary = parts.square().chunk(2, dim=1)
-        return real + imaginary  # [batch, bins, T]
+    def _energies(self, waveform: Tensor) -> Tensor:
+        """What each triangle hears: [batch, T, num_mels]."""
+        if not self.training or _in_export():
+            return self.power(waveform) @ self.ordered_mel
+        spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)
+        heard = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
+        return (self.mel.T @ (heard.real.square() + heard.imag.square())).transpose(1, 2)
 
-    def _normalized(self, features: Tensor, mask: Tensor, num_frames: Tensor) -> Tensor:
+    def _normalized(self, features: Tensor, mask: Tensor | None, num_frames: Tensor) -> Tensor:
         if self.normalize == "none":
             return features
-        mean = (features * mask).sum(dim=1, keepdim=True) / num_frames[:, None, None]  # [batch, 1, num_mels]
+        if mask is None:
+            mean = features.mean(dim=1, keepdim=True)  # [batch, 1, num_mels]
+        else:
+            mean = (features * mask).sum(dim=1, keepdim=True) / num_frames[:, None, None]
         if self.normalize == "level":
             mean = mean.mean(dim=-1, keepdim=True)
         return features - mean
-
-
-def dft_kernels(window: int, first_bin: int, last_bin: int) -> Tensor:
-    """Cosines, then sines, of bins first_bin to last_bin - 1 times a Hann window: [2 * bins, 1, window].
-
-    Example
-    -------
-    >>> dft_kernels(4, 0, 1)[0, 0]  # bin 0 is the window itself; the sine of it is 0
-    tensor([0.0000, 0.5000, 1.0000, 0.5000])
-    """
-    samples = torch.arange(window, dtype=torch.float64)
-    # The phase is reduced in integers, exactly, so that no digit is lost however many turns k * n makes.
-    turns = torch.outer(torch.arange(first_bin, last_bin), torch.arange(window)) % window
-    phase = 2 * math.pi * turns.double() / window
-    hann = 0.5 - 0.5 * torch.cos(2 * math.pi * samples / window)
-    return (torch.cat([phase.cos(), phase.sin()]) * hann).float()[:, None]
 
 
 def mel_triangles(num_mels: int, num_bins: int, fmin_hz: float, fmax_hz: float, sample_rate_hz: int) -> Tensor:

@@ -179,10 +179,14 @@ def pooled_statistics(frames: Tensor, mask: Tensor | None) -> Tensor:
     >>> pooled_statistics(torch.tensor([[[1.0, 3.0, 9.0]]]), torch.tensor([[1.0, 1.0, 0.0]]))
     tensor([[2.0000, 1.0050, 3.0000]])
     """
-    weights = torch.ones_like(frames[:, :1]) if mask is None else mask[:, None]  # [batch, 1, T]
-    count = weights.sum(dim=-1)
-    mean = (frames * weights).sum(dim=-1) / count
-    variance = ((frames - mean[..., None]).square() * weights).sum(dim=-1) / count
-    peak = frames.masked_fill(weights == 0, float("-inf")).amax(dim=-1)
+    if mask is None:
+        mean, peak = frames.mean(dim=-1), frames.amax(dim=-1)
+        variance = (frames - mean[..., None]).square().mean(dim=-1)
+    else:
+        weights = mask[:, None]  # [batch, 1, T]
+        count = weights.sum(dim=-1)
+        mean = (frames * weights).sum(dim=-1) / count
+        variance = ((frames - mean[..., None]).square() * weights).sum(dim=-1) / count
+        peak = frames.masked_fill(weights == 0, float("-inf")).amax(dim=-1)
     # A channel that never changes has deviation 0, where a root has no gradient; hence 0.01 under it.
     return torch.cat([mean, (variance + 0.01).sqrt(), peak], dim=-1)
