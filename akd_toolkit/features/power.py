@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 def power_of(window: int, hop: int, first_bin: int, last_bin: int) -> nn.Module:
     """The fastest way to the power of bins ``first_bin`` to ``last_bin - 1`` that suits this window and hop."""
-    way = FoldedPower if FoldedPower.suits(window, hop) else ConvolvedPower
+    way = FoldedPower if FoldedPower.suits(window) else ConvolvedPower
     return way(window, hop, first_bin, last_bin)
 
 
@@ -53,8 +53,8 @@ class FoldedPower(nn.Module):
     power[k odd]  = |sum_c (e[c] - e[h - c]) cos|^2 + |sum_c (o[c] + o[h - c]) sin|^2
 
     where a term that both halves of a fold share (c = 0, c = h / 2) counts half. A power does not depend on where time
-    begins. The four runs of samples that are folded onto each other lie in rows of ``hop`` samples, of the waveform and
-    of its mirror image, so that no frame is ever copied whole.
+    begins. The four runs of samples that are folded onto each other are read from the waveform and its mirror image,
+    each cut into rows of ``hop`` samples, so that frames are not copied whole.
 
     Source: the symmetries behind the fast Fourier transform (Cooley & Tukey 1965), two steps of them.
 
@@ -72,13 +72,11 @@ class FoldedPower(nn.Module):
 
     def __init__(self, window: int, hop: int, first_bin: int, last_bin: int):
         super().__init__()
-        mirror = _mirror(window, hop)
-        if mirror is None:
-            raise ValueError(
-                f"a window of {window} and a hop of {hop} samples cannot be folded; see FoldedPower.suits."
-            )
-        self.window, self.hop, self.mirror = window, hop, mirror
+        if not FoldedPower.suits(window):
+            raise ValueError(f"a window of {window} samples cannot be folded twice; give a multiple of 4.")
+        self.window, self.hop = window, hop
         self.run = window // 4 + 1  # samples that are folded onto each other
+        self.mirror = _best_mirror(window, hop)
         bins = torch.arange(first_bin, last_bin)
         even, odd = bins[bins % 2 == 0], bins[bins % 2 == 1]
         self.order = torch.cat([even, odd])
@@ -95,30 +93,42 @@ class FoldedPower(nn.Module):
             self.register_buffer(name, values.float(), persistent=False)
 
     @staticmethod
-    def suits(window: int, hop: int) -> bool:
-        """Whether the window divides by 4 and its four runs each lie within a row of ``hop`` samples."""
-        return _mirror(window, hop) is not None
+    def suits(window: int) -> bool:
+        """Whether the window can be folded twice."""
+        return window % 4 == 0
 
     def forward(self, waveform: Tensor) -> Tensor:
-        half, run = self.window // 2, self.run
         num_frames = 1 + (waveform.shape[1] - self.window) // self.hop
-        rows, column = divmod(half, self.hop)
-        ahead = waveform[:, : (num_frames + rows) * self.hop].unflatten(1, (num_frames + rows, self.hop))
-        start = ahead[:, :num_frames, :run]  # x[c]
-        after = ahead[:, rows:, column : column + run]  # x[h + c]
-        # Row r of the mirror image holds x[r * hop + mirror - j], j = 0 .. hop - 1. The very last sample of a frame's
-        # mirror image, x[window], lies one beyond the frame; the window is 0 there.
-        (row, column), (last_row, last_column) = (_place(at, self.mirror, self.hop) for at in (half, self.window))
-        first, total = self.mirror - self.hop + 1, num_frames + max(row, last_row)
-        behind = nn.functional.pad(waveform, (0, 1))[:, first : first + total * self.hop]
-        behind = behind.unflatten(1, (total, self.hop)).flip(2)
-        before = behind[:, row : row + num_frames, column : column + run]  # x[h - c]
-        end = behind[:, last_row : last_row + num_frames, last_column : last_column + run]  # x[window - c]
+        half = self.window // 2
+        # Row r holds x[r * hop + j], j = 0 .. hop - 1.
+        start, after = self._runs(waveform, num_frames, [divmod(at, self.hop) for at in (0, half)])  # x[c], x[h + c]
+        # Row r of the mirror image holds x[r * hop + mirror - j]. The last sample of a frame's mirror image lies one
+        # beyond the frame, where the window is 0.
+        places = [_place(at, self.mirror, self.hop) for at in (half, self.window)]
+        before, end = self._runs(waveform, num_frames, places, self.mirror)  # x[h - c], x[window - c]
         near_even, near_odd = (after + before) * self.inner, (after - before) * self.inner  # e[c], o[c]
         far_even, far_odd = (end + start) * self.outer, (end - start) * self.outer  # e[h - c], o[h - c]
         even = ((near_even + far_even) @ self.even_cos).square() + ((near_odd - far_odd) @ self.even_sin).square()
         odd = ((near_even - far_even) @ self.odd_cos).square() + ((near_odd + far_odd) @ self.odd_sin).square()
         return torch.cat([even, odd], dim=2)
+
+    def _runs(self, waveform: Tensor, num_frames: int, places: list, mirror: int | None = None) -> list[Tensor]:
+        """``run`` samples of every frame from each place (row, column) on, in rows of ``hop``: [batch, T, run] each."""
+        spans = [_rows_spanned(column, self.run, self.hop) for _, column in places]
+        step = 1 if mirror is None else -1  # where a run goes on that meets the end of its row
+        below = max(row + (span - 1) * (step > 0) for (row, _), span in zip(places, spans))  # rows beyond a frame's own
+        first, last = (0, self.hop - 1) if mirror is None else (mirror - self.hop + 1, mirror)
+        beyond = below * self.hop + last - (self.window - 1)  # samples needed after the last frame
+        sound = nn.functional.pad(waveform, (0, beyond)) if beyond > 0 else waveform
+        total = num_frames + below
+        rows = sound[:, first : first + total * self.hop].unflatten(1, (total, self.hop))
+        rows = rows if mirror is None else rows.flip(2)
+        found = []
+        for (row, column), span in zip(places, spans):
+            parts = [rows[:, row + i * step : row + i * step + num_frames] for i in range(span)]
+            wide = torch.cat(parts, dim=2) if span > 1 else parts[0]
+            found.append(wide[:, :, column : column + self.run])
+        return found
 
 
 def folded_cosines(window: int, bins: Tensor, shared: tuple[int, ...] = (), lag: int = 0) -> Tensor:
@@ -166,18 +176,23 @@ def dft_kernels(window: int, first_bin: int, last_bin: int) -> Tensor:
     return (torch.cat([phase.cos(), phase.sin()]) * hann).float()[:, None]
 
 
-def _mirror(window: int, hop: int) -> int | None:
-    """Where rows of the mirror image begin, so that no run is cut by a row's end; None where there is no such place."""
-    run = window // 4 + 1
-    if window % 4 or not run <= hop <= window // 2 or (window // 2) % hop + run > hop:
-        return None
-    for mirror in range(hop - 1, 2 * hop - 1):
-        if all(_place(at, mirror, hop)[1] + run <= hop for at in (window // 2, window)):
-            return mirror
-    return None
+def _best_mirror(window: int, hop: int) -> int:
+    """Where rows of the mirror image begin, so that its two runs are cut by as few ends of rows as can be."""
+
+    def spanned(mirror: int) -> int:
+        columns = [_place(at, mirror, hop)[1] for at in (window // 2, window)]
+        return sum(_rows_spanned(column, window // 4 + 1, hop) for column in columns)
+
+    # The first row begins at sample 0 or later, and at or before the first sample that is read, x[window / 4].
+    return min(range(hop - 1, hop + min(hop - 1, window // 4)), key=spanned)
 
 
 def _place(at: int, mirror: int, hop: int) -> tuple[int, int]:
     """Row and column of sample ``at`` of frame 0 in the mirror image: at = row * hop + mirror - column."""
     row = max(0, -(-(at - mirror) // hop))
     return row, row * hop + mirror - at
+
+
+def _rows_spanned(column: int, length: int, hop: int) -> int:
+    """How many rows of ``hop`` samples a run touches that begins in ``column``."""
+    return -(-(column + length) // hop)
