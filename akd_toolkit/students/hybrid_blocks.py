@@ -17,7 +17,7 @@ class DownConv(nn.Module):
         self.norm = nn.BatchNorm1d(channels_out)
 
     def forward(self, x, mask_out):
-        return normalized(self.norm, convolved(self.conv, x), mask_out)
+        return convolved_and_normalized(self.conv, self.norm, x, mask_out)
 
 
 class ConvBlock(nn.Module):
@@ -31,8 +31,8 @@ class ConvBlock(nn.Module):
         self.norm_out = nn.BatchNorm1d(channels)
 
     def forward(self, x, mask):
-        y = F.relu(normalized(self.norm, convolved(self.conv1, F.relu(x)), mask))
-        return F.relu(x + normalized(self.norm_out, convolved(self.conv2, y), mask))
+        y = F.relu(convolved_and_normalized(self.conv1, self.norm, F.relu(x), mask))
+        return F.relu(x + convolved_and_normalized(self.conv2, self.norm_out, y, mask))
 
 
 class AttentionBlock(nn.Module):
@@ -62,8 +62,7 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x, mask):
         if self.conv is not None:
-            near = convolved(self.conv, masked(x, mask))
-            x = x + F.relu(normalized(self.conv_norm, near, mask))
+            x = x + F.relu(convolved_and_normalized(self.conv, self.conv_norm, masked(x, mask), mask))
         x = x + self._keep(self._attend(self.norm1(x), mask))
         return x + self._keep(self.feed_forward(self.norm2(x)))
 
@@ -137,6 +136,17 @@ def masked(x, mask):
 def convolved(conv, x):
     """Convolution of [batch, T, C] or [batch, T, F, C], whose channels are last."""
     return conv(x.movedim(-1, 1)).movedim(1, -1)
+
+
+def convolved_and_normalized(conv, norm, x, mask):
+    """Convolution, then batch norm by the statistics of speech alone; zero in the padding.
+
+    In evaluation the norm stands right behind the convolution, channels first, where an exported file merges the two.
+    """
+    if norm.training:
+        return normalized(norm, convolved(conv, x), mask)
+    statistics = norm.running_mean, norm.running_var, norm.weight, norm.bias
+    return masked(F.batch_norm(conv(x.movedim(-1, 1)), *statistics, eps=norm.eps).movedim(1, -1), mask)
 
 
 def normalized(norm, x, mask):
