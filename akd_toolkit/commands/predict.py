@@ -1,5 +1,220 @@
-"""``akd predict``: being written."""
+"""``akd predict``: the emotion of every file, told as soon as it is known."""
+
+import argparse
+import csv
+import io
+import json
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")  # looked for in folders
+STDIN = "-"
+EPILOG = """examples:
+  akd predict speech.wav --model results/akd/seed17/fold1/outer
+  akd predict recordings/ more.mp3 --model student.onnx --csv > emotions.csv
+  akd predict meeting.flac --model owner/name --timeline
+  ffmpeg -i film.mp4 -f wav - | akd predict - --model student.onnx --json
+exit code: 0 when every file was answered, 1 when any was not (all others are), 130 after Ctrl-C"""
 
 
 def add_parser(commands) -> None:
-    commands.add_parser("predict", help="being written")
+    parser = commands.add_parser(
+        "predict",
+        help="the emotion of recordings, by a trained student",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", nargs="+", help=f"sound files, folders of them, or {STDIN} for one on standard input")
+    parser.add_argument(
+        "--model", metavar="SOURCE", help="folder of a run or bundle, .onnx file, or owner/name on the hub"
+    )
+    parser.add_argument("--revision", help="version of a model on the hub: branch, tag or commit")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="one JSON object a line")
+    how.add_argument("--csv", action="store_true", help="a row a file; with --timeline a row a span")
+    parser.add_argument("--timeline", action="store_true", help="also who feels what from when to when")
+    parser.add_argument("--backend", choices=("auto", "torch", "onnx"), default="auto", help="what runs the student")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="files answered side by side")
+    parser.set_defaults(run=run)
+
+
+def run(arguments) -> int:
+    if arguments.model is None:
+        raise ValueError(
+            "give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."
+        )
+    if arguments.jobs < 1:
+        raise ValueError(f"--jobs must be at least 1, got {arguments.jobs}.")
+    if STDIN in arguments.file and (sys.stdin is None or sys.stdin.isatty()):
+        raise ValueError("nothing is piped in; send a sound file: cat FILE | akd predict - --model SOURCE.")
+    files, problems = _found(arguments.file)
+    import torch  # here, because it takes its time
+
+    from akd_toolkit.recognizer import EmotionRecognizer
+
+    torch.set_num_threads(1)  # a small student gains nothing from more, and files go side by side
+    recognizer = EmotionRecognizer.from_pretrained(arguments.model, arguments.revision, backend=arguments.backend)
+    with suppress(AttributeError):  # a name that is no UTF-8 must not end the list
+        sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stderr.reconfigure(errors="backslashreplace")
+    try:
+        told, failed = _answer(files, recognizer, arguments)
+    except BrokenPipeError:  # whoever reads has read enough: | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    problems += failed
+    if told + len(failed) < len(files):
+        print(f"stopped after {told + len(failed)} of {len(files)} files.", file=sys.stderr)
+    if problems:
+        print(f"{len(problems)} could not be answered, {told} could:", file=sys.stderr)
+        print("\n".join(f"  {problem}" for problem in problems), file=sys.stderr)
+    return 130 if told + len(failed) < len(files) else int(bool(problems))
+
+
+def _answer(files: list[str], recognizer, arguments) -> tuple[int, list[str]]:
+    """Answer and print file after file, until the last or Ctrl-C: how many, and a sentence for each that failed."""
+    from tqdm import tqdm
+
+    one = len(files) == 1  # whose own seconds are shown instead
+    told, problems, form = 0, [], _form(arguments, files, recognizer.label_order)
+    stopped = threading.Event()
+
+    def asked(file: str):
+        return _asked(recognizer, file, arguments.timeline, one or partial(_go_on, stopped))
+
+    for line in form.begin():
+        tqdm.write(line, file=sys.stdout)
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        asking = map(asked, files) if one else pool.map(asked, files)
+        answers = tqdm(asking, total=len(files), unit="file", disable=one, leave=False)
+        try:
+            for file, (answer, problem) in zip(files, answers):
+                if answer is None:
+                    problems.append(problem)
+                    continue
+                for line in form.tell(_name(file), answer):
+                    tqdm.write(line, file=sys.stdout)
+                sys.stdout.flush()
+                told += 1
+        except KeyboardInterrupt:
+            pass
+        finally:
+            answers.close()
+            stopped.set()
+            pool.shutdown(cancel_futures=True)
+    return told, problems
+
+
+def _asked(recognizer, file: str, timeline: bool, progress):
+    """(Recognition, None) or (None, the sentence that says why not)."""
+    x, name = (sys.stdin.buffer, "standard input") if file == STDIN else (file, None)
+    try:
+        return recognizer.recognize(x, timeline=timeline, progress=progress, name=name), None
+    except (ValueError, OSError) as error:
+        return None, str(error)
+
+
+def _go_on(stopped: threading.Event, _seconds: float) -> None:
+    """Long sounds are left where they are when nobody waits for them any more."""
+    if stopped.is_set():
+        raise InterruptedError("stopped")
+
+
+def _found(given: list[str]) -> tuple[list[str], list[str]]:
+    """The files, those of folders by name; and a sentence for every folder without one."""
+    files, problems = [], []
+    for path in given:
+        if path != STDIN and Path(path).is_dir():
+            inside = sorted(str(file) for file in Path(path).rglob("*") if _is_sound(file))
+            files += inside
+            if not inside:
+                problems.append(f"{path} holds no sound file ({', '.join(SUFFIXES)}); give files by name.")
+        else:
+            files.append(path)
+    return files, problems
+
+
+def _is_sound(path: Path) -> bool:
+    # macOS leaves ._name.wav beside name.wav
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _name(file: str) -> str:
+    return "standard input" if file == STDIN else file
+
+
+def _form(arguments, files: list[str], labels: tuple[str, ...]):
+    if arguments.json:
+        return _Json(arguments.timeline)
+    if arguments.csv:
+        return _Csv(arguments.timeline, labels)
+    return _Table(arguments.timeline, labels, max((len(_name(file)) for file in files), default=0))
+
+
+@dataclass
+class _Json:
+    """One object a line."""
+
+    timeline: bool
+
+    def begin(self) -> list[str]:
+        return []
+
+    def tell(self, file: str, answer) -> list[str]:
+        told = {"file": file, **answer.as_dict()}
+        if not self.timeline:
+            del told["timeline"]
+        return [json.dumps(told)]
+
+
+@dataclass
+class _Csv:
+    """A row a file, or a row a span of its timeline."""
+
+    timeline: bool
+    labels: tuple[str, ...]
+
+    def begin(self) -> list[str]:
+        if self.timeline:
+            return ["file,start_s,end_s,label,probability"]
+        return [_row(["file", "label", "duration_s", *(f"p_{label}" for label in self.labels)])]
+
+    def tell(self, file: str, answer) -> list[str]:
+        if self.timeline:
+            return [_row([file, *vars(span).values()]) for span in answer.timeline]
+        return [_row([file, answer.label, answer.duration_s, *answer.probabilities.values()])]
+
+
+@dataclass
+class _Table:
+    """Columns for people."""
+
+    timeline: bool
+    labels: tuple[str, ...]
+    width: int  # of the longest name
+
+    def begin(self) -> list[str]:
+        return []
+
+    def tell(self, file: str, answer) -> list[str]:
+        longest = max(map(len, self.labels))
+        first = (
+            f"{file:<{self.width}}  {answer.label:<{longest}}  {answer.probability:4.0%}  {answer.duration_s:8.2f} s"
+        )
+        spans = answer.timeline if self.timeline else ()
+        return [
+            first,
+            *(f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {s.label:<{longest}}  {s.probability:4.0%}" for s in spans),
+        ]
+
+
+def _row(cells: list) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

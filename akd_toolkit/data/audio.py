@@ -4,8 +4,11 @@ import hashlib
 import math
 import os
 import struct
+import threading
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
@@ -14,6 +17,9 @@ from scipy.signal import resample_poly
 SAMPLE_RATE_HZ = 16000
 MIN_SAMPLES = 1600  # 0.1 s at 16 kHz: the shortest waveform that a student accepts
 MAX_PEAK = 2.0  # a float file above this holds integers or is broken; a decoder's overshoot stays below
+MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, a header is broken, and resampling would fill the memory
+BLOCK_VALUES = 2**22  # values read at once, so that a header that promises too much costs no memory
+_ONE_AT_A_TIME = threading.Lock()  # there is one file number 2
 UNKNOWN_SIZE = 0xFFFFFFFF  # what a recorder that cannot seek writes into a WAV header
 
 
@@ -104,7 +110,7 @@ def read_recording(path, start: int = 0, stop: int | None = None) -> Recording:
     if path.stat().st_size == 0:
         raise ValueError(f"{path} is empty (0 bytes); copy it again from the corpus.")
     try:
-        with soundfile.SoundFile(path) as file:
+        with open_quietly(path) as file:
             samples = _read_all(file, path, start, stop)
             return Recording(path, samples, file.samplerate)
     except soundfile.LibsndfileError as error:
@@ -117,8 +123,14 @@ def read_recording(path, start: int = 0, stop: int | None = None) -> Recording:
 def _read_all(file: soundfile.SoundFile, path: Path, start: int, stop: int | None) -> np.ndarray:
     if file.frames > 2**40:
         raise ValueError(f"{path} does not say how long it is; write it again as a complete WAV or FLAC file.")
+    if not MIN_RATE_HZ <= file.samplerate <= MAX_RATE_HZ:
+        raise ValueError(
+            f"{path} says that it has {file.samplerate} samples a second; {MIN_RATE_HZ} to {MAX_RATE_HZ} are allowed. "
+            "Write it again with its true rate."
+        )
     stop = file.frames if stop is None else stop
-    missing = _missing_wav_bytes(path)
+    with path.open("rb") as opened:
+        missing = missing_wav_bytes(opened)
     if missing:
         raise ValueError(f"{path} is truncated: {missing} bytes that its header promises are missing. Copy it again.")
     if not 0 <= start < stop <= file.frames:
@@ -126,8 +138,9 @@ def _read_all(file: soundfile.SoundFile, path: Path, start: int, stop: int | Non
             f"{path}: samples {start} to {stop} were asked for, and the file holds {file.frames}. "
             "Copy it again, or run prepare again if it was replaced."
         )
-    file.seek(start)
-    samples = file.read(stop - start, dtype="float32", always_2d=True)
+    if start:
+        file.seek(start)
+    samples = _read_blocks(file, stop - start)
     if len(samples) < stop - start:
         raise ValueError(
             f"{path} is truncated: its header promises {stop - start} samples and {len(samples)} can be read. "
@@ -142,16 +155,59 @@ def _read_all(file: soundfile.SoundFile, path: Path, start: int, stop: int | Non
     return samples
 
 
-def _missing_wav_bytes(path: Path) -> int:
+def _read_blocks(file: soundfile.SoundFile, wanted: int) -> np.ndarray:
+    """The next ``wanted`` samples, or those that are there: float32 [samples, channels]."""
+    size = max(1, BLOCK_VALUES // file.channels)
+    blocks = []
+    while wanted and len(block := read_quietly(file, min(size, wanted))):
+        blocks.append(block)
+        wanted -= len(block)
+    return np.concatenate(blocks) if blocks else np.empty((0, file.channels), np.float32)
+
+
+def open_quietly(file) -> soundfile.SoundFile:
+    """Open a path, a file's number or a file, without the terminal being told what the MP3 decoder thinks of it."""
+    with _no_complaints():
+        return soundfile.SoundFile(file, closefd=False)
+
+
+def read_quietly(file: soundfile.SoundFile, count: int) -> np.ndarray:
+    """The next samples, at most ``count``: float32 [samples, channels]."""
+    with _no_complaints() if file.format == "MP3" else nullcontext():
+        return file.read(count, dtype="float32", always_2d=True)
+
+
+@contextmanager
+def _no_complaints():
+    """libsndfile's MP3 decoder complains past Python, to file number 2; so that is nowhere for as long as the block.
+
+    Nothing else of this process can be read there meanwhile, so the block is to be short.
+    """
+    with _ONE_AT_A_TIME:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a process without a terminal or a log
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def missing_wav_bytes(file: BinaryIO) -> int:
     """Bytes that a WAV header promises and the file lacks; libsndfile would shorten the sound without a word."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            return 0
-        while len(chunk := file.read(8)) == 8:
-            name, length = struct.unpack("<4sI", chunk)
-            if name == b"data":
-                return 0 if length == UNKNOWN_SIZE else max(0, length - (size - file.tell()))
-            file.seek(length + length % 2, os.SEEK_CUR)  # chunks are padded to an even length
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return 0
+    while len(chunk := file.read(8)) == 8:
+        name, length = struct.unpack("<4sI", chunk)
+        if name == b"data":
+            return 0 if length == UNKNOWN_SIZE else max(0, length - (size - file.tell()))
+        file.seek(length + length % 2, os.SEEK_CUR)  # chunks are padded to an even length
     return 0

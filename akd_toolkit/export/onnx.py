@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from akd_toolkit import __version__
+from akd_toolkit.export.compact import compact
+from akd_toolkit.export.names import name_front_end
 from akd_toolkit.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.export.session import MIN_SAMPLES
 
@@ -21,7 +23,7 @@ logger = logging.getLogger(__name__)
 OPSET = 18
 
 
-class _Probabilities(torch.nn.Module):
+class Probabilities(torch.nn.Module):
     """The student as the file shows it: whole waveforms in, probabilities out."""
 
     def __init__(self, student):
@@ -40,6 +42,7 @@ def export_onnx(
     window_s: float = 3.0,
     opset: int = OPSET,
     tolerance: float = TOLERANCE,
+    about: dict | None = None,
 ) -> ParityReport:
     """Write ``student`` as one ONNX file and prove that it answers as the module does.
 
@@ -61,6 +64,8 @@ def export_onnx(
         Version of the operator set to write.
     tolerance
         Largest difference of a probability between file and module, > 0.
+    about
+        What ``student.json`` says of the student; of it ``test_overlap_s`` and ``corpus`` are stored in the file.
 
     Raises
     ------
@@ -68,20 +73,14 @@ def export_onnx(
         If there are not as many labels as classes, a label appears twice, or file and module disagree.
     """
     path = Path(path)
-    label_order = _checked_labels(label_order)
     # A copy, so that neither the training mode nor the device of the caller's student is touched.
     student = copy.deepcopy(student).cpu().float().eval()
-    num_classes = student(torch.zeros(1, MIN_SAMPLES)).logits.shape[-1]
-    if num_classes != len(label_order):
-        raise ValueError(
-            f"label_order has {len(label_order)} names {list(label_order)} but the student tells {num_classes} "
-            "classes apart; give one name per class, in the order of training."
-        )
+    metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         _write(student, aside, opset)
-        _stamp(aside, label_order, sample_rate_hz, window_s, student)
+        _stamp(aside, metadata)
         report = check_parity(aside, student, tolerance=tolerance)
         os.replace(aside, path)
     finally:
@@ -99,7 +98,7 @@ def _write(student, path, opset):
     with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Probabilities(student).eval(),
+            Probabilities(student).eval(),
             (torch.zeros(2, 3 * MIN_SAMPLES),),
             str(path),
             input_names=["waveform"],
@@ -112,28 +111,44 @@ def _write(student, path, opset):
         )
 
 
-def _stamp(path, label_order, sample_rate_hz, window_s, student):
+def _stamp(path, metadata):
     import onnx
 
     model = onnx.load(path)
+    name_front_end(model.graph)
+    # The exporter leaves traces of the machine's source files on every node; a released file shall not carry them.
+    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del part.metadata_props[:]
+    del model.graph.value_info[:]
+    compact(model)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    metadata = {
+    onnx.helper.set_model_props(model, {**metadata, "opset": str(opset), "onnx": onnx.__version__})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | None = None) -> dict[str, str]:
+    """What an exported file says of itself, as texts; refused if the labels do not fit the student."""
+    label_order = _checked_labels(label_order)
+    num_classes = student(torch.zeros(1, MIN_SAMPLES)).logits.shape[-1]
+    if num_classes != len(label_order):
+        raise ValueError(
+            f"label_order has {len(label_order)} names {list(label_order)} but the student tells {num_classes} "
+            "classes apart; give one name per class, in the order of training."
+        )
+    about = about or {}
+    return {
         "label_order": json.dumps(list(label_order), ensure_ascii=False),
         "sample_rate_hz": str(int(sample_rate_hz)),
         "window_s": str(float(window_s)),
-        "opset": str(opset),
+        "test_overlap_s": str(float(about.get("test_overlap_s", 0.0))),
+        "corpus": str(about.get("corpus", "")),
+        "precision": "fp32",
         "student": type(student).__name__,
         "num_parameters": str(sum(p.numel() for p in student.parameters())),
         "akd_toolkit": __version__,
         "torch": torch.__version__,
     }
-    # The exporter leaves traces of the machine's source files on every node; a released file shall not carry them.
-    for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
-        del part.metadata_props[:]
-    del model.graph.value_info[:]
-    onnx.helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model)
-    onnx.save(model, path)
 
 
 @contextmanager

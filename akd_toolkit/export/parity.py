@@ -1,6 +1,8 @@
 """Does the exported file say what the trained module says?"""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,7 +12,10 @@ from akd_toolkit.export.session import open_session
 # A tenth of a second, the shortest window of a recogniser, and a length that no stride divides.
 LENGTHS = (1600, 16000, 47123)
 BATCH_SIZES = (1, 3)
+SPEECH_LENGTHS = (1600, 8000, 16000, 31415, 48000, 80000)  # real speech: from 0.1 s to beyond every window
+SPEECH_BATCH_SIZES = (1, 2, 5)
 TOLERANCE = 1e-4
+SMALLEST = 1e-30  # below it float32 loses digits, and the logarithm with them
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,22 @@ class ParityReport:
         Share of the waveforms whose most probable class differs, 0 to 1.
     num_waveforms
         How many waveforms both have heard.
+    largest_logit_difference
+        Largest difference of one logit, each logit less the mean over the classes (see ``centred_log_probs``).
+    lengths, batch_sizes
+        What they have heard: samples of a waveform, waveforms of a batch.
     """
 
     largest_difference: float
     changed_decisions: float
     num_waveforms: int
+    largest_logit_difference: float = 0.0
+    lengths: tuple[int, ...] = ()
+    batch_sizes: tuple[int, ...] = ()
+
+    def as_dict(self) -> dict:
+        """Plain data."""
+        return asdict(self)
 
 
 def check_parity(
@@ -40,17 +56,17 @@ def check_parity(
     lengths: tuple[int, ...] = LENGTHS,
     batch_sizes: tuple[int, ...] = BATCH_SIZES,
 ) -> ParityReport:
-    """Run the module and ONNX Runtime on the same waveforms and refuse a file that differs.
+    """Run the module and the exported file on the same waveforms and refuse a file that differs.
 
     Arguments
     ---------
     path
-        The exported file.
+        The exported file: ``.onnx`` or, of TorchScript, ``.pt``.
     student
         The module it was exported from; compared in eval mode, returned to its own mode afterwards.
     waveforms
-        Batches [batch, samples] to compare on. None: noise of every one of ``lengths``, in samples, at every one of
-        ``batch_sizes``, each batch from near silence to full scale.
+        Batches [batch, samples] to compare on, such as ``speech_batches`` gives. None: noise of every one of
+        ``lengths``, in samples, at every one of ``batch_sizes``, each batch from near silence to full scale.
     tolerance
         Largest difference of a probability that passes, > 0.
 
@@ -59,37 +75,132 @@ def check_parity(
     ValueError
         If a probability differs by more than ``tolerance`` or is not finite.
     """
-    session = open_session(path)
+    answer = open_answer(path)
     batches = list(waveforms) if waveforms is not None else probe_waveforms(lengths, batch_sizes)
-    largest, changed, heard = 0.0, 0, 0
+    largest, largest_logit, changed, heard = 0.0, 0.0, 0, 0
     for batch in batches:
         batch = np.ascontiguousarray(batch, dtype=np.float32)
-        expected = module_probabilities(student, batch)
-        exported = session.run(["probabilities"], {"waveform": batch})[0]
+        expected, exported = module_probabilities(student, batch), answer(batch)
         difference = float(np.abs(exported - expected).max())
-        # The negation catches NaN, which no comparison finds larger than anything.
-        if not difference <= tolerance:
-            raise ValueError(
-                f"{path} and the module differ by {difference:.1e} in a probability of a batch of shape "
-                f"{list(batch.shape)}, more than {tolerance:.0e}: do not use the file; export again in eval mode, "
-                "and report the student if it stays."
-            )
-        largest = max(largest, difference)
+        _refuse(difference, tolerance, path, f"and the module differ by {difference:.1e} in a probability", batch)
+        logits = float(np.abs(centred_log_probs(exported) - centred_log_probs(expected)).max())
+        largest, largest_logit = max(largest, difference), max(largest_logit, logits)
         changed += int((exported.argmax(axis=1) != expected.argmax(axis=1)).sum())
         heard += len(batch)
-    return ParityReport(largest, changed / heard, heard)
+    shapes = [np.shape(batch) for batch in batches]
+    tried = (tuple(sorted({shape[axis] for shape in shapes})) for axis in (1, 0))
+    return ParityReport(largest, changed / heard, heard, largest_logit, *tried)
 
 
-def module_probabilities(student: torch.nn.Module, waveform: np.ndarray) -> np.ndarray:
+def check_batches(path, student: torch.nn.Module, batches, tolerance: float = TOLERANCE) -> float:
+    """Does an utterance get the same answer in a batch as alone? The largest difference of a probability.
+
+    Two claims in one. The file has no lengths: every waveform of a batch must be answered as it is alone. The module
+    has: in a batch padded to the longest, with ``lengths``, it must answer each as the file answers it alone.
+
+    Arguments
+    ---------
+    batches
+        As ``waveforms`` of ``check_parity``; the padded batch is made of the first waveform of each.
+
+    Raises
+    ------
+    ValueError
+        If an answer depends on the others by more than ``tolerance``.
+    """
+    answer = open_answer(path)
+    largest = 0.0
+    for batch in batches:
+        alone = np.concatenate([answer(waveform[None]) for waveform in batch])
+        difference = float(np.abs(answer(batch) - alone).max())
+        _refuse(difference, tolerance, path, f"answers a waveform by {difference:.1e} differently in a batch", batch)
+        largest = max(largest, difference)
+    firsts = [batch[0] for batch in batches]
+    padded = np.zeros((len(firsts), max(map(len, firsts))), np.float32)
+    for row, waveform in zip(padded, firsts, strict=True):
+        row[: len(waveform)] = waveform
+    lengths = torch.tensor([len(waveform) / padded.shape[1] for waveform in firsts])
+    alone = np.concatenate([answer(waveform[None]) for waveform in firsts])
+    difference = float(np.abs(module_probabilities(student, padded, lengths) - alone).max())
+    _refuse(difference, tolerance, path, f"and the module on padded speech differ by {difference:.1e}", padded)
+    return max(largest, difference)
+
+
+def open_answer(path) -> Callable[[np.ndarray], np.ndarray]:
+    """An exported file as a function of waveforms: [batch, samples] -> [batch, classes]."""
+    if Path(path).suffix == ".pt":
+        from akd_toolkit.export.torchscript import load_torchscript
+
+        return load_torchscript(path)[0]
+    if Path(path).suffix == ".plan":
+        from akd_toolkit.export.tensorrt import load_engine
+
+        return load_engine(path)
+    session = open_session(path)
+    return lambda batch: session.run(["probabilities"], {"waveform": np.ascontiguousarray(batch, np.float32)})[0]
+
+
+def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:
+    """Logits as far as probabilities tell them: their logarithms less the mean over the classes.
+
+    A file answers with probabilities, and a softmax forgets what is added to all logits alike; taking the mean away
+    from the module's logits too makes both comparable. Probabilities below 1e-30 count as 1e-30.
+
+    Example
+    -------
+    >>> logits = np.array([[3.0, 1.0, 0.5]])
+    >>> centred_log_probs(np.exp(logits) / np.exp(logits).sum()).round(6)
+    array([[ 1.5, -0.5, -1. ]])
+    """
+    logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), SMALLEST))
+    return logs - logs.mean(axis=-1, keepdims=True)
+
+
+def module_probabilities(
+    student: torch.nn.Module, waveform: np.ndarray, lengths: torch.Tensor | None = None
+) -> np.ndarray:
     """Softmax of the module's logits in eval mode, [batch, classes]; its training mode is restored."""
     was_training = student.training
     student.eval()
     try:
         with torch.no_grad():
-            logits = student(torch.from_numpy(waveform)).logits
+            logits = student(torch.from_numpy(waveform), lengths).logits
     finally:
         student.train(was_training)
     return torch.softmax(logits.float(), dim=-1).numpy()
+
+
+def speech_batches(
+    waveforms: Sequence[np.ndarray],
+    lengths: Sequence[int] = SPEECH_LENGTHS,
+    batch_sizes: Sequence[int] = SPEECH_BATCH_SIZES,
+) -> list[np.ndarray]:
+    """Pieces of real speech to compare on: one batch for each length, in samples, and batch size.
+
+    The pieces follow one another through all the speech, so that no two batches hear the same while there is enough.
+
+    Raises
+    ------
+    ValueError
+        If there is no speech.
+
+    Example
+    -------
+    >>> batches = speech_batches([np.arange(5.0), np.arange(5.0, 8.0)], lengths=(2, 4), batch_sizes=(2,))
+    >>> [batch.tolist() for batch in batches]
+    [[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0, 6.0, 7.0], [0.0, 1.0, 2.0, 3.0]]]
+    """
+    waveforms = list(waveforms)
+    if not waveforms:
+        raise ValueError("there is no speech to compare the file with its module on; give recordings.")
+    speech, at, batches = np.concatenate(waveforms).astype(np.float32), 0, []
+    for num_samples in lengths:
+        for batch_size in batch_sizes:
+            needed = batch_size * num_samples
+            places = np.arange(at, at + needed) % len(speech)
+            batches.append(speech[places].reshape(batch_size, num_samples))
+            at += needed
+    return batches
 
 
 def probe_waveforms(lengths=LENGTHS, batch_sizes=BATCH_SIZES) -> list[np.ndarray]:
@@ -109,3 +220,12 @@ def probe_waveforms(lengths=LENGTHS, batch_sizes=BATCH_SIZES) -> list[np.ndarray
             noise = generator.standard_normal((batch_size, num_samples))
             batches.append((noise * swell * gains).astype(np.float32))
     return batches
+
+
+def _refuse(difference: float, tolerance: float, path, what: str, batch) -> None:
+    # The negation catches NaN, which no comparison finds larger than anything.
+    if not difference <= tolerance:
+        raise ValueError(
+            f"{path} {what} of a batch of shape {list(batch.shape)}, more than {tolerance:.0e}: do not use the file; "
+            "export again in eval mode, and report the student if it stays."
+        )

@@ -1,9 +1,10 @@
 """Running an exported file: ONNX Runtime, its metadata, and one prediction."""
 
 import json
-from pathlib import Path
 
 import numpy as np
+
+from akd_toolkit.export.model_file import read_checked, unreadable
 
 MIN_SAMPLES = 1600
 
@@ -57,23 +58,42 @@ def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str,
 
 
 def open_session(path, threads: int = 1):
-    """An ONNX Runtime session on the CPU; a missing or broken file is refused by name."""
+    """An ONNX Runtime session on the CPU for a file that needs nothing but itself.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If ONNX Runtime does not read it, or it keeps weights in other files or calls operators that are not of the
+        ONNX standard.
+    """
     import onnxruntime
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
+    stored = read_checked(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # its remarks on how it fuses operators tell a user nothing
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        # The bytes that were checked, not the path: nothing can be put in its place in between.
+        return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong.
-        reason = str(error).split("\n")[0]
-        raise ValueError(f"{path} is not an ONNX file that ONNX Runtime reads ({reason}); export it again.") from None
+        raise unreadable(path, error) from None
 
 
 def session_metadata(session, path) -> dict:
     """What ``export_onnx`` put into the file of an open session; see ``read_metadata``."""
-    stored = dict(session.get_modelmeta().custom_metadata_map)
+    return checked_metadata(dict(session.get_modelmeta().custom_metadata_map), path)
+
+
+def checked_metadata(stored: dict[str, str], path) -> dict:
+    """The texts that an exported file carries, as what they mean; see ``read_metadata``.
+
+    Raises
+    ------
+    ValueError
+        If one that is needed is missing or makes no sense.
+    """
     try:
         told = {
             **stored,
@@ -81,8 +101,10 @@ def session_metadata(session, path) -> dict:
             "sample_rate_hz": int(stored["sample_rate_hz"]),
             "window_s": float(stored["window_s"]),
             "test_overlap_s": float(stored.get("test_overlap_s", 0.0)),
-            "opset": int(stored["opset"]),
+            "opset": int(stored.get("opset", 0)),
         }
+        if not 0 <= told["test_overlap_s"] < told["window_s"] <= 600 or told["sample_rate_hz"] < 1:
+            raise ValueError(f"a window of {told['window_s']:g} s that overlaps by {told['test_overlap_s']:g} s")
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
             f"{path} does not say what it needs ({error}); it was not written by export_onnx, so export it again."

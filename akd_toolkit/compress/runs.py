@@ -1,0 +1,84 @@
+"""A finished run, or every finished run of an experiment, through a pipeline of compressions."""
+
+import os
+from functools import partial, partialmethod
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from akd_toolkit.bench.machine import busy_warning, cpu_name, num_cores
+from akd_toolkit.compress.pipeline import records_of, run_steps
+from akd_toolkit.compress.source import Source
+from akd_toolkit.compress.steps import build_steps, read_steps
+from akd_toolkit.compress.table import table_of, write_table
+from akd_toolkit.experiment import Experiment
+from akd_toolkit.parallel import run_tasks
+
+FOLDER = "compressed"
+
+
+def compress(
+    folder: str | Path,
+    steps: str | Path | None = None,
+    to: str | Path | None = None,
+    store: str | Path | None = None,
+    jobs: int = 1,
+) -> Path:
+    """Compress a finished outer run, or all that are finished of an experiment; returns the table's file.
+
+    Arguments
+    ---------
+    folder
+        A run such as ``results/akd/seed17/fold1/outer``, or an experiment such as ``results/akd``.
+    steps
+        YAML of the pipeline; None for the default (``hparams/compress.yaml``).
+    to
+        Where everything goes; None for ``compressed`` in ``folder``.
+    store
+        The recipe's ``store_folder``; None looks for one in the experiment's folder and in the three above it.
+    jobs
+        How many runs are compressed side by side, >= 1.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such run, the pipeline makes no sense or does not suit the student, or what a step that trains
+        needs is not at hand.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}.")
+    folder, planned = Path(folder), read_steps(steps)
+    to = folder / FOLDER if to is None else Path(to)
+    sources, title = _sources(folder, to, None if store is None else Path(store))
+    for spec in {str(each): each for each in (source.run.about()["student"] for source in sources)}.values():
+        for step in planned:
+            step.compression.check(spec)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    with tqdm(total=len(sources), desc="compressing", unit="run", disable=len(sources) == 1) as bar:
+        do = partial(_compress_one, specs=[step.spec for step in planned], alone=jobs == 1)
+        run_tasks(do, sources, jobs, on_done=bar.update)
+    records = [records_of(source, planned) for source in tqdm(sources, desc="latency", unit="run", leave=False)]
+    table = table_of([source.to for source in sources], records, planned, sources[0].experiment.label_order)
+    window_s = float(sources[0].run.about().get("window_s", 3.0))
+    return write_table(to, table, f"{title}, compressed", window_s, cpu_name(), busy_warning(load, num_cores()))
+
+
+def _sources(folder: Path, to: Path, store: Path | None) -> tuple[list[Source], str]:
+    """What is to be compressed, each with a folder of its own, and what that is called."""
+    if not (folder / "settings.yaml").is_file():
+        experiment, run = Experiment.of_run(folder)
+        return [Source(experiment, run, to, store)], f"{experiment.title}, {run.name}"
+    experiment = Experiment.read(folder)
+    runs = [run for run in experiment.outer_runs() if run.state == "done"]
+    if not runs:
+        raise ValueError(f"no outer run of {folder} is done yet; finish its recipe first.")
+    sources = [Source(experiment, run, to / f"seed{run.seed}" / f"fold{run.fold}", store) for run in runs]
+    return sources, f"{experiment.title}, {len(runs)} runs"
+
+
+def _compress_one(source: Source, specs: list[dict], alone: bool) -> None:
+    if not alone:  # in a worker: one thread each, and one bar for all
+        torch.set_num_threads(1)
+        tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
+    run_steps(source, build_steps(specs))

@@ -1,0 +1,140 @@
+"""Under which terms corpora of speech are given out, for model cards, and what follows for a student's licence.
+
+Facts, each with its source, and no legal advice: whether the terms of speech bind what was learned from it is not
+settled, so that a student is released under terms no freer than its corpora's unless its owner says otherwise.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from akd_toolkit.data.watermark import unmarked
+from akd_toolkit.teachers.provenance import names_corpus
+
+UNKNOWN = "unknown: ask its owner"
+IDENTIFIERS = (  # those that the hub knows and that are common; any other is written as "other" with a name
+    *("apache-2.0", "mit", "bsd-3-clause", "gpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0"),
+    *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "odbl", "openrail"),
+)
+FREEST_LAST = ("cc-by-nc-sa-4.0", "odbl", "cc-by-4.0", "apache-2.0")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a corpus is given out.
+
+    Arguments
+    ---------
+    licence
+        In words.
+    source
+        Who says so.
+    student
+        Identifier of the licence that a student trained on it gets by default; None where its owner must decide,
+        because the corpus comes under an agreement.
+    language
+        ISO 639-1 code, or empty.
+    speech
+        What kind of speech it is, for the limits of a student.
+    """
+
+    licence: str
+    source: str
+    student: str | None = None
+    language: str = ""
+    speech: str = ""
+
+
+LDC = Terms("agreement with the Linguistic Data Consortium", "https://catalog.ldc.upenn.edu")
+VOXCELEB = Terms(
+    "list of videos CC BY 4.0; the sound belongs to whoever published it",
+    "https://www.robots.ox.ac.uk/~vgg/data/voxceleb",
+)
+KNOWN = {
+    "EmoDB": Terms(
+        "free to use, no licence text in the original; audEERING's package of the same files says CC0 1.0",
+        "Burkhardt et al. 2005, doi 10.21437/Interspeech.2005-446; audb, emodb",
+        "apache-2.0",
+        "de",
+        "ten German sentences acted in a studio by ten actors",
+    ),
+    "RAVDESS": Terms(
+        "CC BY-NC-SA 4.0; commercial licences are sold",
+        "Livingstone & Russo 2018, doi 10.5281/zenodo.1188976",
+        "cc-by-nc-sa-4.0",
+        "en",
+        "two English sentences acted in a studio by 24 actors",
+    ),
+    "CREMA-D": Terms(
+        "Open Database License 1.0, contents under the Database Contents License 1.0",
+        "https://github.com/CheyneyComputerScience/CREMA-D",
+        "odbl",
+        "en",
+        "twelve English sentences acted by 91 actors",
+    ),
+    "IEMOCAP": Terms(
+        "agreement with the University of Southern California, for research",
+        "https://sail.usc.edu/iemocap",
+        language="en",
+        speech="English dialogues acted or improvised by ten actors",
+    ),
+    "MSP-Podcast": Terms(
+        "agreement with the University of Texas at Dallas",
+        "https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Podcast.html",
+        language="en",
+        speech="English podcasts",
+    ),
+    "generated": Terms(
+        "made by this toolkit: no recordings", "akd_toolkit", "apache-2.0", speech="tones and noise, not speech"
+    ),
+    "LibriSpeech": Terms("CC BY 4.0", "https://www.openslr.org/12", "cc-by-4.0", "en"),
+    "Libri-Light": Terms(
+        "public domain, as LibriVox", "https://github.com/facebookresearch/libri-light", language="en"
+    ),
+    "CommonVoice": Terms("CC0 1.0", "https://commonvoice.mozilla.org"),
+    "VoxPopuli": Terms("CC0 1.0", "https://github.com/facebookresearch/voxpopuli"),
+    "MLS": Terms("CC BY 4.0", "https://www.openslr.org/94"),
+    "VoxCeleb1": VOXCELEB,
+    "VoxCeleb2": VOXCELEB,
+    "Switchboard": LDC,
+    "Fisher": LDC,
+    "BABEL": LDC,
+}
+
+
+def terms_of(corpus: str) -> Terms | None:
+    """Terms of a corpus, however its name is spelled; None where they are not known here.
+
+    Example
+    -------
+    >>> terms_of("crema_d").student, terms_of("Calls of our hotline") is None
+    ('odbl', True)
+    """
+    name = unmarked(corpus)
+    return next((terms for known, terms in KNOWN.items() if names_corpus([known], name)), None)
+
+
+def student_licence(corpora: Iterable[str]) -> str:
+    """Identifier of the licence for a student that has heard these corpora: that of the least free of them.
+
+    Raises
+    ------
+    ValueError
+        If the terms of one are not known here, or are an agreement that its signer must read.
+
+    Example
+    -------
+    >>> student_licence(["EmoDB"]), student_licence(["EmoDB", "RAVDESS"])
+    ('apache-2.0', 'cc-by-nc-sa-4.0')
+    """
+    found = set()
+    for corpus in corpora:
+        terms = terms_of(corpus)
+        if terms is None:
+            raise ValueError(f"under which terms {corpus} may be used is {UNKNOWN}, then name one with --licence.")
+        if terms.student is None:
+            raise ValueError(
+                f"{corpus} comes under an {terms.licence} ({terms.source}): read what it says of trained models, then "
+                "name a licence with --licence."
+            )
+        found.add(terms.student)
+    return min(found, key=FREEST_LAST.index)

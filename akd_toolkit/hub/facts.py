@@ -1,0 +1,159 @@
+"""What is known of a finished run, as plain data: its scores, its experiment's, its audit, what it has heard."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from akd_toolkit.audit import Finding
+from akd_toolkit.data.unlabelled import find_unlabelled
+from akd_toolkit.data.watermark import is_marked, unmarked
+from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.report.page import GENERATED
+from akd_toolkit.report.summary import summarise
+from akd_toolkit.teachers.provenance import provenance_of
+
+PLACES = ("/", ".", "~", "\\")  # what a path begins with, unlike the name of a model on the hub
+
+
+def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) -> dict:
+    """Everything that ``scores.json`` and the model card say; no path of this machine is in it.
+
+    Raises
+    ------
+    ValueError
+        If the scores are damaged.
+    """
+    names = private_names(experiment)
+    shown = [{"verdict": one.verdict, "check": one.check, "sentence": without(one.sentence, names)} for one in findings]
+    whole = _whole_seeds(experiment)
+    return {
+        "corpus": experiment.manifest.corpus,
+        "recipe": experiment.recipe,
+        "seed": run.seed,
+        "fold": run.fold,
+        "speaker_independent": speakers_are_named(experiment),
+        "generated": is_generated(experiment),
+        "trained_and_tested_on": [_count(experiment, speakers) for speakers in (run.train_speakers, run.test_speakers)],
+        "this_student": _summary(run.scores(), run.label_order),
+        "experiment": None if whole is None else _summary(whole, run.label_order),
+        "runs": {
+            "done": sum(one.state == "done" for one in experiment.outer_runs()),
+            "planned": len(experiment.outer_runs()),
+        },
+        "teachers": [_teacher(experiment, title, spec, names) for title, spec in _teachers(experiment).items()],
+        "unlabelled": unlabelled_corpus(experiment),
+        "audit": shown,
+    }
+
+
+def speakers_are_named(experiment: Experiment) -> bool:
+    """Whether the corpus says who speaks, without which no score of it is speaker-independent."""
+    return bool(experiment.settings.get("speaker_independent", True)) and not is_marked(experiment.manifest.corpus)
+
+
+def is_generated(experiment: Experiment) -> bool:
+    """Whether the toolkit made the corpus, as a recipe's ``--debug`` does: by its name or its own report."""
+    page = experiment.folder / "report.md"
+    told = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+    return experiment.manifest.corpus == "generated" or GENERATED in told
+
+
+def unlabelled_corpus(experiment: Experiment) -> str | None:
+    """Name of the corpus that was heard without labels; "" where it is not known, None where there was none."""
+    wanted = experiment.settings.get("unlabelled_hash")
+    if not wanted:
+        return None
+    manifest = find_unlabelled(experiment.folder, wanted)
+    if manifest is not None:
+        own = set(manifest.speakers) <= set(experiment.manifest.speakers)
+        return None if own else manifest.corpus
+    return experiment.recipe.partition("+")[2]
+
+
+def corpora_heard(experiment: Experiment) -> list[str]:
+    """Corpora whose sound the student itself was trained on."""
+    own = "generated" if is_generated(experiment) else unmarked(experiment.manifest.corpus)
+    other = unlabelled_corpus(experiment)
+    return [own] if other is None else [own, other or "the speech without labels, whose manifest is not here"]
+
+
+def private_names(experiment: Experiment) -> dict[str, str]:
+    """Paths of this machine that sentences may hold -> what is shown instead."""
+    settings = experiment.settings
+    paths = [str(spec.get("source") or "") for spec in _teachers(experiment).values()]
+    paths += [str((settings.get("student") or {}).get("source") or "")]
+    paths += [str(one.get("folder") or "") for one in settings.get("augment") or ()]
+    paths += [str(experiment.folder), str(experiment.folder.resolve())]
+    places = [path for path in paths if path.startswith(PLACES)]
+    return {path: Path(path).name for path in sorted(places, key=len, reverse=True)}
+
+
+def without(text: str, names: dict[str, str]) -> str:
+    """A sentence without the paths of this machine.
+
+    Example
+    -------
+    >>> without("teacher big (/home/me/big) is fine.", {"/home/me/big": "big"})
+    'teacher big (big) is fine.'
+    """
+    for path, name in names.items():
+        text = text.replace(path, name)
+    return text
+
+
+def _count(experiment: Experiment, speakers: Sequence[str]) -> int:
+    """How many speakers, or utterances where nobody knows who speaks."""
+    return len(speakers) if speakers_are_named(experiment) else len(experiment.manifest.of(speakers))
+
+
+def _teachers(experiment: Experiment) -> dict[str, dict]:
+    return {title: spec for title, spec in (experiment.settings.get("teachers") or {}).items() if spec}
+
+
+def _teacher(experiment: Experiment, title: str, spec: dict, names: dict[str, str]) -> dict:
+    known = provenance_of(spec, experiment.folder.resolve())
+    scores = experiment.teacher_scores().get(title)
+    return {
+        "title": title,
+        "model": without(str(spec.get("source") or spec.get("name", "")), names),
+        "heard": None if known.corpora is None else list(known.corpora),
+        "complete": known.complete,
+        "source": without(known.source, names),
+        "ua": None if scores is None else _summary(scores, experiment.label_order)["ua"],
+    }
+
+
+def _whole_seeds(experiment: Experiment) -> pd.DataFrame | None:
+    """Scores of the seeds that finished every fold of the plan, or None."""
+    runs = experiment.outer_runs()
+    whole = [seed for seed in experiment.seeds if all(run.state == "done" for run in runs if run.seed == seed)]
+    return experiment.scores([run for run in runs if run.seed in whole]) if whole else None
+
+
+def _summary(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
+    """Percentages with one more digit than anybody reads, and how they were come by."""
+    found = summarise(scores, label_order)
+    percent = {
+        name: {
+            "pooled": _percent(found[f"{name}_pooled"]),
+            "low": _percent(found[f"{name}_low"]),
+            "high": _percent(found[f"{name}_high"]),
+            "fold_mean": _percent(found[f"{name}_mean"]),
+            "fold_sd": _percent(found[f"{name}_std"]),
+        }
+        for name in ("wa", "ua")
+    }
+    return {
+        **percent,
+        "macro_f1": _percent(found["macro_f1"]),
+        "ece": _percent(found["ece"]),
+        "ua_seed_sd": _percent(found["ua_seed_std"]),
+        "recalls": {row.label: _percent(row.recall) for row in found["class_table"].itertuples()},
+        **{name: int(found[name]) for name in ("folds", "seeds", "speakers", "utterances")},
+    }
+
+
+def _percent(share: float) -> float | None:
+    """A share as percent; None for a class that the test does not hold."""
+    return round(100 * float(share), 2) if share == share else None

@@ -1,0 +1,243 @@
+"""Emotions of a live stream: one answer a hop, the same however the samples arrive."""
+
+import math
+
+import numpy as np
+
+from akd_toolkit.data.audio import MAX_PEAK, MIN_SAMPLES, SAMPLE_RATE_HZ
+from akd_toolkit.engine import Engine
+from akd_toolkit.recognizer.activity import EnergyActivity
+from akd_toolkit.recognizer.timeline import Moment
+
+SPEECH_SHARE = 0.25  # of a hop's frames must be active for the hop to count as speech
+
+
+class SmoothedDecision:
+    """Exponential smoothing of posteriors, then a decision that does not flicker.
+
+    s[0] = p[0],   s[k] = s[k-1] + a (p[k] - s[k-1])   with a = 1 - exp(-seconds / smoothing_s)
+    d[0] = argmax s[0],   d[k] = c if class c = argmax s has led d[k-1] by more than ``margin`` in every answer of the
+    last ``hold_s`` seconds, at least in this one; else d[k-1]
+
+    Source: exponential smoothing (Brown 1956). A margin and a time for which it must hold before a state is left are
+    the hysteresis and the time to trigger of a telephone that changes its cell (3GPP TS 36.331, event A3).
+
+    Arguments
+    ---------
+    smoothing_s
+        Time constant, s, >= 0; 0 takes every answer as it is.
+    margin
+        Lead in smoothed probability that a new class needs, in [0, 1).
+    hold_s
+        For how long it must lead, s, >= 0; each answer counts the seconds since the one before.
+
+    Shape
+    -----
+    update: [classes] probabilities, seconds since the last answer. Returns the smoothed [classes] and the decision.
+
+    Example
+    -------
+    >>> half = math.log(2)  # seconds in which a = 1/2
+    >>> decision = SmoothedDecision(smoothing_s=1.0, margin=0.1, hold_s=2 * half)
+    >>> for p in ([0.75, 0.25], [0.25, 0.75], [0.25, 0.75], [0.25, 0.75]):
+    ...     smoothed, chosen = decision.update(np.array(p), seconds=half)
+    ...     print([round(float(s), 4) for s in smoothed], chosen)
+    [0.75, 0.25] 0
+    [0.5, 0.5] 0
+    [0.375, 0.625] 0
+    [0.3125, 0.6875] 1
+    """
+
+    def __init__(self, smoothing_s: float, margin: float, hold_s: float):
+        if not (smoothing_s >= 0 and 0 <= margin < 1 and hold_s >= 0):
+            raise ValueError(
+                f"smoothing_s and hold_s must be >= 0 and margin in [0, 1), got {smoothing_s}, {hold_s} and {margin}."
+            )
+        self.smoothing_s, self.margin, self.hold_s = smoothing_s, margin, hold_s
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past; the next answer is a first one."""
+        self._smoothed = self._chosen = self._rival = None
+        self._led_s = 0.0  # for how long the rival has led
+
+    def update(self, probabilities: np.ndarray, seconds: float) -> tuple[np.ndarray, int]:
+        if self._smoothed is None:
+            self._smoothed = probabilities.astype(np.float64)
+            self._chosen = int(probabilities.argmax())
+            return self._smoothed, self._chosen
+        share = 1.0 - math.exp(-seconds / self.smoothing_s) if self.smoothing_s else 1.0
+        self._smoothed = smoothed = self._smoothed + share * (probabilities - self._smoothed)
+        best = int(smoothed.argmax())
+        if not smoothed[best] > smoothed[self._chosen] + self.margin:
+            self._rival = None
+            return smoothed, self._chosen
+        self._led_s = self._led_s + seconds if best == self._rival else seconds
+        self._rival = best
+        if self._led_s >= self.hold_s - 1e-9:  # a sum of hops may fall short by its rounding
+            self._chosen, self._rival = best, None
+        return smoothed, self._chosen
+
+
+class StreamingRecognizer:
+    """Push samples as they come, get a moment for every hop that they complete.
+
+    Hop k ends at sample k * hop. Its window is the last ``window_s`` of the engine, or less: it does not reach back
+    over a pause of ``pause_s`` or more, nor before the stream, and an answer needs ``min_s`` of it. A hop in which
+    fewer than a quarter of the frames are active is silence; it has no label and costs no call of the student.
+
+    While speech after a pause has not filled a window, each answer stands for itself: it has heard all that the one
+    before has heard, and more. From then on answers are smoothed, and the decision changes with hysteresis.
+
+    What is answered depends on the samples alone, never on how they were cut: nothing is computed before a hop is
+    whole, and windows are answered one by one. Memory is one window and one hop, however long the stream.
+
+    Arguments
+    ---------
+    engine
+        A trained student, see ``open_engine``.
+    hop_s
+        Seconds between two answers, at least 0.1 and at most the engine's window.
+    smoothing_s, margin, hold_s
+        See ``SmoothedDecision``.
+    min_s
+        Speech needed for the first answer, s, at least 0.1 and at most the engine's window.
+    pause_s
+        Silence, counted in hops, after which what follows is taken for something new, s, > 0.
+    activity
+        Voice activity, an object with ``push(samples) -> bool per frame`` and ``reset()``; None is ``EnergyActivity``.
+
+    Shape
+    -----
+    push: [num_samples] float32 in [-1, 1] at the engine's rate, any number. Returns a list of ``Moment``.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, or the samples are not one channel of floating-point numbers in [-1, 1].
+
+    Example
+    -------
+    >>> sure = Engine("none", ("calm", "angry"), window_s=3.0, overlap_s=0.0, answer=lambda x: np.array([[0.25, 0.75]]))
+    >>> recognizer = StreamingRecognizer(sure, hop_s=1.0)
+    >>> sound = np.random.default_rng(0).uniform(-0.1, 0.1, 24000)  # 1.5 s
+    >>> [(m.time_s, m.label, m.probability) for m in recognizer.push(sound) + recognizer.push(0.0 * sound)]
+    [(1.0, 'angry', 0.75), (2.0, 'angry', 0.75), (3.0, None, None)]
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        hop_s: float = 1.0,
+        smoothing_s: float = 0.5,
+        margin: float = 0.2,
+        hold_s: float = 1.0,
+        min_s: float = 1.0,
+        pause_s: float = 1.0,
+        activity=None,
+    ):
+        shortest_s = MIN_SAMPLES / SAMPLE_RATE_HZ
+        for name, seconds in (("hop_s", hop_s), ("min_s", min_s)):
+            if not shortest_s <= seconds <= engine.window_s:
+                raise ValueError(
+                    f"{name} must be from {shortest_s} s to the window of {engine.window_s} s, got {seconds}."
+                )
+        if not pause_s > 0:
+            raise ValueError(f"pause_s must be > 0, got {pause_s}.")
+        self.engine = engine
+        rate = engine.sample_rate_hz
+        self._rate = rate
+        self._hop, self._window, self._least, self._pause = (
+            round(seconds * rate) for seconds in (hop_s, engine.window_s, min_s, pause_s)
+        )
+        self._activity = EnergyActivity(rate) if activity is None else activity
+        self._decision = SmoothedDecision(smoothing_s, margin, hold_s)
+        self._buffer = np.zeros(self._window + self._hop, dtype=np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard; the next sample is at 0 s."""
+        self._filled = 0  # samples in the buffer
+        self._fresh = 0  # of these, the last that no moment has told of yet
+        self._heard = 0  # samples told of since the stream began
+        self._speech = 0  # samples since speech set in after a pause; 0 in a pause
+        self._silence = 0  # samples since a hop with speech
+        self._activity.reset()
+        self._decision.reset()
+
+    def push(self, samples: np.ndarray) -> list[Moment]:
+        """The moments of all hops that these samples complete."""
+        samples = _one_channel(samples)
+        moments = []
+        at, total = 0, len(samples)
+        while at < total:
+            taken = min(total - at, self._hop - self._fresh)
+            self._buffer[self._filled : self._filled + taken] = samples[at : at + taken]
+            self._filled += taken
+            self._fresh += taken
+            at += taken
+            if self._fresh == self._hop:
+                moments.extend(self._told())
+        return moments
+
+    def finish(self) -> list[Moment]:
+        """The moment of the hop that the stream's end cuts short, if 20 ms of it were heard; then all is forgotten."""
+        moments = self._told() if self._fresh else []
+        self.reset()
+        return moments
+
+    def _told(self) -> list[Moment]:
+        """One moment of the fresh samples, or none where voice activity has no whole frame of them."""
+        fresh = self._fresh
+        start_s, time_s = self._heard / self._rate, (self._heard + fresh) / self._rate
+        samples = self._buffer[self._filled - fresh : self._filled]
+        peak = np.abs(samples).max()
+        if not peak <= MAX_PEAK:  # the negation also catches NaN, which no comparison finds larger than anything
+            raise ValueError(
+                f"samples reach {peak:.3g} between {start_s:g} and {time_s:g} s; they must be finite and lie in "
+                "[-1, 1], so scale them."
+            )
+        active = self._activity.push(samples)
+        if not len(active):
+            return []
+        speaking = bool(np.count_nonzero(active) >= SPEECH_SHARE * len(active))
+        self._follow_turn(speaking, fresh)
+        size = min(self._window, self._speech)
+        moment = Moment(start_s, time_s, speaking)
+        if speaking and size >= self._least:
+            if self._speech <= self._window:
+                self._decision.reset()
+            raw = self.engine(self._buffer[None, self._filled - size : self._filled])[0]
+            if not np.isfinite(raw).all():
+                raise ValueError("the student answers with no numbers; its weights are damaged, get it again.")
+            smoothed, chosen = self._decision.update(raw, fresh / self._rate)
+            labels = self.engine.label_order
+            raw, smoothed = (dict(zip(labels, values.tolist())) for values in (raw, smoothed))
+            moment = Moment(start_s, time_s, speaking, labels[chosen], raw, smoothed)
+        self._heard += fresh
+        self._fresh = 0
+        if self._filled + self._hop > len(self._buffer):  # make room: what no later window reaches goes
+            keep = len(self._buffer) - self._hop
+            self._buffer[:keep] = self._buffer[self._filled - keep : self._filled]
+            self._filled = keep
+        return [moment]
+
+    def _follow_turn(self, speaking: bool, samples: int) -> None:
+        self._silence = 0 if speaking else self._silence + samples
+        if speaking or self._speech:
+            self._speech += samples
+        if self._silence >= self._pause:
+            self._speech = 0
+
+
+def _one_channel(samples) -> np.ndarray:
+    samples = np.asarray(samples)
+    if samples.ndim != 1 or samples.dtype.kind != "f":
+        raise ValueError(
+            f"samples have shape {list(samples.shape)} and type {samples.dtype}; give one channel of float32 in "
+            "[-1, 1] (16-bit integers: divide by 32768)."
+        )
+    if samples.dtype != np.float32:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+            samples = samples.astype(np.float32)
+    return samples

@@ -1,0 +1,195 @@
+"""``akd listen`` fed through a pipe; the microphone's part is tested in test_live.py."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from akd_toolkit.cli import main
+from akd_toolkit.commands import listen
+from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
+from akd_toolkit.engine import open_engine
+from akd_toolkit.recognizer import EmotionRecognizer, Moment, StreamingRecognizer, live
+from akd_toolkit.recognizer.timeline import timeline
+from akd_toolkit.registry import STUDENTS
+from akd_toolkit.saved import save_student
+
+LABELS = ["anger", "boredom", "sadness", "neutral"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small student that nobody has trained, saved as a run leaves it."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("student")
+    spec = {"name": "micro_cnn", **STUDENTS.get("micro_cnn").example_options}
+    student = STUDENTS.build(**spec, num_classes=len(LABELS))
+    save_student(folder, student, spec, LABELS, window_s=2.0, sample_rate_hz=16000)
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def talk():
+    """Two voices with silence before, between and behind, as 16-bit integers."""
+    random = np.random.default_rng(3)
+    voices = [speak(random_sentence(random), VoiceSettings(level_db=6.0), random) for _ in range(4)]
+    parts = [np.zeros(20000), *voices[:3], np.zeros(40000), voices[3], np.zeros(33000)]
+    return (np.concatenate(parts) * 32767).astype("<i2")
+
+
+def expected(model, talk, **options):
+    recognizer = StreamingRecognizer(open_engine(model), **options)
+    samples = talk.astype(np.float32) / 32768
+    return recognizer.push(samples) + recognizer.finish()
+
+
+def piped(monkeypatch, data):
+    pipe = data if hasattr(data, "read") else io.BytesIO(data)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe, isatty=lambda: False))
+
+
+def as_json(moment):
+    told = {"start_s": moment.start_s, "time_s": moment.time_s, "speaking": moment.speaking, "label": moment.label}
+    return {**told, "raw": moment.raw, "smoothed": moment.smoothed, "probability": moment.probability}
+
+
+@pytest.mark.parametrize("hop_s", [None, 0.5])
+def test_every_hop_is_an_object_with_json(model, talk, monkeypatch, capsys, hop_s):
+    piped(monkeypatch, talk.tobytes())
+    options = [] if hop_s is None else ["--hop_s", str(hop_s)]
+    assert main(["listen", "-", "--model", model, "--json", *options]) == 0
+    out, err = capsys.readouterr()
+    moments = expected(model, talk, hop_s=hop_s or 1.0)
+    assert [json.loads(line) for line in out.splitlines()] == [as_json(moment) for moment in moments]
+    assert {moment.speaking for moment in moments} == {True, False} and not err
+
+
+def test_raw_floats_and_a_wav_say_the_same(model, talk, monkeypatch, capsys):
+    wav = io.BytesIO()
+    soundfile.write(wav, talk, 16000, format="WAV", subtype="PCM_16")
+    told = []
+    for data, options in ((wav.getvalue(), []), ((talk / np.float32(32768)).tobytes(), ["--format", "f32le"])):
+        piped(monkeypatch, data)
+        assert main(["listen", "-", "--model", model, "--json", *options]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and len(told[0].splitlines()) == len(expected(model, talk))
+
+
+def test_the_timeline_of_a_file_is_that_of_the_stream(model, talk, tmp_path):
+    soundfile.write(tmp_path / "talk.wav", talk, 16000, subtype="PCM_16")
+    spans = EmotionRecognizer.from_pretrained(model)(tmp_path / "talk.wav").timeline
+    assert list(spans) == timeline(expected(model, talk)) and len(spans) >= 2
+
+
+def test_another_rate_is_resampled(model, talk, monkeypatch, capsys):
+    piped(monkeypatch, talk.tobytes())
+    assert main(["listen", "-", "--model", model, "--json", "--rate", "8000"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["time_s"] == pytest.approx(len(talk) / 8000, abs=0.03)
+
+
+def test_people_see_a_line_where_the_decision_changes(model, talk, monkeypatch, capsys):
+    piped(monkeypatch, talk.tobytes() + b"\0")
+    assert main(["listen", "-", "--model", model]) == 0
+    out, err = capsys.readouterr()
+    labels = [moment.label or "silence" for moment in expected(model, talk) if moment.label or not moment.speaking]
+    changes = [label for before, label in zip(["silence", *labels], labels) if label != before]
+    assert [line.split()[1] for line in out.splitlines()] == changes and changes.count("silence") == 2
+    assert "the last 1 of 2 bytes were left out" in err
+
+
+def test_a_line_has_time_label_and_on_a_terminal_a_bar():
+    joy = Moment(70.0, 71.25, True, "joy", {"joy": 0.25}, {"joy": 0.5})
+    silence, waiting = Moment(71.25, 3660.0, False), Moment(0.0, 1.0, True)
+    for bar, between in ((True, "##########" + 12 * " "), (False, "")):
+        lines = listen.Lines(bar)
+        assert [lines(m) for m in (silence, waiting)] == [None, None]
+        assert lines(joy) == f"{'01:11.2  joy':<24}  {between}0.50" and lines(joy) is None and lines(waiting) is None
+        assert lines(silence) == "61:00.0  silence" and lines(joy) is not None
+
+
+def test_ctrl_c_tells_what_was_heard_and_ends_with_130(model, talk, monkeypatch, capsys):
+    class Stopped(io.BytesIO):
+        def read1(self, count=-1):
+            data = super().read1(count)
+            if not data:
+                raise KeyboardInterrupt
+            return data
+
+    piped(monkeypatch, Stopped(talk.tobytes()))
+    assert main(["listen", "-", "--model", model, "--json"]) == 130
+    assert len(capsys.readouterr().out.splitlines()) == len(expected(model, talk))
+
+
+def test_the_microphone_is_heard_and_its_losses_are_told(model, talk, monkeypatch, capsys):
+    @contextmanager
+    def card(rate_hz, device):
+        assert (rate_hz, device) == (16000, 3)
+        yield rate_hz, SimpleNamespace(overruns=2), iter(np.array_split(talk.astype(np.float32) / 32768, 50))
+
+    monkeypatch.setattr(live, "open_microphone", card)
+    assert main(["listen", "--model", model, "--device", "3", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == len(expected(model, talk))
+    assert "listening at 16000 Hz" in err and "sound was lost 2 times" in err
+
+
+def test_devices_are_listed_without_a_model(monkeypatch, capsys):
+    monkeypatch.setattr(live, "sound_library", lambda: SimpleNamespace(query_devices=lambda: "> 0 Mic"))
+    assert main(["listen", "--list-devices"]) == 0 and capsys.readouterr().out == "> 0 Mic\n"
+
+
+@pytest.mark.parametrize(
+    "options, data, sentence",
+    [
+        ([], b"", "nothing came through the pipe"),
+        (["--rate", "1"], bytes(99), "the rate must be from 4000 to 384000 Hz"),
+        (["--hop_s", "9"], bytes(99), "hop_s must be from 0.1 s to the window of 2.0 s"),
+        (["--format", "f32le"], b"\xff" * 400, "samples on the pipe reach nan"),
+        (["--model", "nowhere/at/all"], bytes(99), "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_code_1(model, monkeypatch, capsys, options, data, sentence):
+    piped(monkeypatch, data)
+    assert main(["listen", "-", "--model", model, *options]) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and sentence in err and err.count("\n") == 1
+
+
+def test_without_a_model_or_a_pipe_it_says_so(model, monkeypatch, capsys):
+    assert main(["listen", "-"]) == 1
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    assert main(["listen", "-", "--model", model]) == 1
+    err = capsys.readouterr().err
+    assert "give --model" in err and "nothing is piped in" in err
+
+
+def test_formats_are_those_that_pipes_know():
+    assert tuple(live.FORMATS) == listen.FORMATS
+
+
+def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, talk):
+    """Both processes at once, because each spends seconds on its imports."""
+    command = [sys.executable, "-m", "akd_toolkit.cli", "listen", "-", "--model", model, "--json"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    unread, stopped = (subprocess.Popen(command, env=os.environ, **pipes) for _ in range(2))
+    stopped.stdin.write(talk.tobytes())
+    stopped.stdin.flush()
+    assert json.loads(stopped.stdout.readline())["time_s"] == 1.0  # answered while the pipe is open
+    stopped.send_signal(signal.SIGINT)
+    _, err = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130 and not err
+    unread.stdout.close()
+    unread.stdin.write(bytes(40000))  # a moment, and less than a pipe holds, so that nothing here waits
+    unread.stdin.close()
+    assert unread.stderr.read() == b"" and unread.wait(timeout=60) == 1
+    unread.stderr.close()

@@ -1,0 +1,87 @@
+"""A finished experiment without any training: noise for speech, tiny students with random weights, a cheap teacher."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from ruamel.yaml import YAML
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment import Experiment
+from akd_toolkit.registry import STUDENTS
+from akd_toolkit.report.scores_file import make_scores, write_scores
+from akd_toolkit.saved import save_student
+
+LABELS = ("anger", "sadness")
+FOLDS = [["A", "B"], ["C", "D"]]
+RATE = 16000
+SPEC = {"name": "micro_cnn", "channels": [8, 16], "dim": 16, "dilations": [1, 2], "embedding_dim": 16}
+SETTINGS = {
+    "corpus": "toy",
+    "label_order": list(LABELS),
+    "outer_folds": FOLDS,
+    "student": SPEC,
+    "candidates": [{"batch_size": 4}, {"batch_size": 8}],
+    "teachers": {"bands": {"name": "logmel_statistics", "num_mels": 8}},
+    "soft_targets": "cross_fitted",
+    "objective": {"task": {"name": "cross_entropy"}, "distill": [{"name": "logit_mse", "weight": 0.2}]},
+    "opt_class": {"!name:torch.optim.AdamW": {"lr": 0.01, "weight_decay": 0.0}},
+    "number_of_epochs": 1,
+    "batch_size": 4,
+    "window_s": 0.5,
+    "test_overlap_s": 0.1,
+    "temperature": 2.0,  # a helper that other settings refer to, in the YAML that they came from
+    "unlabelled_hash": None,
+}
+
+
+def write_corpus(folder: Path) -> Manifest:
+    """Noise, dark where sad, of four speakers: 0.4 to 0.8 s, three utterances an emotion."""
+    random = np.random.default_rng(0)
+    rows = []
+    folder.mkdir(parents=True)
+    for speaker in "ABCD":
+        for label in LABELS:
+            for copy in range(3):
+                samples = round(RATE * random.uniform(0.4, 0.8))
+                wave = 0.1 * random.standard_normal(samples)
+                wave = np.cumsum(wave) / 20 if label == "sadness" else wave
+                path = folder / f"{speaker}-{label}-{copy}.wav"
+                soundfile.write(path, np.clip(wave, -0.9, 0.9), RATE, subtype="PCM_16")
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                facts = (str(path), 0, samples, samples / RATE, speaker, label)
+                rows.append(Utterance(path.stem, *facts, sha256=sha256))
+    return Manifest("toy", LABELS, tuple(rows))
+
+
+def write_experiment(folder: Path, **changes) -> Experiment:
+    """What the protocol leaves of an experiment of one seed; candidate 2 was chosen. A store lies beside it."""
+    manifest = write_corpus(folder / "wav")
+    manifest.write(folder / "manifest.csv")
+    (folder.parent / "store").mkdir(exist_ok=True)
+    with open(folder / "settings.yaml", "w", encoding="utf-8") as stream:
+        YAML(typ="safe").dump({**SETTINGS, "manifest_hash": manifest.hash, **changes}, stream)
+    for fold, test in enumerate(FOLDS, start=1):
+        torch.manual_seed(fold)
+        student = STUDENTS.build(**SPEC, num_classes=2).eval()
+        home = folder / f"seed17/fold{fold}/outer"
+        facts = {"sample_rate_hz": RATE, "window_s": 0.5, "test_overlap_s": 0.1, "corpus": "toy"}
+        save_student(home, student, SPEC, LABELS, **facts, candidate={"batch_size": 8})
+        rows = list(manifest.of(test))
+        who = [row.id for row in rows], [row.speaker for row in rows], [row.emotion for row in rows]
+        write_scores(home / "scores.csv", make_scores(*who, np.full((len(rows), 2), 0.5), LABELS, fold, 17))
+    return Experiment.read(folder)
+
+
+@pytest.fixture
+def make_experiment():
+    return write_experiment
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory) -> Experiment:
+    """One for all tests that do not change it."""
+    return write_experiment(tmp_path_factory.mktemp("results") / "akd")

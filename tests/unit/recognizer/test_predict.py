@@ -1,0 +1,138 @@
+"""``akd predict``: an answer a line for every file that has one, and a list of those that have none."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import sys
+
+import pytest
+
+from akd_toolkit.cli import main
+from akd_toolkit.recognizer import EmotionRecognizer
+
+
+@pytest.fixture
+def folder(tmp_path, speech):
+    """Three recordings, one in a folder of its own, beside one that is none and one that is not looked at."""
+    speech(1.2, name="a.wav"), speech(0.6, name="b.flac", seed=1)
+    (tmp_path / "deeper").mkdir()
+    speech(2.5, rate=8000, name="deeper/a.wav", seed=2)
+    (tmp_path / "deeper/words.wav").write_text("these are words")
+    (tmp_path / "notes.txt").write_text("not looked at")
+    (tmp_path / "._a.wav").write_text("of a file system")
+    return tmp_path
+
+
+@pytest.fixture
+def predict(student_folder, capfd):
+    """``predict(*words)`` gives exit code, lines on stdout and text on stderr."""
+
+    def call(*words, model=student_folder):
+        code = main(["predict", *map(str, words), *(["--model", str(model)] if model else [])])
+        out, err = capfd.readouterr()
+        return code, out.splitlines(), err
+
+    return call
+
+
+def test_every_file_is_a_line_and_what_failed_is_listed_at_the_end(predict, folder, student_folder):
+    code, lines, err = predict(folder)
+    assert code == 1 and len(lines) == 3
+    recognizer = EmotionRecognizer.from_pretrained(student_folder)
+    for line, name, seconds in zip(lines, ("a.wav", "b.flac", "deeper/a.wav"), ("1.20", "0.60", "2.50")):
+        answer = recognizer(folder / name)
+        assert line.split() == [str(folder / name), answer.label, f"{answer.probability:.0%}", seconds, "s"]
+    assert "1 could not be answered, 3 could:\n" in err
+    assert re.search(r"  \S+words\.wav cannot be read as audio .*; WAV, FLAC, OGG and MP3 can\.\n", err)
+    assert "._a.wav" not in err and "Traceback" not in err
+
+
+def test_json_is_an_object_a_line(predict, folder, student_folder):
+    code, lines, _ = predict(folder / "a.wav", folder / "b.flac", "--json")
+    told = [json.loads(line) for line in lines]
+    answer = EmotionRecognizer.from_pretrained(student_folder)(folder / "a.wav")
+    assert code == 0 and [entry["file"] for entry in told] == [str(folder / "a.wav"), str(folder / "b.flac")]
+    assert told[0] == {
+        "file": str(folder / "a.wav"),
+        "label": answer.label,
+        "probabilities": answer.probabilities,
+        "duration_s": 1.2,
+    }
+    _, lines, _ = predict(folder / "a.wav", "--json", "--timeline")
+    assert json.loads(lines[0])["timeline"] == answer.as_dict()["timeline"] != []
+
+
+def test_csv_is_a_row_a_file_or_a_row_a_span(predict, folder, student_folder):
+    comma = shutil.copy(folder / "a.wav", folder / 'one, "two".wav')
+    code, lines, _ = predict(comma, folder / "b.flac", "--csv")
+    rows = list(csv.DictReader(lines))
+    assert code == 0 and list(rows[0])[:3] == ["file", "label", "duration_s"] and rows[0]["file"] == str(comma)
+    answer = EmotionRecognizer.from_pretrained(student_folder)(comma)
+    assert [float(rows[0][f"p_{label}"]) for label in answer.probabilities] == list(answer.probabilities.values())
+    _, lines, _ = predict(folder / "deeper/a.wav", "--csv", "--timeline")
+    spans = EmotionRecognizer.from_pretrained(student_folder)(folder / "deeper/a.wav").timeline
+    assert lines[0] == "file,start_s,end_s,label,probability" and len(lines) == 1 + len(spans) > 1
+    assert lines[1].split(",")[1:4] == [str(spans[0].start_s), str(spans[0].end_s), spans[0].label]
+
+
+def test_side_by_side_says_the_same_in_the_same_order(predict, folder):
+    alone, together = predict(folder, "--json", "--timeline"), predict(folder, "--json", "--timeline", "--jobs", 3)
+    assert together[:2] == alone[:2]
+
+
+def test_the_timeline_follows_its_file(predict, folder):
+    _, lines, _ = predict(folder / "deeper/a.wav", "--timeline")
+    assert len(lines) >= 2 and re.fullmatch(r"  +0\.00 - +\d\.\d\d s  \w+ +\d+%", lines[1])
+
+
+def test_a_sound_is_read_from_standard_input(predict, folder, monkeypatch):
+    whole = (folder / "a.wav").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(whole)))
+    code, lines, _ = predict("-")
+    _, named, _ = predict(folder / "a.wav")
+    assert code == 0 and lines[0].split()[:2] == ["standard", "input"] and lines[0].split()[2:] == named[0].split()[1:]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    code, lines, err = predict("-")
+    assert code == 1 and "standard input is empty (0 bytes)" in err
+
+
+def test_a_folder_without_sounds_is_a_failure_and_the_rest_is_done(predict, folder, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, lines, err = predict(tmp_path / "empty", folder / "a.wav", tmp_path / "gone.wav")
+    assert code == 1 and len(lines) == 1
+    assert "empty holds no sound file (.wav, .flac, " in err and "gone.wav is not a file; check the path." in err
+    assert "2 could not be answered, 1 could" in err
+
+
+def test_ctrl_c_leaves_what_was_printed(predict, folder, monkeypatch):
+    recognize = EmotionRecognizer.recognize
+
+    def stopped(self, x, *args, **options):
+        if "deeper" in x:
+            raise KeyboardInterrupt
+        return recognize(self, x, *args, **options)
+
+    monkeypatch.setattr(EmotionRecognizer, "recognize", stopped)
+    code, lines, err = predict(folder)
+    assert code == 130 and len(lines) == 2 and "stopped after 2 of 4 files." in err
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ([], "error: give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."),
+        (["--model", "/no/such"], "error: /no/such does not exist; give the folder of a run"),
+        (["--model", "/no/such", "--jobs", "0"], "error: --jobs must be at least 1, got 0."),
+    ],
+)
+def test_what_is_missing_is_said(predict, words, message):
+    code, lines, err = predict("a.wav", *words, model=None)
+    assert code == 1 and not lines and message in err
+
+
+def test_the_backend_can_be_chosen(predict, folder, student_folder):
+    code, _, err = predict(folder / "a.wav", "--backend", "onnx")
+    assert code == 1 and "holds no student.onnx; export the student first" in err
+    assert predict(folder / "a.wav", "--backend", "torch")[0] == 0

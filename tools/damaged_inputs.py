@@ -1,0 +1,375 @@
+"""Ask a student about thousands of damaged inputs: each must be answered, or refused with one sentence that names it.
+
+    python tools/damaged_inputs.py --model results/akd/seed17/fold1/outer --speech /data/EmoDB/wav
+    python tools/damaged_inputs.py --model student.onnx --count 200
+
+Damage is drawn from a seed: flipped bits, cut or doubled files, headers that lie, random bytes, extreme samples, rates
+and lengths; as files through what ``akd predict`` calls, a share of them through the command itself, and as arrays
+through the recogniser and the engine. A violation is an exception without a sentence, a process that dies or hangs, a
+probability that is no number, memory that grows by more than 400 MB, or a decoder that writes to the terminal. Prints
+counts by kind and outcome; exit code 1 on any violation. An input that broke something is kept.
+"""
+
+import argparse
+import collections
+import faulthandler
+import io
+import json
+import os
+import resource
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from tqdm import tqdm
+
+HANG_S = 60  # the slowest input takes about a second
+MAX_GROWTH_MB = 400
+LONGEST_SENTENCE = 400
+SHARE_OF_COMMAND = 0.1  # of the files go through the command as well
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".au", ".caf", ".w64")
+MAGIC = (
+    b"RIFF\0\0\1\0WAVEfmt ",
+    b"fLaC",
+    b"OggS",
+    b"ID3\4\0",
+    b"FORM\0\0\1\0AIFF",
+    b".snd",
+    b"caff",
+    b"\xff\xfb\x90\x64",
+)
+NUMBERS = (0, 1, 2, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 16, 2**32 - 1)
+
+
+def encoded(samples, rate=16000, suffix=".wav", subtype=None) -> bytes:
+    """A sound file in memory."""
+    buffer = io.BytesIO()
+    name = {".caf": "CAF", ".w64": "W64", ".ogg": "OGG"}.get(suffix, suffix[1:].upper())
+    soundfile.write(buffer, samples, rate, format=name, subtype=subtype)
+    return buffer.getvalue()
+
+
+def any_file(random, speech) -> tuple[str, bytearray]:
+    """A whole file of any format, to be damaged."""
+    suffix = str(random.choice(SUFFIXES))
+    subtype = "FLOAT" if suffix in (".wav", ".au", ".caf") and random.random() < 0.3 else None
+    return suffix, bytearray(encoded(speech(), suffix=suffix, subtype=subtype))
+
+
+def flipped(random, data: bytearray, first: int, last: int, most: int) -> bytearray:
+    for _ in range(random.integers(1, most + 1)):
+        data[random.integers(first, max(first + 1, min(last, len(data))))] ^= 1 << random.integers(8)
+    return data
+
+
+def bits_flipped(random, speech):
+    suffix, data = any_file(random, speech)
+    return suffix, flipped(random, data, 0, len(data), 200)
+
+
+def header_flipped(random, speech):
+    suffix, data = any_file(random, speech)
+    return suffix, flipped(random, data, 0, 128, 8)
+
+
+def truncated(random, speech):
+    suffix, data = any_file(random, speech)
+    short = random.random() < 0.3
+    return suffix, data[: random.integers(0, 64 if short else len(data))]
+
+
+def number_in_header(random, speech):
+    """Four bytes of the header replaced by a number that makes trouble."""
+    suffix, data = any_file(random, speech)
+    at = random.integers(0, 64)
+    data[at : at + 4] = struct.pack(random.choice(["<I", ">I"]), int(random.choice(NUMBERS)))
+    return suffix, data
+
+
+def wrong_header(random, speech):
+    """One format's beginning, another's rest; or simply another's name."""
+    (_, data), (other, _) = any_file(random, speech), any_file(random, speech)
+    if random.random() < 0.3:
+        return other, data
+    magic = random.choice(len(MAGIC))
+    return other, bytearray(MAGIC[magic]) + data[random.integers(0, 64) :]
+
+
+def random_bytes(random, speech):
+    start = MAGIC[random.choice(len(MAGIC))] if random.random() < 0.5 else b""
+    return str(random.choice(SUFFIXES)), bytearray(start + random.bytes(int(10 ** random.uniform(0, 5))))
+
+
+def middle_damaged(random, speech):
+    """A stretch zeroed, cut out, doubled or filled with noise, as bad disks and downloads leave it."""
+    suffix, data = any_file(random, speech)
+    first, last = sorted(random.integers(0, len(data), 2))
+    kind = random.integers(4)
+    part = data[first:last]
+    data[first:last] = (bytes(len(part)), b"", part + part, random.bytes(len(part)))[kind]
+    return suffix, data
+
+
+def extreme_samples(random, speech):
+    """Float files with values that no recorder writes, and whole numbers at their ends."""
+    samples = speech().astype(np.float64)
+    value = random.choice([1e30, -1e30, 3.4e38, np.nan, np.inf, -np.inf, 1e-40, 2.0, 2.1, 1.0])
+    if random.random() < 0.5:
+        samples[random.integers(len(samples))] = value
+    else:
+        samples[:] = np.where(random.random(len(samples)) < 0.5, value, -value)
+    if random.random() < 0.3:
+        return ".wav", encoded(np.where(samples > 0, 2**15 - 1, -(2**15)).astype(np.int16))
+    return ".wav", encoded(samples, subtype=str(random.choice(["FLOAT", "DOUBLE"])))
+
+
+def odd_shape(random, speech):
+    """No samples, one, a few; many channels; silence; a constant."""
+    count = int(random.choice([0, 1, 2, 399, 1599, 1600, 16000]))
+    channels = int(random.choice([1, 2, 10, 64, 255]))
+    level = random.choice([0.0, 1e-6, 0.5, -1.0])
+    return ".wav", encoded(np.full((count, channels), level), subtype="PCM_16")
+
+
+def odd_rate(random, speech):
+    data = bytearray(encoded(speech()))
+    rate = int(random.choice([0, 1, 7, 3999, 4000, 11025, 12345, 383999, 384000, 384001, 10**6, 2**31 - 1, 2**32 - 1]))
+    data[24:28] = struct.pack("<I", rate)
+    return ".wav", data
+
+
+def huge_promise(random, speech):
+    """A few bytes that say that they are gigabytes."""
+    suffix = str(random.choice([".wav", ".flac", ".aiff", ".au", ".caf", ".w64"]))
+    data = bytearray(encoded(speech(), suffix=suffix))
+    if suffix == ".flac":
+        data[21:26] = bytes([data[21] & 0xF0 | 0xF]) + random.bytes(4)
+    elif suffix == ".w64":
+        at = data.find(b"data") + 16
+        data[at : at + 8] = struct.pack("<Q", 2 ** int(random.integers(30, 63)))
+    elif suffix == ".caf":
+        at = data.find(b"data") + 4
+        data[at : at + 8] = struct.pack(">q", random.choice([-1, 2**40, 2**62]))
+    else:
+        at = {".wav": data.find(b"data") + 4, ".aiff": data.find(b"SSND") + 4, ".au": 8}[suffix]
+        form = "<I" if suffix == ".wav" else ">I"
+        data[at : at + 4] = struct.pack(form, int(random.choice([2**31 - 1, 2**32 - 16, 2**32 - 1])))
+    return suffix, data
+
+
+def untouched(random, speech):
+    return any_file(random, speech)
+
+
+def extreme_array(random, speech):
+    """Samples in memory: any size of value, any type, any shape."""
+    samples = speech()[: int(10 ** random.uniform(0, 5))].astype(np.float64)
+    kind = random.integers(5)
+    if kind == 0:
+        return samples * 10 ** random.uniform(-45, 30)
+    if kind == 1:
+        samples[random.integers(len(samples))] = random.choice([1e30, 1e300, np.nan, np.inf, -np.inf])
+        return samples
+    if kind == 2:
+        dtype = random.choice(["int8", "uint8", "int16", "int32", "int64", "bool", "float16", "complex64"])
+        limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else None
+        return (np.where(samples > 0, limits.max, limits.min) if limits else samples).astype(dtype)
+    if kind == 3:
+        return np.resize(samples, tuple(random.integers(0, 3000, random.integers(0, 4)) // 20))
+    return np.where(random.random(len(samples)) < 0.5, 1.0, -1.0) * random.choice([1.0, 2.0, 2.1, 0.0, 1e30])
+
+
+def extreme_window(random, speech):
+    """Finite or not, straight into the engine: [1, samples] float32."""
+    samples = np.resize(speech(), random.integers(1600, 60000)).astype(np.float32)
+    with np.errstate(over="ignore"):
+        samples = samples * np.float32(10 ** random.uniform(-40, 31))
+    if random.random() < 0.3:
+        samples[random.integers(len(samples))] = random.choice([1e30, np.nan, np.inf, -np.inf])
+    return samples[None]
+
+
+KINDS = (bits_flipped, header_flipped, truncated, number_in_header, wrong_header, random_bytes, middle_damaged)
+KINDS += (extreme_samples, odd_shape, odd_rate, huge_promise, untouched, extreme_array, extreme_window)
+
+
+class Violation(Exception):
+    """What must not happen, in a few words."""
+
+
+def sentence(error: Exception, name: str) -> str:
+    """The sentence of a refusal, if it is one and names the input."""
+    told = str(error)
+    if not isinstance(error, (ValueError, OSError)):
+        raise Violation(f"{type(error).__name__}: {told[:200]}")
+    if "\n" in told or not 10 < len(told) < LONGEST_SENTENCE + len(name) or name not in told:
+        raise Violation(f"no sentence that names it: {told[:200]!r}")
+    return "refused"
+
+
+def checked(label: str, probabilities, labels) -> str:
+    values = np.array(list(probabilities), dtype=float)
+    if label not in labels or values.shape != (len(labels),) or not np.isfinite(values).all():
+        raise Violation(f"answered {label} with {values.tolist()}")
+    if abs(values.sum() - 1) > 1e-3 or values.min() < 0:
+        raise Violation(f"probabilities {values.tolist()}")
+    return "answered"
+
+
+@contextmanager
+def watched(noise):
+    """Nothing may hang, take much memory, or write past Python to the terminal."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    sys.stderr.flush()
+    kept = os.dup(2)
+    faulthandler.dump_traceback_later(HANG_S, exit=True, file=kept)
+    os.dup2(noise.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        faulthandler.cancel_dump_traceback_later()
+    growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    noise.seek(0)
+    told = noise.read()
+    noise.seek(0)
+    noise.truncate()
+    if told:
+        raise Violation(f"wrote to the terminal: {told[:200]!r}")
+    if growth > MAX_GROWTH_MB:
+        raise Violation(f"took {growth:.0f} MB")
+
+
+def ask_file(recognizer, path: Path) -> str:
+    try:
+        answer = recognizer.recognize(str(path))
+    except Exception as error:
+        return sentence(error, path.name)
+    return checked(answer.label, answer.probabilities.values(), recognizer.label_order)
+
+
+def ask_array(recognizer, samples) -> str:
+    try:
+        answer = recognizer.recognize(samples)
+    except Exception as error:
+        return sentence(error, "the waveform")
+    return checked(answer.label, answer.probabilities.values(), recognizer.label_order)
+
+
+def ask_engine(recognizer, window) -> str:
+    try:
+        probabilities = recognizer.engine(window)[0]
+    except Exception as error:
+        return sentence(error, "waveform")
+    return checked(recognizer.label_order[int(probabilities.argmax())], probabilities, recognizer.label_order)
+
+
+def ask_command(folder: Path, model: str, expected: dict[str, str], problems: list[str]) -> None:
+    """The command on a folder says of every file what was said before, and ends with exit code 1."""
+    files = sorted(str(path) for path in folder.iterdir())
+    command = [sys.executable, "-m", "akd_toolkit.cli", "predict", "--json", "--model", model, *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60 + HANG_S)
+    answered = {Path(json.loads(line)["file"]).name for line in done.stdout.splitlines()}
+    outcomes = {Path(file).name: "answered" if Path(file).name in answered else "refused" for file in files}
+    differ = [name for name in outcomes if outcomes[name] != expected[name]]
+    refused = [name for name in outcomes if outcomes[name] == "refused"]
+    unnamed = [name for name in refused if name not in done.stderr]
+    if differ or unnamed or "Traceback" in done.stderr or done.returncode != int(bool(refused)):
+        problems.append(f"akd predict: exit code {done.returncode}, {differ=}, {unnamed=}, {done.stderr[-300:]!r}")
+
+
+def speech_of(folder: str | None, random):
+    """A function that gives 0.1 to 3 s of speech: of a folder's files, or generated."""
+    files = sorted(Path(folder).rglob("*.flac")) + sorted(Path(folder).rglob("*.wav")) if folder else []
+    if folder and not files:
+        raise FileNotFoundError(f"{folder} holds no .wav or .flac file; give a folder of speech, or leave it out.")
+
+    def speech():
+        if files:
+            samples = soundfile.read(files[random.integers(len(files))], dtype="float32")[0]
+        else:
+            seconds = np.arange(48000) / 16000
+            voiced = np.sin(2 * np.pi * 120 * seconds) * np.sin(2 * np.pi * 3 * seconds) ** 2
+            samples = (0.3 * voiced + random.normal(0, 0.02, len(seconds))).astype(np.float32)
+        return samples[: random.integers(1600, min(48000, len(samples)) + 1)].copy()
+
+    return speech
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="folder of a run or bundle, or .onnx file")
+    parser.add_argument("--speech", help="folder of recordings to damage; generated ones by default")
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument(
+        "--kinds", nargs="+", metavar="KIND", choices=[kind.__name__ for kind in KINDS], help="only these"
+    )
+    parser.add_argument("--keep", type=Path, help="where inputs that broke something are kept")
+    arguments = parser.parse_args(argv)
+
+    import torch
+
+    from akd_toolkit.recognizer import EmotionRecognizer
+
+    torch.set_num_threads(1)
+    random = np.random.default_rng(arguments.seed)
+    speech = speech_of(arguments.speech, random)
+    recognizer = EmotionRecognizer.from_pretrained(arguments.model)
+    kinds = [kind for kind in KINDS if arguments.kinds is None or kind.__name__ in arguments.kinds]
+    counts, problems, expected, slowest = collections.Counter(), [], {}, (0.0, "")
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as noise:
+        batch = Path(scratch) / "batch"
+        batch.mkdir()
+        for number in tqdm(range(arguments.count), desc="damaged inputs", unit="input", leave=False):
+            damage = kinds[number % len(kinds)]
+            kept = None
+            begun = time.perf_counter()
+            try:
+                if damage is extreme_array:
+                    given, ask = damage(random, speech), ask_array
+                elif damage is extreme_window:
+                    given, ask = damage(random, speech), ask_engine
+                else:
+                    suffix, data = damage(random, speech)
+                    given, ask = Path(scratch) / f"{damage.__name__}-{number}{suffix}", ask_file
+                    given.write_bytes(data)
+                    kept = given
+                with watched(noise):
+                    outcome = ask(recognizer, given)
+            except Violation as violation:
+                outcome = "VIOLATION"
+                problems.append(f"{damage.__name__} {number}: {violation}")
+                if arguments.keep and kept:
+                    arguments.keep.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(kept, arguments.keep)
+            slowest = max(slowest, (time.perf_counter() - begun, f"{damage.__name__} {number}"))
+            counts[damage.__name__, outcome] += 1
+            if kept and random.random() < SHARE_OF_COMMAND:
+                expected[kept.name] = outcome
+                shutil.move(kept, batch)
+            elif kept:
+                kept.unlink()
+        if expected:
+            ask_command(batch, arguments.model, expected, problems)
+    outcomes = ("answered", "refused", "VIOLATION")
+    print(f"{'damage':<18}" + "".join(f"{outcome:>11}" for outcome in outcomes))
+    for kind in kinds:
+        print(f"{kind.__name__:<18}" + "".join(f"{counts[kind.__name__, outcome]:>11}" for outcome in outcomes))
+    print(f"{'all':<18}" + "".join(f"{sum(n for (_, o), n in counts.items() if o == out):>11}" for out in outcomes))
+    print(f"slowest: {slowest[1]}, {slowest[0]:.1f} s")
+    print(f"through the command as well: {len(expected)}; {recognizer.engine.backend}, seed {arguments.seed}")
+    print("\n".join(problems))
+    return int(bool(problems))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
