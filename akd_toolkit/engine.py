@@ -40,7 +40,10 @@ class Engine:
     about: dict = field(default_factory=dict, repr=False)
 
     def __call__(self, waveforms: np.ndarray) -> np.ndarray:
-        return self.answer(np.ascontiguousarray(waveforms, dtype=np.float32))
+        probabilities = self.answer(np.ascontiguousarray(waveforms, dtype=np.float32))
+        if not np.isfinite(probabilities).all():  # squares of samples above 1e19 are infinite in float32
+            raise ValueError("the student answers a waveform with no numbers; give finite samples in [-1, 1].")
+        return probabilities
 
     def posterior(self, waveform: np.ndarray) -> np.ndarray:
         """Mean posterior over the windows of one utterance, as in evaluation: [samples] -> [classes] float64.
@@ -111,7 +114,11 @@ def _torch_engine(folder: Path) -> Engine:
 
 def _onnx_engine(file: Path, threads: int) -> Engine:
     session = open_session(file, threads)
-    return _engine("onnx", session_metadata(session, file), lambda x: session.run(["probabilities"], {"waveform": x})[0])
+
+    def answer(waveforms: np.ndarray) -> np.ndarray:
+        return session.run(["probabilities"], {"waveform": waveforms})[0]
+
+    return _engine("onnx", session_metadata(session, file), answer)
 
 
 def _engine(backend: str, about: dict, answer) -> Engine:

@@ -321,6 +321,7 @@ def main(argv: list[str] | None = None) -> int:
     from akd_toolkit.recognizer import EmotionRecognizer
 
     torch.set_num_threads(1)
+    tqdm.monitor_interval = 0  # its thread would write to the terminal while that is watched
     random = np.random.default_rng(arguments.seed)
     speech = speech_of(arguments.speech, random)
     recognizer = EmotionRecognizer.from_pretrained(arguments.model)

@@ -66,7 +66,8 @@ def chunked(stream: StreamingRecognizer, speech: np.ndarray, total: int, seed: i
     to speak of.
     """
     random = np.random.default_rng(seed)
-    marks, spent_s, pushes, at, memory_mb = [], 0.0, 0, 0, []
+    marks, spent_s, pushes, at = [], 0.0, 0, 0
+    memory_mb, tenths_s = [], []
     with tqdm(total=total, unit="sample", unit_scale=True, desc="in chunks") as bar:
         while at < total:
             size = min(int(random.integers(1, LARGEST_CHUNK + 1)), total - at)
@@ -78,9 +79,10 @@ def chunked(stream: StreamingRecognizer, speech: np.ndarray, total: int, seed: i
             at, pushes = at + size, pushes + 1
             if at * 10 // total > len(memory_mb):
                 memory_mb.append(resident_mb())
+                tenths_s.append(spent_s - sum(tenths_s))
             bar.update(size)
     marks.extend(map(mark, stream.finish()))
-    return {"marks": marks, "seconds": spent_s, "pushes": pushes, "memory_mb": memory_mb}
+    return {"marks": marks, "seconds": spent_s, "tenths_s": tenths_s, "pushes": pushes, "memory_mb": memory_mb}
 
 
 def at_once(stream: StreamingRecognizer, sound: np.ndarray) -> tuple[list, float]:
@@ -105,6 +107,8 @@ def told(cut: dict, whole: list, whole_s: float, length_s: float, speed: float) 
     print(f"moments that differ from those of one push: {different}")
     print(f"in chunks {cut['seconds']:.2f} s, {reached:.0f} times real time; in one push {whole_s:.2f} s, ", end="")
     print(f"{length_s / whole_s:.0f} times")
+    slow, fast = (length_s / len(cut["tenths_s"]) / pick(cut["tenths_s"]) for pick in (max, min))
+    print(f"slowest tenth of the stream {slow:.0f} times, fastest {fast:.0f}: they differ where other work disturbs")
     first, middle, last = memory[0], memory[len(memory) // 2], memory[-1]
     print(f"memory at a tenth, the middle and the end: {first:.1f}, {middle:.1f}, {last:.1f} MB")
     failures = []

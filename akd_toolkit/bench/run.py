@@ -72,7 +72,7 @@ def run_bench(
     window_s
         Length of a window, s, >= 0.1.
     seconds
-        Seconds that every row gets for every batch size, > 0; a slow one takes longer.
+        Seconds that every row gets for every batch size, in (0, 3600]; a slow one takes longer.
 
     Raises
     ------
@@ -132,8 +132,8 @@ def _check(ways, peers, batches, window_s, seconds) -> None:
         raise ValueError(f"batches must be >= 1, got {list(batches)}.")
     if not 0.1 <= window_s <= 60:
         raise ValueError(f"window_s must be from 0.1 to 60 s, got {window_s:g}.")
-    if not seconds > 0:
-        raise ValueError(f"seconds must be > 0, got {seconds:g}.")
+    if not 0 < seconds <= 3600:
+        raise ValueError(f"seconds must be from above 0 to 3600, got {seconds:g}.")
 
 
 def _planned(sources, ways, peers, threads, work, voices, progress) -> list[Row]:

@@ -10,7 +10,7 @@ from akd_toolkit.bench.ways import WAYS
 EPILOG = """examples:
   akd bench micro_cnn                                     a registered student, fresh weights
   akd bench results/akd/seed17/fold1/outer --to bench     a finished run; bench.md, bench.csv, environment.json
-  akd bench student.onnx student.int8.onnx --ways onnx --threads 1 --peers none
+  akd bench student.onnx --ways onnx onnx-int8 --threads 1 --peers none
 A way that this machine does not offer has a row that says why. Ctrl-C keeps what was measured."""
 PEERS = ("opensmile", "wav2vec2", "light_sernet")
 

@@ -20,8 +20,8 @@ class Quantize(Compression):
     """Make a file of 8-bit integers; the front end stays in 32 bits.
 
     ``dynamic``: weights are integers, and every call finds the range of its activations. ``static``: that range is
-    fixed beforehand, on speech of training speakers. ``qat``: the student is first trained on with numbers rounded as
-    the file will round them, under its own objective; then as static.
+    fixed beforehand, on speech of training speakers. ``qat``: the student is first trained on with rounded weights and
+    activations, under its own objective; then as static.
 
     Source: Jacob et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-only
     inference". Differs from it: a norm is folded into its convolution by the exporter, after training and not in it,

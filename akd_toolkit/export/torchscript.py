@@ -16,7 +16,6 @@ from akd_toolkit.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.export.session import MIN_SAMPLES, checked_metadata
 
 ABOUT = "about.json"  # the extra file with the labels, within the archive
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # when every part of the archive was written, so that the same student is the same file
 
 
 def export_torchscript(
@@ -105,7 +104,7 @@ def _drop_traces(path: Path) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for info, content in parts:
             _, _, name = info.filename.partition("/")  # the folder is named after the file that was written aside
-            archive.writestr(zipfile.ZipInfo(f"student/{name}", _EPOCH), content)
+            archive.writestr(zipfile.ZipInfo(f"student/{name}"), content)
 
 
 @contextmanager

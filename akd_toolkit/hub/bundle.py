@@ -139,14 +139,10 @@ def write_list(folder: str | Path) -> None:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(file)
-
-
-def _digest(file) -> str:  # Python 3.10
     digest = hashlib.sha256()
-    while block := file.read(MB):
-        digest.update(block)
+    with path.open("rb") as file:
+        while block := file.read(MB):
+            digest.update(block)
     return digest.hexdigest()
 
 

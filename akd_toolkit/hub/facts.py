@@ -13,7 +13,7 @@ from akd_toolkit.report.page import GENERATED
 from akd_toolkit.report.summary import summarise
 from akd_toolkit.teachers.provenance import provenance_of
 
-PLACES = ("/", ".", "~", "\\")  # what a path begins with, unlike the name of a model on the hub
+PLACES = ("/", ".", "~")  # what a path begins with, unlike the name of a model on the hub
 
 
 def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) -> dict:
@@ -79,14 +79,26 @@ def corpora_heard(experiment: Experiment) -> list[str]:
 
 
 def private_names(experiment: Experiment) -> dict[str, str]:
-    """Paths of this machine that sentences may hold -> what is shown instead."""
-    settings = experiment.settings
-    paths = [str(spec.get("source") or "") for spec in _teachers(experiment).values()]
-    paths += [str((settings.get("student") or {}).get("source") or "")]
-    paths += [str(one.get("folder") or "") for one in settings.get("augment") or ()]
-    paths += [str(experiment.folder), str(experiment.folder.resolve())]
-    places = [path for path in paths if path.startswith(PLACES)]
-    return {path: Path(path).name for path in sorted(places, key=len, reverse=True)}
+    """Paths of this machine that sentences may hold -> what is shown instead; the longest first."""
+    own = (str(experiment.folder), str(experiment.folder.resolve()))
+    paths = {*_places(experiment.settings), *(path for path in own if is_place(path))}
+    return {path: Path(path).name for path in sorted(paths, key=lambda path: (-len(path), path))}
+
+
+def is_place(value) -> bool:
+    """Whether a setting is a path, unlike the name of a model on the hub.
+
+    Example
+    -------
+    >>> is_place("../models/big"), is_place("owner/name"), is_place("."), is_place(0.5)
+    (True, False, False, False)
+    """
+    return isinstance(value, str) and value.startswith(PLACES) and "/" in value and bool(Path(value).name)
+
+
+def _places(value) -> list[str]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [place for one in inner for place in _places(one)] if inner else [value] if is_place(value) else []
 
 
 def without(text: str, names: dict[str, str]) -> str:

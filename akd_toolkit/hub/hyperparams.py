@@ -4,7 +4,7 @@ from pathlib import Path
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.experiment import Experiment
-from akd_toolkit.hub.facts import private_names, without
+from akd_toolkit.hub.facts import is_place
 
 HEAD = """# How this student was trained, in the manner of SpeechBrain's hyperparams.yaml, for people to read. It calls
 # nothing, and nothing reads it: the student is rebuilt from student.json and student.safetensors alone.
@@ -35,25 +35,23 @@ def write_hyperparams(path: Path, about: dict, experiment: Experiment) -> None:
     yaml.width = 100
     with written_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
         file.write(HEAD)
-        yaml.dump(plain(told, private_names(experiment)), file)
+        yaml.dump(plain(told), file)
 
 
-def plain(value, names: dict[str, str]):
-    """The same without calls and paths: ``{"!name:torch.optim.AdamW": {"lr": 1}}`` names its class as a value.
+def plain(value):
+    """The same without calls, and with the last part of every path of this machine instead of it.
 
     Example
     -------
-    >>> plain({"opt_class": {"!name:torch.optim.AdamW": {"lr": 1}}}, {})
-    {'opt_class': {'class': 'torch.optim.AdamW', 'lr': 1}}
+    >>> plain({"opt_class": {"!name:torch.optim.AdamW": {"lr": 1}}, "source": "/home/me/big", "from": "owner/name"})
+    {'opt_class': {'class': 'torch.optim.AdamW', 'lr': 1}, 'source': 'big', 'from': 'owner/name'}
     """
     if isinstance(value, dict):
         called = next((key for key in value if str(key).startswith(CALLS)), None)
         if called is not None and len(value) == 1:
             options = value[called] if isinstance(value[called], dict) else {}
-            return {"class": str(called).split(":", 1)[1], **plain(options, names)}
-        return {str(key): plain(inner, names) for key, inner in value.items()}
+            return {"class": str(called).split(":", 1)[1], **plain(options)}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner, names) for inner in value]
-    if isinstance(value, str):
-        return without(value, names)
-    return value
+        return [plain(inner) for inner in value]
+    return Path(value).name if is_place(value) else value

@@ -16,11 +16,11 @@ from akd_toolkit.engine import ONNX_FILE
 from akd_toolkit.experiment import Experiment
 from akd_toolkit.export.tolerance import PRECISIONS
 from akd_toolkit.export_run import export_run
-from akd_toolkit.hub.bundle import CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list
+from akd_toolkit.hub.bundle import ALLOWED, CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list
 from akd_toolkit.hub.card import write_card
 from akd_toolkit.hub.corpora import student_licence
 from akd_toolkit.hub.facts import corpora_heard, gather, private_names, without
-from akd_toolkit.hub.hyperparams import write_hyperparams
+from akd_toolkit.hub.hyperparams import plain, write_hyperparams
 from akd_toolkit.saved import SETTINGS, WEIGHTS
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def release(
     facts = gather(experiment, run, findings)
     with _folder_aside(to) as aside:
         shutil.copyfile(run.folder / WEIGHTS, aside / WEIGHTS)
-        about = _about(run.about(), facts, licence)
+        about = _about(plain(run.about()), facts, licence)
         _write_json(aside / SETTINGS, about)
         facts["exported"] = _exported(run.folder, precisions, aside)
         _write_json(aside / SCORES, {**facts, "licence": licence})
@@ -114,8 +114,14 @@ def refuse_leaks(findings: list[Finding], experiment: Experiment) -> None:
 
 
 def _check_target(to: Path) -> None:
-    if to.is_file() or (to.is_dir() and any(to.iterdir()) and not is_bundle(to)):
+    """Only a bundle, which can be released again, is ever replaced."""
+    there = {path.name for path in to.iterdir()} if to.is_dir() else set()
+    if to.is_file() or (there and not is_bundle(to)):
         raise FileExistsError(f"{to} holds something that is no bundle; give another folder, which release will make.")
+    if foreign := sorted(there - set(ALLOWED)):
+        raise FileExistsError(
+            f"{to} holds {foreign[0]} beside a bundle, and would be replaced; move it away, or give another folder."
+        )
 
 
 def _check_options(licence: str | None, precisions: tuple[str, ...]) -> None:

@@ -177,7 +177,7 @@ class EmotionRecognizer:
         """
         wavs = torch.as_tensor(wavs)
         wavs = wavs[None] if wavs.ndim == 1 else wavs
-        shares = torch.ones(len(wavs)) if wav_lens is None else torch.as_tensor(wav_lens).detach().cpu().double()
+        shares = torch.ones(wavs.shape[:1]) if wav_lens is None else torch.as_tensor(wav_lens).detach().cpu().double()
         if wavs.ndim != 2 or not len(wavs) or shares.shape != wavs.shape[:1]:
             raise ValueError(
                 f"wavs must be [batch, samples] and wav_lens [batch], got {list(wavs.shape)} and {list(shares.shape)}."

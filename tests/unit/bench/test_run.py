@@ -92,7 +92,8 @@ def test_ctrl_c_keeps_what_was_measured_and_leaves_no_process(monkeypatch):
         ({"threads": [0]}, "threads must be numbers >= 1 or 'all', got '0'"),
         ({"batches": [0]}, "batches must be >= 1, got \\[0\\]"),
         ({"window_s": 0.05}, "window_s must be from 0.1 to 60 s, got 0.05"),
-        ({"seconds": float("nan")}, "seconds must be > 0, got nan"),
+        ({"seconds": float("inf")}, "seconds must be from above 0 to 3600, got inf"),
+        ({"seconds": float("nan")}, "seconds must be from above 0 to 3600, got nan"),
     ],
 )
 def test_options_out_of_range_are_refused_before_anything_runs(options, message):

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from akd_toolkit.export import ParityReport, check_parity, export_onnx, predict_onnx, read_metadata
-from akd_toolkit.export.parity import module_probabilities, probe_waveforms
+from akd_toolkit.export.parity import check_batches, module_probabilities, probe_waveforms, speech_batches
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.students.base import Student
 
@@ -193,7 +193,7 @@ def test_a_file_without_labels_is_refused_by_name(exported, tmp_path):
     kept = {entry.key: entry.value for entry in model.metadata_props if entry.key != "label_order"}
     onnx.helper.set_model_props(model, kept)
     onnx.save(model, tmp_path / "bare.onnx")
-    with pytest.raises(ValueError, match=r"bare\.onnx carries no label_order"):
+    with pytest.raises(ValueError, match=r"bare\.onnx does not say what it needs \('label_order'\)"):
         read_metadata(tmp_path / "bare.onnx")
 
 
@@ -212,6 +212,43 @@ def test_module_probabilities_restore_the_training_mode():
     probabilities = module_probabilities(student, np.full((1, 1600), 0.5, dtype=np.float32))
     np.testing.assert_allclose(probabilities[0], softmax([2.0, 0.0, -2.0]), atol=1e-6)
     assert student.training and copy.deepcopy(student).eval() is not student
+
+
+class Jealous(Level):
+    """Answers an utterance by what else is in the batch, and counts padding as speech."""
+
+    def forward(self, waveform, lengths=None):
+        return ModelOutput(waveform.abs().mean() * self.weight.expand(len(waveform), -1))
+
+
+def test_an_answer_that_depends_on_the_batch_is_found(exported, tmp_path):
+    # Level's mean counts padding as silence, so the padded batch differs from the file that heard each alone.
+    with pytest.raises(ValueError, match=r"level\.onnx and the module on padded speech differ by"):
+        check_batches(exported[0], Level(), [np.full((1, 1600), 0.1), np.full((1, 3200), 0.9)])
+    same = [np.full((2, 1600), level, np.float32) for level in (0.1, 0.2)]
+    assert check_batches(exported[0], Level(), same) < 1e-6
+    path = tmp_path / "jealous.onnx"
+    export_onnx(Jealous(), path, LABELS)
+    mixed = [np.stack([np.full(1600, 0.1), np.full(1600, 0.9)]).astype(np.float32)]
+    with pytest.raises(ValueError, match=r"jealous\.onnx answers a waveform by .* differently in a batch"):
+        check_batches(path, Jealous(), mixed)
+
+
+def test_the_largest_logit_difference_forgets_what_all_logits_share(exported):
+    other = Level()
+    with torch.no_grad():
+        other.weight.copy_(torch.tensor([5.0, 1.0, -2.4]))  # 0.1 of level: logits 0.5, 0.1, -0.24 for 0.4, 0, -0.4
+    report = check_parity(exported[0], other, [np.full((1, 1600), 0.1)], tolerance=1.0)
+    assert report.largest_logit_difference == pytest.approx(0.04, abs=1e-5)  # less the mean: 0.38, -0.02, -0.36
+    assert (report.lengths, report.batch_sizes) == ((1600,), (1,))
+
+
+def test_pieces_of_speech_have_every_length_and_batch_size_and_follow_one_another():
+    batches = speech_batches([np.arange(30.0), np.arange(30.0, 100.0)], lengths=(3, 7), batch_sizes=(1, 4))
+    assert [batch.shape for batch in batches] == [(1, 3), (4, 3), (1, 7), (4, 7)]
+    assert np.concatenate([batch.ravel() for batch in batches]).tolist() == list(range(50))
+    with pytest.raises(ValueError, match="no speech to compare"):
+        speech_batches([])
 
 
 def test_probe_waveforms_are_the_same_in_every_run_and_in_range():

@@ -21,6 +21,7 @@ from akd_toolkit.hub.facts import gather, private_names
 from akd_toolkit.hub.hyperparams import plain
 from akd_toolkit.hub.release import release
 from akd_toolkit.hub.upload import upload
+from akd_toolkit.recognizer import EmotionRecognizer
 from akd_toolkit.report.page import GENERATED
 
 RUN = "seed17/fold1/outer"
@@ -118,16 +119,21 @@ def test_the_yaml_is_to_read_and_calls_nothing(released):
     told = YAML(typ="safe").load(text)
     assert told["opt_class"] == {"class": "torch.optim.AdamW", "lr": 0.1} and told["sample_rate"] == 16000
     assert "!" not in text and text.startswith("# How this student was trained")
-    assert plain(("a", {"!new:x.Y": None, "z": 1}), {}) == ["a", {"!new:x.Y": None, "z": 1}]  # not a call alone
+    assert plain(("a", {"!new:x.Y": None, "z": 1})) == ["a", {"!new:x.Y": None, "z": 1}]  # not a call alone
 
 
 def test_no_path_of_this_machine_is_in_a_bundle(make_experiment, no_export, tmp_path):
     teachers = {"big": {"name": "transformers_encoder", "source": "/home/somebody/models/big"}}
     noise = [{"name": "noise", "folder": "/home/somebody/noise"}]
-    run = make_experiment(teachers=teachers, augment=noise) / RUN
+    candidates = [{"teachers.big.source": "/home/somebody/models/big2"}]
+    folder = make_experiment(teachers=teachers, augment=noise, candidates=candidates)
+    for path in folder.glob("seed17/*/outer/student.json"):
+        change_json(path, candidate=candidates[0])
+    run = folder / RUN
     folder = release(run, tmp_path / "out", sound=False)
     texts = {name: content for name, content in tree(folder).items() if not name.endswith((".onnx", ".safetensors"))}
     assert not any(b"somebody" in content or str(tmp_path).encode() in content for content in texts.values())
+    assert json.loads(texts["student.json"])["candidate"] == {"teachers.big.source": "big2"}
     assert "teacher big (`big`)" in texts["README.md"].decode()
 
 
@@ -241,6 +247,10 @@ def test_what_is_no_bundle_is_not_replaced_and_a_bundle_is(make_experiment, no_e
     assert (out / "thesis.txt").read_text() == "years of work"
     (out / "thesis.txt").unlink()
     release(run, out, sound=False)  # an empty folder may be filled
+    (out / "thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="out holds thesis.txt beside a bundle, and would be replaced; move it"):
+        release(run, out, sound=False)
+    (out / "thesis.txt").unlink()
     release(run, out, licence="mit", sound=False)
     assert json.loads((out / "student.json").read_text())["licence"] == "mit"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["experiment", "out"]
@@ -248,9 +258,10 @@ def test_what_is_no_bundle_is_not_replaced_and_a_bundle_is(make_experiment, no_e
 
 @pytest.mark.parametrize("stopped_at", ["export_run", "write_card", "write_list", "check_bundle"])
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
-def test_a_stopped_release_leaves_what_was_there(make_experiment, no_export, tmp_path, monkeypatch, stopped_at, stop):
-    run, out = make_experiment() / RUN, tmp_path / "out"
-    release(run, out, licence="mit", sound=False)
+def test_a_stopped_release_leaves_what_was_there(
+    make_experiment, no_export, released, tmp_path, monkeypatch, stopped_at, stop
+):
+    run, out = make_experiment() / RUN, shutil.copytree(released, tmp_path / "out")
     before = tree(out)
 
     def stops(*args, **options):
@@ -342,6 +353,14 @@ def test_the_command_releases_to_a_folder_and_to_the_hub(
     assert "--private and --revision are for a repository, and ./b is a folder." in capsys.readouterr().err
     assert main(["release", run, "--to", "./b", "--precision", "int4"]) == 1
     assert "precision must be one of fp32, fp16, int8, got 'int4'." in capsys.readouterr().err
+
+
+def test_a_recogniser_comes_by_name(hub, released, tmp_path):
+    hub.put("me/emotion", released)
+    recognizer = EmotionRecognizer.from_pretrained("me/emotion", cache_folder=tmp_path / "kept")
+    told = recognizer(SOUND[0], 16000)
+    expected = open_engine(released).posterior(SOUND[0])
+    np.testing.assert_allclose([told.probabilities[label] for label in recognizer.label_order], expected, atol=1e-6)
 
 
 def test_private_names_are_the_longest_first(make_experiment):

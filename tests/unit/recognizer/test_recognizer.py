@@ -118,6 +118,7 @@ def test_in_a_padded_batch_each_utterance_is_answered_as_alone(recognizer, speec
     "wavs, wav_lens, message",
     [
         (torch.zeros(2, 3200, 1), None, r"wavs must be \[batch, samples\] .* got \[2, 3200, 1\]"),
+        (torch.tensor(0.5), None, r"got \[\] and \[\]"),
         (torch.zeros(0, 3200), None, r"got \[0, 3200\]"),
         (torch.ones(2, 3200), torch.ones(3), r"wav_lens \[batch\], got \[2, 3200\] and \[3\]"),
         (torch.ones(2, 3200), torch.tensor([1.0, 1.5]), r"shares of the samples in \(0, 1\], got \[1\.0, 1\.5\]"),

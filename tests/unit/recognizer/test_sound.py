@@ -5,6 +5,7 @@ import os
 import struct
 import threading
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -226,3 +227,18 @@ def test_a_file_object_that_fails_says_why(capfd):
 def test_a_name_can_be_given():
     with pytest.raises(ValueError, match="^standard input is empty"):
         waveform_of(b"", name="standard input")
+
+
+def test_a_decoder_that_finds_damage_does_not_tell_the_terminal(tmp_path, capfd):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, noise(32000), 16000)
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2 : len(whole) // 2 + 1500] = bytes(1500)
+    path.write_bytes(whole)
+    for x in (path, bytes(whole)):
+        with suppress(ValueError):
+            waveform_of(x)
+    with suppress(ValueError):
+        read_audio(path)
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"

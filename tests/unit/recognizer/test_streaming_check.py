@@ -30,12 +30,14 @@ def test_a_minute_of_speech_keeps_the_promises(tool, student_folder, speech, tmp
 def test_what_breaks_a_promise_is_told(tool, capsys):
     whole = [Moment(0.0, 1.0, False), Moment(1.0, 2.0, True, "joy", {"joy": 1.0}, {"joy": 1.0})]
     marks = list(map(tool.mark, whole))
-    kept = {"marks": marks, "seconds": 0.5, "pushes": 2, "memory_mb": [10.0, 10.0, 11.0]}
+    kept = {"marks": marks, "seconds": 0.5, "tenths_s": [0.2, 0.3], "pushes": 2, "memory_mb": [10.0, 10.0, 11.0]}
     assert tool.told(kept, whole, 1.0, length_s=300.0, speed=500) == []
     broken = {**kept, "marks": [marks[0], marks[0], 3], "seconds": 1.0, "memory_mb": [10.0, 12.0, 15.0]}
     failures = tool.told(broken, whole, 1.0, length_s=300.0, speed=500)
     assert [failure.split(" ")[0] for failure in failures] == ["2", "memory", "300"]
-    assert "moments that differ from those of one push: 2" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "moments that differ from those of one push: 2" in out
+    assert "slowest tenth of the stream 500 times, fastest 750" in out  # 150 s in 0.3 s and in 0.2 s
 
 
 def test_a_bit_of_a_probability_changes_the_mark(tool):

@@ -1,0 +1,76 @@
+"""A student on PyTorch and on ONNX Runtime behind the same call."""
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.engine import ONNX_FILE, Engine, open_engine
+from akd_toolkit.export import export_onnx
+from akd_toolkit.registry import STUDENTS
+from akd_toolkit.saved import save_student
+
+LABELS = ("anger", "fear", "joy")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run's folder with a small student and its exported file."""
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(0)
+    student = STUDENTS.example("micro_cnn", num_classes=len(LABELS)).eval()
+    spec = {"name": "micro_cnn", **type(student).example_options}
+    about = {"window_s": 0.5, "test_overlap_s": 0.25, "corpus": "toy"}
+    save_student(folder, student, spec, LABELS, sample_rate_hz=16000, **about)
+    export_onnx(student, folder / ONNX_FILE, LABELS, window_s=0.5, about=about)
+    return folder
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_an_engine_knows_what_the_student_was_scored_with(folder, backend):
+    engine = open_engine(folder, backend)
+    assert (engine.backend, engine.label_order, engine.window_s, engine.overlap_s) == (backend, LABELS, 0.5, 0.25)
+    assert engine.sample_rate_hz == 16000
+    answers = engine(0.1 * np.random.default_rng(0).standard_normal((2, 5000)))
+    assert answers.shape == (2, 3)
+    assert answers.dtype == np.float32
+    np.testing.assert_allclose(answers.sum(axis=1), 1.0, rtol=1e-5)
+
+
+def test_both_backends_answer_alike(folder):
+    waveform = (0.1 * np.random.default_rng(0).standard_normal(20000)).astype(np.float32)
+    by_torch, by_onnx = (open_engine(folder, backend).posterior(waveform) for backend in ("torch", "onnx"))
+    np.testing.assert_allclose(by_torch, by_onnx, rtol=0, atol=1e-5)
+
+
+def test_the_posterior_is_the_mean_over_windows_that_end_with_the_sound():
+    """Windows of 4 with a step of 3 over 9 samples begin at 0, 3 and 5; each answers with its first sample."""
+    engine = Engine("none", ("a",), 4.0, 1.0, answer=lambda x: x[:, :1], sample_rate_hz=1)
+    assert engine.posterior(np.arange(9, dtype=np.float32)).tolist() == [(0 + 3 + 5) / 3]
+    assert engine.posterior(np.arange(2, 4, dtype=np.float32)).tolist() == [2.0]
+
+
+def test_auto_takes_the_exported_file_where_there_is_one(folder, tmp_path):
+    assert open_engine(folder).backend == "onnx"
+    assert open_engine(folder / ONNX_FILE).backend == "onnx"
+    for name in ("student.json", "student.safetensors"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    assert open_engine(tmp_path).backend == "torch"
+
+
+def test_what_cannot_be_opened_is_refused_by_name(folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nothing_here"):
+        open_engine(tmp_path / "nothing_here")
+    with pytest.raises(FileNotFoundError, match=r"student\.onnx"):
+        open_engine(tmp_path, "onnx")
+    with pytest.raises(FileNotFoundError, match=r"student\.json"):
+        open_engine(tmp_path)
+    with pytest.raises(ValueError, match="auto, torch, onnx"):
+        open_engine(folder, "tflite")
+    with pytest.raises(ValueError, match="PyTorch does not run"):
+        open_engine(folder / ONNX_FILE, "torch")
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_an_answer_without_numbers_is_refused(folder, backend):
+    with pytest.raises(ValueError, match="no numbers"):
+        open_engine(folder, backend)(np.full((1, 8000), np.nan))
