@@ -17,7 +17,7 @@ from akd_toolkit.data.segments import window_starts
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.engine import Engine, engine_of
 from akd_toolkit.experiment import Experiment
-from akd_toolkit.export.onnx import export_onnx
+from akd_toolkit.export.onnx import export_onnx, quiet
 from akd_toolkit.export.parity import ParityReport, check_batches, check_parity, open_answer, speech_batches
 from akd_toolkit.export.precision import to_fp16, to_int8
 from akd_toolkit.export.tensorrt import Shapes, build_engine, engine_name_here
@@ -245,7 +245,8 @@ def _settings(about: dict) -> tuple:
 def _graph(student, about: dict, folder: str, precision: str, windows: list[np.ndarray], mode: str) -> Path:
     """The student as an ONNX file in ``folder``."""
     whole, converted = (Path(folder) / f"student.{name}.onnx" for name in ("fp32", precision))
-    export_onnx(student, whole, *_settings(about), about=about)
+    with quiet("akd_toolkit.export.onnx"):  # it would name a file that is soon gone
+        export_onnx(student, whole, *_settings(about), about=about)
     if precision == "fp16":
         to_fp16(whole, converted)
     elif precision == "int8":

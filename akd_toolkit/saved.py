@@ -8,10 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import akd_toolkit.students  # noqa: F401  (registers)
-from akd_toolkit.data.files import write_text_aside, written_aside
+from akd_toolkit.data.files import SETTINGS, WEIGHTS, write_text_aside, written_aside
 from akd_toolkit.registry import STUDENTS
-
-WEIGHTS, SETTINGS = "student.safetensors", "student.json"
 
 
 def save_student(folder: str | Path, student: torch.nn.Module, spec: dict, label_order, **about) -> None:

@@ -1,7 +1,6 @@
 """``akd export RUN``: a trained student as one file, and the proof that it is the same student."""
 
 import argparse
-import logging
 from pathlib import Path
 
 EPILOG = """examples:
@@ -36,7 +35,6 @@ def add_parser(commands) -> None:
 
 
 def run(arguments) -> int:
-    logging.getLogger("akd_toolkit.export.onnx").setLevel(logging.WARNING)  # the report says it all
     from akd_toolkit.export.tensorrt import Shapes
     from akd_toolkit.export_run import as_table, export_experiment, export_run
 

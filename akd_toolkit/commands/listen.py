@@ -52,12 +52,13 @@ def run(arguments) -> int:
         raise ValueError(
             "nothing is piped in; send sound: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | akd listen - ..."
         )
-    import torch  # here, because it takes its time
+    from akd_toolkit.recognizer import EmotionRecognizer  # here, because it takes its time
 
-    from akd_toolkit.recognizer import EmotionRecognizer
-
-    torch.set_num_threads(1)  # a small student gains nothing from more
     recognizer = EmotionRecognizer.from_pretrained(arguments.model, arguments.revision, backend=arguments.backend)
+    if recognizer.engine.backend == "torch":
+        import torch
+
+        torch.set_num_threads(1)  # a small student gains nothing from more
     stream = recognizer.stream(**({} if arguments.hop_s is None else {"hop_s": arguments.hop_s}))
     told = _as_json if arguments.json else Lines(bar=sys.stdout.isatty())
     try:

@@ -54,12 +54,13 @@ def run(arguments) -> int:
     if STDIN in arguments.file and (sys.stdin is None or sys.stdin.isatty()):
         raise ValueError("nothing is piped in; send a sound file: cat FILE | akd predict - --model SOURCE.")
     files, problems = _found(arguments.file)
-    import torch  # here, because it takes its time
+    from akd_toolkit.recognizer import EmotionRecognizer  # here, because it takes its time
 
-    from akd_toolkit.recognizer import EmotionRecognizer
-
-    torch.set_num_threads(1)  # a small student gains nothing from more, and files go side by side
     recognizer = EmotionRecognizer.from_pretrained(arguments.model, arguments.revision, backend=arguments.backend)
+    if recognizer.engine.backend == "torch":
+        import torch
+
+        torch.set_num_threads(1)  # a small student gains nothing from more, and files go side by side
     with suppress(AttributeError):  # a name that is no UTF-8 must not end the list
         sys.stdout.reconfigure(errors="backslashreplace")
         sys.stderr.reconfigure(errors="backslashreplace")

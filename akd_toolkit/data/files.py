@@ -5,6 +5,9 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
+# What a run leaves of its student, and a bundle holds.
+WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
+
 
 @contextmanager
 def written_aside(path):

@@ -95,7 +95,7 @@ def export_onnx(
 def _write(student, path, opset):
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=MIN_SAMPLES)
     # The exporter's warnings and log lines tell of its own insides; what matters is checked by parity afterwards.
-    with warnings.catch_warnings(), _quiet("torch.onnx", "onnxscript", "onnx_ir"):
+    with warnings.catch_warnings(), quiet("torch.onnx", "onnxscript", "onnx_ir"):
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Probabilities(student).eval(),
@@ -152,7 +152,7 @@ def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | No
 
 
 @contextmanager
-def _quiet(*names):
+def quiet(*names):
     loggers = [logging.getLogger(name) for name in names]
     levels = [each.level for each in loggers]
     for each in loggers:

@@ -1,10 +1,12 @@
 """``hyperparams.yaml`` in SpeechBrain's manner, so that its users see what they know: plain values, never executed."""
 
+import copy
 from pathlib import Path
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.experiment import Experiment
 from akd_toolkit.hub.facts import is_place
+from akd_toolkit.yaml_tree import override
 
 HEAD = """# How this student was trained, in the manner of SpeechBrain's hyperparams.yaml, for people to read. It calls
 # nothing, and nothing reads it: the student is rebuilt from student.json and student.safetensors alone.
@@ -17,7 +19,9 @@ def write_hyperparams(path: Path, about: dict, experiment: Experiment) -> None:
     """Write the settings of one run, without paths of this machine and without anything that could be called."""
     from ruamel.yaml import YAML
 
-    settings = {**experiment.settings, **(about.get("candidate") or {})}
+    settings = copy.deepcopy(experiment.settings)
+    for key, value in (about.get("candidate") or {}).items():
+        override(settings, key, value)
     told = {
         "seed": about["seed"],
         "fold": about["fold"],

@@ -1,10 +1,12 @@
 """What somebody feels who speaks in a file, an array or a list of these, by a released student."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
@@ -15,6 +17,9 @@ from akd_toolkit.recognizer.streaming import StreamingRecognizer
 from akd_toolkit.recognizer.timeline import Moment
 from akd_toolkit.recognizer.timeline import timeline as spans_of
 from akd_toolkit.recognizer.windows import WindowCutter
+
+if TYPE_CHECKING:  # SpeechBrain's calls alone need it, and it takes its time and memory
+    import torch
 
 LONG_S = 60.0  # from here on reading a sound shows progress
 
@@ -37,6 +42,7 @@ class EmotionRecognizer:
     Example
     -------
     >>> louder = Engine("none", ("calm", "angry"), 3.0, 0.0, answer=lambda x: np.array([[1 - x.max(), x.max()]]))
+    >>> import torch
     >>> recognizer = EmotionRecognizer(louder)
     >>> recognition = recognizer(np.full(22050, 0.75, np.float32), sample_rate_hz=44100)
     >>> recognition.label, recognition.duration_s
@@ -61,7 +67,7 @@ class EmotionRecognizer:
         backend: str = "auto",
         threads: int = 1,
         stream_options: dict | None = None,
-    ) -> "EmotionRecognizer":
+    ) -> EmotionRecognizer:
         """A recogniser of a student that lies here or on the hub.
 
         Arguments
@@ -84,7 +90,7 @@ class EmotionRecognizer:
         return cls(open_engine(place, backend, threads), stream_options)
 
     @classmethod
-    def from_hparams(cls, source: str | Path, savedir: str | Path | None = None, **options) -> "EmotionRecognizer":
+    def from_hparams(cls, source: str | Path, savedir: str | Path | None = None, **options) -> EmotionRecognizer:
         """The same as SpeechBrain calls it. A ``hyperparams.yaml`` in the source is never executed.
 
         Arguments
@@ -175,6 +181,8 @@ class EmotionRecognizer:
         ValueError
             If the shapes are others, or an utterance cannot be answered; the sentence counts it from 0.
         """
+        import torch
+
         wavs = torch.as_tensor(wavs)
         wavs = wavs[None] if wavs.ndim == 1 else wavs
         shares = torch.ones(wavs.shape[:1]) if wav_lens is None else torch.as_tensor(wav_lens).detach().cpu().double()
@@ -194,6 +202,8 @@ class EmotionRecognizer:
 
     def load_audio(self, path: str | Path) -> torch.Tensor:
         """A file as the student hears it, for ``classify_batch``: float32 [samples] at ``sample_rate_hz``."""
+        import torch
+
         return torch.from_numpy(read_audio(path, sample_rate_hz=self.sample_rate_hz))
 
     def stream(self, **options) -> StreamingRecognizer:
@@ -214,6 +224,8 @@ class EmotionRecognizer:
         return Recognition(self.label_order[int(probabilities.argmax())], labels, sound.duration_s, spans)
 
     def _classified(self, answers: list[Recognition]):
+        import torch
+
         out_prob = torch.tensor([list(answer.probabilities.values()) for answer in answers], dtype=torch.float32)
         labels = [answer.label for answer in answers]
         index = torch.tensor([self.label_order.index(label) for label in labels])

@@ -32,7 +32,9 @@ ORDER = [
     {"cli"},
 ]
 APART = [("students", "teachers"), ("teachers", "students"), ("losses", "students"), ("losses", "teachers")]
-HEAVY = {"onnx", "onnxruntime", "tensorrt", "opensmile", "ray", "sounddevice"}  # imported where they are used
+HEAVY = {  # imported where they are used
+    *("onnx", "onnxruntime", "tensorrt", "openvino", "opensmile", "ray", "sounddevice", "huggingface_hub", "pynvml"),
+}
 
 
 def imports(path: Path, top_level_only=False):

@@ -143,7 +143,7 @@ def test_what_cannot_be_written_is_refused(options, message, run, tmp_path):
 def test_without_finished_runs_or_students_the_error_says_what_to_give(experiment, tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match="give the folder of a finished run"):
         export_run(tmp_path)
-    for name in ("settings.yaml", "manifest.csv"):
+    for name in ("settings.yaml", "manifest.csv", "manifest.json"):
         (tmp_path / name).write_text((experiment / name).read_text())
     with pytest.raises(ValueError, match="no outer run of .* is done yet"):
         export_experiment(tmp_path)

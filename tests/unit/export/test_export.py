@@ -218,7 +218,8 @@ class Jealous(Level):
     """Answers an utterance by what else is in the batch, and counts padding as speech."""
 
     def forward(self, waveform, lengths=None):
-        return ModelOutput(waveform.abs().mean() * self.weight.expand(len(waveform), -1))
+        level = waveform.abs().mean(dim=1, keepdim=True)
+        return ModelOutput((level.mean(dim=0, keepdim=True) + 0 * level) * self.weight)
 
 
 def test_an_answer_that_depends_on_the_batch_is_found(exported, tmp_path):

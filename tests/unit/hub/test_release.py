@@ -134,6 +134,10 @@ def test_no_path_of_this_machine_is_in_a_bundle(make_experiment, no_export, tmp_
     texts = {name: content for name, content in tree(folder).items() if not name.endswith((".onnx", ".safetensors"))}
     assert not any(b"somebody" in content or str(tmp_path).encode() in content for content in texts.values())
     assert json.loads(texts["student.json"])["candidate"] == {"teachers.big.source": "big2"}
+    assert (
+        "source: big2" in texts["hyperparams.yaml"].decode()
+        and "teachers.big" not in texts["hyperparams.yaml"].decode()
+    )
     assert "teacher big (`big`)" in texts["README.md"].decode()
 
 

@@ -226,7 +226,7 @@ def test_options_out_of_range_are_refused(options, sentence):
 
 def test_a_student_that_answers_no_numbers_is_refused():
     broken = Engine("none", ("a", "b"), 3.0, 0.0, answer=lambda x: np.full((1, 2), np.nan, np.float32))
-    with pytest.raises(ValueError, match="weights are damaged"):
+    with pytest.raises(ValueError, match="answers a waveform with no numbers"):
         StreamingRecognizer(broken, activity=Loud()).push(seconds(0.5))
 
 
