@@ -7,7 +7,7 @@ import json
 import os
 import socket
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -147,24 +147,43 @@ class Experiment:
     def of_run(cls, folder) -> tuple["Experiment", StoredRun]:
         """The experiment that a finished outer run belongs to, and the run: ``results/akd/seed17/fold1/outer``.
 
+        Or a compressed student of such a run, ``results/akd/compressed/seed17/fold1/1-prune``: then the run's
+        ``folder`` is that one.
+
         Raises
         ------
         FileNotFoundError
-            If the folder is no finished outer run.
+            If the folder is neither.
         """
-        folder = Path(folder)
-        place = folder.resolve()
-        if not (place / "student.json").is_file() or not (place / "scores.csv").is_file():
+        place = Path(folder).resolve()
+        home = next((above for above in place.parents if (above / "settings.yaml").is_file()), None)
+        if home is None or not (place / "student.json").is_file() or not (place / "scores.csv").is_file():
             raise FileNotFoundError(
-                f"{folder} is not a finished run (student.json or scores.csv is missing); give a folder such as "
-                "results/akd/seed17/fold1/outer."
+                f"{folder} is not a finished run (student.json, scores.csv or the experiment's settings.yaml is "
+                "missing); give a folder such as results/akd/seed17/fold1/outer."
             )
-        experiment = cls.read(place.parents[2])
-        name = str(place.relative_to(place.parents[2]))
-        run = next((run for run in experiment.outer_runs() if run.name == name), None)
-        if run is None:
-            raise FileNotFoundError(f"{folder} is no outer run of {experiment.folder}; give one that ends in outer.")
-        return experiment, run
+        experiment = cls.read(home)
+        parts = place.relative_to(home.resolve()).parts
+        for run in experiment.outer_runs():
+            if run.name == "/".join(parts):
+                return experiment, run
+            if {f"seed{run.seed}", f"fold{run.fold}"} <= set(parts) and "compressed_by" in _json(
+                place / "student.json"
+            ):
+                return experiment, replace(run, folder=place)
+        raise FileNotFoundError(f"{folder} is no outer run of {experiment.folder}; give one that ends in outer.")
+
+    def like(self, run: StoredRun) -> list[StoredRun]:
+        """Every outer run, or, of a compressed student, the students of all runs that were compressed as it was."""
+        if run.folder.resolve() == (self.folder / run.name).resolve():
+            return self.outer_runs()
+        parts = run.folder.resolve().relative_to(self.folder.resolve()).parts
+
+        def of(other: StoredRun) -> Path:
+            own = {f"seed{run.seed}": f"seed{other.seed}", f"fold{run.fold}": f"fold{other.fold}"}
+            return self.folder.joinpath(*(own.get(part, part) for part in parts))
+
+        return [replace(other, folder=of(other)) for other in self.outer_runs()]
 
     @property
     def label_order(self) -> tuple[str, ...]:

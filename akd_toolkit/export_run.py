@@ -215,8 +215,8 @@ def _speech(
             {name: waveforms[name] for name in heard},
             f"{len(heard)} recordings of {Path(given).name}",
         )
-    if (folder / "scores.csv").is_file():
-        experiment, run = Experiment.of_run(folder)
+    experiment, run = _of_run(folder)
+    if experiment is not None:
         heldout = heldout_speech(experiment, run, progress)
         windows = training_speech(experiment, run, calibration, progress).values() if calibration else ()
         source = f"{experiment.manifest.corpus}, held-out speakers {', '.join(run.test_speakers)}"
@@ -230,6 +230,14 @@ def _speech(
         made = generate_corpus(Path(place) / "voices", 2, utterances_per_speaker_and_emotion=2, progress=False)
         waveforms = {path.stem: read_audio(path) for path in find_audio(made, "generated voices", "**/*")}
     return Speech([], waveforms, "generated voices")
+
+
+def _of_run(folder: Path) -> tuple:
+    """The run's experiment and the run; (None, None) for a student that was taken out of it."""
+    try:
+        return Experiment.of_run(folder)
+    except FileNotFoundError:
+        return None, None
 
 
 def _windows(waveforms, engine: Engine) -> list[np.ndarray]:

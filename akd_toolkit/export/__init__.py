@@ -4,8 +4,17 @@
 ['ParityReport', 'check_parity', 'export_onnx', 'predict_onnx', 'read_metadata']
 """
 
-from akd_toolkit.export.onnx import export_onnx
-from akd_toolkit.export.parity import ParityReport, check_parity
+import importlib
+
 from akd_toolkit.export.session import predict_onnx, read_metadata
 
+# Found when first asked for: they bring PyTorch, which those who only run a file do without.
+_WITH_TORCH = {"ParityReport": "parity", "check_parity": "parity", "export_onnx": "onnx"}
+
 __all__ = ["ParityReport", "check_parity", "export_onnx", "predict_onnx", "read_metadata"]
+
+
+def __getattr__(name: str):
+    if name not in _WITH_TORCH:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_WITH_TORCH[name]}"), name)

@@ -47,8 +47,8 @@ def to_int8(
 
     The front end, the classifier and what follows it stay in 32 bits; ``eight_bits.plan`` says what of the rest
     computes in 8 bits and of what only the weights are stored so. Weights are signed with one scale for each output;
-    activations are unsigned with one scale for each tensor. That pair matters: on a CPU with AVX-512 VNNI, ONNX
-    Runtime 1.31 runs signed activations seven times slower than 32 bits, as it has no kernel for them there.
+    activations are unsigned with one scale for each tensor. On a CPU with AVX-512 VNNI, ONNX Runtime 1.31 takes 0.76
+    of the time of 32 bits for the micro CNN, and 0.88 with signed activations.
 
     Arguments
     ---------

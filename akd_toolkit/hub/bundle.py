@@ -11,10 +11,8 @@ import os
 from pathlib import Path
 
 from akd_toolkit import __version__
-from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.files import SETTINGS, WEIGHTS, write_text_aside
 from akd_toolkit.hub import contents
-from akd_toolkit.hub.student_check import check_student
-from akd_toolkit.saved import SETTINGS, WEIGHTS
 
 LIST, CARD, SCORES, HYPERPARAMS = "bundle.json", "README.md", "scores.json", "hyperparams.yaml"
 FORMAT = 1  # raise it when an older toolkit would misread a newer bundle
@@ -118,6 +116,8 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> di
         _check_sum(folder / name, entry)
     for name in names:
         CHECKS[name][0](folder / name)
+    from akd_toolkit.hub.student_check import check_student  # here, because PyTorch comes with it
+
     about = check_student(folder)
     for name in names:
         if name.endswith(".onnx"):

@@ -96,12 +96,19 @@ def _what(about: dict, facts: dict, settings: dict, size: str) -> str:
         f"Tells which of {len(about['label_order'])} emotions a voice carries: **{', '.join(about['label_order'])}**. "
         f"It is a `{about['student']['name']}` ({_kind(about)}) of {size}{taught}, trained with akd_toolkit on "
         f"{_corpus_in_words(about)}. Sound goes in, probabilities come out: the features are part of the model."
+        f"{_compressed(about)}"
         + (
             f" It also estimates {_and(about['attributes'])}; its exported files do not."
             if about.get("attributes")
             else ""
         )
     )
+
+
+def _compressed(about: dict) -> str:
+    steps = about.get("compressed_by") or []
+    told = [f"{s['name']} ({', '.join(f'{k} {v}' for k, v in s.items() if k != 'name')})" for s in steps]
+    return f" After its training it was compressed: {'; '.join(told)}." if told else ""
 
 
 def _kind(about: dict) -> str:

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from akd_toolkit.data.files import SETTINGS
 from akd_toolkit.export.model_file import load_model
-from akd_toolkit.saved import SETTINGS
 
 MAGIC = {  # first bytes of what has no place in a bundle, whatever its name
     b"\x80\x02": "a Python pickle",

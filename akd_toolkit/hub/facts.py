@@ -26,7 +26,8 @@ def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) 
     """
     names = private_names(experiment)
     shown = [{"verdict": one.verdict, "check": one.check, "sentence": without(one.sentence, names)} for one in findings]
-    whole = _whole_seeds(experiment)
+    runs = experiment.like(run)
+    whole = _whole_seeds(experiment, runs)
     return {
         "corpus": experiment.manifest.corpus,
         "recipe": experiment.recipe,
@@ -38,8 +39,8 @@ def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) 
         "this_student": _summary(run.scores(), run.label_order),
         "experiment": None if whole is None else _summary(whole, run.label_order),
         "runs": {
-            "done": sum(one.state == "done" for one in experiment.outer_runs()),
-            "planned": len(experiment.outer_runs()),
+            "done": sum(one.state == "done" for one in runs),
+            "planned": len(runs),
         },
         "teachers": [_teacher(experiment, title, spec, names) for title, spec in _teachers(experiment).items()],
         "unlabelled": unlabelled_corpus(experiment),
@@ -136,9 +137,8 @@ def _teacher(experiment: Experiment, title: str, spec: dict, names: dict[str, st
     }
 
 
-def _whole_seeds(experiment: Experiment) -> pd.DataFrame | None:
+def _whole_seeds(experiment: Experiment, runs: Sequence[StoredRun]) -> pd.DataFrame | None:
     """Scores of the seeds that finished every fold of the plan, or None."""
-    runs = experiment.outer_runs()
     whole = [seed for seed in experiment.seeds if all(run.state == "done" for run in runs if run.seed == seed)]
     return experiment.scores([run for run in runs if run.seed in whole]) if whole else None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, has_leak
 from akd_toolkit.audit.stored import audit_experiment
+from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.data.watermark import marked
 from akd_toolkit.engine import ONNX_FILE
 from akd_toolkit.experiment import Experiment
@@ -21,13 +22,12 @@ from akd_toolkit.hub.card import write_card
 from akd_toolkit.hub.corpora import student_licence
 from akd_toolkit.hub.facts import corpora_heard, gather, private_names, without
 from akd_toolkit.hub.hyperparams import plain, write_hyperparams
-from akd_toolkit.saved import SETTINGS, WEIGHTS
 
 logger = logging.getLogger(__name__)
 
 KEPT = (  # of what a run's student.json says; seconds of training and the like stay at home
     *("student", "label_order", "attributes", "num_parameters", "sample_rate_hz", "window_s", "test_overlap_s"),
-    *("corpus", "train_speakers", "test_speakers", "candidate"),
+    *("corpus", "train_speakers", "test_speakers", "candidate", "compressed_by"),
 )
 WHAT = {
     WEIGHTS: "weights",

@@ -8,9 +8,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import akd_toolkit.students  # noqa: F401  (registers)
+from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.hub.contents import CURE, check_json, printable, safetensors_header
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.saved import SETTINGS, WEIGHTS
 
 MAX_NUMBER = 65_536  # of any whole number among the options: a width, a count, a length
 MAX_ENTRIES = 64  # of a list or of the names among the options

@@ -1,7 +1,11 @@
 """A student on PyTorch and on ONNX Runtime behind the same call."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from akd_toolkit.engine import ONNX_FILE, Engine, open_engine
@@ -74,3 +78,17 @@ def test_what_cannot_be_opened_is_refused_by_name(folder, tmp_path):
 def test_an_answer_without_numbers_is_refused(folder, backend):
     with pytest.raises(ValueError, match="no numbers"):
         open_engine(folder, backend)(np.full((1, 8000), np.nan))
+
+
+def test_an_exported_file_answers_without_pytorch(folder, tmp_path):
+    """In a process of its own, whose memory and start a device would feel."""
+    wav = tmp_path / "a.wav"
+    soundfile.write(wav, 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    code = (
+        "import sys; from akd_toolkit.recognizer import EmotionRecognizer; "
+        f"print(EmotionRecognizer.from_pretrained({str(folder / ONNX_FILE)!r})({str(wav)!r}).label); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in LABELS
