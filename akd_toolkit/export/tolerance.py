@@ -29,11 +29,12 @@ class Tolerance:
     ua: float
 
 
-# In 32 bits only the order of sums differs. Fewer bits move every probability; what counts then are decisions.
+# In 32 bits only the order of sums differs. Fewer bits move every probability, and what counts then are decisions; the
+# largest difference over 15 micro CNNs of EmoDB was 0.003 and 0.045, and may be three times that.
 TOLERANCES = {
     "fp32": Tolerance(probability=1e-4, changed=0.0, ua=0.0),
-    "fp16": Tolerance(probability=0.02, changed=0.005, ua=0.005),
-    "int8": Tolerance(probability=0.3, changed=0.02, ua=0.005),
+    "fp16": Tolerance(probability=0.01, changed=0.005, ua=0.005),
+    "int8": Tolerance(probability=0.15, changed=0.02, ua=0.005),
 }
 
 
