@@ -4,11 +4,7 @@ Reads only what ``protocol.py`` wrote and needs no recipe: reports, audits and s
 """
 
 import json
-import os
-import socket
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -16,13 +12,12 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.folds import OuterFold, inner_folds, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.report.scores_file import read_scores
+from akd_toolkit.running import is_running
 
 PLAN = "plan.json"  # what the last start was asked for
-RUNNING = "running.json"  # written by a training when it begins, removed when it ends
 STATES = ("done", "running", "stopped", "planned")
 
 
@@ -294,48 +289,6 @@ class Experiment:
         speakers = tuple(train_speakers), tuple(test_speakers)
         place = self.folder / name
         return StoredRun(place, name, kind, seed, fold.index + 1, *speakers, self.label_order, split, candidate)
-
-
-@contextmanager
-def marked_as_running(folder: Path):
-    """Say in the folder of a training which process is at it, for as long as the block lasts.
-
-    Raises
-    ------
-    ValueError
-        If another process is at it already.
-    """
-    mark = folder / RUNNING
-    if is_running(folder):
-        other = _json(mark)
-        raise ValueError(
-            f"{folder} is being trained by process {other['pid']} on {other['host']} since {other['since']}; wait for "
-            f"it or stop it, and if it no longer runs, delete {mark}."
-        )
-    since = datetime.now().astimezone().isoformat("T", "seconds")
-    write_text_aside(mark, json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "since": since}) + "\n")
-    try:
-        yield
-    finally:
-        mark.unlink(missing_ok=True)
-
-
-def is_running(folder: Path) -> bool:
-    """Whether the training of this folder is at work; of another machine it is believed.
-
-    A process that was killed leaves its mark behind: on this machine the process is looked for.
-    """
-    path = folder / RUNNING
-    try:
-        mark = json.loads(path.read_text(encoding="utf-8"))
-        if mark["host"] != socket.gethostname():
-            return True
-        os.kill(mark["pid"], 0)
-    except PermissionError:  # somebody else's process, and at work
-        return True
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return True
 
 
 def _of(inner: list[StoredRun], key: tuple[int, int]) -> list[StoredRun]:

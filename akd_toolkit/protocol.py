@@ -29,12 +29,13 @@ from akd_toolkit.data.folds import inner_folds, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
-from akd_toolkit.experiment import PLAN, marked_as_running
+from akd_toolkit.experiment import PLAN
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.parallel import run_tasks
 from akd_toolkit.registry import AUGMENTATIONS, GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
 from akd_toolkit.run import Run, attributes_of, fold_teachers, label_posteriors, teacher_bank
+from akd_toolkit.running import marked_as_running
 from akd_toolkit.settings import SETTINGS
 
 logger = logging.getLogger(__name__)

@@ -92,7 +92,7 @@ def eight_bits(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     Example
     -------
     >>> stored, scale = eight_bits(np.array([[1.28, -2.54], [0.5, 0.0]], dtype=np.float32), axis=0)
-    >>> stored.tolist(), scale.round(6).tolist()
+    >>> stored.tolist(), scale.astype(float).round(6).tolist()
     ([[64, -127], [127, 0]], [[0.02], [0.003937]])
     """
     others = tuple(place for place in range(weight.ndim) if place != axis % weight.ndim)

@@ -14,7 +14,7 @@ ORDER = [
     {"losses", "gates", "weightings", "schedules", "students", "teachers", "report", "checkpoint"},
     {"objective_check", "saved", "export"},
     {"objective"},
-    {"engine"},
+    {"engine", "running"},
     {"experiment"},
     {"heldout"},
     {"audit"},

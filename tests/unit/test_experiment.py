@@ -13,8 +13,9 @@ import torch
 from akd_toolkit.cli import main
 from akd_toolkit.config import load_config
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment import RUNNING, Experiment, marked_as_running
+from akd_toolkit.experiment import Experiment
 from akd_toolkit.protocol import NestedCrossValidation
+from akd_toolkit.running import RUNNING, marked_as_running
 
 LABELS = ("anger", "sadness")
 YAML = """

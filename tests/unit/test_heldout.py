@@ -1,5 +1,7 @@
 """The held-out speech of a run, and scores on it, against a naive loop."""
 
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -77,6 +79,24 @@ def test_another_order_of_labels_is_refused(run_folder):
     turned = Engine("none", LABELS[::-1], 1.0, 0.5, louder_is_loud)
     with pytest.raises(ValueError, match=r"\[soft, loud\] and toy as \[loud, soft\]"):
         score(turned, heldout, progress=False)
+
+
+@pytest.mark.parametrize("where", ["compressed/seed17/fold2/1-prune", "seed17/fold2/outer/compressed/1-prune"])
+def test_a_compressed_student_is_one_of_its_run(run_folder, where):
+    home = run_folder.parents[2]
+    step = home / where
+    step.mkdir(parents=True)
+    shutil.copy(run_folder / "scores.csv", step)
+    (step / "student.json").write_text('{"compressed_by": [{"name": "prune"}]}')
+    experiment, run = Experiment.of_run(step)
+    assert (run.name, run.folder, run.test_speakers) == ("seed17/fold2/outer", step, ("B",))
+    others = experiment.like(run)  # fold 1 has nothing yet
+    assert [(other.fold, other.state) for other in others] == [(1, "planned"), (2, "done")]
+    assert others[0].folder == home / where.replace("fold2", "fold1")
+    assert experiment.like(Experiment.of_run(run_folder)[1])[1].folder == run_folder
+    (step / "student.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match="no outer run"):
+        Experiment.of_run(step)
 
 
 def test_what_is_no_finished_run_is_refused_by_name(run_folder, tmp_path):
