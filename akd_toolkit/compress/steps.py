@@ -33,6 +33,11 @@ class Step:
         """Such as ``1-prune``; names its folder and its row."""
         return f"{self.number}-{self.spec['name']}"
 
+    @property
+    def options(self) -> str:
+        """What was asked of it, for people: ``share 0.2, epochs 16``."""
+        return ", ".join(f"{key} {value}" for key, value in self.spec.items() if key != "name")
+
 
 def read_steps(file: str | Path | None = None) -> list[Step]:
     """The steps that a YAML lists; without one, those of ``hparams/compress.yaml``.

@@ -33,7 +33,7 @@ def table_of(places: list[Path], records: list[dict[str, dict]], steps: list[Ste
         Of each run, as ``records_of`` tells them.
     """
     rows, first = [], None
-    for title in [ORIGINAL, *(step.title for step in steps)]:
+    for title, options in {ORIGINAL: "", **{step.title: step.options for step in steps}}.items():
         files = [files_of(place, steps)[title] for place in places]
         scores = pd.concat([read_scores(file.parent / "scores.csv", label_order) for file in files], ignore_index=True)
         first = scores if first is None else first
@@ -41,7 +41,7 @@ def table_of(places: list[Path], records: list[dict[str, dict]], steps: list[Ste
             key: float(np.mean([record[title][key] for record in records]))
             for key in ("kb", "parameters", "gflops", "ms")
         }
-        rows.append({"step": title, "file": files[0].name, **measured, **_scores(scores, first)})
+        rows.append({"step": title, "options": options, "file": files[0].name, **measured, **_scores(scores, first)})
     return pd.DataFrame(rows)
 
 
@@ -61,7 +61,7 @@ def _pooled(scores: pd.DataFrame, score) -> float:
 
 def table_markdown(table: pd.DataFrame) -> str:
     """The table for people."""
-    header = ["step", "file", "KB", "parameters", "GFLOPs", "ms", "WA", "UA", "WA change", "UA change"]
+    header = ["step", "options", "file", "KB", "parameters", "GFLOPs", "ms", "WA", "UA", "WA change", "UA change"]
     cells = []
     for row in table.to_dict("records"):
         begin = row["step"] == ORIGINAL
@@ -69,8 +69,10 @@ def table_markdown(table: pd.DataFrame) -> str:
         if not begin and pd.notna(row.get("ua_low")):
             changes[1] += f" [{row['ua_low']:+.1f}, {row['ua_high']:+.1f}]"
         numbers = [f"{row['kb']:.0f}", f"{row['parameters']:,.0f}", f"{row['gflops']:.4f}", f"{row['ms']:.2f}"]
-        cells.append([row["step"], row["file"], *numbers, f"{row['wa']:.1f}", f"{row['ua']:.1f}", *changes])
-    return markdown_table(header, cells, left=2)
+        cells.append(
+            [row["step"], row["options"], row["file"], *numbers, f"{row['wa']:.1f}", f"{row['ua']:.1f}", *changes]
+        )
+    return markdown_table(header, cells, left=3)
 
 
 def write_table(folder: Path, table: pd.DataFrame, title: str, window_s: float, cpu: str, warning: str) -> Path:

@@ -69,6 +69,7 @@ def test_each_step_leaves_a_student_or_a_file_that_answers(experiment, pruned):
 def test_the_table_says_what_was_measured(experiment, pruned):
     table = pd.read_csv(pruned / "compress.csv")
     assert list(table["step"]) == ["0-original", "1-prune", "2-quantize"]
+    assert table["options"][1].startswith("share ")
     first, small, int8 = table.to_dict("records")
     student, _ = load_student(experiment.outer_runs()[0].folder)
     assert first["parameters"] == sum(p.numel() for p in student.parameters())
