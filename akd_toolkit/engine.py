@@ -11,6 +11,7 @@ import numpy as np
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
 from akd_toolkit.data.segments import window_starts
+from akd_toolkit.export.model_file import unreadable
 from akd_toolkit.export.session import open_session, session_metadata
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -121,7 +122,10 @@ def _onnx_engine(file: Path, threads: int) -> Engine:
     session = open_session(file, threads)
 
     def answer(waveforms: np.ndarray) -> np.ndarray:
-        return session.run(["probabilities"], {"waveform": waveforms})[0]
+        try:
+            return session.run(["probabilities"], {"waveform": waveforms})[0]
+        except Exception as error:  # a damaged graph may open and then fail, with a class of the library's own
+            raise unreadable(file, error) from None
 
     return _engine("onnx", session_metadata(session, file), answer)
 

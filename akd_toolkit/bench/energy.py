@@ -18,8 +18,10 @@ def energy_meter(on_gpu: bool = False, powercap: Path = POWERCAP) -> Callable[[]
 
 
 def _rapl_meter(powercap: Path):
-    # intel-rapl:0 is a package, and intel-rapl:0:1 a part of it that must not be counted twice.
-    packages = sorted(path for path in powercap.glob("intel-rapl:*") if path.name.count(":") == 1)
+    # intel-rapl:0 is a package, intel-rapl:0:1 a part of it, and some machines have one for all of them (psys): nothing
+    # must be counted twice.
+    zones = (path for path in powercap.glob("intel-rapl:*") if (path / "name").is_file())
+    packages = sorted(path for path in zones if (path / "name").read_text().startswith("package"))
 
     def read() -> list[tuple[int, int]]:
         return [

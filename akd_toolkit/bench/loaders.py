@@ -14,12 +14,9 @@ Answer = Callable[[np.ndarray], object]
 
 def onnx_file(file: str, threads: int) -> Answer:
     """An exported file on ONNX Runtime."""
-    import onnxruntime
+    from akd_toolkit.export.session import open_session
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    session = open_session(file, threads)
     name = session.get_inputs()[0].name
     return lambda waveforms: session.run(None, {name: waveforms})[0]
 

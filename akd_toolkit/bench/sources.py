@@ -81,6 +81,8 @@ def _exported(path: Path, work: Path) -> Model:
 
 
 def _folder(path: Path, work: Path) -> Model:
+    if is_bundle(path):
+        check_bundle(path)  # what it holds is opened below
     model = Model("", work)
     model.places = {part: path / name for part, name in STORED.items() if (path / name).is_file()}
     for part in model.places:

@@ -9,6 +9,7 @@ from torch import nn
 from akd_toolkit.bench.operations import operations_of_module
 from akd_toolkit.bench.timing import percentile_ms, time_calls
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.files import ONNX_FILE, SETTINGS
 from akd_toolkit.engine import open_engine
 from akd_toolkit.heldout import Heldout, score
 from akd_toolkit.report.scores_file import write_scores
@@ -16,10 +17,26 @@ from akd_toolkit.report.scores_file import write_scores
 ROUNDS, CALLS = 20, 10  # every file is called so often in turn
 
 
+def scores_file(file: Path) -> Path:
+    """Where the scores of an exported file lie: in scores.csv, but where that is of the student that lies beside it.
+
+    Example
+    -------
+    >>> scores_file(Path("2-quantize/student.int8.onnx")).name
+    'scores.csv'
+    """
+    beside = file.name != ONNX_FILE and (file.parent / SETTINGS).is_file()
+    return file.parent / (f"{file.stem}.scores.csv" if beside else "scores.csv")
+
+
 def measure(file: Path, student: nn.Module, heldout: Heldout, window_s: float, progress: bool = True) -> dict:
-    """Size in KB (of 1000 bytes), parameters and GFLOPs of one window; writes scores.csv beside the file."""
-    scores = score(open_engine(file), heldout, title=file.parent.name, progress=progress)
-    write_scores(file.parent / "scores.csv", scores)
+    """Size in KB (of 1000 bytes), parameters and GFLOPs of one window; writes the scores of the file.
+
+    Where the step also left a changed student, its own scores.csv is written too.
+    """
+    for each in {file, *file.parent.glob(ONNX_FILE)}:
+        scores = score(open_engine(each), heldout, title=file.parent.name, progress=progress)
+        write_scores(scores_file(each), scores)
     return {
         "kb": round(file.stat().st_size / 1000, 1),
         "parameters": sum(parameter.numel() for parameter in student.parameters()),

@@ -2,11 +2,15 @@
 
 import json
 import logging
+import os
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
 
+from akd_toolkit import __version__
+from akd_toolkit.bench.machine import busy_warning, cpu_name, num_cores
 from akd_toolkit.compress.base import Work
 from akd_toolkit.compress.measures import latencies, measure
 from akd_toolkit.compress.source import Source
@@ -51,18 +55,22 @@ def files_of(to: Path, steps: list[Step]) -> dict[str, Path]:
 
 
 def records_of(source: Source, steps: list[Step]) -> dict[str, dict]:
-    """Title -> what was measured of each step, latencies included; these are taken anew where a file is newer.
+    """Title -> what was measured of each step, latencies included.
 
-    Called when nothing else of ours runs, because it measures time.
+    These are taken anew where a file is newer, or where another processor or ONNX Runtime took them; ``busy`` is what
+    was to be said of the machine then. Called when nothing else of ours runs, because it measures time.
     """
     files = files_of(source.to, steps)
     records = {title: _read(file.parent / RECORD)["measured"] for title, file in files.items()}
     stamps = {title: file.stat().st_mtime_ns for title, file in files.items()}
+    of = {"files": stamps, "cpu": cpu_name(), "onnxruntime": version("onnxruntime")}
     told = _read(source.to / LATENCIES)
-    if told.get("of") != stamps:
-        told = {"of": stamps, "ms": latencies(files, _window_s(source))}
+    if told.get("of") != of:
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        busy = busy_warning(load, num_cores())
+        told = {"of": of, "busy": busy, "ms": latencies(files, _window_s(source))}
         write_text_aside(source.to / LATENCIES, json.dumps(told, indent=2) + "\n")
-    return {title: {**record, "ms": told["ms"][title]} for title, record in records.items()}
+    return {title: {**record, "ms": told["ms"][title], "busy": told["busy"]} for title, record in records.items()}
 
 
 def _step(source: Source, step: Step | None, asked: dict, before: Path, exported: Path, progress: bool) -> None:
@@ -106,7 +114,13 @@ def _apply(step: Step, work: Work, about: dict, exported: Path, asked: dict) -> 
 
 def _asked(source: Source, steps: list[Step], count: int) -> dict:
     """What the first ``count`` steps and the student that they begin with are told by."""
-    return {"steps": [step.spec for step in steps[:count]], "of": source.weights_hash}
+    return {
+        "steps": [step.whole_spec for step in steps[:count]],
+        "of": source.weights_hash,
+        "about": {key: source.run.about().get(key) for key in ("student", "label_order", "window_s", "test_overlap_s")},
+        "manifest": source.experiment.manifest.hash,
+        "akd_toolkit": __version__,
+    }
 
 
 def _export(student, about: dict, file: Path) -> None:

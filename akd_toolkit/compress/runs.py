@@ -1,13 +1,12 @@
 """A finished run, or every finished run of an experiment, through a pipeline of compressions."""
 
-import os
 from functools import partial, partialmethod
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
-from akd_toolkit.bench.machine import busy_warning, cpu_name, num_cores
+from akd_toolkit.bench.machine import cpu_name
 from akd_toolkit.compress.pipeline import records_of, run_steps
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps, read_steps
@@ -54,14 +53,14 @@ def compress(
     for spec in {str(each): each for each in (source.run.about()["student"] for source in sources)}.values():
         for step in planned:
             step.compression.check(spec)
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     with tqdm(total=len(sources), desc="compressing", unit="run", disable=len(sources) == 1) as bar:
         do = partial(_compress_one, specs=[step.spec for step in planned], alone=jobs == 1)
         run_tasks(do, sources, jobs, on_done=bar.update)
     records = [records_of(source, planned) for source in tqdm(sources, desc="latency", unit="run", leave=False)]
     table = table_of([source.to for source in sources], records, planned, sources[0].experiment.label_order)
     window_s = float(sources[0].run.about().get("window_s", 3.0))
-    return write_table(to, table, f"{title}, compressed", window_s, cpu_name(), busy_warning(load, num_cores()))
+    busy = next((record["busy"] for of_run in records for record in of_run.values() if record["busy"]), "")
+    return write_table(to, table, f"{title}, compressed", window_s, cpu_name(), busy)
 
 
 def _sources(folder: Path, to: Path, store: Path | None) -> tuple[list[Source], str]:

@@ -1,6 +1,7 @@
 """A finished run as something that can be trained on: its own settings, its speech, its teachers' stored answers."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,7 +146,7 @@ def _with_tags(value, key: str):
     tag = next((name for name in value if str(name).startswith("!")), None)
     if tag is None:
         return CommentedMap({name: _with_tags(below, key) for name, below in value.items()})
-    if key != "opt_class" or not tag.startswith("!name:torch.optim."):
+    if key != "opt_class" or not re.fullmatch(r"!name:torch\.optim\.\w+", tag):
         raise ValueError(f"settings.yaml: {key} names {tag}; only opt_class may name something, and of torch.optim.")
     node = CommentedMap(value[tag] or {})
     node.yaml_set_ctag(Tag(suffix=tag))

@@ -1,5 +1,6 @@
 """A compression as YAML tells it: which steps, in which order, with which options."""
 
+import inspect
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -32,6 +33,13 @@ class Step:
     def title(self) -> str:
         """Such as ``1-prune``; names its folder and its row."""
         return f"{self.number}-{self.spec['name']}"
+
+    @property
+    def whole_spec(self) -> dict:
+        """The same with the options that were left at their defaults."""
+        defaults = inspect.signature(type(self.compression).__init__).parameters.values()
+        told = {p.name: p.default for p in defaults if p.default is not p.empty}
+        return {"name": self.spec["name"], **told, **self.spec}
 
     @property
     def options(self) -> str:

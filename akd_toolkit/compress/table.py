@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from akd_toolkit.compress.measures import scores_file
 from akd_toolkit.compress.pipeline import ORIGINAL, files_of
 from akd_toolkit.compress.steps import Step
 from akd_toolkit.data.files import write_text_aside
@@ -35,7 +36,7 @@ def table_of(places: list[Path], records: list[dict[str, dict]], steps: list[Ste
     rows, first = [], None
     for title, options in {ORIGINAL: "", **{step.title: step.options for step in steps}}.items():
         files = [files_of(place, steps)[title] for place in places]
-        scores = pd.concat([read_scores(file.parent / "scores.csv", label_order) for file in files], ignore_index=True)
+        scores = pd.concat([read_scores(scores_file(file), label_order) for file in files], ignore_index=True)
         first = scores if first is None else first
         measured = {
             key: float(np.mean([record[title][key] for record in records]))

@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
 
 SAMPLE_RATE_HZ = 16000
 MIN_SAMPLES = 1600  # 0.1 s at 16 kHz: the shortest waveform that a student accepts
@@ -63,6 +62,8 @@ class Recording:
         if not mono.any():
             raise ValueError(f"{self.path} holds only zeros; speech is needed. Remove the file or record it again.")
         if self.sample_rate_hz != sample_rate_hz:
+            from scipy.signal import resample_poly  # here, because it takes its time
+
             common = math.gcd(sample_rate_hz, self.sample_rate_hz)
             mono = resample_poly(mono, sample_rate_hz // common, self.sample_rate_hz // common)
         return np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)

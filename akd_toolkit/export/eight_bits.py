@@ -39,7 +39,7 @@ def plan(graph) -> Plan:
     constants = {tensor.name: tensor.dims for tensor in graph.initializer}
     spared = set(front_end_nodes(graph))
     nodes = [node for node in graph.node if node.name not in spared]
-    weighted = [n for n in nodes if n.op_type in WEIGHTED and n.input[1] in constants]
+    weighted = [n for n in nodes if n.op_type in WEIGHTED and len(constants.get(n.input[1], ())) > 1]  # matrices
     if len(weighted) < 2:
         raise ValueError("the file has no weights besides its classifier's; keep it in 32 bits.")
     computed, from_eight = [], set()

@@ -1,9 +1,13 @@
 """Running an exported file: ONNX Runtime, its metadata, and one prediction."""
 
+import contextlib
+import io
 import json
 
 import numpy as np
 
+from akd_toolkit.data.audio import MAX_RATE_HZ, MIN_RATE_HZ
+from akd_toolkit.data.segments import window_starts
 from akd_toolkit.export.model_file import read_checked, unreadable
 
 MIN_SAMPLES = 1600
@@ -51,8 +55,15 @@ def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str,
             f"waveform has shape {list(waveform.shape)}; give one channel of at least {MIN_SAMPLES} finite samples "
             f"at {metadata['sample_rate_hz']} Hz."
         )
-    windows = _windows(waveform, metadata["window_s"], overlap_s, metadata["sample_rate_hz"])
-    probabilities = session.run(["probabilities"], {"waveform": windows})[0].mean(axis=0)
+    if not 0 <= overlap_s < metadata["window_s"]:
+        raise ValueError(
+            f"overlap_s must be from 0 to less than the window of {metadata['window_s']} s, got {overlap_s}."
+        )
+    size, overlap = (round(s * metadata["sample_rate_hz"]) for s in (metadata["window_s"], overlap_s))
+    windows = [waveform[start : start + size] for start in window_starts(len(waveform), size, size - overlap)]
+    probabilities = session.run(["probabilities"], {"waveform": np.stack(windows)})[0].mean(axis=0)
+    if not np.isfinite(probabilities).all():
+        raise ValueError(f"{path} answers this waveform with no numbers; give samples in [-1, 1].")
     scores = {label: float(p) for label, p in zip(metadata["label_order"], probabilities, strict=True)}
     return max(scores, key=scores.get), scores
 
@@ -74,9 +85,13 @@ def open_session(path, threads: int = 1):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3  # its remarks on how it fuses operators tell a user nothing
+    # What was checked was checked as ONNX; the library would take its own format for it where the bytes say so.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
-        # The bytes that were checked, not the path: nothing can be put in its place in between.
-        return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
+        # The bytes that were checked, not the path: nothing can be put in its place in between. What the library
+        # prints of a failure would stand among somebody's results.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong.
         raise unreadable(path, error) from None
 
@@ -103,25 +118,13 @@ def checked_metadata(stored: dict[str, str], path) -> dict:
             "test_overlap_s": float(stored.get("test_overlap_s", 0.0)),
             "opset": int(stored.get("opset", 0)),
         }
-        if not 0 <= told["test_overlap_s"] < told["window_s"] <= 600 or told["sample_rate_hz"] < 1:
-            raise ValueError(f"a window of {told['window_s']:g} s that overlaps by {told['test_overlap_s']:g} s")
+        rate = told["sample_rate_hz"]
+        if not 0 <= told["test_overlap_s"] < told["window_s"] <= 600 or not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+            raise ValueError(
+                f"a window of {told['window_s']:g} s that overlaps by {told['test_overlap_s']:g} s, at {rate} Hz"
+            )
     except (KeyError, ValueError, TypeError) as error:
         raise ValueError(
             f"{path} does not say what it needs ({error}); it was not written by export_onnx, so export it again."
         ) from None
     return told
-
-
-def _windows(waveform, window_s, overlap_s, sample_rate_hz):
-    """Windows [n, samples] that cover the waveform; a shorter one is one window, unpadded.
-
-    >>> _windows(np.arange(5.0), window_s=2.0, overlap_s=1.0, sample_rate_hz=1)[:, 0]
-    array([0., 1., 2., 3.])
-    """
-    if not 0 <= overlap_s < window_s:
-        raise ValueError(f"overlap_s must be from 0 to less than the window of {window_s} s, got {overlap_s}.")
-    size = round(window_s * sample_rate_hz)
-    if len(waveform) <= size:
-        return waveform[None]
-    starts = list(range(0, len(waveform) - size, max(1, size - round(overlap_s * sample_rate_hz))))
-    return np.stack([waveform[start : start + size] for start in [*starts, len(waveform) - size]])

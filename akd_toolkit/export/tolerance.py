@@ -89,16 +89,17 @@ def ua_loss(truth, before, after) -> tuple[float, float]:
     """UA lost from ``before`` to ``after``, and the standard error of that loss.
 
     The loss is the mean over classes of the mean over its utterances of d = hit before - hit after, which is -1, 0
-    or 1; its variance the mean of var(d) / n over the classes, divided once more by their number.
+    or 1; its variance the mean over classes of mean(d^2) / n, divided once more by their number. Squares are not taken
+    about the mean of d, because of a class with one utterance nothing is certain.
 
     Example
     -------
     >>> loss, error = ua_loss([0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0])  # class 1: d = 0 and 1
-    >>> loss, round(error, 4)  # 0.5 / 2 and sqrt((0.25 / 2) / 4)
-    (0.25, 0.1768)
+    >>> loss, round(error, 4)  # 0.5 / 2 and sqrt((0.5 / 2) / 4)
+    (0.25, 0.25)
     """
     truth, before, after = (np.asarray(values) for values in (truth, before, after))
     lost = (before == truth).astype(float) - (after == truth)
     by_class = [lost[truth == label] for label in np.unique(truth)]
-    variance = sum(d.var() / len(d) for d in by_class) / len(by_class) ** 2
+    variance = sum(np.mean(d**2) / len(d) for d in by_class) / len(by_class) ** 2
     return float(np.mean([d.mean() for d in by_class])), float(np.sqrt(variance))

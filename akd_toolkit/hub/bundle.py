@@ -121,7 +121,7 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> di
     about = check_student(folder)
     for name in names:
         if name.endswith(".onnx"):
-            contents.check_onnx_labels(folder / name, about["label_order"])
+            contents.check_onnx_says(folder / name, about)
     return json.loads((folder / LIST).read_text(encoding="utf-8"))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from akd_toolkit.data.files import SETTINGS
 from akd_toolkit.export.model_file import load_model
+from akd_toolkit.export.session import checked_metadata
 
 MAGIC = {  # first bytes of what has no place in a bundle, whatever its name
     b"\x80\x02": "a Python pickle",
@@ -142,16 +143,14 @@ def check_onnx(path: Path) -> None:
         raise ValueError(f"{path} is no ONNX file (it holds no graph); {CURE}.")
 
 
-def check_onnx_labels(path: Path, label_order) -> None:
-    """The exported file names the same emotions in the same order as ``student.json``."""
-    stored = {entry.key: entry.value for entry in load_model(path).metadata_props}
-    try:
-        labels = json.loads(stored["label_order"])
-    except (KeyError, ValueError):
-        raise ValueError(f"{path} does not say its labels, so akd did not export it; {CURE}.") from None
-    if labels != list(label_order):
-        told = printable(", ".join(map(str, labels)) if isinstance(labels, list) else labels)
-        raise ValueError(f"{path} has the labels {told}, and {SETTINGS} {printable(', '.join(label_order))}; {CURE}.")
+def check_onnx_says(path: Path, about: dict) -> None:
+    """The exported file names the same emotions in the same order as ``student.json``, the same rate and windows."""
+    told = checked_metadata({entry.key: entry.value for entry in load_model(path).metadata_props}, path)
+    for key, usual in (("label_order", None), ("sample_rate_hz", 16000), ("window_s", 3.0), ("test_overlap_s", 0.0)):
+        wanted = about.get(key, usual)
+        if told[key] != wanted:
+            said, wanted = (printable(", ".join(v) if isinstance(v, list) else v) for v in (told[key], wanted))
+            raise ValueError(f"{path} has {key} {said}, and {SETTINGS} {wanted}; {CURE}.")
 
 
 def refuse_magic(path: Path, header: bool = False) -> None:

@@ -26,7 +26,8 @@ def samples_of(x, name: str) -> np.ndarray:
     samples = np.asarray(x)
     if samples.dtype.kind != "f" and samples.dtype.name not in FULL_SCALE:
         raise ValueError(
-            f"{name} holds {samples.dtype.name}; give floats in [-1, 1], or {', '.join(FULL_SCALE)} as sound cards do."
+            f"{name} holds {samples.dtype.name}; give floats in [-1, 1], or {', '.join(FULL_SCALE)} as sound cards do"
+            f"{whole_numbers_hint(samples.dtype)}."
         )
     if samples.ndim == 1:
         return samples[:, None]
@@ -36,6 +37,11 @@ def samples_of(x, name: str) -> np.ndarray:
             "[samples, channels] with one or two channels. Several sounds make a list."
         )
     return samples if samples.shape[1] <= MAX_CHANNELS else samples.T
+
+
+def whole_numbers_hint(dtype: np.dtype) -> str:
+    """What makes whole numbers of another type, as ``np.array`` makes them of a list, one that is known; or nothing."""
+    return " (16-bit samples: .astype(np.int16))" if dtype.kind in "iu" else ""
 
 
 def scaled(samples: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ import math
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import firwin, resample_poly
 
 HALF_WIDTH = 10  # of the kernel, in samples of the slower rate; scipy's own choice, as is the window
 KAISER_BETA = 5.0
@@ -32,6 +31,7 @@ class Resampler:
 
     Example
     -------
+    >>> from scipy.signal import resample_poly
     >>> x = np.sin(np.arange(4410.0, dtype=np.float32))
     >>> resampler = Resampler(44100, 16000)
     >>> pieces = [resampler.push(x[:7]), resampler.push(x[7:3000]), resampler.push(x[3000:]), resampler.finish()]
@@ -73,10 +73,14 @@ class Resampler:
         return found
 
     def _resampled(self) -> np.ndarray:
+        from scipy.signal import resample_poly  # here, because it takes its time
+
         return resample_poly(self._held, self.up, self.down, window=_kernel(max(self.up, self.down)))
 
 
 @lru_cache(maxsize=4)
 def _kernel(rate: int) -> np.ndarray:
     """The low-pass that ``resample_poly`` would design for float32 every time it is called."""
+    from scipy.signal import firwin
+
     return firwin(2 * HALF_WIDTH * rate + 1, 1.0 / rate, window=("kaiser", KAISER_BETA)).astype(np.float32)

@@ -133,6 +133,8 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
 def _opened(file, name: str, sample_rate_hz: int | None) -> Iterator[Sound]:
     with ExitStack() as stack:
         if isinstance(file, Path):
+            if file.is_dir():
+                raise ValueError(f"{name} is a folder; give its files one by one, or the folder to akd predict.")
             if not (file.is_file() or file.is_fifo()):
                 raise FileNotFoundError(f"{name} is not a file; check the path.")
             file = stack.enter_context(file.open("rb", buffering=0))

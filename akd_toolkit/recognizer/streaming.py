@@ -7,6 +7,7 @@ import numpy as np
 from akd_toolkit.data.audio import MAX_PEAK, MIN_SAMPLES, SAMPLE_RATE_HZ
 from akd_toolkit.engine import Engine
 from akd_toolkit.recognizer.activity import EnergyActivity
+from akd_toolkit.recognizer.arrays import FULL_SCALE, scaled, whole_numbers_hint
 from akd_toolkit.recognizer.timeline import Moment
 
 SPEECH_SHARE = 0.25  # of a hop's frames must be active for the hop to count as speech
@@ -92,6 +93,9 @@ class StreamingRecognizer:
     What is answered depends on the samples alone, never on how they were cut: nothing is computed before a hop is
     whole, and windows are answered one by one. Memory is one window and one hop, however long the stream.
 
+    A hop with samples that are not finite or above a peak of 2 is refused with an error and counts as silence. The
+    stream goes on: the moments of a push that raised are given by the next one.
+
     Arguments
     ---------
     engine
@@ -106,16 +110,18 @@ class StreamingRecognizer:
         Silence, counted in hops, after which what follows is taken for something new, s, > 0.
     activity
         Voice activity, an object with ``push(samples) -> bool per frame`` and ``reset()``; None is ``EnergyActivity``.
+        It hears one hop at a time; a hop that completes none of its frames counts as silence.
 
     Shape
     -----
-    push: [num_samples] float32 in [-1, 1] at the engine's rate, any number. Returns a list of ``Moment``.
+    push: [num_samples] at the engine's rate, any number: floats in [-1, 1], or uint8, int16 or int32 as sound cards
+    give them. Returns a list of ``Moment``.
 
     Raises
     ------
     ValueError
-        If an option is out of range, the samples are not one channel of floating-point numbers in [-1, 1], or the
-        student has no answer.
+        If an option is out of range, the samples are not one channel of numbers in range, or the student has no
+        answer.
 
     Example
     -------
@@ -163,45 +169,75 @@ class StreamingRecognizer:
         self._heard = 0  # samples told of since the stream began
         self._speech = 0  # samples since speech set in after a pause; 0 in a pause
         self._silence = 0  # samples since a hop with speech
+        self._moments = []  # not given yet
         self._activity.reset()
         self._decision.reset()
 
     def push(self, samples: np.ndarray) -> list[Moment]:
         """The moments of all hops that these samples complete."""
         samples = _one_channel(samples)
-        moments = []
+        problems = []
         at, total = 0, len(samples)
         while at < total:
+            if not self._fresh:
+                self._make_room()
             taken = min(total - at, self._hop - self._fresh)
             self._buffer[self._filled : self._filled + taken] = samples[at : at + taken]
             self._filled += taken
             self._fresh += taken
             at += taken
             if self._fresh == self._hop:
-                moments.extend(self._told())
-        return moments
+                problems += self._silenced()
+                self._tell()
+        if problems:
+            raise ValueError(problems[0])
+        return self._given()
 
     def finish(self) -> list[Moment]:
         """The moment of the hop that the stream's end cuts short, if 20 ms of it were heard; then all is forgotten."""
-        moments = self._told() if self._fresh else []
-        self.reset()
+        try:
+            if self._fresh:
+                if problems := self._silenced():
+                    raise ValueError(problems[0])
+                self._tell()
+            return self._given()
+        finally:
+            self.reset()
+
+    def _given(self) -> list[Moment]:
+        moments, self._moments = self._moments, []
         return moments
 
-    def _told(self) -> list[Moment]:
-        """One moment of the fresh samples, or none where voice activity has no whole frame of them."""
-        fresh = self._fresh
-        start_s, time_s = self._heard / self._rate, (self._heard + fresh) / self._rate
-        samples = self._buffer[self._filled - fresh : self._filled]
+    def _make_room(self) -> None:
+        """For one more hop: what no later window reaches goes."""
+        if self._filled + self._hop > len(self._buffer):
+            keep = len(self._buffer) - self._hop
+            self._buffer[:keep] = self._buffer[self._filled - keep : self._filled]
+            self._filled = keep
+
+    def _silenced(self) -> list[str]:
+        """What is wrong with the fresh samples, if anything is: then they become silence."""
+        samples = self._buffer[self._filled - self._fresh : self._filled]
         peak = np.abs(samples).max()
-        if not peak <= MAX_PEAK:  # the negation also catches NaN, which no comparison finds larger than anything
-            raise ValueError(
-                f"samples reach {peak:.3g} between {start_s:g} and {time_s:g} s; they must be finite and lie in "
-                "[-1, 1], so scale them."
-            )
-        active = self._activity.push(samples)
-        if not len(active):
+        if peak <= MAX_PEAK:  # NaN is not
             return []
-        speaking = bool(np.count_nonzero(active) >= SPEECH_SHARE * len(active))
+        samples[:] = 0.0
+        start_s, time_s = self._heard / self._rate, (self._heard + self._fresh) / self._rate
+        return [
+            f"samples reach {peak:.3g} between {start_s:g} and {time_s:g} s; they must be finite and lie in [-1, 1], "
+            "so scale them."
+        ]
+
+    def _tell(self) -> None:
+        """Put down the moment of the fresh samples; of a hop cut short none, if it has no frame of voice activity."""
+        fresh, self._fresh = self._fresh, 0  # told of once, even if the student fails or is interrupted
+        start_s = self._heard / self._rate
+        self._heard += fresh
+        time_s = self._heard / self._rate
+        active = self._activity.push(self._buffer[self._filled - fresh : self._filled])
+        if not len(active) and fresh < self._hop:
+            return
+        speaking = len(active) > 0 and bool(np.count_nonzero(active) >= SPEECH_SHARE * len(active))
         self._follow_turn(speaking, fresh)
         size = min(self._window, self._speech)
         moment = Moment(start_s, time_s, speaking)
@@ -213,13 +249,7 @@ class StreamingRecognizer:
             labels = self.engine.label_order
             raw, smoothed = (dict(zip(labels, values.tolist())) for values in (raw, smoothed))
             moment = Moment(start_s, time_s, speaking, labels[chosen], raw, smoothed)
-        self._heard += fresh
-        self._fresh = 0
-        if self._filled + self._hop > len(self._buffer):  # make room: what no later window reaches goes
-            keep = len(self._buffer) - self._hop
-            self._buffer[:keep] = self._buffer[self._filled - keep : self._filled]
-            self._filled = keep
-        return [moment]
+        self._moments.append(moment)
 
     def _follow_turn(self, speaking: bool, samples: int) -> None:
         self._silence = 0 if speaking else self._silence + samples
@@ -231,12 +261,9 @@ class StreamingRecognizer:
 
 def _one_channel(samples) -> np.ndarray:
     samples = np.asarray(samples)
-    if samples.ndim != 1 or samples.dtype.kind != "f":
+    if samples.ndim != 1 or (samples.dtype.kind != "f" and samples.dtype.name not in FULL_SCALE):
         raise ValueError(
-            f"samples have shape {list(samples.shape)} and type {samples.dtype}; give one channel of float32 in "
-            "[-1, 1] (16-bit integers: divide by 32768)."
+            f"samples have shape {list(samples.shape)} and type {samples.dtype}; give one channel of floats in "
+            f"[-1, 1], or of {', '.join(FULL_SCALE)} as sound cards do{whole_numbers_hint(samples.dtype)}."
         )
-    if samples.dtype != np.float32:
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
-            samples = samples.astype(np.float32)
-    return samples
+    return samples if samples.dtype == np.float32 else scaled(samples)

@@ -3,9 +3,10 @@ import sys
 from akd_toolkit.bench.energy import energy_meter
 
 
-def package(folder, name, microjoules, limit):
-    place = folder / name
+def package(folder, zone, microjoules, limit, name="package-0"):
+    place = folder / zone
     place.mkdir()
+    (place / "name").write_text(f"{name}\n")
     (place / "energy_uj").write_text(f"{microjoules}\n")
     (place / "max_energy_range_uj").write_text(f"{limit}\n")
     return place / "energy_uj"
@@ -14,11 +15,13 @@ def package(folder, name, microjoules, limit):
 def test_joules_of_all_packages_add_up_and_parts_are_not_counted_twice(tmp_path):
     first = package(tmp_path, "intel-rapl:0", 1_000_000, 9_999_999)
     second = package(tmp_path, "intel-rapl:1", 5_000_000, 9_999_999)
-    part = package(tmp_path, "intel-rapl:0:0", 0, 9_999_999)
+    part = package(tmp_path, "intel-rapl:0:0", 0, 9_999_999, "core")
+    whole = package(tmp_path, "intel-rapl:2", 0, 9_999_999, "psys")
     stop = energy_meter(powercap=tmp_path)()
     first.write_text("1500000")
     second.write_text("5250000")
     part.write_text("400000")
+    whole.write_text("900000")
     assert stop() == 0.75
 
 

@@ -13,8 +13,8 @@ from akd_toolkit.cli import main
 from akd_toolkit.compress import pipeline
 from akd_toolkit.compress.base import Work
 from akd_toolkit.compress.importance import by_taylor
-from akd_toolkit.compress.measures import latencies
-from akd_toolkit.compress.pipeline import run_steps
+from akd_toolkit.compress.measures import latencies, scores_file
+from akd_toolkit.compress.pipeline import records_of, run_steps
 from akd_toolkit.compress.quantize import Quantize, calibration
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps
@@ -55,7 +55,7 @@ def written_at(folder) -> dict:
 def test_each_step_leaves_a_student_or_a_file_that_answers(experiment, pruned):
     _, about = load_student(pruned / "1-prune")
     assert about["student"] == {**about["student"], "channels": [4, 8], "dim": 8, "embedding_dim": 8}
-    assert about["compressed_by"] == [PRUNE] and about["candidate"] == {"batch_size": 8}
+    assert about["compressed_by"] == [{"importance": "norm", **PRUNE}] and about["candidate"] == {"batch_size": 8}
     int8 = open_engine(pruned / "2-quantize/student.int8.onnx")
     assert int8.about["precision"] == "int8" and (int8.window_s, int8.overlap_s) == (0.5, 0.1)
     waveform = 0.1 * np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
@@ -240,3 +240,30 @@ def test_latencies_are_of_every_file(pruned):
     files = {name: pruned / name / "student.onnx" for name in ("0-original", "1-prune")}
     found = latencies(files, window_s=0.5, rounds=2, calls=2)
     assert set(found) == set(files) and all(0 < ms < 1000 for ms in found.values())
+
+
+def test_latencies_of_another_machine_are_taken_anew_and_the_warning_stays(experiment, pruned, tmp_path, monkeypatch):
+    source = source_of(experiment, shutil.copytree(pruned, tmp_path / "to"))
+    steps = build_steps([PRUNE, STATIC])
+    monkeypatch.setattr(pipeline, "latencies", lambda files, window_s: dict.fromkeys(files, 7.0))
+    before = records_of(source, steps)
+    assert all(record["ms"] != 7.0 for record in before.values())  # what was measured stays
+    monkeypatch.setattr(pipeline, "cpu_name", lambda: "another")
+    monkeypatch.setattr(pipeline, "busy_warning", lambda load, cores: "busy then")
+    after = records_of(source, steps)
+    assert all((record["ms"], record["busy"]) == (7.0, "busy then") for record in after.values())
+    monkeypatch.setattr(pipeline, "busy_warning", lambda load, cores: "")
+    assert all(record["busy"] == "busy then" for record in records_of(source, steps).values())
+
+
+def test_scores_of_a_file_do_not_stand_for_the_student_beside_it(tmp_path):
+    assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
+    assert scores_file(tmp_path / "student.int8.onnx").name == "scores.csv"
+    (tmp_path / "student.json").write_text("{}")  # the step changed the student as well: qat
+    assert scores_file(tmp_path / "student.int8.onnx").name == "student.int8.scores.csv"
+    assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
+
+
+def test_an_option_left_at_its_default_is_written_down():
+    (step,) = build_steps([{"name": "quantize"}])
+    assert step.whole_spec == {"name": "quantize", "mode": "static", "utterances": 64, "epochs": 0, "lr": 0.0003}
