@@ -6,15 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.bench.operations import operations_of_module
+from akd_toolkit.bench.options import PEERS
 from akd_toolkit.bench.rows import Row
 from akd_toolkit.bench.sources import open_source, student_rows
 from akd_toolkit.bench.ways import WAYS
 
-PEERS = {
-    "opensmile": "openSMILE eGeMAPS functionals (88 numbers; no classifier)",
-    "wav2vec2": "wav2vec 2.0 base, frozen (no classifier)",
-    "light_sernet": "LIGHT-SERNET, our registered student, as ONNX",
-}
 RANDOM = "random weights: the same operations as the trained ones, no download"
 
 

@@ -1,6 +1,7 @@
 """The bench: every row in a process of its own, all of them timed in turns."""
 
 import logging
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,16 +11,17 @@ import numpy as np
 from tqdm import tqdm
 
 from akd_toolkit.bench.children import Child, WorkerError
-from akd_toolkit.bench.machine import describe_machine, num_cores
-from akd_toolkit.bench.peers import PEERS, peer_rows
+from akd_toolkit.bench.machine import describe_machine
+from akd_toolkit.bench.options import PEERS, ROUNDS, check_options, thread_counts
+from akd_toolkit.bench.peers import peer_rows
 from akd_toolkit.bench.rows import FEATURES, WHOLE, Row
 from akd_toolkit.bench.sources import open_source, student_rows
 from akd_toolkit.bench.voices import generated_voices
 from akd_toolkit.bench.ways import WAYS
+from akd_toolkit.export.onnx import quiet
 
 logger = logging.getLogger(__name__)
 
-ROUNDS = 5  # turns in which every cell gets its share of the seconds
 STOPPED = "stopped before it was measured"
 
 
@@ -79,7 +81,7 @@ def run_bench(
     ValueError
         If an option is out of range, or a source, way or peer unknown.
     """
-    _check(ways, peers, batches, window_s, seconds)
+    check_options(sources, ways, peers, threads, batches, window_s, seconds)
     threads, batches = thread_counts(threads), sorted({1, *batches})
     machine = describe_machine()
     bench = Bench([], machine)
@@ -91,7 +93,8 @@ def run_bench(
         voices = work / "voices.npy"
         np.save(voices, generated_voices(max(batches), window_s))
         try:
-            bench.rows = _planned(sources, ways, peers, threads, work, np.load(voices), progress)
+            with quiet("akd_toolkit.export"):  # its files are gone when the bench ends
+                bench.rows = _planned(sources, ways, peers, threads, work, np.load(voices), progress)
             cells = _start(bench.rows, children, voices, work, batches, seconds, progress)
             _measure(bench.rows, children, cells, seconds, progress)
         except KeyboardInterrupt:
@@ -104,36 +107,6 @@ def run_bench(
         if not row.measured and not row.reason:
             row.reason = STOPPED
     return bench
-
-
-def thread_counts(wanted: Sequence[int | str]) -> list[int]:
-    """Numbers of threads, each once.
-
-    Example
-    -------
-    >>> thread_counts([1, 2, 1])
-    [1, 2]
-    >>> thread_counts(["some"])
-    Traceback (most recent call last):
-    ValueError: threads must be numbers >= 1 or 'all', got 'some'.
-    """
-    for count in wanted:
-        if count != "all" and not (str(count).isdigit() and int(count) >= 1):
-            raise ValueError(f"threads must be numbers >= 1 or 'all', got '{count}'.")
-    return list(dict.fromkeys(num_cores() if count == "all" else int(count) for count in wanted))
-
-
-def _check(ways, peers, batches, window_s, seconds) -> None:
-    for what, given, known in (("way", ways, WAYS), ("peer", peers, PEERS)):
-        for name in given:
-            if name not in known:
-                raise ValueError(f"unknown {what} '{name}'; known: {', '.join(known)}.")
-    if min(batches, default=1) < 1:
-        raise ValueError(f"batches must be >= 1, got {list(batches)}.")
-    if not 0.1 <= window_s <= 60:
-        raise ValueError(f"window_s must be from 0.1 to 60 s, got {window_s:g}.")
-    if not 0 < seconds <= 3600:
-        raise ValueError(f"seconds must be from above 0 to 3600, got {seconds:g}.")
 
 
 def _planned(sources, ways, peers, threads, work, voices, progress) -> list[Row]:
@@ -160,7 +133,7 @@ def _start(rows, children, voices, work, batches, seconds, progress) -> dict[tup
     """Load every row into its process; returns cell -> rows that are timed in it."""
     cells = {(WHOLE, batch): [] for batch in batches} | {(FEATURES, 1): []}
     ready = [index for index, row in enumerate(rows) if not row.reason]
-    with tqdm(ready, desc="loading", unit="row", disable=not progress, leave=False) as bar:
+    with tqdm(ready, desc="starting", unit="row", disable=not progress, leave=False) as bar:
         for index in bar:
             row = rows[index]
             bar.set_postfix_str(row.title)
@@ -209,14 +182,17 @@ def _try_features(child, cells, index, row) -> None:
 def _measure(rows, children, cells, seconds, progress) -> None:
     """Every cell gets its slice in every round, row after row."""
     turns = [(cell, index) for cell, indices in cells.items() for index in indices]
-    with tqdm(total=ROUNDS * len(turns), desc="measuring", unit="slice", disable=not progress, leave=False) as bar:
-        for _ in range(ROUNDS):
+    often = 0.1 if sys.stderr.isatty() else 10.0  # s; each slice in a log would be a page
+    hidden = {"disable": not progress, "leave": False}
+    with tqdm(total=ROUNDS * len(turns), desc="measuring", unit="slice", mininterval=often, **hidden) as bar:
+        for number in range(1, ROUNDS + 1):
+            bar.set_description(f"measuring, round {number} of {ROUNDS}")
             for (what, batch), index in turns:
                 row = rows[index]
+                bar.set_postfix_str(f"{row.title}, batch {batch}", refresh=False)
                 bar.update()
                 if row.reason:
                     continue
-                bar.set_postfix_str(f"{row.title}, batch {batch}")
                 try:
                     told = children[index].ask("time", what=what, batch=batch, seconds=seconds / ROUNDS)
                 except WorkerError as error:

@@ -10,6 +10,7 @@ from akd_toolkit.bench.operations import operations_of_module
 from akd_toolkit.bench.rows import Row
 from akd_toolkit.bench.ways import WAYS
 from akd_toolkit.export import read_metadata
+from akd_toolkit.hub import check_folder
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.saved import SETTINGS, WEIGHTS, load_student, save_student
 
@@ -81,8 +82,7 @@ def _exported(path: Path, work: Path) -> Model:
 
 
 def _folder(path: Path, work: Path) -> Model:
-    if is_bundle(path):
-        check_bundle(path)  # what it holds is opened below
+    check_folder(path)  # what it holds is opened below
     model = Model("", work)
     model.places = {part: path / name for part, name in STORED.items() if (path / name).is_file()}
     for part in model.places:

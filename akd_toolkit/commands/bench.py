@@ -2,9 +2,9 @@
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
+from akd_toolkit.bench.options import PEERS, check_options
 from akd_toolkit.bench.ways import WAYS
 
 EPILOG = """examples:
@@ -12,7 +12,6 @@ EPILOG = """examples:
   akd bench results/akd/seed17/fold1/outer --to bench     a finished run; bench.md, bench.csv, environment.json
   akd bench student.onnx --ways onnx onnx-int8 --threads 1 --peers none
 A way that this machine does not offer has a row that says why. Ctrl-C keeps what was measured."""
-PEERS = ("opensmile", "wav2vec2", "light_sernet")
 
 
 def add_parser(commands) -> None:
@@ -38,22 +37,24 @@ def add_parser(commands) -> None:
 
 
 def run(arguments) -> int:
+    asked = {
+        "sources": arguments.source,
+        "ways": arguments.ways,
+        "peers": [] if arguments.peers == ["none"] else arguments.peers,
+        "threads": arguments.threads,
+        "batches": arguments.batches,
+        "window_s": arguments.window_s,
+        "seconds": arguments.seconds,
+    }
+    check_options(**asked)
+    if arguments.to and arguments.to.is_file():
+        raise ValueError(f"{arguments.to} is a file; give a folder for bench.md and the others.")
     logging.getLogger("speechbrain").setLevel(logging.WARNING)  # it greets whoever imports it
-    logging.getLogger("akd_toolkit.export").setLevel(logging.WARNING)  # its files are gone when the bench ends
     from akd_toolkit.bench.plot import plot_latency
     from akd_toolkit.bench.run import run_bench  # here, because torch comes with it
     from akd_toolkit.bench.table import bench_markdown, write_bench
 
-    bench = run_bench(
-        arguments.source,
-        arguments.ways,
-        [] if arguments.peers == ["none"] else arguments.peers,
-        arguments.threads,
-        arguments.batches,
-        arguments.window_s,
-        arguments.seconds,
-        progress=sys.stderr.isatty(),
-    )
+    bench = run_bench(**asked)
     print(bench_markdown(bench))
     if arguments.to:
         print(f"written to {write_bench(bench, arguments.to)}")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 
 FORMATS = ("s16le", "s32le", "f32le")  # those of recognizer.live, whose import takes its time
 BAR = 20  # characters
+LEAST_S = 0.1  # what a pipe must hold, as a file must
 EPILOG = """examples:
   akd listen --model student.onnx
   ffmpeg -i talk.mp3 -f s16le -ar 16000 -ac 1 - | akd listen - --model student.onnx
@@ -23,7 +24,7 @@ def add_parser(commands) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("source", nargs="?", choices=["-"], help="standard input; without it the microphone")
+    parser.add_argument("source", nargs="?", metavar="-", help="standard input; without it the microphone")
     parser.add_argument(
         "--model", metavar="SOURCE", help="folder of a run or bundle, .onnx file, or owner/name on the hub"
     )
@@ -44,6 +45,11 @@ def run(arguments) -> int:
 
         print(sound_library().query_devices())
         return 0
+    if arguments.source not in (None, "-"):
+        raise ValueError(
+            f"listen takes - or the microphone, got '{arguments.source}'; for files: akd predict {arguments.source} "
+            "--timeline."
+        )
     if arguments.model is None:
         raise ValueError(
             "give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."
@@ -87,7 +93,7 @@ def _sound(arguments, rate_hz: int):
     from akd_toolkit.recognizer.live import open_microphone, pipe_sound, resampled
 
     if arguments.source == "-":
-        own_hz, pieces = pipe_sound(sys.stdin.buffer, arguments.rate, arguments.format, _say)
+        own_hz, pieces = pipe_sound(sys.stdin.buffer, arguments.rate, arguments.format, _say, LEAST_S)
         yield resampled(pieces, own_hz, rate_hz)
         return
     device = arguments.device or None

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")  # looked for in folders
 STDIN = "-"
+LOG_S = 10  # between two lines of progress where standard error is no terminal
 EPILOG = """examples:
   akd predict speech.wav --model results/akd/seed17/fold1/outer
   akd predict recordings/ more.mp3 --model student.onnx --csv > emotions.csv
@@ -83,19 +85,23 @@ def _answer(files: list[str], recognizer, arguments) -> tuple[int, list[str]]:
     from tqdm import tqdm
 
     one = len(files) == 1  # whose own seconds are shown instead
+    bar = sys.stderr.isatty()
+    log = (lambda _text: None) if bar else _Log()
     told, problems, form = 0, [], _form(arguments, files, recognizer.label_order)
     stopped = threading.Event()
+    seconds = bar or (lambda heard_s: log(f"{heard_s:.0f} s heard"))
 
     def asked(file: str):
-        return _asked(recognizer, file, arguments.timeline, one or partial(_go_on, stopped))
+        return _asked(recognizer, file, arguments.timeline, seconds if one else partial(_go_on, stopped))
 
     for line in form.begin():
         tqdm.write(line, file=sys.stdout)
     with ThreadPoolExecutor(arguments.jobs) as pool:
         asking = map(asked, files) if one else pool.map(asked, files)
-        answers = tqdm(asking, total=len(files), unit="file", disable=one, leave=False)
+        answers = tqdm(asking, total=len(files), unit="file", disable=one or not bar, leave=False)
         try:
             for file, (answer, problem) in zip(files, answers):
+                log(f"{told + len(problems) + 1} of {len(files)} files")
                 if answer is None:
                     problems.append(problem)
                     continue
@@ -110,6 +116,18 @@ def _answer(files: list[str], recognizer, arguments) -> tuple[int, list[str]]:
             stopped.set()
             pool.shutdown(cancel_futures=True)
     return told, problems
+
+
+class _Log:
+    """A plain line now and then, where a bar would fill a file with its pictures."""
+
+    def __init__(self):
+        self._told_s = time.monotonic()
+
+    def __call__(self, text: str) -> None:
+        if time.monotonic() - self._told_s >= LOG_S:
+            self._told_s = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
 
 
 def _asked(recognizer, file: str, timeline: bool, progress):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 EPILOG = """examples:
   akd release results/akd/seed17/fold1/outer --to ./bundle
+  akd release results/akd/compressed/seed17/fold1/1-prune --to ./small --precision int8
   akd release results/akd/seed17/fold1/outer --to me/emotion --private --licence apache-2.0
 owner/name is a repository on the hub (HF_ENDPOINT, HF_TOKEN), unless a folder 'owner' lies here; begin the name of a
 folder with ./ to be sure."""
@@ -17,7 +18,7 @@ def add_parser(commands) -> None:
     parser = commands.add_parser(
         "release", help=about, description=about, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run_folder", metavar="RUN", help="finished outer run: results/akd/seed17/fold1/outer")
+    parser.add_argument("run_folder", metavar="RUN", help="finished outer run, or a compressed student of one")
     parser.add_argument("--to", required=True, metavar="FOLDER|owner/name", help="where the bundle goes")
     parser.add_argument("--licence", help="identifier of the student's licence; default: that of its corpora")
     parser.add_argument("--precision", nargs="+", default=["fp32"], metavar="P", help="exported files: fp32 fp16 int8")

@@ -8,7 +8,6 @@ import hashlib
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
 
@@ -84,6 +83,8 @@ def make_view(
     key = f"{seed}|{utterance_id}|{view}".encode()
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "little"))
     # All draws are made before any is used, so that switching one setting off leaves the others as they were.
+    from scipy.signal import resample_poly  # here, because it takes its time
+
     speed, tilt, bump, place, gain, noisy, snr = random.uniform(size=7)
     percent = round(100 * settings.speed_low * (settings.speed_high / settings.speed_low) ** speed)
     percent = max(1, min(percent, 100 * len(waveform) // MIN_SAMPLES))

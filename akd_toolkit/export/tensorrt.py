@@ -129,11 +129,23 @@ def engine_name_here(source, shapes: Shapes | None = None) -> str:
     ImportError, ValueError
         If there is no TensorRT, or no GPU.
     """
+    version = check_tensorrt()
+    gpu, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
+    return engine_name(source, gpu, capability, version, shapes)
+
+
+def check_tensorrt() -> str:
+    """Version of TensorRT, if an engine can be built here.
+
+    Raises
+    ------
+    ImportError, ValueError
+        If there is no TensorRT, or no GPU.
+    """
     version = _tensorrt().__version__
     if not torch.cuda.is_available():
         raise ValueError("a TensorRT engine is built on the GPU that it will run on; run this where there is one.")
-    gpu, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
-    return engine_name(source, gpu, capability, version, shapes)
+    return version
 
 
 def load_engine(path):

@@ -51,8 +51,13 @@ def is_bundle(folder: str | Path) -> bool:
     return os.path.lexists(Path(folder) / LIST)
 
 
-def check_names(names, where: str) -> None:
+def check_names(names, where: str, local: bool = False) -> None:
     """Refuse a folder or a repository that holds a file which no bundle has; the hub's own are let pass.
+
+    Arguments
+    ---------
+    local
+        Whether it is a folder on this disk, into which systems put hidden files of their own (``.DS_Store``).
 
     Raises
     ------
@@ -72,9 +77,10 @@ bundle, or ask its author to release it again with akd release.
     if code:
         raise ValueError(f"{where} holds {code[0]}, and no bundle holds a kind of file that may run code; {CURE}.")
     if foreign:
-        hidden = "hidden file " if Path(foreign[0]).name.startswith(".") else ""
-        told = f"{hidden}{contents.printable(foreign[0])}"
-        raise ValueError(f"{where} holds {told}, which is no part of a bundle ({', '.join(ALLOWED)}); {CURE}.")
+        hidden = Path(foreign[0]).name.startswith(".")
+        told = f"{'hidden file ' if hidden else ''}{contents.printable(foreign[0])}"
+        cure = "delete it" if hidden and local else CURE
+        raise ValueError(f"{where} holds {told}, which is no part of a bundle ({', '.join(ALLOWED)}); {cure}.")
 
 
 def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> dict:
@@ -103,7 +109,7 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> di
     if not folder.is_dir() or not is_bundle(folder):
         raise FileNotFoundError(f"{folder} is no bundle ({LIST} is missing); give a folder that akd release wrote.")
     names = sorted(entry.name for entry in folder.iterdir())
-    check_names(names, str(folder))
+    check_names(names, str(folder), local=True)
     names = [name for name in names if name in ALLOWED]
     for name in names:
         _check_place(folder / name, links_into)

@@ -8,7 +8,7 @@ from akd_toolkit.audit import Finding, as_text
 from akd_toolkit.audit.findings import VERDICTS, counted, shortened
 from akd_toolkit.data.watermark import WATERMARK, marked, unmarked
 from akd_toolkit.experiment import Experiment
-from akd_toolkit.hub.card_numbers import protocol_section, scores_section
+from akd_toolkit.hub.card_numbers import compression_in_words, protocol_section, scores_section
 from akd_toolkit.hub.corpora import IDENTIFIERS, UNKNOWN, terms_of
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.report.page import GENERATED
@@ -44,7 +44,7 @@ def write_card(about: dict, facts: dict, experiment: Experiment, source: str, fi
         scores_section(facts),
         protocol_section(about, facts, settings),
         _heard(about, facts),
-        _audit(facts),
+        _audit(about, facts),
         _limits(about, facts),
         _files(files, facts, experiment.environment),
     ]
@@ -106,8 +106,7 @@ def _what(about: dict, facts: dict, settings: dict, size: str) -> str:
 
 
 def _compressed(about: dict) -> str:
-    steps = about.get("compressed_by") or []
-    told = [f"{s['name']} ({', '.join(f'{k} {v}' for k, v in s.items() if k != 'name')})" for s in steps]
+    told = compression_in_words(about)
     return f" After its training it was compressed: {'; '.join(told)}." if told else ""
 
 
@@ -171,7 +170,7 @@ def _terms(corpus: str) -> str:
     return UNKNOWN if terms is None else f"{terms.licence} ({terms.source})"
 
 
-def _audit(facts: dict) -> str:
+def _audit(about: dict, facts: dict) -> str:
     findings = [Finding(**one) for one in facts["audit"]]
     verdict = as_text("", findings).splitlines()[-1]
     lines = [
@@ -180,9 +179,12 @@ def _audit(facts: dict) -> str:
         for one in shortened(findings)
         if one.verdict == name
     ]
+    of_what = "how these numbers came about, from the stored runs of all folds and seeds"
+    if about.get("compressed_by"):
+        of_what = "the runs that it was compressed from, of all folds and seeds (their compression was not audited)"
     return (
-        "## Audit\n\nWhat the toolkit could prove of how these numbers came about, from the stored runs of all folds "
-        f"and seeds, and what it could not; **{verdict}**\n\n" + "\n".join(lines)
+        f"## Audit\n\nWhat the toolkit could prove of {of_what}, and what it could not; **{verdict}**\n\n"
+        + "\n".join(lines)
     )
 
 

@@ -8,9 +8,10 @@ from akd_toolkit.audit.findings import counted
 def scores_section(facts: dict) -> str:
     """Scores of the student, of all runs of its recipe, and of its teachers; ``facts`` as ``gather`` finds them."""
     one, all_of_it = facts["this_student"], facts["experiment"]
+    alike = ", compressed like it" if facts["compressed_by"] else ""
     rows = [_score_row(f"**this student** (fold {facts['fold']}, seed {facts['seed']})", one)]
     if all_of_it is not None:
-        title = f"its recipe: {counted(all_of_it['folds'], 'fold')}, {counted(all_of_it['seeds'], 'seed')}"
+        title = f"its recipe{alike}: {counted(all_of_it['folds'], 'fold')}, {counted(all_of_it['seeds'], 'seed')}"
         rows.append(_score_row(title, all_of_it))
     lines = [
         "## Scores",
@@ -31,9 +32,8 @@ def scores_section(facts: dict) -> str:
         )
     else:
         done, planned = facts["runs"]["done"], facts["runs"]["planned"]
-        lines.append(
-            f"Of its experiment, {done} of {planned} trainings are done, so that no seed is scored on all folds."
-        )
+        what = "students are there" if alike else "trainings are done"
+        lines.append(f"Of its experiment, {done} of {planned} {what}{alike}, so that no seed is scored on all folds.")
     lines.append(_recalls(one, all_of_it))
     scored = [teacher for teacher in facts["teachers"] if teacher["ua"] is not None]
     if scored:
@@ -58,6 +58,22 @@ def _recalls(one: dict, all_of_it: dict | None) -> str:
     return "\n".join([head, *rows])
 
 
+def compression_in_words(about: dict) -> list[str]:
+    """Each step that a student was compressed by.
+
+    Example
+    -------
+    >>> compression_in_words({"compressed_by": [{"name": "prune", "share": 0.25}, {"name": "quantize", "epochs": 4}]})
+    ['prune (share 0.25)', 'trained for weights of 8 bits, with its own still in 32 (quantize, epochs 4)']
+    """
+    found = []
+    for step in about.get("compressed_by") or ():
+        options = ", ".join(f"{key} {value}" for key, value in step.items() if key != "name")
+        ready = "trained for weights of 8 bits, with its own still in 32 (quantize, {})"
+        found.append((ready if step["name"] == "quantize" else f"{step['name']} ({{}})").format(options))
+    return found
+
+
 def protocol_section(about: dict, facts: dict, settings: dict) -> str:
     """Folds, epochs, choice and windows in words, from the experiment's settings."""
     folds, candidates = settings["outer_folds"], settings.get("candidates") or [{}]
@@ -67,6 +83,7 @@ def protocol_section(about: dict, facts: dict, settings: dict) -> str:
         f"{len(folds)} folds of {_range([len(fold) for fold in folds])} {'speakers' if named else 'utterances'}; "
         + ("a fold's speakers are heard only in its test." if named else "nobody knows who speaks in which."),
         f"{fixed.get('number_of_epochs')} epochs, set beforehand; the last one is kept, none was chosen by a score.",
+        *_tuned(about),
         "One setting for all folds, set beforehand; what its authors had tried before that, no audit sees."
         if len(candidates) == 1
         else f"Each fold chose among {len(candidates)} settings by inner folds of its own training speakers.",
@@ -79,6 +96,18 @@ def protocol_section(about: dict, facts: dict, settings: dict) -> str:
             "leave it out as well."
         )
     return "## Protocol\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _tuned(about: dict) -> list[str]:
+    """One line on the epochs that compressing took, none for a student that was not compressed."""
+    steps = about.get("compressed_by") or ()
+    if not steps:
+        return []
+    epochs = [f"{step['name']} took {counted(step.get('epochs', 0), 'epoch')} more" for step in steps]
+    return [
+        f"Then it was compressed: {', '.join(epochs)}, on the same training speakers under the same objective; the last "
+        "one is kept. What else was tried before, no audit sees."
+    ]
 
 
 def _interval(score: dict) -> str:

@@ -5,7 +5,8 @@ import logging
 import re
 from pathlib import Path
 
-from akd_toolkit.hub.bundle import ALLOWED, CHECKS, LIST, REQUIRED, DamagedFile, check_bundle, check_names, is_bundle
+from akd_toolkit.hub.bundle import ALLOWED, CHECKS, LIST, REQUIRED, DamagedFile, check_bundle, check_names
+from akd_toolkit.hub.folder import check_folder
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +19,7 @@ def resolve_source(
     revision: str | None = None,
     cache_folder: str | Path | None = None,
     local_only: bool = False,
+    built: bool = True,
 ) -> Path:
     """A folder or file on this disk for whatever names a student.
 
@@ -25,7 +27,7 @@ def resolve_source(
     ---------
     source
         A folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` of a repository on the hub. What lies
-        here goes before what lies there. A folder that says it is a bundle is checked; so is every download.
+        here goes before what lies there. A folder is checked by ``check_folder``, a download as the bundle it must be.
     revision
         Branch, tag or commit of a repository; a commit (40 hexadecimal digits) pins what is loaded for ever, and once
         it is in the cache needs no network.
@@ -33,6 +35,8 @@ def resolve_source(
         Where downloads are kept; None: the hub's own (``HF_HOME``).
     local_only
         Whether to ask nobody and take what is in the cache; so does ``HF_HUB_OFFLINE=1``.
+    built
+        Of a run's folder: whether the student is to be built even where an exported file lies beside it.
 
     Raises
     ------
@@ -49,8 +53,8 @@ def resolve_source(
     if path.exists():
         if revision is not None:
             raise ValueError(f"{source} lies on this disk and has no revisions; leave revision out.")
-        if path.is_dir() and is_bundle(path):
-            check_bundle(path)
+        if path.is_dir():
+            check_folder(path, built)
         return path
     if isinstance(source, Path) or not NAME.fullmatch(source) or source.startswith((".", "~")):
         raise FileNotFoundError(

@@ -26,13 +26,20 @@ def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) 
     """
     names = private_names(experiment)
     shown = [{"verdict": one.verdict, "check": one.check, "sentence": without(one.sentence, names)} for one in findings]
-    runs = experiment.like(run)
+    runs, compressed_by = experiment.like(run), run.about().get("compressed_by") or []
+    for other in runs if compressed_by else ():
+        if other.state == "done" and other.about().get("compressed_by") != compressed_by:
+            raise ValueError(
+                f"{other.folder} was compressed otherwise than {run.folder}; compress both alike (akd compress), or "
+                "each into a folder of its own (--to)."
+            )
     whole = _whole_seeds(experiment, runs)
     return {
         "corpus": experiment.manifest.corpus,
         "recipe": experiment.recipe,
         "seed": run.seed,
         "fold": run.fold,
+        "compressed_by": compressed_by,
         "speaker_independent": speakers_are_named(experiment),
         "generated": is_generated(experiment),
         "trained_and_tested_on": [_count(experiment, speakers) for speakers in (run.train_speakers, run.test_speakers)],

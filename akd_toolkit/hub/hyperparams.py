@@ -11,6 +11,9 @@ from akd_toolkit.yaml_tree import override
 HEAD = """# How this student was trained, in the manner of SpeechBrain's hyperparams.yaml, for people to read. It calls
 # nothing, and nothing reads it: the student is rebuilt from student.json and student.safetensors alone.
 """
+COMPRESSED = """# It was compressed after that, as compressed_by tells: number_of_epochs is of its training before, and student is
+# what became of it.
+"""
 LEFT_OUT = ("manifest_hash", "unlabelled_hash", "candidates", "corpus", "label_order", "student", "window_s")
 CALLS = ("!name:", "!new:", "!apply:")
 
@@ -31,6 +34,7 @@ def write_hyperparams(path: Path, about: dict, experiment: Experiment) -> None:
         "label_order": about["label_order"],
         "out_n_neurons": len(about["label_order"]),
         "student": about["student"],
+        **({"compressed_by": about["compressed_by"]} if about.get("compressed_by") else {}),
         **{key: value for key, value in settings.items() if key not in LEFT_OUT and not key.startswith("test_overlap")},
         "test_overlap_s": about["test_overlap_s"],
     }
@@ -38,7 +42,7 @@ def write_hyperparams(path: Path, about: dict, experiment: Experiment) -> None:
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output = None, False
     yaml.width = 100
     with written_aside(path) as aside, aside.open("w", encoding="utf-8") as file:
-        file.write(HEAD)
+        file.write(HEAD + (COMPRESSED if about.get("compressed_by") else ""))
         yaml.dump(plain(told), file)
 
 

@@ -56,7 +56,8 @@ def release(
     Arguments
     ---------
     run_folder
-        Of a finished outer run, such as ``results/akd/seed17/fold1/outer``.
+        Of a finished outer run, such as ``results/akd/seed17/fold1/outer``, or of a compressed student of one, such as
+        ``results/akd/compressed/seed17/fold1/1-prune``.
     licence
         Identifier of the student's licence, as the hub writes it (``apache-2.0``); None: that of the least free corpus
         that it heard.

@@ -21,7 +21,7 @@ QUEUE_BLOCKS = 100  # 10 s: how far recognition may fall behind before sound is 
 
 
 def pipe_sound(
-    pipe, rate_hz: int, sample_format: str = "s16le", tell: Callable[[str], None] = print
+    pipe, rate_hz: int, sample_format: str = "s16le", tell: Callable[[str], None] = print, least_s: float = 0.0
 ) -> tuple[int, Iterator[np.ndarray]]:
     """Sound from a pipe: its rate, and an iterator over its samples as they come, float32 [samples] in [-1, 1].
 
@@ -39,12 +39,14 @@ def pipe_sound(
         Of raw samples, mono: ``"s16le"``, ``"s32le"`` or ``"f32le"``, as ffmpeg calls them.
     tell
         Called with a sentence if the pipe ends amid a sample.
+    least_s
+        A pipe that ends before so many seconds of sound holds none, s, >= 0.
 
     Raises
     ------
     ValueError
         If the format or rate is not allowed, the pipe is empty or holds an encoded file such as MP3, the header is
-        broken, or samples are not finite or above a peak of 2.
+        broken, samples are not finite or above a peak of 2, or the pipe ends too early.
 
     Example
     -------
@@ -69,12 +71,13 @@ def pipe_sound(
         head = b""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise ValueError(f"the rate must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {rate_hz}; give the true one.")
-    return rate_hz, _pieces(pipe, head, limit, channels, sample_format, tell)
+    return rate_hz, _pieces(pipe, head, limit, channels, sample_format, tell, round(least_s * rate_hz))
 
 
-def _pieces(pipe, held: bytes, limit, channels: int, sample_format: str, tell) -> Iterator[np.ndarray]:
+def _pieces(pipe, held: bytes, limit, channels: int, sample_format: str, tell, least: int) -> Iterator[np.ndarray]:
     kind, full_scale = FORMATS[sample_format]
     size = channels * np.dtype(kind).itemsize
+    heard = 0  # samples a channel
     read = getattr(pipe, "read1", pipe.read)  # read1: what is there, without waiting for more
     while limit is None or limit > 0:
         chunk = read(READ_BYTES if limit is None else min(READ_BYTES, limit))
@@ -85,12 +88,17 @@ def _pieces(pipe, held: bytes, limit, channels: int, sample_format: str, tell) -
         whole = len(held) // size * size
         samples = np.frombuffer(held[:whole], kind).astype(np.float32) / np.float32(full_scale)
         held = held[whole:]
+        heard += whole // size
         if not np.abs(samples).max(initial=0.0) <= MAX_PEAK:  # the negation also catches NaN
             raise ValueError(
                 f"samples on the pipe reach {np.abs(samples).max():.3g}; they must be finite and lie in [-1, 1]. "
                 f"Check that they are {sample_format}."
             )
         yield samples.reshape(-1, channels).mean(axis=1) if channels > 1 else samples
+    if heard < least:
+        raise ValueError(
+            f"the pipe ended after {heard} samples, and at least {least} are needed; check that what fills it sends sound."
+        )
     if held:
         tell(f"the pipe ended amid a sample; the last {len(held)} of {size} bytes were left out.")
 

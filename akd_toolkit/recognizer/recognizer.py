@@ -13,6 +13,7 @@ from akd_toolkit.data.audio import read_audio
 from akd_toolkit.engine import Engine, open_engine
 from akd_toolkit.recognizer.recognition import Recognition
 from akd_toolkit.recognizer.sound import Sound, open_sound
+from akd_toolkit.recognizer.source import check_options, find_student
 from akd_toolkit.recognizer.streaming import StreamingRecognizer
 from akd_toolkit.recognizer.timeline import Moment
 from akd_toolkit.recognizer.timeline import timeline as spans_of
@@ -82,24 +83,38 @@ class EmotionRecognizer:
         Raises
         ------
         FileNotFoundError, ConnectionError, PermissionError, ValueError
-            If there is no such student, or it is not as it was released; see ``resolve_source``.
+            If there is no such student, it is not as it was released, or an option is out of range; see
+            ``resolve_source``.
         """
-        from akd_toolkit.hub.download import resolve_source
-
-        place = resolve_source(source, revision, cache_folder, local_only)
+        if not isinstance(threads, int) or threads < 1:
+            raise ValueError(f"threads must be a whole number from 1, got {threads!r}.")
+        place = find_student(source, revision, cache_folder, local_only, built=backend == "torch")
         return cls(open_engine(place, backend, threads), stream_options)
 
     @classmethod
-    def from_hparams(cls, source: str | Path, savedir: str | Path | None = None, **options) -> EmotionRecognizer:
+    def from_hparams(
+        cls, source: str | Path, savedir: str | Path | None = None, run_opts: dict | None = None, **options
+    ) -> EmotionRecognizer:
         """The same as SpeechBrain calls it. A ``hyperparams.yaml`` in the source is never executed.
 
         Arguments
         ---------
         savedir
             Where a download is kept; None: the hub's own cache.
+        run_opts
+            ``{"device": "cpu"}`` or nothing: a student is small enough for the CPU, and is run there.
         options
             Those of ``from_pretrained``.
+
+        Raises
+        ------
+        ValueError
+            If an option is not known; besides, as ``from_pretrained``.
         """
+        for name, value in (run_opts or {}).items():
+            if (name, str(value)) != ("device", "cpu"):
+                raise ValueError(f"run_opts may say {{'device': 'cpu'}}, where students are run, got {run_opts}.")
+        check_options(options, cls.from_pretrained, "from_hparams", but=("source", "cache_folder"))
         return cls.from_pretrained(source, cache_folder=savedir, **options)
 
     @property
@@ -207,7 +222,14 @@ class EmotionRecognizer:
         return torch.from_numpy(read_audio(path, sample_rate_hz=self.sample_rate_hz))
 
     def stream(self, **options) -> StreamingRecognizer:
-        """A recogniser of one live stream by the same student; ``options`` go before ``stream_options``."""
+        """A recogniser of one live stream by the same student; ``options`` go before ``stream_options``.
+
+        Raises
+        ------
+        ValueError
+            If an option is not one of ``StreamingRecognizer``, or out of range.
+        """
+        check_options({**self.stream_options, **options}, StreamingRecognizer, "stream", but=("engine",))
         return StreamingRecognizer(self.engine, **{**self.stream_options, **options})
 
     def _recognized(self, sound: Sound, timeline: bool, progress) -> Recognition:

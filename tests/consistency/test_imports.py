@@ -8,7 +8,7 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel"},
+    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel", "export_formats"},
     {"data", "features"},
     {"augment"},
     {"losses", "gates", "weightings", "schedules", "students", "teachers", "report", "checkpoint"},
@@ -17,10 +17,10 @@ ORDER = [
     {"engine", "running"},
     {"experiment"},
     {"heldout"},
-    {"audit"},
-    {"export_run", "bench"},
+    {"audit", "export_report", "export_speech"},
+    {"export_run"},
     {"hub"},
-    {"recognizer"},
+    {"recognizer", "bench"},
     {"checks"},
     {"config", "brains"},
     {"run"},

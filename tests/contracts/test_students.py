@@ -2,13 +2,17 @@
 
 import copy
 import io
+from functools import cache
 
+import numpy as np
 import pytest
 import torch
 
 from akd_toolkit import students  # noqa: F401  registers the students
+from akd_toolkit.engine import open_engine
 from akd_toolkit.export import check_parity, export_onnx
 from akd_toolkit.export.parity import probe_waveforms
+from akd_toolkit.export.precision import to_fp16, to_int8
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 
@@ -171,13 +175,43 @@ def test_a_copy_and_a_reloaded_state_answer_alike(name, trained):
         assert torch.equal(fresh(waveform).logits, expected)
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Name of a student -> the trained one as a file, and the report of its writing; written once."""
+
+    @cache
+    def make(name, student):
+        path = tmp_path_factory.mktemp(name) / "student.onnx"
+        return path, export_onnx(student, path, label_order=["anger", "boredom", "fear", "neutral"])
+
+    return make
+
+
 @each_student
-def test_exports_to_onnx_and_agrees_at_every_length_and_batch_size(name, trained, tmp_path):
-    path = tmp_path / "student.onnx"
-    report = export_onnx(trained(name), path, label_order=["anger", "boredom", "fear", "neutral"])
+def test_exports_to_onnx_and_agrees_at_every_length_and_batch_size(name, trained, exported):
+    path, report = exported(name, trained(name))
     assert report.num_waveforms == 3 * (1 + 3)
     # Lengths and batch sizes that export_onnx did not try itself.
     again = check_parity(
         path, trained(name), waveforms=probe_waveforms(lengths=(1601, 8000, 31999), batch_sizes=(2, 5))
     )
     assert again.largest_difference <= 1e-4 and again.changed_decisions == 0.0
+
+
+@each_student
+def test_every_precision_answers_on_edge_cases(name, trained, exported, tmp_path):
+    """Half precision and 8 bits: 0.1 s, silence, a square wave at full scale; finite, and near the file in 32 bits."""
+    file, _ = exported(name, trained(name))
+    square = np.sign(np.sin(np.arange(8000) / 9)).astype(np.float32)[None]
+    sounds = [*probe_waveforms(lengths=(MIN_SAMPLES, 8000), batch_sizes=(2,)), np.zeros_like(square), square]
+    expected = [open_engine(file)(sound) for sound in sounds]
+    made = {
+        "fp16": to_fp16(file, tmp_path / "student.fp16.onnx"),
+        "dynamic": to_int8(file, tmp_path / "dynamic.onnx", mode="dynamic"),
+        "static": to_int8(file, tmp_path / "static.onnx", [sound[0] for sound in sounds[:2]]),
+    }
+    for precision, path in made.items():
+        engine = open_engine(path)  # which refuses answers that are no numbers
+        limit = 0.02 if precision == "fp16" else 0.3
+        for sound, wanted in zip(sounds, expected):
+            assert np.abs(engine(sound) - wanted).max() < limit, (precision, sound.shape)

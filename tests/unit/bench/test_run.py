@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from akd_toolkit.bench import options as bench_options
 from akd_toolkit.bench import run as bench_run
 from akd_toolkit.bench.children import Child, WorkerError
 from akd_toolkit.bench.rows import Row
@@ -102,7 +103,7 @@ def test_options_out_of_range_are_refused_before_anything_runs(options, message)
 
 
 def test_all_threads_are_those_that_the_process_may_use(monkeypatch):
-    monkeypatch.setattr(bench_run, "num_cores", lambda: 6)
+    monkeypatch.setattr(bench_options, "num_cores", lambda: 6)
     assert thread_counts(["1", "all", "6"]) == [1, 6]
 
 

@@ -52,6 +52,22 @@ def test_exported_files_in_the_folder_are_taken_as_they_are(run_folder, tiny_fil
     assert model.places["fp32"] == run_folder / "student.onnx" and model.notes["fp32"] == "file of run"
 
 
+def test_a_bundle_is_checked_before_anything_of_it_is_run(run_folder, tmp_path):
+    (run_folder / "bundle.json").write_text("{}")
+    (run_folder / "student.torchscript.pt").write_bytes(b"anything")
+    with pytest.raises(
+        ValueError, match="holds student.torchscript.pt, and no bundle holds a kind of file that may run"
+    ):
+        open_source(run_folder, tmp_path / "work", {"torchscript"}, VOICES)
+
+
+def test_a_bundle_that_lost_its_list_is_not_run(run_folder, tmp_path):
+    (run_folder / "README.md").write_text("# Student")
+    (run_folder / "student.torchscript.pt").write_bytes(b"anything")
+    with pytest.raises(ValueError, match="holds README.md as a bundle does, but no bundle.json"):
+        open_source(run_folder, tmp_path / "work", {"torchscript"}, VOICES)
+
+
 def test_an_exported_file_says_what_cannot_be_run_of_it(tiny_file, tmp_path):
     model = open_source(tiny_file, tmp_path / "work", {"fp32", "folder"}, VOICES)
     assert model.title == "Tiny (tiny.onnx)" and model.parameters == 2

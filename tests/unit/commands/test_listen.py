@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -156,6 +157,8 @@ def test_devices_are_listed_without_a_model(monkeypatch, capsys):
         (["--hop_s", "9"], bytes(99), "hop_s must be from 0.1 s to the window of 2.0 s"),
         (["--format", "f32le"], b"\xff" * 400, "samples on the pipe reach nan"),
         (["--model", "nowhere/at/all"], bytes(99), "nowhere"),
+        ([], b"this is text\n" * 9, "the pipe ended after 58 samples, and at least 1600 are needed"),
+        (["--json"], b"x", "the pipe ended after 0 samples"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_1(model, monkeypatch, capsys, options, data, sentence):
@@ -173,6 +176,12 @@ def test_without_a_model_or_a_pipe_it_says_so(model, monkeypatch, capsys):
     assert "give --model" in err and "nothing is piped in" in err
 
 
+def test_who_gives_a_file_is_sent_to_predict(model, capsys):
+    assert main(["listen", "a.wav", "--model", model]) == 1
+    sentence = "listen takes - or the microphone, got 'a.wav'; for files: akd predict a.wav --timeline."
+    assert capsys.readouterr().err == f"error: {sentence}\n"
+
+
 def test_formats_are_those_that_pipes_know():
     assert tuple(live.FORMATS) == listen.FORMATS
 
@@ -181,7 +190,12 @@ def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, ta
     """Both processes at once, because each spends seconds on its imports."""
     command = [sys.executable, "-m", "akd_toolkit.cli", "listen", "-", "--model", model, "--json"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    unread, stopped = (subprocess.Popen(command, env=os.environ, **pipes) for _ in range(2))
+
+    def start():  # Ctrl-C reaches it even if the tests run in the background, where it is ignored
+        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(command, env=os.environ, preexec_fn=heeds, **pipes)
+
+    unread, stopped = start(), start()
     stopped.stdin.write(talk.tobytes())
     stopped.stdin.flush()
     assert json.loads(stopped.stdout.readline())["time_s"] == 1.0  # answered while the pipe is open

@@ -88,6 +88,11 @@ def test_any_other_file_is_refused_by_name(bundle, name):
     refused(bundle, f"holds (hidden file )?{name}, which is no part of a bundle")
 
 
+def test_a_hidden_file_that_the_system_put_there_is_to_be_deleted(bundle):
+    (bundle / ".DS_Store").write_bytes(b"anything")
+    refused(bundle, r"holds hidden file .DS_Store, which is no part of a bundle \(.*\); delete it\.$")
+
+
 def test_a_folder_in_a_bundle_is_refused(bundle):
     (bundle / "more").mkdir()
     refused(bundle, "holds more, which is no part of a bundle")
@@ -269,7 +274,7 @@ def test_a_student_that_cannot_be_is_refused_without_building_it(bundle, option,
         ({"label_order": ["a", "a", "b"]}, "label_order must be a list of 2 to 1000 different names"),
         ({"label_order": ["a", "b\x1b[2J", "c"]}, "label_order must be a list of 2 to 1000 different names"),
         ({"label_order": "abc"}, "label_order must be a list"),
-        ({"label_order": ["sadness", "anger", "neutral"]}, "student.onnx has the labels anger, sadness, neutral, and"),
+        ({"label_order": ["sadness", "anger", "neutral"]}, "student.onnx has label_order anger, sadness, neutral, and"),
         ({"label_order": ["a", "b", "c", "d"]}, r"student.safetensors holds classifier.* as \[3"),
         ({"attributes": [1]}, "attributes must be a list of 0 to 1000 different names"),
         ({"attributes": ["valence"]}, "student.safetensors does not hold regressor"),
@@ -328,10 +333,30 @@ def test_an_operator_that_is_no_standard_is_refused(bundle):
     refused(bundle, "student.onnx calls .* of 'com.evil', which is not of the ONNX standard")
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("label_order", '["sadness", "anger", "neutral"]', "has label_order sadness, anger, neutral, and student.json"),
+        ("sample_rate_hz", "8000", "has sample_rate_hz 8000, and student.json 16000"),
+        ("sample_rate_hz", "1", "does not say what it needs .*at 1 Hz"),
+        ("window_s", "2.0", "has window_s 2.0, and student.json 1.0"),
+        ("test_overlap_s", "0.0", "has test_overlap_s 0.0, and student.json 0.5"),
+        ("window_s", "nan", "does not say what it needs"),
+        ("label_order", "3", "does not say what it needs"),
+    ],
+)
+def test_an_exported_file_says_the_same_as_the_settings(bundle, key, value, told):
+    model = onnx.load(bundle / "student.onnx")
+    (entry,) = (entry for entry in model.metadata_props if entry.key == key)
+    entry.value = value
+    put(bundle, "student.onnx", model.SerializeToString())
+    refused(bundle, f"student.onnx {told}")
+
+
 def test_an_onnx_file_of_others_is_refused(bundle):
     node = onnx.helper.make_node("Relu", ["x"], ["y"])
     model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", [], []))
     put(bundle, "student.onnx", model.SerializeToString())
-    refused(bundle, "student.onnx does not say its labels, so akd did not export it")
+    refused(bundle, "student.onnx does not say what it needs .*it was not written by export_onnx")
     put(bundle, "student.onnx", b"")
     refused(bundle, r"student.onnx is no ONNX file \(it holds no graph\)")

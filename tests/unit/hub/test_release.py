@@ -215,6 +215,61 @@ def test_an_unfinished_experiment_says_so(make_experiment, no_export, tmp_path):
     assert "Of its experiment, 1 of 2 trainings are done" in card and "its recipe:" not in card
 
 
+def compressed(folder, steps) -> Path:
+    """Students of both folds as ``akd compress`` leaves them; the first one."""
+    for fold in (1, 2):
+        step = folder / f"compressed/seed17/fold{fold}/1-{steps[0]['name']}"
+        shutil.copytree(folder / f"seed17/fold{fold}/outer", step)
+        change_json(step / "student.json", compressed_by=steps)
+        for name in ("metrics.csv", "audit.json"):
+            (step / name).unlink()
+    return folder / f"compressed/seed17/fold1/1-{steps[0]['name']}"
+
+
+def test_the_card_of_a_compressed_student_tells_what_is_of_it_and_what_of_its_origin(
+    make_experiment, no_export, tmp_path
+):
+    folder = make_experiment()
+    run = compressed(folder, [{"name": "prune", "share": 0.25, "epochs": 12}])
+    out = release(run, tmp_path / "out", sound=False)
+    card, settings = ((out / name).read_text() for name in ("README.md", "hyperparams.yaml"))
+    assert "After its training it was compressed: prune (share 0.25, epochs 12)." in card
+    assert "| its recipe, compressed like it: 2 folds, 1 seed |" in card
+    assert "prove of the runs that it was compressed from, of all folds and seeds" in card
+    assert "- 2 epochs, set beforehand" in card and "prune took 12 epochs more, on the same training speakers" in card
+    told = YAML(typ="safe").load(settings)
+    assert (told["compressed_by"], told["number_of_epochs"]) == ([{"name": "prune", "share": 0.25, "epochs": 12}], 2)
+    assert "number_of_epochs is of its training before" in settings
+    assert json.loads((out / "student.json").read_text())["compressed_by"][0]["name"] == "prune"
+    shutil.rmtree(folder / "compressed/seed17/fold2")
+    card = (release(run, out, sound=False) / "README.md").read_text()
+    assert "Of its experiment, 1 of 2 students are there, compressed like it, so that no seed is scored" in card
+    assert "its recipe" not in card
+
+
+def test_a_student_trained_for_8_bits_is_not_called_one_of_8_bits(make_experiment, no_export, tmp_path):
+    run = compressed(make_experiment(), [{"name": "quantize", "mode": "qat", "epochs": 4}])
+    (run / "student.int8.onnx").write_text("of the step; a release makes its own")
+    card = (release(run, tmp_path / "out", sound=False) / "README.md").read_text()
+    assert "trained for weights of 8 bits, with its own still in 32 (quantize, mode qat, epochs 4)." in card
+    assert "quantize took 4 epochs more" in card and "student.int8.onnx" not in card
+
+
+def test_students_that_were_compressed_otherwise_are_not_pooled(make_experiment, no_export, tmp_path):
+    folder = make_experiment()
+    run = compressed(folder, [{"name": "prune", "share": 0.25}])
+    change_json(
+        folder / "compressed/seed17/fold2/1-prune/student.json", compressed_by=[{"name": "prune", "share": 0.5}]
+    )
+    with pytest.raises(ValueError, match="fold2/1-prune was compressed otherwise than .*fold1/1-prune; compress both"):
+        release(run, tmp_path / "out", sound=False)
+
+
+def test_a_student_without_compression_says_nothing_of_it(released):
+    for name in ("README.md", "hyperparams.yaml"):
+        assert "compress" not in (released / name).read_text()
+
+
 def test_files_of_other_precisions_come_with_their_parity(make_experiment, no_export, tmp_path):
     folder = release(make_experiment() / RUN, tmp_path / "out", precisions=("int8", "fp16"), sound=False)
     listed = check_bundle(folder)["files"]

@@ -91,6 +91,16 @@ def test_an_end_amid_a_sample_is_told():
     assert len(samples) == 299 and "the last 1 of 4 bytes were left out" in told[0]
 
 
+def test_a_pipe_that_ends_too_early_is_refused_with_one_sentence():
+    for data, count in ((b"\x01", 0), (SAMPLES[:599].tobytes() + b"\x01", 599), (wav(data=b""), 0)):
+        told = []
+        _, pieces = pipe_sound(io.BytesIO(data), 6000, tell=told.append, least_s=0.1)
+        with pytest.raises(ValueError, match=rf"ended after {count} samples, and at least \d+ are needed"):
+            list(pieces)
+        assert not told
+    assert len(heard(io.BytesIO(SAMPLES.tobytes()), rate_hz=6000, least_s=0.1)[1]) == 600
+
+
 @pytest.mark.parametrize(
     "data, options, sentence",
     [

@@ -6,10 +6,13 @@ import json
 import re
 import shutil
 import sys
+from functools import partial
 
+import onnx
 import pytest
 
 from akd_toolkit.cli import main
+from akd_toolkit.commands import predict as predicting
 from akd_toolkit.recognizer import EmotionRecognizer
 
 
@@ -80,6 +83,42 @@ def test_csv_is_a_row_a_file_or_a_row_a_span(predict, folder, student_folder):
 def test_side_by_side_says_the_same_in_the_same_order(predict, folder):
     alone, together = predict(folder, "--json", "--timeline"), predict(folder, "--json", "--timeline", "--jobs", 3)
     assert together[:2] == alone[:2]
+
+
+@pytest.mark.parametrize("words", [[], ["--jobs", "2"]])
+def test_no_bar_is_drawn_into_a_file(predict, folder, words, monkeypatch):
+    _, lines, err = predict(folder, *words)
+    assert len(lines) == 3 and "file/s" not in err and len(err.splitlines()) == 2  # those of what failed
+    monkeypatch.setattr(predicting, "LOG_S", 0)
+    _, _, err = predict(folder, *words)
+    assert err.splitlines()[:4] == [f"{done} of 4 files" for done in (1, 2, 3, 4)] and len(err.splitlines()) == 6
+    _, _, err = predict(folder / "a.wav")
+    assert err.splitlines() == ["1 s heard", "1 s heard", "1 of 1 files"]
+
+
+def test_on_a_terminal_there_is_a_bar(predict, folder, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    _, lines, err = predict(folder)
+    assert len(lines) == 3 and "| 0/4 [" in err
+
+
+def test_a_graph_that_fails_when_it_runs_ends_no_list(predict, folder, tmp_path):
+    file = tmp_path / "student.onnx"
+    shape = onnx.helper.make_node("Constant", [], ["shape"], value_ints=[1, 16000])  # and no other length
+    nodes = [shape, onnx.helper.make_node("Reshape", ["waveform", "shape"], ["x"])]
+    nodes.append(onnx.helper.make_node("Constant", [], ["axes"], value_ints=[1]))
+    nodes.append(onnx.helper.make_node("ReduceMax", ["x", "axes"], ["probabilities"]))
+    floats = partial(onnx.helper.make_tensor_value_info, elem_type=onnx.TensorProto.FLOAT)
+    graph = onnx.helper.make_graph(
+        nodes, "g", [floats("waveform", shape=["b", "n"])], [floats("probabilities", shape=["b", 1])]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    told = {"label_order": '["calm"]', "sample_rate_hz": "16000", "window_s": "1.0"}
+    onnx.helper.set_model_props(model, told)
+    file.write_bytes(model.SerializeToString())
+    code, lines, err = predict(folder / "b.flac", folder / "a.wav", "--csv", model=file)
+    assert code == 1 and [line.split(",")[1] for line in lines] == ["label", "calm"]  # a.wav has windows of 1 s
+    assert "1 could not be answered, 1 could:" in err and "student.onnx is not an ONNX file that" in err
 
 
 def test_the_timeline_follows_its_file(predict, folder):

@@ -1,6 +1,8 @@
 """One student, asked in every way, gives one answer."""
 
 import json
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 
@@ -77,6 +79,50 @@ def test_options_of_the_stream_are_handed_on(student_folder, speech):
     assert len(half.stream(hop_s=0.25).push(read_audio(speech(2.0)))) == 8
     with pytest.raises(ValueError, match=r"hop_s must be from 0\.1 s to the window of 1\.0 s, got 7"):
         EmotionRecognizer.from_hparams(student_folder, stream_options={"hop_s": 7})
+
+
+def test_an_option_that_there_is_not_is_refused_with_those_that_there_are(recognizer, student_folder):
+    with pytest.raises(ValueError, match="stream has no option 'hop', did you mean 'hop_s'. There are hop_s, smooth"):
+        recognizer.stream(hop=0.5)
+    with pytest.raises(ValueError, match="stream has no option 'seconds'; there are hop_s"):
+        EmotionRecognizer(recognizer.engine, stream_options={"seconds": 1})
+    with pytest.raises(ValueError, match="from_hparams has no option 'thread', did you mean 'threads'. There are rev"):
+        EmotionRecognizer.from_hparams(student_folder, thread=1)
+
+
+def test_run_opts_of_speechbrain_may_ask_for_the_cpu(student_folder):
+    for run_opts in (None, {}, {"device": "cpu"}, {"device": torch.device("cpu")}):
+        assert EmotionRecognizer.from_hparams(source=student_folder, run_opts=run_opts).label_order == tuple(LABELS)
+    for run_opts in ({"device": "cuda:0"}, {"precision": "fp16"}):
+        with pytest.raises(ValueError, match=r"run_opts may say \{'device': 'cpu'\}, .* got \{"):
+            EmotionRecognizer.from_hparams(source=student_folder, run_opts=run_opts)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"source": None}, "source must be the folder of a finished run .*, got None"),
+        ({"source": ""}, "source must be .* got ''"),
+        ({"threads": 0}, "threads must be a whole number from 1, got 0"),
+        ({"threads": "two"}, "threads must be .* got 'two'"),
+    ],
+)
+def test_a_source_or_threads_that_cannot_be_are_refused(student_folder, options, message):
+    with pytest.raises(ValueError, match=message):
+        EmotionRecognizer.from_hparams(**{"source": student_folder, **options})
+
+
+def test_an_experiment_s_folder_is_answered_with_one_of_its_runs(tmp_path):
+    for seed, fold, names in ((17, 1, ["student.json"]), (17, 2, ["student.json", "scores.csv"]), (18, 1, [])):
+        run = tmp_path / f"akd/seed{seed}/fold{fold}/outer"
+        run.mkdir(parents=True)
+        for name in names:
+            (run / name).touch()
+    for folder in ("akd", "akd/seed17", "akd/seed17/fold2", "."):  # the last as of an ablation
+        with pytest.raises(ValueError, match="holds several runs; choose one of them, such as .*/seed17/fold2/outer"):
+            EmotionRecognizer.from_pretrained(tmp_path / folder)
+    with pytest.raises(ValueError, match="seed18 holds 1 runs, and none of them is finished"):
+        EmotionRecognizer.from_pretrained(tmp_path / "akd/seed18")
 
 
 def test_an_answer_becomes_json(recognizer, speech):
@@ -157,6 +203,12 @@ def test_an_exported_file_is_asked_through_onnx_runtime(tmp_path):
     angry = np.mean([1 / (1 + np.exp(-2 * level)) for level in (0.25, 7 / 16, 0.5)])
     answer = recognizer(samples)
     assert answer.label == "angry" and answer.probability == pytest.approx(angry, abs=1e-6)
+
+
+def test_importing_is_quick_for_sound_that_needs_no_resampling():
+    names = "[name for name in ('torch', 'scipy.signal', 'onnxruntime') if name in sys.modules]"
+    command = [sys.executable, "-c", f"import sys, akd_toolkit.recognizer; print({names})"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_a_source_that_is_nowhere_is_named():

@@ -190,7 +190,10 @@ def test_an_hour_needs_no_more_memory_than_a_minute():
 @pytest.mark.parametrize(
     "samples, sentence",
     [
-        (np.zeros(16000, np.int16), "type int16; give one channel of float32"),
+        (
+            np.zeros(16000, np.int64),
+            r"type int64; give one channel of floats .* \(16-bit samples: .astype\(np.int16\)\)",
+        ),
         (np.zeros((2, 16000), np.float32), r"shape \[2, 16000\]"),
         (["a"], "give one channel"),
         (np.full(16000, np.nan, np.float32), "samples reach nan between 0 and 1 s"),
@@ -204,6 +207,81 @@ def test_samples_that_are_none_are_refused(samples, sentence):
         recognizer.push(samples)
     recognizer.reset()
     assert recognizer.push(np.zeros(16000))[0].label is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3000.0])
+@pytest.mark.parametrize("largest", [700, 40000])
+def test_after_a_bad_hop_the_stream_goes_on_as_if_that_hop_were_silence(engine, talk, bad, largest):
+    recognizer = StreamingRecognizer(engine, hop_s=0.5, min_s=0.5)
+    damaged, silenced = talk.copy(), talk.copy()
+    for hop in (0, 9, 10, 21):  # the first, two in a row, and one amid speech
+        damaged[8000 * hop + 77 * hop] = bad
+        silenced[8000 * hop : 8000 * (hop + 1)] = 0.0
+    random = np.random.default_rng(largest)
+    cuts = np.cumsum(random.integers(0, largest, len(talk)))
+    moments, refused = [], []
+    for chunk in np.split(damaged, cuts[cuts < len(talk)]):
+        try:
+            moments += recognizer.push(chunk)
+        except ValueError as error:
+            refused.append(str(error))
+    moments += recognizer.finish()
+    assert moments == all_moments(recognizer, [silenced]) and sum(m.label is not None for m in moments) > 10
+    assert 1 <= len(refused) <= 4 and "between 0 and 0.5 s; they must be finite" in refused[0]
+
+
+def test_a_bad_end_is_refused_and_then_all_begins_at_0():
+    recognizer = StreamingRecognizer(level_engine())
+    recognizer.push(np.full(20000, 0.1, np.float32))
+    recognizer.push(np.full(10, np.nan, np.float32))
+    with pytest.raises(ValueError, match=r"reach nan between 1 and 1\.2506\d s"):
+        recognizer.finish()
+    assert [m.time_s for m in recognizer.push(np.zeros(16000))] == [1.0] and recognizer.finish() == []
+
+
+def test_a_student_that_fails_once_is_not_asked_again_for_the_same_hop():
+    calls = []
+
+    def answer(windows):
+        calls.append(windows.shape[1])
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return np.array([[0.25, 0.75]], np.float32)
+
+    recognizer = StreamingRecognizer(Engine("none", ("calm", "joy"), 3.0, 0.0, answer), activity=Loud())
+    with pytest.raises(KeyboardInterrupt):
+        recognizer.push(seconds(0.5))
+    assert [(m.start_s, m.label) for m in recognizer.push(seconds(0.5))] == [(1.0, "joy")] and calls == [16000, 32000]
+
+
+class Slow(Loud):
+    """Voice activity whose frames are longer than a hop: 1.5 s."""
+
+    def reset(self):
+        self.heard = np.zeros(0, np.float32)
+
+    def push(self, samples):
+        self.heard = np.concatenate([self.heard, samples])
+        whole = len(self.heard) // 24000
+        frames, self.heard = self.heard[: 24000 * whole].reshape(whole, -1), self.heard[24000 * whole :]
+        return frames.max(axis=1, initial=0) > 0
+
+
+@pytest.mark.parametrize("chunk", [1600, 160000])
+def test_a_hop_that_completes_no_frame_of_the_activity_is_silence(chunk):
+    recognizer = StreamingRecognizer(level_engine(), pause_s=2.0, activity=Slow())
+    sound = np.full(6 * 16000 + 800, 0.5, np.float32)
+    moments = all_moments(recognizer, np.split(sound, range(chunk, len(sound), chunk)))
+    assert [m.time_s for m in moments] == [1, 2, 3, 4, 5, 6]  # frames end at 1.5, 3, 4.5 and 6 s
+    assert [m.speaking for m in moments] == [False, True, True, False, True, True]
+
+
+def test_whole_numbers_are_heard_as_the_floats_that_they_stand_for(talk):
+    recognizer = StreamingRecognizer(level_engine())
+    numbers = (talk[:80000] * 32767).astype(np.int16)
+    floats = all_moments(recognizer, [numbers / np.float32(32768)])
+    assert all_moments(recognizer, [numbers]) == floats and any(m.label for m in floats)
+    assert all_moments(recognizer, [numbers.astype(np.int32) * 65536]) == floats
 
 
 @pytest.mark.parametrize(
