@@ -12,7 +12,6 @@ PEERS = {
     "wav2vec2": "wav2vec 2.0 base, frozen (no classifier)",
     "light_sernet": "LIGHT-SERNET, our registered student, as ONNX",
 }
-ROUNDS = 5  # turns in which every cell gets its share of the seconds
 
 
 def check_options(sources, ways, peers, threads, batches, window_s, seconds) -> None:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from akd_toolkit.bench.children import Child, WorkerError
 from akd_toolkit.bench.machine import describe_machine
-from akd_toolkit.bench.options import PEERS, ROUNDS, check_options, thread_counts
+from akd_toolkit.bench.options import PEERS, check_options, thread_counts
 from akd_toolkit.bench.peers import peer_rows
 from akd_toolkit.bench.rows import FEATURES, WHOLE, Row
 from akd_toolkit.bench.sources import open_source, student_rows
@@ -22,6 +22,7 @@ from akd_toolkit.export.onnx import quiet
 
 logger = logging.getLogger(__name__)
 
+ROUNDS = 5  # turns in which every cell gets its share of the seconds
 STOPPED = "stopped before it was measured"
 
 

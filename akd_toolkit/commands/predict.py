@@ -136,7 +136,8 @@ def _asked(recognizer, file: str, timeline: bool, progress):
     try:
         return recognizer.recognize(x, timeline=timeline, progress=progress, name=name), None
     except (ValueError, OSError) as error:
-        return None, str(error)
+        problem = str(error)
+        return None, problem if _name(file) in problem else f"{_name(file)}: {problem}"
 
 
 def _go_on(stopped: threading.Event, _seconds: float) -> None:

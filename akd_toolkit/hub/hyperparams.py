@@ -11,8 +11,8 @@ from akd_toolkit.yaml_tree import override
 HEAD = """# How this student was trained, in the manner of SpeechBrain's hyperparams.yaml, for people to read. It calls
 # nothing, and nothing reads it: the student is rebuilt from student.json and student.safetensors alone.
 """
-COMPRESSED = """# It was compressed after that, as compressed_by tells: number_of_epochs is of its training before, and student is
-# what became of it.
+COMPRESSED = """# It was compressed after that, as compressed_by tells: number_of_epochs is of its training before, and
+# student is what became of it.
 """
 LEFT_OUT = ("manifest_hash", "unlabelled_hash", "candidates", "corpus", "label_order", "student", "window_s")
 CALLS = ("!name:", "!new:", "!apply:")

@@ -97,7 +97,7 @@ def _pieces(pipe, held: bytes, limit, channels: int, sample_format: str, tell, l
         yield samples.reshape(-1, channels).mean(axis=1) if channels > 1 else samples
     if heard < least:
         raise ValueError(
-            f"the pipe ended after {heard} samples, and at least {least} are needed; check that what fills it sends sound."
+            f"the pipe ended after {heard} samples, and at least {least} are needed; check that it was fed with sound."
         )
     if held:
         tell(f"the pipe ended amid a sample; the last {len(held)} of {size} bytes were left out.")

@@ -11,12 +11,11 @@ from pathlib import Path
 
 from akd_toolkit.brains import DistillBrain, predict
 from akd_toolkit.config import load_config
-from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.synthetic import prepare_generated
-from akd_toolkit.export import export_onnx, predict_onnx
+from akd_toolkit.export_run import export_run
 from akd_toolkit.protocol import NestedCrossValidation
 from akd_toolkit.recipe import report_student, run_recipe
-from akd_toolkit.saved import load_student
+from akd_toolkit.recognizer import EmotionRecognizer
 
 
 def train_student(run):
@@ -37,13 +36,13 @@ def main(argv):
     report_student(protocol, scores, generated=True)
 
     run = protocol.outer_runs()[0]  # its speakers are unseen by this student
-    student, about = load_student(run.folder)
-    file = Path(config["output_folder"]) / "student.onnx"
-    parity = export_onnx(student, file, about["label_order"], about["sample_rate_hz"], about["window_s"])
+    export = export_run(run.folder, to=config["output_folder"], progress=False)
+    difference = export.parity.largest_difference
+    print(f"{export.file}: {export.size_bytes / 1000:.0f} kB, differs from the module by {difference:.1e}")
     utterance = run.test.utterances[0]
-    label, probs = predict_onnx(file, read_audio(utterance.wav))
-    print(f"{file}: {file.stat().st_size / 1024:.0f} KiB, differs from the module by {parity.largest_difference:.1e}")
-    print(f"{utterance.id}, a speaker it never heard: {label} with {probs[label]:.2f}; true is {utterance.emotion}")
+    answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
+    told = f"{answer.label} with {answer.probability:.2f}"
+    print(f"{utterance.id}, a speaker it never heard: {told}; true is {utterance.emotion}")
     print((Path(config["output_folder"]) / "report.md").read_text(encoding="utf-8").split("## Confusion")[0])
     print(f"report and confusion matrix: {config['output_folder']}/report.md")
 

@@ -1,18 +1,27 @@
 """`akd export`: a run, an experiment or a bundle as files that were compared on held-out speech."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
 from ruamel.yaml import YAML
 
+import akd_toolkit.export_run as export_run_module
 from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.engine import engine_of, open_engine
+from akd_toolkit.export.tolerance import PRECISIONS
+from akd_toolkit.export_formats import FORMATS
+from akd_toolkit.export_report import check_together
 from akd_toolkit.export_run import export_experiment, export_run
 from akd_toolkit.heldout import score
+from akd_toolkit.hub.bundle import write_list
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.report import write_scores
 from akd_toolkit.saved import load_student, save_student
@@ -91,10 +100,38 @@ def test_a_run_becomes_an_8_bit_file_calibrated_on_its_training_speakers(run, tm
 
 def test_an_experiment_becomes_a_file_for_every_finished_run_and_one_table(experiment, run, tmp_path, capsys):
     assert main(["export", str(experiment), "--to", str(tmp_path)]) == 0
-    printed = capsys.readouterr().out
+    printed, told = capsys.readouterr()
+    assert "exporting Toy: results" in told and "seed17/fold2/outer" in told
     assert (tmp_path / "seed17/fold2/outer/student.onnx").is_file()
     assert "onnx in fp32 against its module" in printed and "0 of 4 (0.00 %)" in printed
     assert not (run / "student.onnx").exists()
+
+
+def test_the_command_tells_what_it_does(run, tmp_path, capsys, caplog):
+    with caplog.at_level("INFO"):
+        assert main(["export", str(run), "--precision", "int8", "--to", str(tmp_path)]) == 0
+    assert [record.message for record in caplog.records if record.name.startswith("akd_toolkit.export_")] == [
+        "reading speech to compare on: Toy, held-out speakers B, C",
+        "reading speech to calibrate on: up to 100 utterances of training speakers",
+        "building the ONNX graph in int8, calibrated on 4 windows",
+        "comparing student.int8.onnx with its module",
+    ]
+
+
+def test_files_that_pass_one_by_one_may_fail_together(experiment, tmp_path, capsys, monkeypatch):
+    run = export_run(experiment / "seed17/fold2/outer", to=tmp_path, progress=False)
+    truth = np.repeat([0, 1], 30)
+    after = np.where(np.arange(60) < 3, 1 - truth, truth)  # 3 of 60: more than 2 %, and not for certain
+    decisions = pd.DataFrame({"utterance": np.arange(60), "truth": truth, "before": truth, "after": after})
+    some = replace(run, precision="int8", decisions=decisions)
+    check_together([some])
+    reports = [replace(some, file=tmp_path / f"{name}/student.int8.onnx") for name in "abcdefghij"]
+    monkeypatch.setattr(export_run_module, "export_experiment", lambda *arguments, **options: reports)
+    assert main(["export", str(experiment), "--precision", "int8"]) == 1
+    printed, told = capsys.readouterr()
+    assert "| all, pooled |" in printed and f"written to {tmp_path}/j/student.int8.onnx" in printed
+    assert "the set of all files together decides 30 of 600 utterances otherwise than its module" in told
+    assert "all stay where they were written" in told
 
 
 def test_torchscript_is_compared_too(run, tmp_path):
@@ -113,6 +150,23 @@ def test_a_bundle_is_compared_on_generated_voices_or_on_speech_that_is_given(run
         export_run(bundle, precision="int8", progress=False)
     report = export_run(bundle, precision="int8", speech=experiment.parent / "wav", progress=False)
     assert report.speech == "3 recordings of wav" and len(report.decisions) == 3
+
+
+def test_the_command_checks_a_bundle_and_never_writes_into_one(run, tmp_path, capsys):
+    bundle = tmp_path / "bundle"
+    student, about = load_student(run)
+    save_student(bundle, student, about["student"], LABELS, window_s=1.0)
+    write_list(bundle)
+    before = sorted(bundle.iterdir())
+    for call in ([str(bundle)], [str(run), "--to", str(bundle)], [str(bundle), "--to", f"{bundle}/deeper/s.onnx"]):
+        assert main(["export", *call]) == 1
+        assert f"{bundle} is a bundle, and a file beside those" in capsys.readouterr().err
+    assert sorted(bundle.iterdir()) == before
+    assert main(["export", str(bundle), "--to", str(tmp_path / "other")]) == 0
+    assert (tmp_path / "other/student.onnx").is_file() and sorted(bundle.iterdir()) == before
+    (bundle / "student.json").write_text("{}")
+    assert main(["export", str(bundle), "--to", str(tmp_path / "third")]) == 1
+    assert "student.json is truncated" in capsys.readouterr().err and not (tmp_path / "third").exists()
 
 
 def test_a_file_beyond_its_tolerance_is_not_written(run, tmp_path, monkeypatch):
@@ -149,3 +203,36 @@ def test_without_finished_runs_or_students_the_error_says_what_to_give(experimen
         export_experiment(tmp_path)
     assert main(["export", str(experiment), "--batch", "1", "2", "4"]) == 1
     assert "--batch and --samples are of tensorrt alone" in capsys.readouterr().err
+
+
+def test_without_tensorrt_nothing_is_read(experiment, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for export, folder in ((export_run, run), (export_experiment, experiment)):
+        monkeypatch.setattr(export_run_module, "load_student" if folder == run else "Experiment", None)
+        with pytest.raises(ImportError, match="TensorRT cannot be imported"):
+            export(folder, "tensorrt")
+
+
+def test_mistakes_are_found_without_pytorch(tmp_path):
+    (tmp_path / "student.onnx").write_bytes(b"graph")
+    calls = {
+        "nowhere": "nowhere does not exist",
+        "student.onnx": "student.onnx is an exported file already; give the folder of the run that it is of",
+        ". --speech nowhere": "nowhere does not exist",
+        ". --format torchscript --precision fp16": "there is no torchscript in fp16; onnx is written in fp32, fp16",
+        ". --precision int8 --calibration 0": "calibration must be at least 1",
+    }
+    call = (
+        "import sys; from akd_toolkit.cli import main\n"
+        "print([main(['export', *line.split()]) for line in sys.argv[1:]], 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", call, *calls], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[1, 1, 1, 1, 1] False\n"
+    for told, message in zip(done.stderr.splitlines(), calls.values(), strict=True):
+        assert told.startswith(f"error: {message}")
+
+
+def test_onnx_is_written_in_every_precision_that_has_a_tolerance():
+    assert FORMATS["onnx"] == PRECISIONS

@@ -3,8 +3,8 @@ import pytest
 
 from akd_toolkit.bench import peers
 from akd_toolkit.bench.loaders import LOADERS
-from akd_toolkit.bench.peers import PEERS, peer_rows
-from akd_toolkit.commands import bench as command
+from akd_toolkit.bench.options import PEERS
+from akd_toolkit.bench.peers import peer_rows
 
 VOICES = np.zeros((2, 16000), dtype=np.float32)
 
@@ -51,5 +51,8 @@ def test_an_unknown_peer_is_refused(tmp_path):
         peer_rows("mamba", [1], tmp_path, VOICES)
 
 
-def test_the_command_knows_the_same_peers():
-    assert tuple(PEERS) == command.PEERS
+@pytest.mark.parametrize("name", PEERS)
+def test_every_peer_has_rows(name, tmp_path, monkeypatch):
+    for made in ("_opensmile", "_wav2vec2", "_light_sernet"):
+        monkeypatch.setattr(peers, made, lambda *arguments, made=made: [made])
+    assert name in str(peer_rows(name, [1], tmp_path, VOICES))

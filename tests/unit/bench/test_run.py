@@ -1,3 +1,7 @@
+import logging
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -150,3 +154,43 @@ def test_the_command_that_was_stopped_says_so(tiny_file, capsys, monkeypatch):
 def test_the_command_refuses_an_unknown_source(capsys):
     assert main(["bench", "mikro_cnn", "--peers", "none", "--window_s", "0.1"]) == 1
     assert "error: 'mikro_cnn' is neither a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["micro_cnn", "--ways", "onyx"], "unknown way 'onyx'; known: onnx, "),
+        (["micro_cnn", "--peers", "none", "opensmile"], "unknown peer 'none'; known: "),
+        (["micro_cnn", "--threads", "some"], "threads must be numbers >= 1 or 'all', got 'some'"),
+        (["results/akd/seed17"], "'results/akd/seed17' does not exist, and no student is called so; give"),
+        (["micro_cnn", "--to", __file__], "is a file; give a folder for bench.md"),
+    ],
+)
+def test_the_command_refuses_mistakes_before_anything_runs(options, message, capsys, monkeypatch):
+    monkeypatch.setattr(bench_run, "run_bench", None)
+    assert main(["bench", *options]) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_mistakes_are_found_without_pytorch():
+    call = "import sys; from akd_toolkit.cli import main; print(main(sys.argv[1:]), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", call, "bench", "a/b"], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 False\n" and done.stderr.startswith("error: 'a/b' does not exist")
+
+
+def test_progress_is_told_where_stderr_is_no_terminal(tiny_file, monkeypatch, capsys):
+    Pretended(monkeypatch, ["a"])
+    assert main(["bench", str(tiny_file), "--peers", "none", "--threads", "1"]) == 0
+    told = capsys.readouterr().err
+    assert "starting" in told and "0/1" in told and f"measuring, round {ROUNDS} of {ROUNDS}" in told
+
+
+def test_the_bench_is_quiet_about_files_that_will_be_gone_and_leaves_loggers_as_they_were(monkeypatch, caplog):
+    Pretended(monkeypatch, [])
+    log = logging.getLogger("akd_toolkit.export.onnx")
+    monkeypatch.setattr(bench_run, "_planned", lambda *arguments: log.info("wrote a file") or [])
+    with caplog.at_level(logging.INFO):
+        assert main(["bench", "micro_cnn", "--peers", "none"]) == 0
+        assert caplog.records == []
+        log.info("wrote another")
+    assert [record.message for record in caplog.records] == ["wrote another"]

@@ -1,4 +1,4 @@
-"""Folders on this disk: without its list a bundle is refused, and no student of a run asks for more than its weights."""
+"""Folders on this disk: without its list a bundle is refused, and no student asks for more than its weights."""
 
 import json
 import shutil

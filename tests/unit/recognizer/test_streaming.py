@@ -263,7 +263,7 @@ class Slow(Loud):
     def push(self, samples):
         self.heard = np.concatenate([self.heard, samples])
         whole = len(self.heard) // 24000
-        frames, self.heard = self.heard[: 24000 * whole].reshape(whole, -1), self.heard[24000 * whole :]
+        frames, self.heard = self.heard[: 24000 * whole].reshape(whole, 24000), self.heard[24000 * whole :]
         return frames.max(axis=1, initial=0) > 0
 
 
