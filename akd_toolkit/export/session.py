@@ -84,7 +84,7 @@ def open_session(path, threads: int = 1):
     stored = read_checked(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 3  # its remarks on how it fuses operators tell a user nothing
+    options.log_severity_level = 4  # what it remarks tells a user nothing, and what fails is raised
     # What was checked was checked as ONNX; the library would take its own format for it where the bytes say so.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     try:

@@ -106,7 +106,7 @@ def _tuned(about: dict) -> list[str]:
     epochs = [f"{step['name']} took {counted(step.get('epochs', 0), 'epoch')} more" for step in steps]
     return [
         f"Then it was compressed: {', '.join(epochs)}, on the same training speakers under the same objective; the "
-        "last one is kept. What else was tried before, no audit sees."
+        "last epoch is kept. Which other steps had been tried before, no audit sees."
     ]
 
 

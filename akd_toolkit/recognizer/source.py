@@ -20,15 +20,18 @@ def find_student(
     local_only: bool = False,
     built: bool = True,
 ) -> Path:
-    """The folder or file of a student; see ``resolve_source``. An experiment's folder is answered with one of its runs.
+    """The folder or file of a student; the arguments are those of ``resolve_source``.
 
     Raises
     ------
     FileNotFoundError, ConnectionError, PermissionError, ValueError
-        If there is no such student, or it is not as it was released.
+        If there is no such student, or it is not as it was released; of an experiment's folder the sentence names one
+        of its finished runs.
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source):
         raise ValueError(f"source must be {WHAT}, got {source!r}.")
+    if str(source).endswith(".onnx") and not Path(source).expanduser().exists():  # models/x.onnx looks like owner/name
+        raise FileNotFoundError(f"{source} does not exist; check the path, or export a student with akd export.")
     place = resolve_source(source, revision, cache_folder, local_only, built)
     if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
         return place

@@ -205,6 +205,11 @@ def test_an_exported_file_is_asked_through_onnx_runtime(tmp_path):
     assert answer.label == "angry" and answer.probability == pytest.approx(angry, abs=1e-6)
 
 
+def test_an_onnx_file_that_is_not_there_is_not_asked_of_the_hub():
+    with pytest.raises(FileNotFoundError, match=r"models/typo\.onnx does not exist; check the path, or export"):
+        EmotionRecognizer.from_pretrained("models/typo.onnx")
+
+
 def test_importing_is_quick_for_sound_that_needs_no_resampling():
     names = "[name for name in ('torch', 'scipy.signal', 'onnxruntime') if name in sys.modules]"
     command = [sys.executable, "-c", f"import sys, akd_toolkit.recognizer; print({names})"]
