@@ -103,7 +103,8 @@ def _apply(step: Step, work: Work, about: dict, exported: Path, asked: dict) -> 
     if step.compression.changes_student:
         student, spec = step.compression.change(work)
         kept = {key: value for key, value in about.items() if key not in ("student", "label_order", "num_parameters")}
-        save_student(work.folder, student, spec, about["label_order"], **{**kept, "compressed_by": asked["steps"]})
+        done = [*about.get("compressed_by", []), step.whole_spec]  # of the student itself: files change no weights
+        save_student(work.folder, student, spec, about["label_order"], **{**kept, "compressed_by": done})
         _export(student, about, file := work.folder / ONNX_FILE)
     if step.compression.file:
         target = work.folder / step.compression.file

@@ -123,8 +123,8 @@ def checked_metadata(stored: dict[str, str], path) -> dict:
             raise ValueError(
                 f"a window of {told['window_s']:g} s that overlaps by {told['test_overlap_s']:g} s, at {rate} Hz"
             )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{path} does not say what it needs ({error}); it was not written by export_onnx, so export it again."
+            f"{path} does not say what it needs ({str(error)[:100]}); it was not written by export_onnx, so export it again."
         ) from None
     return told
