@@ -125,6 +125,7 @@ def checked_metadata(stored: dict[str, str], path) -> dict:
             )
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{path} does not say what it needs ({str(error)[:100]}); it was not written by export_onnx, so export it again."
+            f"{path} does not say what it needs ({str(error)[:100]}); it was not written by export_onnx, so export it "
+            "again."
         ) from None
     return told
