@@ -1,17 +1,17 @@
 """Students as files: one ONNX graph from waveform to probabilities, checked against the trained module.
 
 >>> sorted(__all__)
-['ParityReport', 'check_parity', 'export_onnx', 'predict_onnx', 'read_metadata']
+['ParityReport', 'check_parity', 'export_onnx', 'read_metadata']
 """
 
 import importlib
 
-from akd_toolkit.export.session import predict_onnx, read_metadata
+from akd_toolkit.export.session import read_metadata
 
 # Found when first asked for: they bring PyTorch, which those who only run a file do without.
 _WITH_TORCH = {"ParityReport": "parity", "check_parity": "parity", "export_onnx": "onnx"}
 
-__all__ = ["ParityReport", "check_parity", "export_onnx", "predict_onnx", "read_metadata"]
+__all__ = ["ParityReport", "check_parity", "export_onnx", "read_metadata"]
 
 
 def __getattr__(name: str):

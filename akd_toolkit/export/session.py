@@ -1,13 +1,10 @@
-"""Running an exported file: ONNX Runtime, its metadata, and one prediction."""
+"""Opening an exported file: ONNX Runtime, and what the file says of itself."""
 
 import contextlib
 import io
 import json
 
-import numpy as np
-
 from akd_toolkit.data.audio import MAX_RATE_HZ, MIN_RATE_HZ
-from akd_toolkit.data.segments import window_starts
 from akd_toolkit.export.model_file import read_checked, unreadable
 
 MIN_SAMPLES = 1600
@@ -25,47 +22,6 @@ def read_metadata(path) -> dict:
         If the file was not written by ``export_onnx``.
     """
     return session_metadata(open_session(path), path)
-
-
-def predict_onnx(path, waveform, overlap_s: float = 0.0) -> tuple[str, dict[str, float]]:
-    """Most probable emotion of one waveform, and the probability of every emotion, by an exported file alone.
-
-    A waveform longer than the file's window is cut as in evaluation: windows that overlap by ``overlap_s``, the last
-    one ending where the waveform ends, and the mean of their probabilities.
-
-    Arguments
-    ---------
-    path
-        A file written by ``export_onnx``.
-    waveform
-        Mono samples [samples] in [-1, 1] at the file's sample rate, at least 0.1 s.
-    overlap_s
-        How much neighbouring windows share, in s, from 0 to less than the window.
-
-    Raises
-    ------
-    ValueError
-        If the waveform is not one channel of finite numbers, or is shorter than 0.1 s.
-    """
-    session = open_session(path)
-    metadata = session_metadata(session, path)
-    waveform = np.asarray(waveform, dtype=np.float32)
-    if waveform.ndim != 1 or len(waveform) < MIN_SAMPLES or not np.isfinite(waveform).all():
-        raise ValueError(
-            f"waveform has shape {list(waveform.shape)}; give one channel of at least {MIN_SAMPLES} finite samples "
-            f"at {metadata['sample_rate_hz']} Hz."
-        )
-    if not 0 <= overlap_s < metadata["window_s"]:
-        raise ValueError(
-            f"overlap_s must be from 0 to less than the window of {metadata['window_s']} s, got {overlap_s}."
-        )
-    size, overlap = (round(s * metadata["sample_rate_hz"]) for s in (metadata["window_s"], overlap_s))
-    windows = [waveform[start : start + size] for start in window_starts(len(waveform), size, size - overlap)]
-    probabilities = session.run(["probabilities"], {"waveform": np.stack(windows)})[0].mean(axis=0)
-    if not np.isfinite(probabilities).all():
-        raise ValueError(f"{path} answers this waveform with no numbers; give samples in [-1, 1].")
-    scores = {label: float(p) for label, p in zip(metadata["label_order"], probabilities, strict=True)}
-    return max(scores, key=scores.get), scores
 
 
 def open_session(path, threads: int = 1):

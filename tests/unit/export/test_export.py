@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.export import ParityReport, check_parity, export_onnx, predict_onnx, read_metadata
+from akd_toolkit.engine import open_engine
+from akd_toolkit.export import ParityReport, check_parity, export_onnx, read_metadata
 from akd_toolkit.export.parity import check_batches, module_probabilities, probe_waveforms, speech_batches
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.students.base import Student
@@ -47,16 +48,16 @@ def softmax(logits):
 
 
 def test_the_file_answers_as_computed_by_hand(exported):
-    label, probabilities = predict_onnx(exported[0], np.full(8000, 0.5))  # logits 4 / 2, 0, -4 / 2
-    assert label == "anger" and list(probabilities) == list(LABELS)
-    np.testing.assert_allclose(list(probabilities.values()), softmax([2.0, 0.0, -2.0]), atol=1e-6)
+    engine = open_engine(exported[0])
+    assert engine.label_order == tuple(LABELS)
+    probabilities = engine(np.full((1, 8000), 0.5))  # logits 4 / 2, 0, -4 / 2
+    np.testing.assert_allclose(probabilities, [softmax([2.0, 0.0, -2.0])], atol=1e-6)
 
 
 def test_a_long_waveform_is_cut_into_windows_whose_probabilities_are_averaged(exported):
     waveform = np.concatenate([np.full(16000, 1.0), np.full(8000, 0.0)])  # windows of 1 s: 0-1 s and 0.5-1.5 s
-    _, probabilities = predict_onnx(exported[0], waveform)
     expected = (softmax([4.0, 0.0, -4.0]) + softmax([2.0, 0.0, -2.0])) / 2
-    np.testing.assert_allclose(list(probabilities.values()), expected, atol=1e-6)
+    np.testing.assert_allclose(open_engine(exported[0]).posterior(waveform), expected, atol=1e-6)
 
 
 def test_the_metadata_tells_labels_rate_window_and_versions(exported):
@@ -94,7 +95,8 @@ def test_the_student_is_left_in_training_mode_and_exported_in_evaluation(tmp_pat
     export_onnx(student, tmp_path / "student.onnx", LABELS)
     assert student.training and student.dropout.training
     path = tmp_path / "student.onnx"
-    assert predict_onnx(path, np.full(2000, 0.3)) == predict_onnx(path, np.full(2000, 0.3))
+    engine, waveform = open_engine(path), np.full((1, 2000), 0.3)
+    assert (engine(waveform) == engine(waveform)).all()
 
 
 def test_a_file_of_another_module_is_refused_with_the_difference(exported):
@@ -163,19 +165,6 @@ def test_labels_that_are_no_list_of_different_names_are_refused(labels, tmp_path
         export_onnx(Level(), tmp_path / "student.onnx", labels)
 
 
-@pytest.mark.parametrize(
-    "waveform", [np.zeros(1599), np.zeros((2, 16000)), np.full(16000, np.nan)], ids=["short", "stereo", "nan"]
-)
-def test_a_waveform_that_is_short_or_stereo_or_not_finite_is_refused(exported, waveform):
-    with pytest.raises(ValueError, match="one channel of at least 1600 finite samples at 16000 Hz"):
-        predict_onnx(exported[0], waveform)
-
-
-def test_an_overlap_as_long_as_the_window_is_refused(exported):
-    with pytest.raises(ValueError, match=r"less than the window of 1\.0 s, got 1\.0"):
-        predict_onnx(exported[0], np.zeros(16000), overlap_s=1.0)
-
-
 def test_a_missing_file_is_refused_by_name(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx does not exist"):
         read_metadata(tmp_path / "nowhere.onnx")
@@ -185,7 +174,7 @@ def test_a_file_that_is_not_onnx_is_refused_by_name(tmp_path):
     path = tmp_path / "text.onnx"
     path.write_text("not a graph")
     with pytest.raises(ValueError, match=r"text\.onnx is not an ONNX file"):
-        predict_onnx(path, np.zeros(16000))
+        open_engine(path)
 
 
 def test_a_file_without_labels_is_refused_by_name(exported, tmp_path):
