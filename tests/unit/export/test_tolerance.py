@@ -38,7 +38,13 @@ def test_the_loss_and_its_error_by_hand():
     truth, before, after = [0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 0]
     loss, error = ua_loss(truth, before, after)  # d of class 0: 0, -1; of class 1: 0, 0, 0, 1
     assert loss == pytest.approx((-0.5 + 0.25) / 2)
-    assert error == pytest.approx(np.sqrt(0.25 / 2 + 0.1875 / 4) / 2)
+    assert error == pytest.approx(np.sqrt(0.5 / 2 + 0.25 / 4) / 2)  # means of d squared: 1/2 and 1/4
+
+
+def test_a_class_of_one_utterance_proves_nothing():
+    truth = np.array([0] * 50 + [1] * 50 + [2] * 50 + [3])
+    after = np.where(np.arange(151) == 150, 0, truth)  # the only one of class 3 is lost: 25 points of UA
+    check_decisions("student.int8.onnx", "int8", truth, after, truth)
 
 
 def test_every_precision_has_its_tolerance():
