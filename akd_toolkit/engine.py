@@ -43,11 +43,10 @@ class Engine:
 
     def __call__(self, waveforms: np.ndarray) -> np.ndarray:
         waveforms = np.ascontiguousarray(waveforms, dtype=np.float32)
-        finite = np.isfinite(waveforms).all()  # 8-bit arithmetic would answer NaN with some number
-        probabilities = self.answer(waveforms) if finite else np.full(1, np.nan)
-        if not np.isfinite(probabilities).all():  # squares of samples above 1e19 are infinite in float32
-            raise ValueError("the student answers a waveform with no numbers; give finite samples in [-1, 1].")
-        return probabilities
+        # 8-bit arithmetic would answer NaN with some number; squares of samples above 1e19 are infinite in float32.
+        if np.isfinite(waveforms).all() and np.isfinite(probabilities := self.answer(waveforms)).all():
+            return probabilities
+        raise ValueError("the student answers a waveform with no numbers; give finite samples in [-1, 1].")
 
     def posterior(self, waveform: np.ndarray) -> np.ndarray:
         """Mean posterior over the windows of one utterance, as in evaluation: [samples] -> [classes] float64.

@@ -91,13 +91,13 @@ def _step(source: Source, step: Step | None, asked: dict, before: Path, exported
         _export(student, about, file := exported)
     else:
         work = Work(source, student, about["student"], step.number, folder, progress)
-        student, file = _apply(step, work, about, exported, asked)
+        student, file = _apply(step, work, about, exported)
     measured = measure(file, student, source.heldout, _window_s(source), progress)
     write_text_aside(folder / RECORD, json.dumps({"asked": asked, "measured": measured}, indent=2) + "\n")
     (folder / "checkpoint.pt").unlink(missing_ok=True)
 
 
-def _apply(step: Step, work: Work, about: dict, exported: Path, asked: dict) -> tuple[nn.Module, Path]:
+def _apply(step: Step, work: Work, about: dict, exported: Path) -> tuple[nn.Module, Path]:
     """The student after a step, and the file that stands for it."""
     student, file = work.student, exported
     if step.compression.changes_student:
