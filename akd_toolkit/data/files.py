@@ -1,9 +1,17 @@
-"""Files that are either whole or not there."""
+"""Files that are written whole or not at all, and the files below a folder."""
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Sound that libsndfile reads, and containers that need PyAV (`pip install 'akd-toolkit[av]'`); lower case.
+SOUND_SUFFIXES = (
+    *(".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".au", ".snd"),
+    *(".w64", ".rf64", ".caf"),
+)
+CONTAINER_SUFFIXES = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", ".wma", ".avi", ".flv", ".3gp", ".amr")
 
 # What a run leaves of its student, and a bundle holds.
 WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
@@ -51,3 +59,34 @@ def write_text_aside(path, text: str) -> None:
     """Write ``text`` to ``path`` so that a reader sees the old file or the new one, never a part."""
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
+
+
+def walk_files(folder) -> Iterator[Path]:
+    """Every file below ``folder`` whose path has no hidden part, folder by folder in the order of names.
+
+    Symbolic links to folders are followed; a link back to a folder that contains it is not, so the walk ends.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / "a").mkdir()
+    >>> for name in ("b.wav", "a/c.wav", ".hidden.wav"):
+    ...     (folder / name).touch()
+    >>> (folder / "a" / "loop").symlink_to(folder)
+    >>> [path.relative_to(folder).as_posix() for path in walk_files(folder)]
+    ['b.wav', 'a/c.wav']
+    """
+    return _walk(Path(folder), ())
+
+
+def _walk(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator[Path]:
+    stat = folder.stat()
+    identity = stat.st_dev, stat.st_ino
+    if identity in parents:
+        return
+    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    yield from (path for path in inside if path.is_file())
+    for path in inside:
+        if path.is_dir():
+            yield from _walk(path, (*parents, identity))
