@@ -2,28 +2,55 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+LOCK = requirements.lock
+EXTRAS = opensmile,dev
+PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# All but tensorrt, whose libraries come from NVIDIA's own index.
+LOCKED_EXTRAS = $(addprefix --extra ,opensmile ray live openvino dev)
+COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-annotate --no-emit-index-url
 # One thread per process: small models gain nothing from more, and two runs then share two cores fairly.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-newest test-oldest lint lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml
 
-test: $(VENV)/.installed
+test: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: $(VENV)/.installed
+lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/yamllint recipes hparams
 
-# Made again when the requirements change.
-$(VENV)/.installed: setup.cfg pyproject.toml
+# The newest and the oldest versions that setup.cfg allows, resolved anew, each in an environment of its own.
+test-newest test-oldest: test-%:
+	rm -f .venv-$*/versions.txt
+	$(MAKE) test VENV=.venv-$* LOCK=.venv-$*/versions.txt
+
+# The exact version of every package, for every Python and platform that setup.cfg allows.
+lock: $(VENV)/bin/uv
+	$(COMPILE) --universal --python-version 3.10 $(LOCKED_EXTRAS) --output-file $(LOCK)
+
+.venv-newest/versions.txt .venv-oldest/versions.txt: .venv-%/versions.txt: setup.cfg .venv-%/bin/uv
+	$(COMPILE) --python $(BIN)/python $(LOCKED_EXTRAS) --resolution $(if $(filter oldest,$*),lowest-direct,highest) \
+		--output-file $@
+
+%/bin/uv:
+	test -x $*/bin/python || $(PYTHON) -m venv $*
+	$*/bin/python -m pip --disable-pip-version-check install --quiet uv
+
+# Installed again when the requirements change. setuptools comes first: it builds the package, by its locked version too.
+$(VENV)/.installed: setup.cfg pyproject.toml $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[opensmile,dev]'
+	$(PIP) --constraint $(LOCK) setuptools
+	$(PIP) --constraint $(LOCK) --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.installed-tests: $(VENV)/.installed
+	$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[$(EXTRAS)]'
 	touch $@
 
 clean:
-	rm -rf $(VENV)
+	rm -rf .venv .venv-newest .venv-oldest

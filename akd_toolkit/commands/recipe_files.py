@@ -1,6 +1,5 @@
 """The files of a new recipe: the templates beside this room, filled in."""
 
-import importlib.util
 import json
 import re
 import textwrap
@@ -130,10 +129,11 @@ def _unit(findings: Findings) -> str:
 
 
 def _small_teachers(indent: int) -> str:
-    """Teachers that need no download: log-mel statistics, and openSMILE's where it is installed."""
-    lines = ["log-mel: {name: logmel_statistics}"]
-    if importlib.util.find_spec("opensmile"):
-        lines.append("eGeMAPS: {name: opensmile, feature_set: eGeMAPSv02}")
+    """Two different teachers that need neither a download nor an extra."""
+    lines = [
+        "log-mel: {name: logmel_statistics, parts: [spectrum, dynamics]}",
+        "prosody: {name: logmel_statistics, parts: [prosody]}",
+    ]
     return "\n".join(" " * indent + line for line in lines)
 
 

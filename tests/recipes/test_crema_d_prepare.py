@@ -249,7 +249,7 @@ def test_the_recipe_runs_with_debug(tmp_path):
     options = [
         f"--outer_folds={pairs}",
         "--unlabelled=null",
-        "--teachers.eGeMAPS=null",
+        "--teachers.prosody=null",
         f"--output_folder={tmp_path}/akd",
     ]
     done = subprocess.run(

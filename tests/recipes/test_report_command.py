@@ -39,7 +39,7 @@ def test_an_ablation_and_one_of_its_rows_make_a_report(tmp_path, capsys):
     row = first[first["system"] == "AKD"].iloc[0]
     pooled = folds[(folds["system"] == "AKD") & (folds["%"] == "UA")]["pooled [95 %]"].iloc[0]
     assert pooled == f"{row['ua_pooled']:.1f} [{row['ua_low']:.1f}, {row['ua_high']:.1f}]"
-    assert {"teacher log-mel", "teacher eGeMAPS"} <= set(folds["system"])
+    assert {"teacher log-mel", "teacher prosody"} <= set(folds["system"])
 
 
 def test_a_folder_that_is_none_is_one_sentence(tmp_path, capsys):

@@ -68,10 +68,11 @@ def test_window_and_epochs_follow_the_corpus():
     assert (large["window_s"], large["number_of_epochs"]) == (6.0, 20)
 
 
-def test_opensmile_is_a_teacher_only_where_it_is_installed(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+def test_small_teachers_need_no_extra():
     tree = YAML().load(made(findings(), [["a"], ["b"], ["c"]])["hparams/akd.yaml"])
-    assert list(tree["teachers_offline"]) == ["log-mel"] == list(tree["debug"]["teachers"])
+    teachers = tree["debug"]["teachers"]
+    assert list(teachers) == list(tree["teachers_offline"]) == ["log-mel", "prosody"]
+    assert {teacher["name"] for teacher in teachers.values()} == {"logmel_statistics"}
 
 
 def test_a_value_is_quoted_as_python_and_yaml_read_it():
