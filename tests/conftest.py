@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.commands.plugins import KINDS
+from akd_toolkit.cli.plugins import KINDS
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -28,7 +28,6 @@ ORDER = [
     {"studies"},
     {"recipe"},
     {"ablation", "paper", "compress"},
-    {"commands"},
     {"cli"},
 ]
 APART = [("students", "teachers"), ("teachers", "students"), ("losses", "students"), ("losses", "teachers")]

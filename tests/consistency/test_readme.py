@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from akd_toolkit.cli import main
-from akd_toolkit.commands.plugins import plugin_markdown, plugin_table
+from akd_toolkit.cli.plugins import plugin_markdown, plugin_table
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES, STUDENTS
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.cli import main
-from akd_toolkit.commands.recipe_files import templates
+from akd_toolkit.cli.recipe_files import templates
 from akd_toolkit.config import load_config
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.watermark import MARK, WATERMARK
@@ -202,7 +202,7 @@ def test_templates_are_a_part_of_the_package():
 
 
 def test_many_names_go_into_a_file_of_their_own(make, arranged, monkeypatch):
-    monkeypatch.setattr("akd_toolkit.commands.recipe_files.MAX_LINES", 2)
+    monkeypatch.setattr("akd_toolkit.cli.recipe_files.MAX_LINES", 2)
     recipe = make(arranged("{emotion}/{speaker} {number}.wav"), "--no-speakers")
     folds = load_config([str(recipe / "hparams/akd.yaml")])["outer_folds"]
     assert sum(map(len, folds)) == 18 and (recipe / "folds.yaml").is_file()

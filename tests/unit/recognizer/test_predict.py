@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from akd_toolkit.cli import main
-from akd_toolkit.commands import predict as predicting
+from akd_toolkit.cli import predict as predicting
 from akd_toolkit.recognizer import EmotionRecognizer
 
 

@@ -7,7 +7,7 @@ import sys
 
 from akd_toolkit import __version__
 
-COMMANDS = {  # name -> module of akd_toolkit.commands; only the one that is called is imported
+COMMANDS = {  # name -> module of this room; only the one that is called is imported
     "plugins": "plugins",
     "runs": "runs",
     "audit": "audit",
@@ -35,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     called = next((word for word in argv if not word.startswith("-")), None)
     for name in [called] if called in COMMANDS else COMMANDS:
-        importlib.import_module(f"akd_toolkit.commands.{COMMANDS[name]}").add_parser(commands)
+        importlib.import_module(f"akd_toolkit.cli.{COMMANDS[name]}").add_parser(commands)
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
@@ -46,7 +46,3 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,8 +15,7 @@ import pytest
 import soundfile
 import torch
 
-from akd_toolkit.cli import main
-from akd_toolkit.commands import listen
+from akd_toolkit.cli import listen, main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.engine import open_engine
 from akd_toolkit.recognizer import EmotionRecognizer, Moment, StreamingRecognizer, live

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import akd_toolkit.data.synthetic
 import akd_toolkit.data.unlabelled  # noqa: F401  (both register corpora, whose names are taken)
-from akd_toolkit.commands.recipe_files import recipe_files
+from akd_toolkit.cli.recipe_files import recipe_files
 from akd_toolkit.data.findings import Findings, look_at
 from akd_toolkit.data.groups import propose_groups
 from akd_toolkit.data.patterns import guess_folders, list_recordings

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from akd_toolkit.commands.recipe_files import flow, fold_lines, quoted, recipe_files, scalar
+from akd_toolkit.cli.recipe_files import flow, fold_lines, quoted, recipe_files, scalar
 from akd_toolkit.data.findings import Findings
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.table import Source
