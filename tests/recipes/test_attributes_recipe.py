@@ -1,9 +1,8 @@
 """The recipe with valence, arousal and dominance, as a user runs it, with tiny settings."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from programs import run_python
 
 from akd_toolkit.report import read_scores
 from akd_toolkit.report.summary import concordances
@@ -21,14 +20,7 @@ def test_arousal_of_unseen_speakers_is_learned_from_labels_and_teachers(tmp_path
         f"--output_folder={tmp_path}",
         f"--store_folder={tmp_path}/store",
     ]
-    done = subprocess.run(
-        [sys.executable, "train.py", "hparams/attributes.yaml", *small],
-        cwd=GENERATED,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    done = run_python("train.py", "hparams/attributes.yaml", *small, cwd=GENERATED)
     assert done.returncode == 0, done.stderr
     scores = read_scores(tmp_path / "seed17" / "fold1" / "outer" / "scores.csv")
     found = concordances(scores)

@@ -2,11 +2,8 @@ import hashlib
 import importlib.util
 import itertools
 import json
-import os
 import shutil
 import struct
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import ruamel.yaml
+from programs import run_python
 
 from akd_toolkit.data.folds import outer_folds
 from akd_toolkit.data.manifest import Manifest
@@ -252,14 +250,7 @@ def test_the_recipe_runs_with_debug(tmp_path):
         "--teachers.prosody=null",
         f"--output_folder={tmp_path}/akd",
     ]
-    done = subprocess.run(
-        [sys.executable, "train.py", "hparams/akd.yaml", "--debug", *options],
-        cwd=RECIPE,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    done = run_python("train.py", "hparams/akd.yaml", "--debug", *options, cwd=RECIPE)
     assert done.returncode == 0, done.stderr
     about = json.loads((tmp_path / "akd/seed17/fold1/outer/student.json").read_text())
     assert about["label_order"] == LABELS and about["test_speakers"] == ["1001", "1002"]

@@ -3,14 +3,13 @@
 import importlib.util
 import os
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from programs import run_python
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import generate_corpus
@@ -334,17 +333,11 @@ def test_a_choice_that_leaves_nothing_is_refused(iemocap, copy, tmp_path):
 
 
 def test_the_recipe_runs_with_debug_and_leaves_what_it_promises(tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, "train.py", "hparams/akd.yaml", "--debug", "--unlabelled=null", "--number_of_epochs=1"),
-            *("--teachers={log-mel: {name: logmel_statistics}, second: {name: logmel_statistics}}",),
-            *(f"--output_folder={tmp_path}", f"--store_folder={tmp_path}/store"),
-        ],
+    done = run_python(
+        *("train.py", "hparams/akd.yaml", "--debug", "--unlabelled=null", "--number_of_epochs=1"),
+        *("--teachers={log-mel: {name: logmel_statistics}, second: {name: logmel_statistics}}",),
+        *(f"--output_folder={tmp_path}", f"--store_folder={tmp_path}/store"),
         cwd=RECIPE,
-        capture_output=True,
-        text=True,
-        timeout=400,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     assert done.returncode == 0, done.stderr
     scores = read_scores(tmp_path / "scores.csv")

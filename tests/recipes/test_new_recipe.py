@@ -1,7 +1,6 @@
 """``akd new-recipe``: each source end to end, on generated speech, as a user runs it."""
 
 import importlib.util
-import os
 import re
 import shlex
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path, PurePath
 
 import pandas as pd
 import pytest
+from programs import run_python
 
 from akd_toolkit.cli import main
 from akd_toolkit.cli.recipe_files import templates
@@ -77,14 +77,7 @@ def refused(tmp_path, capsys):
 
 
 def train(recipe: Path, yaml: str, *options: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "train.py", f"hparams/{yaml}", *options],
-        cwd=recipe,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    return run_python("train.py", f"hparams/{yaml}", *options, cwd=recipe)
 
 
 def test_a_pattern_makes_a_recipe_that_distils_at_once(speech, make, capsys):

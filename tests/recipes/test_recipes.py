@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from programs import LIMIT_S, run_python
 
 from akd_toolkit.report import label_order_of, read_results, read_scores
 
@@ -28,19 +29,8 @@ SMALL = [
 ]
 
 
-def command(recipe: str, yaml: str, *options: str) -> list[str]:
-    return [sys.executable, "train.py", f"hparams/{yaml}", *options]
-
-
-def run(recipe: str, yaml: str, *options: str, timeout=240) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(recipe, yaml, *options),
-        cwd=ROOT / "recipes" / recipe,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+def run(recipe: str, yaml: str, *options: str) -> subprocess.CompletedProcess:
+    return run_python("train.py", f"hparams/{yaml}", *options, cwd=ROOT / "recipes" / recipe)
 
 
 def demo(folder: Path, *options: str) -> list[str]:
@@ -108,7 +98,7 @@ def test_a_killed_run_continues_to_the_same_scores(tmp_path):
     )  # long enough to be killed in the second fold, however busy the machine
     assert run("Generated", "demo.yaml", *demo(whole, *long)).returncode == 0
     process = subprocess.Popen(
-        command("Generated", "demo.yaml", *demo(killed, *long)),
+        [sys.executable, "train.py", "hparams/demo.yaml", *demo(killed, *long)],
         cwd=ROOT / "recipes" / "Generated",
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -117,11 +107,11 @@ def test_a_killed_run_continues_to_the_same_scores(tmp_path):
         # A suite that runs in the background is started with SIGINT ignored, and its children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + LIMIT_S
     while not (killed / "seed17/fold1/outer/scores.csv").is_file() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=LIMIT_S)
     assert process.returncode == 130 and "the same command continues" in errors and "Traceback" not in errors
     assert not (killed / "seed17/fold2/outer/scores.csv").is_file()
     again = run("Generated", "demo.yaml", *demo(killed, *long))

@@ -1,12 +1,10 @@
 """`akd report` on what recipes really leave: an ablation with teachers, and a row of it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from programs import run_python
 
 from akd_toolkit.cli import main
 from akd_toolkit.paper.systems import MADE_UP
@@ -16,17 +14,8 @@ RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "EmoDB"
 
 def test_an_ablation_and_one_of_its_rows_make_a_report(tmp_path, capsys):
     folder = tmp_path / "results"
-    done = subprocess.run(
-        [
-            *(sys.executable, "train.py", "hparams/ablation.yaml", "--debug"),
-            *(f"--output_folder={folder}", f"--store_folder={tmp_path}/store"),
-        ],
-        cwd=RECIPE,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    folders = f"--output_folder={folder}", f"--store_folder={tmp_path}/store"
+    done = run_python("train.py", "hparams/ablation.yaml", "--debug", *folders, cwd=RECIPE)
     assert done.returncode == 0, done.stderr
     out = tmp_path / "out"
     assert main(["report", str(folder), str(folder / "akd"), "--to", str(out)]) == 0

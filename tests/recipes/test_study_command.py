@@ -1,13 +1,11 @@
 """akd study, as a user calls it, on an experiment that a recipe has trained."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from programs import run_python
 
 from akd_toolkit.cli import main
 from akd_toolkit.report.scores_file import read_scores
@@ -27,14 +25,7 @@ def folder(tmp_path_factory):
         "--teachers={log-mel: {name: logmel_statistics}}",
         *(f"--output_folder={home}/demo", f"--store_folder={home}/store", "--results_file=null"),
     ]
-    subprocess.run(
-        [sys.executable, "train.py", "hparams/demo.yaml", *options],
-        cwd=ROOT / "recipes" / "Generated",
-        check=True,
-        capture_output=True,
-        timeout=240,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    run_python("train.py", "hparams/demo.yaml", *options, cwd=ROOT / "recipes" / "Generated").check_returncode()
     return home / "demo"
 
 

@@ -1,6 +1,5 @@
 """A package installed beside the toolkit brings a loss to a recipe: the template, really installed."""
 
-import os
 import shutil
 import site
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from programs import run_python
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "tools" / "plugin_template"
@@ -41,14 +41,7 @@ def environment(tmp_path_factory):
     (packages / "beside.pth").write_text("\n".join(lines) + "\n")
 
     def run(*arguments, cwd=folder):
-        return subprocess.run(
-            [python, *arguments],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        return run_python(*arguments, cwd=cwd, python=python)
 
     source = shutil.copytree(TEMPLATE, folder / "source")  # building leaves files behind
     offline = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")

@@ -11,6 +11,7 @@ import textwrap
 import time
 
 import pytest
+from programs import LIMIT_S
 
 from akd_toolkit.parallel import _call, run_tasks
 
@@ -146,9 +147,9 @@ def cluster(tmp_path_factory):
         )
 
 
-def answer(process, timeout=300) -> dict:
+def answer(process) -> dict:
     try:
-        printed, errors = process.communicate(timeout=timeout)
+        printed, errors = process.communicate(timeout=LIMIT_S)
     finally:
         process.kill()
     lines = [line for line in printed.splitlines() if line.startswith("{")]
@@ -173,14 +174,14 @@ def test_an_exception_on_another_node_arrives_as_it_is(cluster):
 def test_ctrl_c_stops_the_tasks_on_every_node(cluster, tmp_path_factory):
     process = cluster("ray", "wait")
     folder = tmp_path_factory.getbasetemp()
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + LIMIT_S
     # By the file's own place, because pytest keeps a link to the newest folder beside it.
     while len(started := {path.resolve() for path in folder.glob("ray*/started*")}) < 2:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    assert answer(process, timeout=60) == {"kind": "KeyboardInterrupt", "error": ""}
+    assert answer(process) == {"kind": "KeyboardInterrupt", "error": ""}
     workers = [int(path.read_text()) for path in started]
     while any(os.path.exists(f"/proc/{pid}") for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)

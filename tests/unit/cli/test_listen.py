@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from programs import LIMIT_S
 
 from akd_toolkit.cli import listen, main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
@@ -199,10 +200,10 @@ def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, ta
     stopped.stdin.flush()
     assert json.loads(stopped.stdout.readline())["time_s"] == 1.0  # answered while the pipe is open
     stopped.send_signal(signal.SIGINT)
-    _, err = stopped.communicate(timeout=60)
+    _, err = stopped.communicate(timeout=LIMIT_S)
     assert stopped.returncode == 130 and not err
     unread.stdout.close()
     unread.stdin.write(bytes(40000))  # a moment, and less than a pipe holds, so that nothing here waits
     unread.stdin.close()
-    assert unread.stderr.read() == b"" and unread.wait(timeout=60) == 1
+    assert unread.stderr.read() == b"" and unread.wait(timeout=LIMIT_S) == 1
     unread.stderr.close()

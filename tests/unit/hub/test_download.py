@@ -192,7 +192,7 @@ def test_a_hub_that_says_nothing_is_not_waited_for_without_end(hub, released, ca
     begin = time.monotonic()
     with pytest.raises(ConnectionError, match="did not answer in time when asked for me/emotion"):
         resolve_source(NAME, cache_folder=cache)
-    assert time.monotonic() - begin < 8
+    assert time.monotonic() - begin < 60
 
 
 @pytest.mark.parametrize(

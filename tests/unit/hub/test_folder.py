@@ -44,7 +44,7 @@ def test_a_student_of_a_run_is_held_to_its_weights_before_it_is_built(make_exper
     begin = time.monotonic()
     with pytest.raises(ValueError, match=r"student.json|unknown student"):
         EmotionRecognizer.from_pretrained(run)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 60
 
 
 def test_a_student_that_is_not_built_is_not_looked_at(make_experiment, released):
