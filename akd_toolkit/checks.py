@@ -76,7 +76,7 @@ def _check_value(key: str, value) -> list[str]:
     try:
         if value and key in checks:
             checks[key](value)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         return [f"{key}: {_one_line(error).removeprefix(f'{key}: ')}"]
     except (TypeError, AttributeError, KeyError, LookupError):  # not built as the check expects
         return [f"{key}: got {value!r}; it must be {setting.meaning}"]
@@ -168,7 +168,7 @@ def _check_augment(specs: list) -> None:
         try:
             _check_plugin(AUGMENTATIONS, spec)
             AUGMENTATIONS.build(**spec)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             name = spec.get("name")
             raise ValueError(f"number {number}{f' ({name})' if name else ''}: {error}") from None
 

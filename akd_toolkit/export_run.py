@@ -60,7 +60,7 @@ def export_run(
     mode
         ``"static"`` or ``"dynamic"``, of 8-bit files (``export.precision.to_int8``).
     speech
-        Folder of .wav and .flac files to compare on instead; half of them calibrate. Without it and without an
+        Folder of recordings to compare on instead; half of them calibrate. Without it and without an
         experiment the toolkit's generated voices are compared on.
     shapes
         What a TensorRT engine shall accept.

@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.data.preparing import find_audio
 from akd_toolkit.data.segments import window_starts
+from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.engine import Engine
 from akd_toolkit.experiment import Experiment
@@ -61,7 +61,7 @@ def speech_for(
     mode
         ``"static"`` or ``"dynamic"``; generated voices do for the second alone.
     given
-        Folder of .wav and .flac files; half of them calibrate, where that is asked for.
+        Folder of recordings; half of them calibrate, where that is asked for.
 
     Raises
     ------
@@ -88,12 +88,12 @@ def speech_for(
         )
     with tempfile.TemporaryDirectory() as place:
         made = generate_corpus(Path(place) / "voices", 2, utterances_per_speaker_and_emotion=2, progress=False)
-        waveforms = {path.stem: read_audio(path) for path in find_audio(made, "generated voices", "**/*")}
+        waveforms = {path.stem: read_audio(path) for path in find_sounds(made)}
     return Speech([], waveforms, "generated voices")
 
 
 def _of_recordings(folder: Path, engine: Engine, calibration: int, progress: bool) -> Speech:
-    files = find_audio(folder, "recordings to compare the file with its module on", "**/*")
+    files = find_sounds(folder, "--speech", "give a folder of recordings to compare the file with its module on")
     bar = tqdm(files, desc=f"reading {folder.name}", unit="file", disable=not progress)
     waveforms = {str(path.relative_to(folder)): read_audio(path) for path in bar}
     names = list(waveforms)

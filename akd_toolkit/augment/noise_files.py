@@ -10,7 +10,7 @@ from torch import Tensor
 from akd_toolkit.augment.added_noise import SNR_DB, with_noise
 from akd_toolkit.augment.base import WaveformAugmentation, check_range
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.data.preparing import AUDIO_SUFFIXES
+from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.registry import AUGMENTATIONS
 
 
@@ -18,15 +18,15 @@ from akd_toolkit.registry import AUGMENTATIONS
 class NoiseFiles(WaveformAugmentation):
     """A random stretch of a random recording of a folder, at a random level under the speech.
 
-    Mixed as in ``added_noise``. A recording that is shorter than the utterance is repeated. The 200 recordings heard
-    last are kept in memory, 64 kB a second. Such a folder must hold nothing of the corpus: the audit does not read it.
+    Mixed as in ``added_noise``. A recording that is shorter than the utterance is repeated. The 200 recordings read
+    last stay in memory, 64 kB a second. Such a folder must hold nothing of the corpus: the audit does not read it.
 
     Source: Snyder, Chen & Povey 2015, "MUSAN: a music, speech, and noise corpus".
 
     Arguments
     ---------
     folder
-        Holds .wav or .flac files, at any depth.
+        Holds sound files, at any depth.
     p
         Probability that an utterance is changed, in [0, 1].
     snr_db
@@ -34,25 +34,23 @@ class NoiseFiles(WaveformAugmentation):
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such folder.
     ValueError
-        If an option is out of range, there is no such folder, or it holds no audio.
+        If an option is out of range, or the folder holds no sound.
 
     Example
     -------
     >>> NoiseFiles(folder="no/such")
     Traceback (most recent call last):
-    ValueError: folder no/such is not there; give a folder of .wav or .flac files of noise.
+    FileNotFoundError: folder no/such is not a folder; give a folder of recorded noise.
     """
 
     def __init__(self, folder: str, p: float = 0.5, snr_db: list[float] = (5.0, 25.0)):
         super().__init__(p)
         self.snr_db = check_range("snr_db", snr_db, *SNR_DB)
-        if not Path(folder).is_dir():
-            raise ValueError(f"folder {folder} is not there; give a folder of .wav or .flac files of noise.")
-        # In an order that does not depend on the machine, as the random numbers name places in it.
-        self.files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-        if not self.files:
-            raise ValueError(f"folder {folder} holds no .wav or .flac file; give a folder of recorded noise.")
+        # Sorted, so that a seed draws the same noise on every machine.
+        self.files = find_sounds(folder, "folder", "give a folder of recorded noise")
 
     def change(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
         noise = torch.zeros_like(waveforms)

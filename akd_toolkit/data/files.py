@@ -64,7 +64,8 @@ def write_text_aside(path, text: str) -> None:
 def walk_files(folder) -> Iterator[Path]:
     """Every file below ``folder`` whose path has no hidden part, folder by folder in the order of names.
 
-    Symbolic links to folders are followed; a link back to a folder that contains it is not, so the walk ends.
+    Symbolic links to folders are followed; a link back to a folder that contains it is not, so the walk ends. A link to
+    nothing is a file here, so that whoever reads it says so.
 
     Example
     -------
@@ -86,7 +87,7 @@ def _walk(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator[Path]:
     if identity in parents:
         return
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    yield from (path for path in inside if path.is_file())
+    yield from (path for path in inside if path.is_file() or not path.exists())
     for path in inside:
         if path.is_dir():
             yield from _walk(path, (*parents, identity))

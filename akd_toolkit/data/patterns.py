@@ -1,16 +1,19 @@
 """Utterances from names: a pattern such as ``{speaker}_{emotion}_{text}`` over the files of a folder, at any depth."""
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from akd_toolkit.data.preparing import AUDIO_SUFFIXES, shortened
+from akd_toolkit.data.names import are_partitions
+from akd_toolkit.data.preparing import shortened
+from akd_toolkit.data.sounds import find_sounds, without_copies
 
 KEPT = ("speaker", "emotion", "sex", "text")  # fields that become columns of the manifest; others are only skipped
 TOKEN = re.compile(r"\{(?P<field>\w+)(:(?P<width>\d+))?\}|(?P<star>\*)|(?P<literal>[^{}*]+)|(?P<wrong>.)")
-# Names that a folder of a class may have. A corpus with others says which level it is.
+# Names of folders that are classes; a corpus with others says which level it is.
 EMOTION_WORDS = """
     anger angry ang annoyed anxiety anxious amused amusement bored boredom calm contempt contemptuous disgust disgusted
     dis excited excitement exc fear fearful fea frustrated frustration fru happiness happy hap joy joyful neutral neu
@@ -25,13 +28,13 @@ def compile_pattern(pattern: str) -> re.Pattern:
     """A pattern as a regular expression for the whole name.
 
     ``{speaker}`` ends where the text after it first occurs, the last field takes the rest, ``{speaker:2}`` is two
-    characters wide, ``*`` is anything; none of them reaches over a ``/``. A field that comes twice must be the same
-    both times. What holds ``(?P<`` is a regular expression with named groups already.
+    characters wide, also after an open field, ``*`` is anything; none of them reaches over a ``/``. A field that comes
+    twice must be the same both times. What holds ``(?P<`` is a regular expression with named groups already.
 
     Raises
     ------
     ValueError
-        If it cannot be read, two fields touch, or no field is the emotion.
+        If it cannot be read, two open fields touch, or no field is the emotion.
 
     Example
     -------
@@ -39,14 +42,16 @@ def compile_pattern(pattern: str) -> re.Pattern:
     {'speaker': 'anna', 'emotion': 'joy'}
     >>> compile_pattern("{speaker:2}{text:3}{emotion:1}*").fullmatch("03a01Fa")["emotion"]
     'F'
+    >>> compile_pattern("{speaker}_{emotion}{take:2}").fullmatch("DC_sa01")["emotion"]
+    'sa'
     """
     if "(?P<" in pattern:
         written = pattern
     else:
         tokens = list(TOKEN.finditer(pattern))
         written, seen = "", set()
-        for token, following in zip(tokens, [*tokens[1:], None]):
-            written += _expression(token, following, pattern, seen)
+        for place, token in enumerate(tokens):
+            written += _expression(token, tokens[place + 1 :], pattern, seen)
     try:
         compiled = re.compile(written)
     except re.error as error:
@@ -56,7 +61,7 @@ def compile_pattern(pattern: str) -> re.Pattern:
     return compiled
 
 
-def _expression(token: re.Match, following: re.Match | None, pattern: str, seen: set) -> str:
+def _expression(token: re.Match, rest: list[re.Match], pattern: str, seen: set) -> str:
     if token["wrong"]:
         raise ValueError(
             f"the pattern {pattern} has a stray '{token['wrong']}' at place {token.start() + 1}; a field is "
@@ -72,17 +77,20 @@ def _expression(token: re.Match, following: re.Match | None, pattern: str, seen:
     seen.add(name)
     if width:
         return f"(?P<{name}>[^/]{{{width}}})"
-    if following is not None and following["field"]:
+    fixed = list(itertools.takewhile(lambda other: other["width"], rest))  # an open field ends before those
+    end = rest[len(fixed)] if len(fixed) < len(rest) else None
+    if end is not None and end["field"]:
         raise ValueError(
-            f"in the pattern {pattern} nothing parts {{{name}}} from {{{following['field']}}}; say how many characters "
+            f"in the pattern {pattern} nothing parts {{{name}}} from {{{end['field']}}}; say how many characters "
             f"it has, {{{name}:2}}."
         )
-    until = re.escape(following["literal"][0]) if following is not None and following["literal"] else ""
-    return f"(?P<{name}>[^/{until}]+)"
+    until = re.escape(end["literal"][0]) if end is not None and end["literal"] else ""
+    ahead = f"(?=[^/{until}]{{{sum(int(other['width']) for other in fixed)}}}{until})" if fixed and until else ""
+    return f"(?P<{name}>[^/{until}]+){ahead}"
 
 
 def list_recordings(folder: Path) -> list[Path]:
-    """Every .wav and .flac file below ``folder``, sorted, but not what is hidden.
+    """Every sound file below ``folder``, from there and sorted, but for a second copy of the corpus inside it.
 
     Raises
     ------
@@ -91,15 +99,7 @@ def list_recordings(folder: Path) -> list[Path]:
     ValueError
         If there is no such file, or one recording lies there in two formats.
     """
-    if not folder.is_dir():
-        raise FileNotFoundError(f"data_folder {folder} is not a folder; give the one that holds the recordings.")
-    names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    names = [name for name in names if not any(part.startswith(".") for part in name.parts)]
-    found = [name for name in names if name.suffix.lower() in AUDIO_SUFFIXES]
-    if not found:
-        other = sorted({name.suffix for name in names if name.suffix})
-        there = f" (there are files {', '.join(shortened(other))})" if other else ""
-        raise ValueError(f"{folder} holds no .wav or .flac file{there}; convert the recordings, or give their folder.")
+    found = [path.relative_to(folder) for path in without_copies(find_sounds(folder))]
     twice = [str(name) for name, count in Counter(name.with_suffix("") for name in found).items() if count > 1]
     if twice:
         raise ValueError(f"{folder} holds {', '.join(shortened(twice))} in two formats; keep one of each.")
@@ -109,15 +109,17 @@ def list_recordings(folder: Path) -> list[Path]:
 def match_names(names: Sequence[Path], pattern: str, where: Path) -> list[dict[str, str]]:
     """The fields of every name; a pattern without a slash is that of the file's name alone.
 
+    Letters with accents are the same however they are composed (NFC and NFD).
+
     Raises
     ------
     ValueError
         If a name does not match; all of them are named at once.
     """
-    compiled = compile_pattern(pattern)
+    compiled = compile_pattern(normalize("NFC", pattern))
     whole = "/" in pattern
     texts = [name.with_suffix("").as_posix() if whole else name.stem for name in names]
-    found = [compiled.fullmatch(text) for text in texts]
+    found = [compiled.fullmatch(normalize("NFC", text)) for text in texts]
     strangers = [str(name) for name, match in zip(names, found) if match is None]
     if len(strangers) == len(names):
         raise ValueError(
@@ -135,17 +137,20 @@ def match_names(names: Sequence[Path], pattern: str, where: Path) -> list[dict[s
 def guess_folders(names: Sequence[Path]) -> str:
     """The pattern of a tree with a folder for each class: class/, speaker/class/ or class/speaker/.
 
-    Which of two levels is the class is told by its words.
+    The class is the level whose folders have the names of emotions. Parts of a split (train, test, fold1) are neither
+    classes nor speakers, nor is a single folder around all of them.
 
     Raises
     ------
     ValueError
-        If files lie at different depths or elsewhere, or words tell nothing.
+        If files lie at different depths, or no level or two can be the class.
 
     Example
     -------
-    >>> guess_folders([Path("01/sad/a.wav"), Path("02/happy/a.wav")]), guess_folders([Path("happy/a.wav")])
+    >>> guess_folders([Path("01/sad/a.wav"), Path("02/happy/a.wav")]), guess_folders([Path("happy/a.wav"), Path("sad/b")])
     ('{speaker}/{emotion}/*', '{emotion}/*')
+    >>> guess_folders([Path("train/happy/a.wav"), Path("test/sad/b.wav")])
+    '*/{emotion}/*'
     """
     depths = {len(name.parts) - 1: name for name in reversed(names)}
     if len(depths) > 1:
@@ -153,21 +158,26 @@ def guess_folders(names: Sequence[Path]) -> str:
             f"files lie at different depths ({' and '.join(str(name) for name in list(depths.values())[:2])}); "
             "folders of classes need all of them at one. Move them, or give --pattern."
         )
-    depth = next(iter(depths))
-    if depth == 1:
-        return "{emotion}/*"
-    if depth != 2:
+    levels = [sorted({name.parts[level] for name in names}) for level in range(next(iter(depths)))]
+    kinds = [place for place, level in enumerate(levels) if not are_partitions(level)]
+    if len(kinds) > 2:
+        kinds = [place for place in kinds if len(levels[place]) > 1]
+    if not 1 <= len(kinds) <= 2:
         raise ValueError(
-            f"{names[0]} lies {depth} folders deep, and a tree of classes has one or two; give --pattern, such as "
-            "'{speaker}/*/{emotion}/*'."
+            f"{names[0]} lies {len(levels)} folders deep, and {len(kinds)} of them may be class or speaker, where one or "
+            "two are needed; give --pattern, such as '{speaker}/*/{emotion}/*', or a table."
         )
-    levels = [{name.parts[level] for name in names} for level in (0, 1)]
     words = EMOTION_WORDS.split()
-    known = [sum(normalize("NFC", name).lower() in words for name in level) / len(level) for level in levels]
-    if known[0] == known[1]:
-        examples = [", ".join(sorted(level)[:3]) for level in levels]
+    known = {
+        place: sum(normalize("NFC", name).lower() in words for name in levels[place]) / len(levels[place])
+        for place in kinds
+    }
+    emotion = max(kinds, key=known.get)
+    if known[emotion] < 0.5 or list(known.values()).count(known[emotion]) > 1:
+        examples = " or ".join(", ".join(levels[place][:3]) for place in kinds)
         raise ValueError(
-            f"which folders are classes, {examples[0]} or {examples[1]}? Give --pattern '{{emotion}}/{{speaker}}/*' or "
-            "'{speaker}/{emotion}/*'."
+            f"are the folders {examples} classes? Say so with a --pattern such as '{{speaker}}/{{emotion}}/*', or where "
+            "names of files hold the emotion, '{speaker}/*_{emotion}'."
         )
-    return "{emotion}/{speaker}/*" if known[0] > known[1] else "{speaker}/{emotion}/*"
+    fields = {**dict.fromkeys(kinds, "{speaker}"), emotion: "{emotion}"}
+    return "/".join([*(fields.get(place, "*") for place in range(len(levels))), "*"])

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,38 +16,23 @@ from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 
 logger = logging.getLogger(__name__)
 
-AUDIO_SUFFIXES = (".wav", ".flac")
 MAX_SHOWN = 5  # differences, or names, that a message lists before it counts the rest
 
 
-def find_audio(folder, what: str, pattern: str = "*") -> list[Path]:
-    """Audio files of ``folder`` that match ``pattern``, sorted; those lying directly in it by default.
-
-    Files whose name begins with a dot are no recordings: macOS leaves ``._name.wav`` beside ``name.wav``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError
-        If it holds no .wav or .flac file, or the same stem as both.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"data_folder {folder} is not a folder; it must hold {what}. Check the path.")
-    files = sorted(
-        path for path in folder.glob(pattern) if path.suffix.lower() in AUDIO_SUFFIXES and not path.name.startswith(".")
-    )
-    if not files:
-        raise ValueError(f"data_folder {folder} holds no .wav or .flac file; it must hold {what}. Check the path.")
-    stems = [path.stem for path in files]
-    twice = sorted({stem for stem in stems if stems.count(stem) > 1}) if len(set(stems)) < len(stems) else []
-    if twice:
+def check_labels(label_order: Sequence[str], labels: Sequence[str], corpus: str) -> None:
+    """Refuse an order of labels that does not name each of the corpus once."""
+    if sorted(label_order) != sorted(labels):
         raise ValueError(
-            f"{folder} holds {twice[0]} twice ({len(twice)} such stems), in two formats or two folders; "
-            "keep one of each."
+            f"label_order is {list(label_order)}; {corpus} has exactly {', '.join(labels)}. "
+            "Name each once, in any order."
         )
-    return files
+
+
+def read_checksums(path: Path) -> dict[str, str]:
+    """Stem -> checksum, of a file with lines ``checksum  stem`` and comments."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    pairs = [line.split() for line in lines if not line.startswith("#")]
+    return {stem: checksum for checksum, stem in pairs}
 
 
 def measure(
@@ -103,6 +88,29 @@ def count_differences(found: Iterable[str], expected: Iterable[str], what: str) 
         if have[cell] != want[cell]
     ]
     return shortened(cells)
+
+
+def name_differences(
+    found: Collection[str], expected: Collection[str], *cells: tuple[str, Callable[[str], str]]
+) -> list[str]:
+    """What differs from the official names: counts in all, then in each kind of cell, then the names.
+
+    Arguments
+    ---------
+    cells
+        What a kind of cell is called, and name -> cell: ``("speaker", lambda name: name[:2])``.
+
+    Example
+    -------
+    >>> name_differences(["a1", "b1"], ["a1", "a2", "b1"], ("speaker", lambda name: name[0]))
+    ['files 2 instead of 3', 'speaker a 1 instead of 2', 'missing: a2']
+    """
+    differences = []
+    for what, cell in (("files", lambda name: ""), *cells):
+        differences += count_differences(map(cell, found), map(cell, expected), what)
+    for what, names in (("missing", set(expected) - set(found)), ("extra", set(found) - set(expected))):
+        differences += [f"{what}: {', '.join(shortened(sorted(names)))}"] if names else []
+    return differences
 
 
 def shortened(items: Sequence[str]) -> list[str]:

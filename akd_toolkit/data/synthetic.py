@@ -20,7 +20,8 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.layouts import LAYOUTS, NUM_TEXTS, Layout, Spoken
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.preparing import find_audio, measure, prepare_once
+from akd_toolkit.data.preparing import measure, prepare_once
+from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.voice import random_sentence, speak
 from akd_toolkit.registry import CORPORA
 
@@ -132,7 +133,7 @@ def prepare_generated(
     folder = generate_corpus(
         Path(save_folder) / "generated", emotions=tuple(sorted(label_order)), progress=progress, **options
     )
-    files = find_audio(folder / "wav", "the generated corpus")
+    files = find_sounds(folder / "wav")
 
     def build() -> Manifest:
         rows = [_row(path) for path in files]

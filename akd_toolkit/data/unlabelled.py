@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.preparing import AUDIO_SUFFIXES, measure, prepare_once, trim_silence
+from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
+from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.registry import CORPORA
 
 LABEL = "unlabelled"
@@ -21,7 +22,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     Arguments
     ---------
     folder
-        Holds .wav or .flac files, in subfolders or not.
+        Holds sound files, in subfolders or not.
     save_folder
         The manifest goes to a subfolder of it named after the folder.
 
@@ -33,13 +34,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
         If it holds no audio, or a file is bad; all bad files are named.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"unlabelled {folder} is not a folder; give a folder of speech, 'mixtures' or null.")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
-    if not files:
-        raise ValueError(
-            f"unlabelled {folder} holds no .wav or .flac file; give a folder of speech, 'mixtures' or null."
-        )
+    files = find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null")
 
     def build() -> Manifest:
         rows = [

@@ -19,7 +19,16 @@ from pathlib import Path
 from tqdm import tqdm
 
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
-from akd_toolkit.data.preparing import count_differences, find_audio, measure, prepare_once, refuse_or_warn, shortened
+from akd_toolkit.data.preparing import (
+    check_labels,
+    measure,
+    name_differences,
+    prepare_once,
+    read_checksums,
+    refuse_or_warn,
+    shortened,
+)
+from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)
@@ -58,8 +67,8 @@ def prepare_crema_d(
     Arguments
     ---------
     data_folder
-        Holds the folder ``AudioWAV`` with .wav files, and ``VideoDemographics.csv``, which says who is a woman and who
-        is a man; without it, ``sex`` stays empty.
+        Holds the folder ``AudioWAV``, or its files, and ``VideoDemographics.csv``, which says who is a woman and who is
+        a man; without it, ``sex`` stays empty.
     save_folder
         Where manifest.csv and manifest.json go.
     label_order
@@ -78,14 +87,10 @@ def prepare_crema_d(
     ValueError
         If it is empty, a name or label is unknown, a file is bad, or the corpus is not the official one.
     """
-    if sorted(label_order) != sorted(LABELS):
-        raise ValueError(
-            f"label_order is {list(label_order)}; CREMA-D has exactly {', '.join(LABELS)}. "
-            "Name each once, in any order."
-        )
+    check_labels(label_order, LABELS, "CREMA-D")
     folder = Path(data_folder)
     folder = folder / "AudioWAV" if (folder / "AudioWAV").is_dir() else folder
-    files = find_audio(folder, "CREMA-D's folder AudioWAV")
+    folder, files = find_corpus(folder, "CREMA-D's folder AudioWAV, such as 1001_DFA_ANG_XX.wav", NAME.pattern)
     demographics = [path for path in (folder.parent / DEMOGRAPHICS, folder / DEMOGRAPHICS) if path.is_file()][:1]
     arguments = {
         "preparer": "crema_d",
@@ -114,9 +119,7 @@ def prepare_crema_d(
 
 def official_checksums() -> dict[str, str]:
     """Stem -> first 16 hex digits of the SHA-256 of the file, for the 7442 official files."""
-    lines = CHECKSUMS.read_text(encoding="utf-8").splitlines()
-    pairs = [line.split() for line in lines if not line.startswith("#")]
-    return {stem: checksum for checksum, stem in pairs}
+    return read_checksums(CHECKSUMS)
 
 
 def _sexes(demographics: list[Path], folder: Path) -> dict[str, str]:
@@ -176,19 +179,12 @@ def _name_problem(path: Path) -> str:
 
 def _count_differences(rows: list[Utterance]) -> list[str]:
     """What differs from the official corpus, but for its silent clip, in counts and names, largest unit first."""
-    found = {row.id for row in rows}
-    expected = set(official_checksums()) - {SILENT}
-    differences = []
-    for what, key in (
-        ("files", lambda stem: ""),
+    return name_differences(
+        {row.id for row in rows},
+        set(official_checksums()) - {SILENT},
         ("", lambda stem: EMOTIONS[stem[9:12]]),
         ("actor", lambda stem: stem[:4]),
-    ):
-        differences += count_differences(map(key, found), map(key, expected), what)
-    for what, stems in (("missing", expected - found), ("extra", found - expected)):
-        if stems:
-            differences.append(f"{what}: {', '.join(shortened(sorted(stems)))}")
-    return differences
+    )
 
 
 def _byte_differences(rows: list[Utterance]) -> list[str]:

@@ -14,13 +14,15 @@ from pathlib import Path
 from akd_toolkit.data.download import fetch_zip
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
-    count_differences,
-    find_audio,
+    check_labels,
     measure,
+    name_differences,
     prepare_once,
+    read_checksums,
     refuse_or_warn,
     shortened,
 )
+from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
 
 URL = "http://emodb.bilderbar.info/download/download.zip"
@@ -54,7 +56,7 @@ def prepare_emodb(
     Arguments
     ---------
     data_folder
-        Holds the .wav or .flac files, or a folder ``wav`` with them; null fetches the public archive.
+        Holds the files, directly or at any depth; null fetches the public archive.
     save_folder
         Where manifest.csv and manifest.json go, and the archive where it is fetched.
     label_order
@@ -76,12 +78,10 @@ def prepare_emodb(
     ConnectionError
         If the archive cannot be fetched.
     """
-    _check_labels(label_order)
+    check_labels(label_order, LABELS, "EmoDB")
     if not data_folder:
         data_folder = _download(Path(save_folder) / "download", download, url)
-    folder = Path(data_folder)
-    folder = folder / "wav" if (folder / "wav").is_dir() else folder
-    files = find_audio(folder, "EmoDB's files, or a folder wav with them")
+    folder, files = find_corpus(data_folder, "EmoDB's files, such as 03a01Fa.wav", NAME.pattern)
     arguments = {
         "preparer": "emodb",
         "data_folder": str(folder.resolve()),
@@ -101,16 +101,7 @@ def prepare_emodb(
 
 def official_checksums() -> dict[str, str]:
     """Stem -> SHA-256 of the samples, for the 535 official files."""
-    lines = CHECKSUMS.read_text(encoding="utf-8").splitlines()
-    pairs = [line.split() for line in lines if not line.startswith("#")]
-    return {stem: checksum for checksum, stem in pairs}
-
-
-def _check_labels(label_order) -> None:
-    if sorted(label_order) != sorted(LABELS):
-        raise ValueError(
-            f"label_order is {list(label_order)}; EmoDB has exactly {', '.join(LABELS)}. Name each once, in any order."
-        )
+    return read_checksums(CHECKSUMS)
 
 
 def _download(folder: Path, allowed: bool, url: str) -> Path:
@@ -153,20 +144,13 @@ def _rows(files: list[Path]) -> list[Utterance]:
 
 def _count_differences(rows: list[Utterance]) -> list[str]:
     """What differs from the official corpus in numbers and names, largest unit first."""
-    official = official_checksums()
-    found, expected = [row.id for row in rows], list(official)
-    differences = []
-    for what, key in (
-        ("files", lambda stem: ""),
+    return name_differences(
+        [row.id for row in rows],
+        official_checksums(),
         ("", lambda stem: EMOTIONS[stem[5]]),
         ("speaker", lambda stem: stem[:2]),
         ("speaker", lambda stem: f"{stem[:2]} {EMOTIONS[stem[5]]}"),
-    ):
-        differences += count_differences(map(key, found), map(key, expected), what)
-    for what, stems in (("missing", set(expected) - set(found)), ("extra", set(found) - set(expected))):
-        if stems:
-            differences.append(f"{what}: {', '.join(shortened(sorted(stems)))}")
-    return differences
+    )
 
 
 def _sound_differences(rows: list[Utterance]) -> list[str]:

@@ -23,14 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
-from akd_toolkit.data.preparing import (
-    count_differences,
-    find_audio,
-    measure,
-    prepare_once,
-    refuse_or_warn,
-    shortened,
-)
+from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, shortened
+from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)
@@ -49,6 +43,7 @@ KINDS = {"impro": "improvised", "script": "scripted"}
 ATTRIBUTES = ("valence", "arousal", "dominance")
 SEX = {"F": "female", "M": "male"}
 LAYOUT = "IEMOCAP's folders Session1 to Session5"
+WAV = r"Session[1-5]/sentences/wav/[^/]+/[^/]+"
 
 TURN = re.compile(r"Ses0(?P<session>[1-5])[FM]_(?P<kind>impro|script)\w+_(?P<sex>[FM])\d+")
 LABELLED = re.compile(r"\[\s*[\d.]+\s*-\s*[\d.]+\s*\]\s+(?P<turn>\S+)\s+(?P<category>\w+)\s+\[(?P<values>[^\]]*)\]")
@@ -83,7 +78,7 @@ def prepare_iemocap(
     Arguments
     ---------
     data_folder
-        Holds ``Session1`` ... ``Session5``, or a folder ``IEMOCAP_full_release`` with them.
+        Holds ``Session1`` ... ``Session5``, directly or in a folder below, such as ``IEMOCAP_full_release``.
     save_folder
         Where manifest.csv and manifest.json go.
     label_order
@@ -107,9 +102,8 @@ def prepare_iemocap(
         ones.
     """
     _check_options(label_order, use, merge_excitement)
-    folder = Path(data_folder).absolute()
-    folder = folder / "IEMOCAP_full_release" if (folder / "IEMOCAP_full_release").is_dir() else folder
-    audio = find_audio(folder, LAYOUT, "Session[1-5]/sentences/wav/*/*")
+    folder, audio = find_corpus(Path(data_folder).absolute(), LAYOUT, WAV)
+    audio = [path for path in audio if TURN.fullmatch(path.stem)]
     evaluations, transcripts = _texts(folder, "EmoEvaluation"), _texts(folder, "transcriptions", needed=False)
     arguments = {
         "preparer": "iemocap",

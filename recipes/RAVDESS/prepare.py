@@ -18,19 +18,21 @@ from tqdm import tqdm
 from akd_toolkit.data.audio import Recording
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
-    count_differences,
-    find_audio,
+    check_labels,
     measure,
+    name_differences,
     prepare_once,
     refuse_or_warn,
     shortened,
     trim_silence,
 )
+from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)
 
-NAME = re.compile(r"(?P<kind>\d\d-\d\d)-(?P<emotion>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<actor>\d\d)")
+SPEECH = "03-01-"  # sound alone, speech
+NAME = re.compile(r"\d\d-\d\d-(?P<emotion>\d\d)-\d\d-(?P<text>\d\d)-\d\d-(?P<actor>\d\d)")
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CODES = {f"{number:02d}": label for number, label in enumerate(LABELS, start=1)}
 ACTORS = tuple(f"{number:02d}" for number in range(1, 25))
@@ -59,7 +61,7 @@ def prepare_ravdess(
     Arguments
     ---------
     data_folder
-        Holds ``Actor_01`` ... ``Actor_24`` with .wav or .flac files.
+        Holds the files, in ``Actor_01`` ... ``Actor_24`` or in any other folders. Song and video are left out.
     save_folder
         Where manifest.csv and manifest.json go.
     label_order
@@ -78,13 +80,9 @@ def prepare_ravdess(
     ValueError
         If it is empty, a name or label is unknown, a file is bad, or the corpus is not the official one.
     """
-    if sorted(label_order) != sorted(LABELS):
-        raise ValueError(
-            f"label_order is {list(label_order)}; RAVDESS has exactly {', '.join(LABELS)}. "
-            "Name each once, in any order."
-        )
-    folder = Path(data_folder)
-    files = find_audio(folder, "RAVDESS's folders Actor_01 to Actor_24", "Actor_*/*")
+    check_labels(label_order, LABELS, "RAVDESS")
+    folder, files = find_corpus(data_folder, "RAVDESS's files, such as 03-01-06-01-02-01-12.wav", NAME.pattern)
+    files, others = _speech(files)
     arguments = {
         "preparer": "ravdess",
         "data_folder": str(folder.resolve()),
@@ -95,6 +93,8 @@ def prepare_ravdess(
     }
 
     def build() -> Manifest:
+        if others:
+            logger.info("RAVDESS: %d files of song or with pictures are left out: %s.", len(others), ", ".join(shortened([path.stem for path in others])))
         rows = _rows(files)
         compared = f"{folder} differs from the official RAVDESS speech (1440 files)"
         refuse_or_warn(_differences(rows), compared, expect_official)
@@ -143,6 +143,12 @@ class _Oddities:
         return again
 
 
+def _speech(files: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Speech as sound alone, actor by actor however the files lie, and files of song or with pictures."""
+    other = [path for path in files if NAME.fullmatch(path.stem) and not path.stem.startswith(SPEECH)]
+    return sorted(set(files) - set(other), key=lambda path: (path.stem[-2:], path.stem)), other
+
+
 def _rows(files: list[Path]) -> list[Utterance]:
     rows, problems = [], []
     for path in files:
@@ -151,8 +157,6 @@ def _rows(files: list[Path]) -> list[Utterance]:
             problems.append(
                 f"{path.name} is not named MM-VV-EE-II-SS-RR-AA, like 03-01-06-01-02-01-12; rename or remove it."
             )
-        elif name["kind"] != "03-01":
-            problems.append(f"{path.name} is song or has pictures; speech as sound alone begins with 03-01. Remove it.")
         elif name["emotion"] not in CODES or name["actor"] not in ACTORS:
             problems.append(
                 f"{path.name} has the emotion '{name['emotion']}' of actor '{name['actor']}'; RAVDESS knows emotions "
@@ -185,15 +189,9 @@ def official_names() -> list[str]:
 
 def _differences(rows: list[Utterance]) -> list[str]:
     """What differs from the official files in numbers and names, largest unit first."""
-    expected, found = official_names(), [row.id for row in rows]
-    differences = []
-    for what, key in (
-        ("files", lambda stem: ""),
+    return name_differences(
+        [row.id for row in rows],
+        official_names(),
         ("", lambda stem: CODES[stem[6:8]]),
         ("actor", lambda stem: stem[-2:]),
-    ):
-        differences += count_differences(map(key, found), map(key, expected), what)
-    for what, stems in (("missing", set(expected) - set(found)), ("extra", set(found) - set(expected))):
-        if stems:
-            differences.append(f"{what}: {', '.join(shortened(sorted(stems)))}")
-    return differences
+    )

@@ -229,6 +229,13 @@ def test_without_demographics_the_sex_is_empty_and_their_coming_makes_a_new_mani
         prepare(few)
 
 
+def test_audiowav_is_read_of_a_clone_that_holds_the_sound_twice(crema_d, few, tmp_path):
+    shutil.copytree(few / "AudioWAV", few / "AudioMP3")
+    assert len(crema_d.prepare_crema_d(few, tmp_path / "save", LABELS, expect_official=False)) == 24
+    with pytest.raises(ValueError, match=r"1001_DFA_ANG_XX twice, as AudioMP3/.* \(24 such names\)"):
+        crema_d.prepare_crema_d(tmp_path, tmp_path / "save", LABELS, expect_official=False)
+
+
 @pytest.mark.parametrize("labels", [LABELS[:4], [*LABELS[:5], "joy"], [*LABELS, "sad"]])
 def test_labels_must_be_the_six(crema_d, few, tmp_path, labels):
     with pytest.raises(ValueError, match="CREMA-D has exactly anger, disgust, fear, happy, neutral, sad. Name each"):
@@ -238,7 +245,7 @@ def test_labels_must_be_the_six(crema_d, few, tmp_path, labels):
 def test_a_missing_or_empty_folder_is_named(crema_d, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere is not a folder; it must hold CREMA-D's folder AudioWAV"):
         crema_d.prepare_crema_d(tmp_path / "nowhere", tmp_path)
-    with pytest.raises(ValueError, match=r"holds no \.wav or \.flac file; it must hold CREMA-D's folder AudioWAV"):
+    with pytest.raises(ValueError, match=r"holds no sound file .*; it must hold CREMA-D's folder AudioWAV"):
         crema_d.prepare_crema_d(tmp_path, tmp_path / "save")
 
 

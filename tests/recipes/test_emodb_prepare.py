@@ -174,6 +174,15 @@ def test_files_directly_in_the_folder_are_found_too(emodb, spoken, tmp_path):
     assert len(emodb.prepare_emodb(spoken / "wav", tmp_path, LABELS, expect_official=False)) == 70
 
 
+def test_the_folder_above_is_understood_and_other_sound_in_it_is_counted(emodb, spoken, tmp_path, caplog):
+    caplog.set_level("INFO")
+    (tmp_path / "corpora/other").mkdir(parents=True)
+    (tmp_path / "corpora/other/a.wav").write_bytes(b"")
+    (tmp_path / "corpora/EmoDB").symlink_to(spoken)
+    manifest = emodb.prepare_emodb(tmp_path / "corpora", tmp_path / "save", LABELS, expect_official=False)
+    assert len(manifest) == 70 and "1 sound files elsewhere" in caplog.text
+
+
 def test_a_missing_folder_is_named(emodb, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"data_folder .*nowhere is not a folder; it must hold EmoDB's files"):
         emodb.prepare_emodb(tmp_path / "nowhere", tmp_path, LABELS)
@@ -181,7 +190,7 @@ def test_a_missing_folder_is_named(emodb, tmp_path):
 
 def test_an_empty_folder_is_named(emodb, tmp_path):
     (tmp_path / "empty" / "wav").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"holds no \.wav or \.flac file; it must hold EmoDB's files"):
+    with pytest.raises(ValueError, match=r"holds no sound file .*; it must hold EmoDB's files"):
         emodb.prepare_emodb(tmp_path / "empty", tmp_path, LABELS)
 
 

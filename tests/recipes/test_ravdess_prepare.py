@@ -144,8 +144,6 @@ def test_what_is_odd_in_files_is_told(ravdess, few, tmp_path, caplog):
 @pytest.mark.parametrize(
     "stem, told",
     [
-        ("03-02-06-01-01-01-01", "is song or has pictures; speech as sound alone begins with 03-01. Remove it."),
-        ("01-01-06-01-01-01-01", "is song or has pictures"),
         ("03-01-09-01-01-01-01", r"has the emotion '09' of actor '01'; RAVDESS knows emotions 01 to 08 and actors 01"),
         ("03-01-06-01-01-01-25", r"has the emotion '06' of actor '25'; RAVDESS knows"),
         ("03-01-06-01-01-01", "is not named MM-VV-EE-II-SS-RR-AA, like 03-01-06-01-02-01-12; rename or remove it."),
@@ -155,6 +153,29 @@ def test_a_name_that_is_not_known_is_named(ravdess, few, tmp_path, stem, told):
     write(few, stem)
     with pytest.raises(ValueError, match=rf"1 of 17 files of RAVDESS cannot be used:\s+{stem}\.wav {told}"):
         ravdess.prepare_ravdess(few, tmp_path / "save", LABELS, expect_official=False)
+
+
+def test_song_and_video_are_left_out_and_counted(ravdess, few, tmp_path, caplog):
+    caplog.set_level("INFO")
+    for stem in ("03-02-06-01-01-01-01", "01-01-06-01-01-01-01"):
+        write(few, stem)
+    assert len(ravdess.prepare_ravdess(few, tmp_path / "save", LABELS, expect_official=False)) == 16
+    assert "2 files of song or with pictures are left out: 01-01-06-01-01-01-01, 03-02-06-01-01-01-01." in caplog.text
+
+
+@pytest.mark.parametrize("place", ["", "corpora/RAVDESS/", "Audio_Speech_Actors_01-24/"])
+def test_however_the_files_lie_the_manifest_is_the_same(ravdess, few, tmp_path, place, caplog):
+    def prepared(folder):
+        return ravdess.prepare_ravdess(folder, tmp_path / "save", LABELS, expect_official=False)
+
+    for path in sorted(few.rglob("*.wav")):
+        target = tmp_path / "other" / place / (path.name if not place else path.relative_to(few))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    assert prepared(tmp_path / "other").hash == prepared(few).hash
+    copy = few / "audio_speech_actors_01-24"  # as in a well-known copy of the corpus
+    shutil.copytree(few, copy)
+    assert len(prepared(few)) == 16 and f"{copy} is left out" in caplog.text
 
 
 def test_a_bad_file_is_named_and_nothing_is_written(ravdess, few, tmp_path):
@@ -173,9 +194,9 @@ def test_labels_must_be_the_eight(ravdess, few, tmp_path, labels):
 
 
 def test_a_missing_or_empty_folder_is_named(ravdess, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere is not a folder; it must hold RAVDESS's folders Actor_01 to"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder; it must hold RAVDESS's files, such as 03-01"):
         ravdess.prepare_ravdess(tmp_path / "nowhere", tmp_path)
-    with pytest.raises(ValueError, match=r"holds no \.wav or \.flac file; it must hold RAVDESS's folders Actor_01 to"):
+    with pytest.raises(ValueError, match=r"holds no sound file .*; it must hold RAVDESS's files, such as 03-01"):
         ravdess.prepare_ravdess(tmp_path, tmp_path / "save")
 
 

@@ -16,6 +16,10 @@ from akd_toolkit.data.patterns import compile_pattern, guess_folders, list_recor
         ("{a}-{b}-{emotion}-{c}-{d}-{e}-{speaker}", "03-01-06-01-02-01-12", {"emotion": "06", "speaker": "12"}),
         ("{speaker}/*/{emotion}/*", "anna/day 1/joy/x_1", {"speaker": "anna", "emotion": "joy"}),
         ("{speaker}/{speaker}_{emotion}", "anna/anna_joy", {"speaker": "anna", "emotion": "joy"}),
+        ("{speaker}_{emotion}{take:2}", "DC_a01", {"speaker": "DC", "emotion": "a", "take": "01"}),  # SAVEE
+        ("{speaker}_{emotion}{take:2}", "JE_su05", {"speaker": "JE", "emotion": "su", "take": "05"}),
+        ("{emotion}{take:2}_*", "sa01_x_y", {"emotion": "sa", "take": "01"}),
+        ("{emotion}{take:2}{v:1}-{speaker}", "joy01b-anna-2", {"emotion": "joy", "take": "01", "speaker": "anna-2"}),
         (r"(?P<speaker>[a-z]+)(?P<emotion>\d)", "anna7", {"speaker": "anna", "emotion": "7"}),
         ("{speaker}.{emotion}+*", "a.b+c", {"speaker": "a", "emotion": "b"}),  # signs of expressions are only letters
     ],
@@ -41,6 +45,7 @@ def test_names_of_another_form_do_not_match(pattern, name):
     "pattern, sentence",
     [
         ("{speaker}_{text}", "does not say where the emotion stands"),
+        ("{speaker}{take:2}{emotion}", r"nothing parts \{speaker\} from \{emotion\}"),
         ("{speaker}{emotion}", r"nothing parts \{speaker\} from \{emotion\}"),
         ("{speaker_{emotion}", r"stray '\{' at place 1"),
         ("{1st}_{emotion}", "a field '1st'"),
@@ -73,6 +78,9 @@ def test_all_names_that_do_not_match_are_told_at_once():
         (["joy/anna/1.wav", "fear/anna/2.wav"], "{emotion}/{speaker}/*"),
         (["anna/Joy/1.wav", "bert/FEAR/2.wav"], "{speaker}/{emotion}/*"),
         ([unicodedata.normalize("NFD", "anna/Ärger/1.wav"), "bert/Trauer/2.wav"], "{speaker}/{emotion}/*"),
+        (["train/joy/1.wav", "valid/fear/2.wav", "test/fear/3.wav"], "*/{emotion}/*"),
+        (["fold1/joy/1.wav", "fold_2/fear/2.wav"], "*/{emotion}/*"),
+        (["x/train/anna/joy/1.wav", "x/dev/bert/fear/2.wav"], "*/*/{speaker}/{emotion}/*"),
     ],
 )
 def test_the_level_of_the_classes_is_told_by_its_words(names, pattern):
@@ -83,9 +91,11 @@ def test_the_level_of_the_classes_is_told_by_its_words(names, pattern):
     "names, sentence",
     [
         (["1.wav"], "lies 0 folders deep"),
-        (["a/b/c/1.wav"], "lies 3 folders deep"),
+        (["a/b/c/1.wav", "x/y/z/1.wav"], "lies 3 folders deep"),
+        (["anna/1.wav", "bert/2.wav"], "anna, bert"),  # speakers, which must not become classes
+        (["train/1.wav", "test/2.wav"], "lies 1 folders deep"),
         (["joy/1.wav", "fear/anna/2.wav"], r"different depths \(.*joy/1.wav"),
-        (["anna/x1/1.wav", "bert/x2/1.wav"], "which folders are classes, anna, bert or x1, x2?"),
+        (["anna/x1/1.wav", "bert/x2/1.wav"], "anna, bert or x1, x2"),
     ],
 )
 def test_a_tree_that_tells_nothing_asks_for_a_pattern(names, sentence):
@@ -103,9 +113,15 @@ def test_recordings_are_found_at_any_depth_and_hidden_files_are_none(tmp_path):
         list_recordings(tmp_path)
 
 
+def test_letters_with_accents_match_however_they_are_composed():
+    names = [Path(unicodedata.normalize(form, "Jörg_Ärger_1.wav")) for form in ("NFC", "NFD")]
+    for pattern in map(unicodedata.normalize, ("NFC", "NFD"), ["{speaker}_Ärger_{emotion}"] * 2):
+        assert match_names(names, pattern, Path("x")) == [{"speaker": "Jörg", "emotion": "1"}] * 2
+
+
 def test_a_folder_without_recordings_says_what_is_there(tmp_path):
-    (tmp_path / "x.mp3").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"no \.wav or \.flac file \(there are files \.mp3\)"):
+    (tmp_path / "x.zip").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no sound file .*\.zip"):
         list_recordings(tmp_path)
     with pytest.raises(FileNotFoundError, match="absent is not a folder"):
         list_recordings(tmp_path / "absent")

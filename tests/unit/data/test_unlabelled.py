@@ -45,7 +45,7 @@ def test_a_missing_or_empty_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="unlabelled .*nowhere is not a folder"):
         prepare_unlabelled(tmp_path / "nowhere", tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="holds no .wav or .flac file"):
+    with pytest.raises(ValueError, match="holds no sound file"):
         prepare_unlabelled(tmp_path / "empty", tmp_path)
 
 

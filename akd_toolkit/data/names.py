@@ -1,0 +1,33 @@
+"""Names that are not what they stand for: parts of a split among speakers, and nobody among people."""
+
+import re
+from collections.abc import Collection
+
+PARTITION = re.compile(
+    r"(train|training|trn|val|valid|validation|dev|devel|development|test|testing|tst|eval|evaluation|hold-?out|"
+    r"fold|split|partition|subset)s?([ _.-]?(set|data|split|fold|audio|wav|clean|other)s?)?[ _.-]?\d*",
+    re.IGNORECASE,
+)
+NOBODY = re.compile(r"|(spk|speaker)?[ _.-]?(unknown|unk|undefined|unspecified|anonymous|n/a|nan|none|null|\?+|-+)", re.I)
+
+
+def are_partitions(names: Collection[str]) -> bool:
+    """Whether names are those of the parts of a split: at least half of them are.
+
+    Example
+    -------
+    >>> are_partitions({"train", "Test1"}), are_partitions({"fold_1", "fold 2"}), are_partitions({"ana", "dev", "raj"})
+    (True, True, False)
+    """
+    return bool(names) and 2 * sum(PARTITION.fullmatch(name) is not None for name in names) >= len(names)
+
+
+def is_nobody(name: str) -> bool:
+    """Whether a speaker's name says that nobody knows who speaks.
+
+    Example
+    -------
+    >>> [is_nobody(name) for name in ("Unknown", "n/a", "", "08")]
+    [True, True, True, False]
+    """
+    return NOBODY.fullmatch(name.strip()) is not None

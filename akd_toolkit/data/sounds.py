@@ -1,0 +1,145 @@
+"""Sound files of a folder: which can be read, which are a second copy, and which are those of a corpus."""
+
+import hashlib
+import importlib.util
+import logging
+import os.path
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES, walk_files
+from akd_toolkit.data.preparing import shortened
+
+logger = logging.getLogger(__name__)
+
+# Sound that nothing here reads, and containers, which need PyAV.
+UNREAD_SUFFIXES = (*(".sph", ".raw", ".pcm", ".ape", ".wv", ".mp2", ".ac3", ".m4b", ".wmv", ".mpg"), *CONTAINER_SUFFIXES)
+CONVERT = "install PyAV (pip install 'akd-toolkit[av]') or convert them (ffmpeg -i NAME.m4a NAME.wav)"
+
+
+def find_sounds(folder, option: str = "data_folder", cure: str = "give the folder of the recordings") -> list[Path]:
+    """Every sound file below ``folder`` that can be read, sorted; a warning counts and names the others.
+
+    Links to folders are followed, and hidden files are not looked at. Containers such as .m4a can be read where PyAV is
+    installed.
+
+    Arguments
+    ---------
+    option, cure
+        Begin and end an error's sentence: the setting that named the folder, and what to do.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or a sound file is a link to nothing.
+    ValueError
+        If there is nothing to read.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{option} {folder} is not a folder; {cure}.")
+    paths = sorted(walk_files(folder))
+    readable = SOUND_SUFFIXES + (CONTAINER_SUFFIXES if importlib.util.find_spec("av") else ())
+    found = [path for path in paths if path.suffix.lower() in readable]
+    unread = [path for path in paths if path.suffix.lower() in set(UNREAD_SUFFIXES) - set(readable)]
+    if unread:
+        names = ", ".join(shortened([str(path.relative_to(folder)) for path in unread]))
+        logger.warning("%s: %d sound files are not read (%s); %s.", folder, len(unread), names, CONVERT)
+    if not found:
+        suffixes = sorted({path.suffix for path in paths if path.suffix})
+        there = f" (it holds files {', '.join(shortened(suffixes))})" if suffixes else ""
+        raise ValueError(f"{option} {folder} holds no sound file that can be read{there}; {CONVERT if unread else cure}.")
+    absent = [str(path) for path in found if not path.exists()]
+    if absent:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(found)} sound files of {folder} are links to files that do not exist "
+            f"({', '.join(shortened(absent))}); fetch those files, such as with git annex get, or remove the links."
+        )
+    return found
+
+
+def without_copies(paths: Sequence[Path]) -> list[Path]:
+    """Leave out folders that repeat, byte for byte, what a folder around them holds; a warning names each.
+
+    Some archives hold their corpus a second time in a folder: Kaggle's RAVDESS has ``audio_speech_actors_01-24``
+    beside ``Actor_01``.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for place in ("a", "again/a"):
+    ...     (folder / place).mkdir(parents=True)
+    ...     _ = (folder / place / "1.wav").write_bytes(b"sound")
+    >>> [path.relative_to(folder).as_posix() for path in without_copies(sorted(folder.rglob("*.wav")))]
+    ['a/1.wav']
+    """
+    alike = defaultdict(list)
+    for path in paths:
+        alike[path.name, path.stat().st_size].append(path)
+    copies: Counter = Counter()
+    for group in (sorted(group, key=lambda path: len(path.parts)) for group in alike.values() if len(group) > 1):
+        originals: dict[bytes, Path] = {}
+        for path in group:
+            original = originals.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
+            if original is not path:
+                copies[_repeated_folder(path, original)] += 1
+    copies.pop(None, None)
+    whole = [home for home, count in copies.items() if count == sum(path.is_relative_to(home) for path in paths)]
+    for home in whole:
+        logger.warning("%s is left out: its %d sound files are a second copy of others.", home, copies[home])
+    return [path for path in paths if not any(path.is_relative_to(home) for home in whole)]
+
+
+def _repeated_folder(path: Path, original: Path) -> Path | None:
+    """The largest folder of ``path`` that has the same place below a folder around it as ``original``, if any."""
+    level = 0  # of the parents that may be called differently
+    while path.parts[-level - 2] == original.parts[-level - 2] and path.parents[level + 1] not in original.parents:
+        level += 1
+    return path.parents[level] if original.parents[level] in path.parents[level].parents else None
+
+
+def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
+    """The smallest folder that holds every file of a corpus, and the sound files in it by name.
+
+    The corpus may lie in ``folder`` as it was released, flat, or in some folder below. The files that are returned may
+    hold others than the corpus's, which are the caller's to refuse.
+
+    Arguments
+    ---------
+    what
+        Says what the folder must hold: ``EmoDB's files``.
+    name
+        Regular expression for the path of a file, without suffix, below the folder that is returned or one in it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``find_sounds``, or if no name is one of the corpus, or a name is there twice.
+    """
+    folder = Path(folder)
+    paths = without_copies(find_sounds(folder, cure=f"it must hold {what}"))
+    texts = [f"/{path.relative_to(folder).with_suffix('').as_posix()}" for path in paths]
+    matches = [re.fullmatch(f"(.*)/(?:{name})", text) for text in texts]
+    if not any(matches):
+        raise ValueError(
+            f"data_folder {folder} must hold {what}, and none of its {len(paths)} sound files is one of them "
+            f"({', '.join(shortened([path.name for path in paths]))}). Check the path."
+        )
+    home = folder / os.path.commonpath([match[1] or "/" for match in matches if match])[1:]
+    inside = [path for path in paths if path.is_relative_to(home)]
+    if len(inside) < len(paths):
+        logger.info("%s: %d sound files elsewhere in %s are not read.", home, len(paths) - len(inside), folder)
+    named, by_stem = {path.stem for path, match in zip(paths, matches) if match}, defaultdict(list)
+    for path in inside:
+        by_stem[path.stem].append(path)
+    twice = [same for stem, same in by_stem.items() if len(same) > 1 and stem in named]
+    if twice:
+        first, second = (path.relative_to(home) for path in twice[0][:2])
+        raise ValueError(
+            f"{home} holds {first.stem} twice, as {first} and {second} ({len(twice)} such names); keep one of each, or "
+            "give data_folder the folder of one."
+        )
+    return home, sorted(inside, key=lambda path: path.stem)
