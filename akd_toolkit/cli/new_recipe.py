@@ -25,7 +25,7 @@ HELP = "make a recipe for a corpus of your own, from folders, a pattern of names
 def add_parser(commands) -> None:
     parser: ArgumentParser = commands.add_parser("new-recipe", help=HELP, description=f"{HELP}; docs/new_recipe.md")
     parser.add_argument("name", help="of corpus and recipe: letters, digits, - and _")
-    parser.add_argument("--data_folder", required=True, help="holds the recordings, .wav or .flac, at any depth")
+    parser.add_argument("--data_folder", required=True, help="holds the recordings, at any depth")
     parser.add_argument(
         "--layout",
         choices=("folders", "pattern", "csv"),
