@@ -147,8 +147,8 @@ def guess_folders(names: Sequence[Path]) -> str:
 
     Example
     -------
-    >>> guess_folders([Path("01/sad/a.wav"), Path("02/happy/a.wav")]), guess_folders([Path("happy/a.wav"), Path("sad/b")])
-    ('{speaker}/{emotion}/*', '{emotion}/*')
+    >>> guess_folders([Path("01/sad/a.wav"), Path("02/happy/a.wav")])
+    '{speaker}/{emotion}/*'
     >>> guess_folders([Path("train/happy/a.wav"), Path("test/sad/b.wav")])
     '*/{emotion}/*'
     """
@@ -164,8 +164,8 @@ def guess_folders(names: Sequence[Path]) -> str:
         kinds = [place for place in kinds if len(levels[place]) > 1]
     if not 1 <= len(kinds) <= 2:
         raise ValueError(
-            f"{names[0]} lies {len(levels)} folders deep, and {len(kinds)} of them may be class or speaker, where one or "
-            "two are needed; give --pattern, such as '{speaker}/*/{emotion}/*', or a table."
+            f"{names[0]} lies {len(levels)} folders deep, and {len(kinds)} of them may be class or speaker, where one "
+            "or two are needed; give --pattern, such as '{speaker}/*/{emotion}/*', or a table."
         )
     words = EMOTION_WORDS.split()
     known = {
@@ -176,8 +176,8 @@ def guess_folders(names: Sequence[Path]) -> str:
     if known[emotion] < 0.5 or list(known.values()).count(known[emotion]) > 1:
         examples = " or ".join(", ".join(levels[place][:3]) for place in kinds)
         raise ValueError(
-            f"are the folders {examples} classes? Say so with a --pattern such as '{{speaker}}/{{emotion}}/*', or where "
-            "names of files hold the emotion, '{speaker}/*_{emotion}'."
+            f"are the folders {examples} classes? Say so with a --pattern such as '{{speaker}}/{{emotion}}/*', or "
+            "where names of files hold the emotion, '{speaker}/*_{emotion}'."
         )
     fields = {**dict.fromkeys(kinds, "{speaker}"), emotion: "{emotion}"}
     return "/".join([*(fields.get(place, "*") for place in range(len(levels))), "*"])

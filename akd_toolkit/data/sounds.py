@@ -15,7 +15,7 @@ from akd_toolkit.data.preparing import shortened
 logger = logging.getLogger(__name__)
 
 # Sound that nothing here reads, and containers, which need PyAV.
-UNREAD_SUFFIXES = (*(".sph", ".raw", ".pcm", ".ape", ".wv", ".mp2", ".ac3", ".m4b", ".wmv", ".mpg"), *CONTAINER_SUFFIXES)
+UNREAD_SUFFIXES = {*(".sph", ".raw", ".pcm", ".ape", ".wv", ".mp2", ".ac3", ".m4b", ".wmv"), *CONTAINER_SUFFIXES}
 CONVERT = "install PyAV (pip install 'akd-toolkit[av]') or convert them (ffmpeg -i NAME.m4a NAME.wav)"
 
 
@@ -43,14 +43,15 @@ def find_sounds(folder, option: str = "data_folder", cure: str = "give the folde
     paths = sorted(walk_files(folder))
     readable = SOUND_SUFFIXES + (CONTAINER_SUFFIXES if importlib.util.find_spec("av") else ())
     found = [path for path in paths if path.suffix.lower() in readable]
-    unread = [path for path in paths if path.suffix.lower() in set(UNREAD_SUFFIXES) - set(readable)]
+    unread = [path for path in paths if path.suffix.lower() in UNREAD_SUFFIXES - set(readable)]
     if unread:
         names = ", ".join(shortened([str(path.relative_to(folder)) for path in unread]))
         logger.warning("%s: %d sound files are not read (%s); %s.", folder, len(unread), names, CONVERT)
     if not found:
         suffixes = sorted({path.suffix for path in paths if path.suffix})
         there = f" (it holds files {', '.join(shortened(suffixes))})" if suffixes else ""
-        raise ValueError(f"{option} {folder} holds no sound file that can be read{there}; {CONVERT if unread else cure}.")
+        what = f"{option} {folder} holds no sound file that can be read{there}"
+        raise ValueError(f"{what}; {CONVERT if unread else cure}.")
     absent = [str(path) for path in found if not path.exists()]
     if absent:
         raise FileNotFoundError(

@@ -94,7 +94,8 @@ def prepare_ravdess(
 
     def build() -> Manifest:
         if others:
-            logger.info("RAVDESS: %d files of song or with pictures are left out: %s.", len(others), ", ".join(shortened([path.stem for path in others])))
+            names = ", ".join(shortened([path.stem for path in others]))
+            logger.info("RAVDESS: %d files of song or with pictures are left out: %s.", len(others), names)
         rows = _rows(files)
         compared = f"{folder} differs from the official RAVDESS speech (1440 files)"
         refuse_or_warn(_differences(rows), compared, expect_official)
