@@ -8,7 +8,7 @@ PARTITION = re.compile(
     r"fold|split|partition|subset)s?([ _.-]?(set|data|split|fold|audio|wav|clean|other)s?)?[ _.-]?\d*",
     re.IGNORECASE,
 )
-NOBODY = re.compile(r"|(spk|speaker)?[ _.-]?(unknown|unk|unspecified|anonymous|n/a|nan|none|null|\?+|-+)", re.IGNORECASE)
+NOBODY = re.compile(r"|(spk|speaker)?[ _.-]?(unknown|unk|anonymous|n/a|nan|none|null|\?+|-+)", re.IGNORECASE)
 
 
 def are_partitions(names: Collection[str]) -> bool:
