@@ -9,6 +9,7 @@ import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.watermark import MARK, is_marked, marked
+from akd_toolkit.mistakes import exit_code
 from akd_toolkit.protocol import NestedCrossValidation, recipe_name, system_of
 from akd_toolkit.report import append_results, results_row, summarise, write_report, write_scores
 from akd_toolkit.report.results import ABLATION
@@ -23,22 +24,8 @@ HOW_CHOSEN = {
 
 
 def run_recipe(main: Callable[[list[str]], None]) -> int:
-    """Call ``main`` with the command line; a user's mistake becomes one sentence instead of a traceback.
-
-    Returns the exit code: 0, 1 for a mistake or a full disk, 130 when stopped by Ctrl-C.
-    """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("speechbrain")]:
-        logging.getLogger(name).setLevel(logging.WARNING)  # each sets its own level when imported
-    try:
-        main(sys.argv[1:])
-    except KeyboardInterrupt:
-        print("\nstopped; the same command continues where it stopped.", file=sys.stderr)
-        return 130
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    """Call ``main`` with the command line and return the exit code, as ``mistakes.exit_code`` does."""
+    return exit_code(lambda: main(sys.argv[1:]))
 
 
 def debug_corpus(config, layout: str) -> Path:

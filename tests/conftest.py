@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.cli.plugins import KINDS
+from akd_toolkit.cli.plugins import registries
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +22,7 @@ SHARED = ROOT.parent / "shared"
 
 def pytest_terminal_summary(terminalreporter):
     """Say how many plugins were found; each is under contract in tests/contracts."""
-    counts = [f"{len(registry.names())} {kind}" for kind, registry in KINDS.items()]
+    counts = [f"{len(registry.names())} {kind}" for kind, registry in registries().items()]
     terminalreporter.write_line(f"plugins found by registration: {', '.join(counts)}")
 
 

@@ -1,8 +1,10 @@
 """``akd audit``: what can be proved of an experiment, or of the split files of others, and what cannot."""
 
-import argparse
 import json
 from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
 
 from akd_toolkit.audit import as_dict, as_text, has_leak
 from akd_toolkit.audit.split_files import audit_split_files
@@ -18,42 +20,42 @@ EPILOG = """examples:
 exit code: 0 without a leak, 1 with one"""
 
 
-def add_parser(commands) -> None:
-    parser = commands.add_parser(
-        "audit",
-        help="prove that a split leaks nothing, or name what leaks",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("path", nargs="+", help="output_folder of a recipe, or files or folders of splits")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--no-sound", action="store_true", help="experiment: do not compare how recordings sound")
-    parser.add_argument(
-        "--unlabelled", metavar="MANIFEST", help="experiment: manifest.csv of the speech without labels"
-    )
-    splits = parser.add_argument_group("split files")
-    splits.add_argument("--speaker", metavar="COLUMN", help="column or key that names the speaker")
-    splits.add_argument(
-        "--speaker-pattern", metavar="REGEX", help="its first group, found in ID or path, is the speaker"
-    )
-    splits.add_argument("--partition", metavar="COLUMN", help="column that says train, valid or test, or the fold")
-    splits.add_argument("--audio", metavar="ROOT", help="folder of the recordings, to compare their sound as well")
-    parser.set_defaults(run=run)
-
-
-def run(arguments) -> int:
-    folders = _experiments(arguments.path)
+def run(
+    path: Annotated[
+        list[str], Argument(metavar="PATH...", help="output_folder of a recipe, or files or folders of splits")
+    ],
+    as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
+    no_sound: Annotated[bool, Option("--no-sound", help="experiment: do not compare how recordings sound")] = False,
+    unlabelled: Annotated[
+        str | None, Option(metavar="MANIFEST", help="experiment: manifest.csv of the speech without labels")
+    ] = None,
+    speaker: Annotated[
+        str | None, Option(metavar="COLUMN", help="split files: column or key that names the speaker")
+    ] = None,
+    speaker_pattern: Annotated[
+        str | None,
+        Option(metavar="REGEX", help="split files: its first group, found in ID or path, is the speaker"),
+    ] = None,
+    partition: Annotated[
+        str | None,
+        Option(metavar="COLUMN", help="split files: column that says train, valid or test, or the fold"),
+    ] = None,
+    audio: Annotated[
+        str | None,
+        Option(metavar="ROOT", help="split files: folder of the recordings, to compare their sound as well"),
+    ] = None,
+) -> int:
+    folders = _experiments(path)
     if folders:
-        unlabelled = Manifest.read(arguments.unlabelled) if arguments.unlabelled else None
+        more_speech = Manifest.read(unlabelled) if unlabelled else None
         audits = []
         for folder in folders:
             experiment = Experiment.read(folder)
-            findings = audit_experiment(experiment, not arguments.no_sound, unlabelled)
+            findings = audit_experiment(experiment, not no_sound, more_speech)
             audits.append((title_of(experiment), findings))
     else:
-        options = (arguments.speaker, arguments.speaker_pattern, arguments.partition, arguments.audio)
-        audits = [audit_split_files(arguments.path, *options)]
-    if arguments.json:
+        audits = [audit_split_files(path, speaker, speaker_pattern, partition, audio)]
+    if as_json:
         print(json.dumps([as_dict(*audit) for audit in audits], indent=2))
     else:
         print("\n\n".join(as_text(*audit) for audit in audits))

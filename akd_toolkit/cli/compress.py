@@ -1,8 +1,11 @@
 """``akd compress RUN``: a finished student made smaller and faster, with what each step costs."""
 
-import argparse
-import logging
 from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+from akd_toolkit.cli.command import Jobs
 
 EPILOG = """examples:
   akd compress results/akd/seed17/fold1/outer             the default: prune, train on, 8-bit integers
@@ -10,26 +13,21 @@ EPILOG = """examples:
 Nothing is done twice: the same command continues where it stopped."""
 
 
-def add_parser(commands) -> None:
-    parser = commands.add_parser(
-        "compress",
-        help="prune and quantise a finished student; a table of what each step costs",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", metavar="RUN", help="finished outer run, or an experiment for all of its runs")
-    parser.add_argument("--steps", type=Path, metavar="YAML", help="the pipeline (default: as hparams/compress.yaml)")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where everything goes (default: RUN/compressed)")
-    parser.add_argument("--store", type=Path, metavar="FOLDER", help="the recipe's store_folder, if it is not found")
-    parser.add_argument("--jobs", type=int, default=1, help="how many runs are compressed side by side")
-    parser.set_defaults(run=run)
-
-
-def run(arguments) -> int:
-    logging.getLogger("speechbrain").setLevel(logging.WARNING)  # it greets whoever imports it
+def run(
+    folder: Annotated[str, Argument(metavar="RUN", help="finished outer run, or an experiment for all of its runs")],
+    steps: Annotated[
+        Path | None, Option(metavar="YAML", help="the pipeline; without it: as hparams/compress.yaml")
+    ] = None,
+    to: Annotated[
+        Path | None, Option(metavar="FOLDER", help="where everything goes; without it: RUN/compressed")
+    ] = None,
+    store: Annotated[
+        Path | None, Option(metavar="FOLDER", help="the recipe's store_folder, if it is not found")
+    ] = None,
+    jobs: Jobs = 1,
+) -> None:
     from akd_toolkit.compress import compress  # here, because torch and speechbrain come with it
 
-    path = compress(arguments.folder, arguments.steps, arguments.to, arguments.store, arguments.jobs)
+    path = compress(folder, steps, to, store, jobs)
     print(path.read_text(encoding="utf-8"))
     print(f"written to {path}")
-    return 0

@@ -1,7 +1,9 @@
 """``akd export RUN``: a trained student as one file, and the proof that it is the same student."""
 
-import argparse
 from pathlib import Path
+from typing import Annotated, Literal
+
+from typer import Argument, Option
 
 from akd_toolkit.export_formats import CALIBRATION, FORMATS, SUFFIXES, check_format
 
@@ -14,50 +16,34 @@ exit code: 0 if every file passed its comparison, and all files of an experiment
 is not written"""
 
 
-def add_parser(commands) -> None:
-    parser = commands.add_parser(
-        "export",
-        help="write a trained student as ONNX, TorchScript or TensorRT, compared with its module",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("run_folder", metavar="RUN", help="a finished outer run, an experiment with many, or a bundle")
-    parser.add_argument("--format", default="onnx", choices=sorted(FORMATS))
-    parser.add_argument("--precision", default="fp32", choices=FORMATS["onnx"])
-    parser.add_argument(
-        "--to", metavar="PATH", help="file or folder to write; the run's folder if not given; a bundle needs one"
-    )
-    parser.add_argument(
-        "--calibration",
-        type=int,
-        default=CALIBRATION,
-        metavar="N",
-        help=f"int8: utterances of training speakers ({CALIBRATION})",
-    )
-    parser.add_argument(
-        "--mode", default="static", choices=("static", "dynamic"), help="int8: ranges fixed, or found in every call"
-    )
-    parser.add_argument("--speech", metavar="FOLDER", help="recordings to compare on, for a student without experiment")
-    parser.add_argument("--batch", type=int, nargs=3, metavar=("MIN", "OPT", "MAX"), help="tensorrt: sizes of batches")
-    parser.add_argument("--samples", type=int, nargs=3, metavar=("MIN", "OPT", "MAX"), help="tensorrt: lengths")
-    parser.set_defaults(run=run)
-
-
-def run(arguments) -> int:
-    given = {name: tuple(getattr(arguments, name)) for name in ("batch", "samples") if getattr(arguments, name)}
-    if given and arguments.format != "tensorrt":
+def run(
+    folder: Annotated[Path, Argument(metavar="RUN", help="a finished outer run, an experiment with many, or a bundle")],
+    format: Annotated[Literal[tuple(sorted(FORMATS))], Option()] = "onnx",
+    precision: Annotated[Literal[FORMATS["onnx"]], Option()] = "fp32",
+    to: Annotated[
+        str | None, Option(metavar="PATH", help="file or folder to write; without it the run's; a bundle needs one")
+    ] = None,
+    calibration: Annotated[int, Option(metavar="N", help="int8: utterances of training speakers")] = CALIBRATION,
+    mode: Annotated[Literal["static", "dynamic"], Option(help="int8: ranges fixed, or found in every call")] = "static",
+    speech: Annotated[
+        str | None, Option(metavar="FOLDER", help="recordings to compare on, for a student without experiment")
+    ] = None,
+    batch: Annotated[
+        tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: sizes of batches")
+    ] = None,
+    samples: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: lengths")] = None,
+) -> None:
+    given = {name: value for name, value in (("batch", batch), ("samples", samples)) if value}
+    if given and format != "tensorrt":
         raise ValueError("--batch and --samples are of tensorrt alone; other files take any batch and length.")
-    check_format(arguments.format, arguments.precision, arguments.calibration)
-    folder = Path(arguments.run_folder)
-    _check_places(folder, arguments.to, arguments.speech)
+    check_format(format, precision, calibration)
+    _check_places(folder, to, speech)
     from akd_toolkit.export.tensorrt import Shapes  # here, because torch comes with it
     from akd_toolkit.export_report import as_table, check_together
     from akd_toolkit.export_run import export_experiment, export_run
 
-    options = {
-        name: getattr(arguments, name) for name in ("format", "precision", "to", "calibration", "mode", "speech")
-    }
-    options["shapes"] = Shapes(**given)
+    options = {"format": format, "precision": precision, "to": to, "calibration": calibration, "mode": mode}
+    options |= {"speech": speech, "shapes": Shapes(**given)}
     if _is_experiment(folder):
         reports = export_experiment(folder, **options)
     else:
@@ -66,7 +52,6 @@ def run(arguments) -> int:
     for report in reports:
         print(f"written to {report.file}")
     check_together(reports)
-    return 0
 
 
 def _is_experiment(folder: Path) -> bool:

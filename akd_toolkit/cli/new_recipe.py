@@ -3,8 +3,11 @@
 import re
 import shlex
 import shutil
-from argparse import ArgumentParser
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Annotated, Literal
+
+from typer import Argument, Option
 
 import akd_toolkit.data.synthetic
 import akd_toolkit.data.unlabelled  # noqa: F401  (both register corpora, whose names are taken)
@@ -19,43 +22,45 @@ from akd_toolkit.registry import CORPORA
 from akd_toolkit.report.tables import markdown_table
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-HELP = "make a recipe for a corpus of your own, from folders, a pattern of names or a table"
 
 
-def add_parser(commands) -> None:
-    parser: ArgumentParser = commands.add_parser("new-recipe", help=HELP, description=f"{HELP}; docs/new_recipe.md")
-    parser.add_argument("name", help="of corpus and recipe: letters, digits, - and _")
-    parser.add_argument("--data_folder", required=True, help="holds the recordings, at any depth")
-    parser.add_argument(
-        "--layout",
-        choices=("folders", "pattern", "csv"),
-        help="folders: one for each class, in or around one for each speaker; pattern: of names; csv: a table. "
-        "Without it: csv where there is --table or --columns, pattern where there is --pattern, else folders",
-    )
-    parser.add_argument(
-        "--pattern",
-        help="such as '{speaker}_{emotion}_{text}', '{speaker:2}{text:3}{emotion:1}*', '{speaker}/*/{emotion}/*', or a "
-        "regular expression with groups (?P<speaker>...) and (?P<emotion>...)",
-    )
-    parser.add_argument("--table", help="CSV or TSV file; the only one in data_folder if not given")
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=[],
-        metavar="KIND=NAME",
-        help="names of columns: path, speaker, emotion, id, sex, text, start and stop in seconds, or an attribute",
-    )
-    parser.add_argument("--labels", nargs="+", default=[], metavar="CODE=LABEL", help="W=anger; X=- leaves X out")
-    parser.add_argument(
-        "--no-speakers", "--no_speakers", action="store_true", help="nobody knows who speaks: every table will say so"
-    )
-    parser.add_argument("--folds", type=int, default=5, help="outer folds, from 3; as many as speakers at most")
-    parser.add_argument("--to", default=".", help="folder in which the recipe's folder is made; this one by default")
-    parser.set_defaults(run=run)
-
-
-def run(arguments) -> int:
-    folder, target = Path(arguments.data_folder).expanduser().resolve(), Path(arguments.to).expanduser().resolve()
+def run(
+    name: Annotated[str, Argument(metavar="NAME", help="of corpus and recipe: letters, digits, - and _")],
+    data_folder: Annotated[str, Option("--data_folder", metavar="FOLDER", help="holds the recordings, at any depth")],
+    layout: Annotated[
+        Literal["folders", "pattern", "csv"] | None,
+        Option(
+            help="folders: one for each class, in or around one for each speaker; pattern: of names; csv: a table. "
+            "Without it: csv where there is --table or --columns, pattern where there is --pattern, else folders"
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        Option(
+            help="such as '{speaker}_{emotion}_{text}', '{speaker:2}{text:3}{emotion:1}*', "
+            "'{speaker}/*/{emotion}/*', or a regular expression with groups (?P<speaker>...) and (?P<emotion>...)"
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, Option(metavar="FILE", help="CSV or TSV file; the only one in data_folder if not given")
+    ] = None,
+    columns: Annotated[
+        list[str],
+        Option(
+            metavar="KIND=NAME...",
+            help="names of columns: path, speaker, emotion, id, sex, text, start and stop in seconds, or an attribute",
+        ),
+    ] = (),
+    labels: Annotated[list[str], Option(metavar="CODE=LABEL...", help="W=anger; X=- leaves X out")] = (),
+    no_speakers: Annotated[
+        bool,
+        Option("--no-speakers", "--no_speakers", help="nobody knows who speaks: every table will say so"),
+    ] = False,
+    folds: Annotated[int, Option(help="outer folds, from 3; as many as speakers at most")] = 5,
+    to: Annotated[str, Option(metavar="FOLDER", help="folder in which the recipe's folder is made")] = ".",
+) -> None:
+    arguments = SimpleNamespace(**locals())
+    folder, target = Path(data_folder).expanduser().resolve(), Path(to).expanduser().resolve()
     _check(arguments, folder, target)
     source = _source(arguments, folder)
     print(f"reading {folder} by {source.pattern or source.table}")
@@ -65,7 +70,6 @@ def run(arguments) -> int:
     groups = propose_groups(findings.rows, arguments.folds)
     _write(target / arguments.name, recipe_files(arguments.name, folder, source, findings, groups))
     print(_ending(target / arguments.name, findings, groups))
-    return 0
 
 
 def _check(arguments, folder: Path, target: Path) -> None:

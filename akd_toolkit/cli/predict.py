@@ -1,10 +1,8 @@
 """``akd predict``: the emotion of every file, told as soon as it is known."""
 
-import argparse
 import csv
 import io
 import json
-import os
 import sys
 import threading
 import time
@@ -13,6 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Argument, Option
+
+from akd_toolkit.cli.command import Backend, Jobs, Model, Revision, check_input, open_recognizer
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")  # looked for in folders
 STDIN = "-"
@@ -25,52 +29,29 @@ EPILOG = """examples:
 exit code: 0 when every file was answered, 1 when any was not (all others are), 130 after Ctrl-C"""
 
 
-def add_parser(commands) -> None:
-    parser = commands.add_parser(
-        "predict",
-        help="the emotion of recordings, by a trained student",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("file", nargs="+", help=f"sound files, folders of them, or {STDIN} for one on standard input")
-    parser.add_argument(
-        "--model", metavar="SOURCE", help="folder of a run or bundle, .onnx file, or owner/name on the hub"
-    )
-    parser.add_argument("--revision", help="version of a model on the hub: branch, tag or commit")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--json", action="store_true", help="one JSON object a line")
-    how.add_argument("--csv", action="store_true", help="a row a file; with --timeline a row a span")
-    parser.add_argument("--timeline", action="store_true", help="also who feels what from when to when")
-    parser.add_argument("--backend", choices=("auto", "torch", "onnx"), default="auto", help="what runs the student")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="files answered side by side")
-    parser.set_defaults(run=run)
-
-
-def run(arguments) -> int:
-    if arguments.model is None:
-        raise ValueError(
-            "give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."
-        )
-    if arguments.jobs < 1:
-        raise ValueError(f"--jobs must be at least 1, got {arguments.jobs}.")
-    if STDIN in arguments.file and (sys.stdin is None or sys.stdin.isatty()):
-        raise ValueError("nothing is piped in; send a sound file: cat FILE | akd predict - --model SOURCE.")
-    files, problems = _found(arguments.file)
-    from akd_toolkit.recognizer import EmotionRecognizer  # here, because it takes its time
-
-    recognizer = EmotionRecognizer.from_pretrained(arguments.model, arguments.revision, backend=arguments.backend)
-    if recognizer.engine.backend == "torch":
-        import torch
-
-        torch.set_num_threads(1)  # a small student gains nothing from more, and files go side by side
+def run(
+    paths: Annotated[
+        list[str],
+        Argument(metavar="FILE...", help=f"sound files, folders of them, or {STDIN} for one on standard input"),
+    ],
+    model: Model = None,
+    revision: Revision = None,
+    as_json: Annotated[bool, Option("--json", help="one JSON object a line")] = False,
+    as_csv: Annotated[bool, Option("--csv", help="a row a file; with --timeline a row a span")] = False,
+    timeline: Annotated[bool, Option("--timeline", help="also who feels what from when to when")] = False,
+    backend: Backend = "auto",
+    jobs: Jobs = 1,
+) -> int:
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other; give one of them.")
+    check_input(model, STDIN in paths, "a sound file: cat FILE | akd predict - --model SOURCE.")
+    files, problems = _found(paths)
+    recognizer = open_recognizer(model, revision, backend)
     with suppress(AttributeError):  # a name that is no UTF-8 must not end the list
         sys.stdout.reconfigure(errors="backslashreplace")
         sys.stderr.reconfigure(errors="backslashreplace")
-    try:
-        told, failed = _answer(files, recognizer, arguments)
-    except BrokenPipeError:  # whoever reads has read enough: | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    form = _form(as_json, as_csv, timeline, files, recognizer.label_order)
+    told, failed = _answer(files, recognizer, form, jobs)
     problems += failed
     if told + len(failed) < len(files):
         print(f"stopped after {told + len(failed)} of {len(files)} files.", file=sys.stderr)
@@ -80,23 +61,23 @@ def run(arguments) -> int:
     return 130 if told + len(failed) < len(files) else int(bool(problems))
 
 
-def _answer(files: list[str], recognizer, arguments) -> tuple[int, list[str]]:
+def _answer(files: list[str], recognizer, form, jobs: int) -> tuple[int, list[str]]:
     """Answer and print file after file, until the last or Ctrl-C: how many, and a sentence for each that failed."""
     from tqdm import tqdm
 
     one = len(files) == 1  # whose own seconds are shown instead
     bar = sys.stderr.isatty()
     log = (lambda _text: None) if bar else _Log()
-    told, problems, form = 0, [], _form(arguments, files, recognizer.label_order)
+    told, problems = 0, []
     stopped = threading.Event()
     seconds = bar or (lambda heard_s: log(f"{heard_s:.0f} s heard"))
 
     def asked(file: str):
-        return _asked(recognizer, file, arguments.timeline, seconds if one else partial(_go_on, stopped))
+        return _asked(recognizer, file, form.timeline, seconds if one else partial(_go_on, stopped))
 
     for line in form.begin():
         tqdm.write(line, file=sys.stdout)
-    with ThreadPoolExecutor(arguments.jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool:
         asking = map(asked, files) if one else pool.map(asked, files)
         answers = tqdm(asking, total=len(files), unit="file", disable=one or not bar, leave=False)
         try:
@@ -169,12 +150,12 @@ def _name(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
-def _form(arguments, files: list[str], labels: tuple[str, ...]):
-    if arguments.json:
-        return _Json(arguments.timeline)
-    if arguments.csv:
-        return _Csv(arguments.timeline, labels)
-    return _Table(arguments.timeline, labels, max((len(_name(file)) for file in files), default=0))
+def _form(as_json: bool, as_csv: bool, timeline: bool, files: list[str], labels: tuple[str, ...]):
+    if as_json:
+        return _Json(timeline)
+    if as_csv:
+        return _Csv(timeline, labels)
+    return _Table(timeline, labels, max((len(_name(file)) for file in files), default=0))
 
 
 @dataclass

@@ -1,38 +1,35 @@
 """``akd runs FOLDER``: which trainings an experiment plans, which are running, and what the finished ones scored."""
 
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pandas as pd
+from typer import Argument, Option
 
 from akd_toolkit.experiment import STATES, Experiment, StoredRun
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.report.tables import markdown_table
 
 
-def add_parser(commands) -> None:
-    parser = commands.add_parser("runs", help="planned, running and finished trainings of an experiment")
-    parser.add_argument("folder", nargs="+", help="output_folder of a recipe")
-    parser.add_argument("--all", action="store_true", help="a line for each training instead of one for each fold")
-    parser.add_argument("--state", choices=STATES, help="only trainings in this state; a line each")
-    parser.set_defaults(run=run)
-
-
-def run(arguments) -> int:
-    for folder in arguments.folder:
-        experiment = Experiment.read(Path(folder))
-        states = {run.name: run.state for run in experiment.runs()}  # asked once: they change while we look
+def run(
+    folders: Annotated[list[Path], Argument(metavar="FOLDER...", help="output_folder of a recipe")],
+    every: Annotated[bool, Option("--all", help="a line for each training instead of one for each fold")] = False,
+    state: Annotated[Literal[STATES] | None, Option(help="only trainings in this state; a line each")] = None,
+) -> None:
+    for folder in folders:
+        experiment = Experiment.read(folder)
+        states = {run.name: run.state for run in experiment.runs()}  # read once: they change meanwhile
         print(f"{experiment.folder} ({experiment.title})")
         if not states:
             print("no training is planned: the recipe scores its teachers alone.")
             continue
-        if arguments.all or arguments.state:
+        if every or state:
             rows = [_line(run, states[run.name]) for run in experiment.runs()]
-            rows = [row for row in rows if arguments.state in (None, row["state"])]
+            rows = [row for row in rows if state in (None, row["state"])]
         else:
             rows = _by_fold(experiment, states)
         print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]) if rows else "none.")
         print(summary(experiment, states))
-    return 0
 
 
 def summary(experiment: Experiment, states: dict[str, str]) -> str:

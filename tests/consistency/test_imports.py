@@ -8,7 +8,7 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel", "export_formats"},
+    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel", "export_formats", "mistakes"},
     {"data", "features"},
     {"augment"},
     {"losses", "gates", "weightings", "schedules", "students", "teachers", "report", "checkpoint"},

@@ -161,16 +161,17 @@ def test_ctrl_c_leaves_what_was_printed(predict, folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "words, message",
+    "words, code, message",
     [
-        ([], "error: give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."),
-        (["--model", "/no/such"], "error: /no/such does not exist; give the folder of a run"),
-        (["--model", "/no/such", "--jobs", "0"], "error: --jobs must be at least 1, got 0."),
+        ([], 1, "error: give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."),
+        (["--model", "/no/such"], 1, "error: /no/such does not exist; give the folder of a run"),
+        (["--model", "/no/such", "--jobs", "0"], 2, "'--jobs': 0 is not in the range"),
+        (["--model", "/no/such", "--json", "--csv"], 2, "--json and --csv"),
     ],
 )
-def test_what_is_missing_is_said(predict, words, message):
-    code, lines, err = predict("a.wav", *words, model=None)
-    assert code == 1 and not lines and message in err
+def test_what_is_missing_is_said(predict, words, code, message):
+    found, lines, err = predict("a.wav", *words, model=None)
+    assert found == code and not lines and message in err and err.count("\n") == 1
 
 
 def test_the_backend_can_be_chosen(predict, folder, student_folder):

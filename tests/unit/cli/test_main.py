@@ -1,0 +1,103 @@
+"""``akd`` itself: what it makes of its words, what it imports, and what a shell completes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from programs import LIMIT_S, run_python
+
+from akd_toolkit import __version__
+from akd_toolkit.cli import COMMANDS, load, main
+
+
+@pytest.mark.parametrize(
+    "words, near",
+    [
+        (["predit", "a.wav"], "'predict'"),
+        (["--verson"], "--version"),
+        (["predict", "a.wav", "--modle", "m.onnx"], "--model"),
+        (["study", "overlop", "results"], "'overlap'"),
+        (["study", "overlap", "results", "--window-s", "1"], "--window_s"),
+        (["predict", "a.wav", "--backend", "onx"], "'onnx'"),
+        (["predict"], "FILE"),
+        (["export", "run", "--batch", "1", "2"], "3"),
+        ([], "akd --help"),
+    ],
+)
+def test_words_that_cannot_be_read_are_one_sentence_with_the_nearest(capsys, words, near):
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("error: ") and near in err and err.count("\n") == 1
+
+
+def test_every_command_has_help_and_the_version_is_printed(capsys):
+    for name in COMMANDS:
+        assert main([name, "--help"]) == 0
+        assert capsys.readouterr().out.startswith(f"Usage: akd {name} [OPTIONS]")
+    assert main(["-h"]) == main(["--version"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"  {name} " in out for name in COMMANDS) and out.endswith(f"{__version__}\n")
+
+
+def test_a_list_option_takes_words_up_to_the_next_option_and_can_be_repeated():
+    command = load("bench")
+    words = ["a", "--threads", "1", "all", "--ways", "onnx", "--batches=4", "--threads", "2", "--", "-b"]
+    given = {name: value for name, value in command.make_context("bench", words).params.items() if value}
+    assert [list(given[name]) for name in ("threads", "ways", "batches")] == [["1", "all", "2"], ["onnx"], [4]]
+    assert list(given["source"]) == ["a", "-b"] and len(given["peers"]) == 3  # the default
+
+
+@pytest.mark.parametrize("words", [["--help"], ["predict", "--help"], ["predict", "a.wav"]])
+def test_only_the_called_command_is_imported_and_nothing_slow(words):
+    code = (
+        f"import sys; from akd_toolkit.cli import main; main({words}); "
+        "print(*(name for name in sys.modules), file=sys.stderr)"
+    )
+    loaded = run_python("-c", code, cwd=Path.cwd()).stderr.split()
+    assert {"rich", "pydantic", "torch", "numpy"}.isdisjoint(loaded)
+    commands = {f"akd_toolkit.cli.{name.replace('-', '_')}" for name in COMMANDS}
+    assert commands & set(loaded) == {f"akd_toolkit.cli.{name}" for name in words[:1] if name in COMMANDS}
+
+
+def completed(monkeypatch, capsys, shell: str, words: str) -> list[str]:
+    monkeypatch.setenv("_AKD_COMPLETE", f"complete_{shell}")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)
+    monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
+    with pytest.raises(SystemExit):
+        main([])
+    return capsys.readouterr().out.split()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_options_and_choices_are_completed(monkeypatch, capsys, shell):
+    def found(words: str) -> str:
+        return " ".join(completed(monkeypatch, capsys, shell, words))
+
+    assert "predict" in found("akd pre") and "listen" not in found("akd pre")
+    assert "--timeline" in found("akd predict a.wav --ti")
+    assert "onnx" in found("akd predict a.wav --backend o") and "torch" not in found("akd predict a.wav --backend o")
+    assert "students" in found("akd plugins st")
+    assert "cross" in found("akd study c") and "--on" in found("akd study cross a --o")
+    assert "int8" in found("akd export run --precision i") and "openvino-int8" in found("akd bench m --ways open")
+
+
+@pytest.mark.parametrize("words", ["akd predict re", "akd predict a.wav --model re", "akd export re", "akd runs re"])
+def test_files_are_left_to_the_shell(monkeypatch, capsys, words):
+    assert completed(monkeypatch, capsys, "bash", words) == []  # "-o default" then completes file names
+    assert completed(monkeypatch, capsys, "zsh", words) == ["_files"]
+
+
+def test_the_script_for_bash_works(tmp_path):
+    """``akd`` in a folder of the PATH, its script read by a bash, and a word completed by its function."""
+    program = tmp_path / "akd"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m akd_toolkit.cli "$@"\n')
+    program.chmod(0o755)
+    script = (
+        f'PATH="{tmp_path}:$PATH"; eval "$(_AKD_COMPLETE=source_bash akd)"; complete -p akd; '
+        'COMP_WORDS=(akd pre); COMP_CWORD=1; _akd_completion akd; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.stdout == "complete -o default -F _akd_completion akd\npredict\n", done.stderr
