@@ -42,7 +42,7 @@ def run_tasks(
     Raises
     ------
     ValueError
-        If the backend is unknown, or the cluster has fewer CPUs than there are jobs.
+        If the backend is unknown, ``jobs`` is below 1, or the cluster has fewer CPUs than there are jobs.
     ImportError
         If the backend is ``ray`` and Ray is not installed.
     ConnectionError
@@ -57,6 +57,8 @@ def run_tasks(
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got '{backend}'.")
+    if jobs < 1:
+        raise ValueError(f"jobs must be at least 1, got {jobs}.")
     jobs = max(1, min(jobs, len(tasks)))
     with _ray_cluster(jobs) if backend == "ray" and jobs > 1 else nullcontext({}) as options:
         try:

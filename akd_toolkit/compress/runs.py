@@ -45,8 +45,6 @@ def compress(
         If there is no such run, the pipeline makes no sense or does not suit the student, or what a step that trains
         needs is not at hand.
     """
-    if jobs < 1:
-        raise ValueError(f"jobs must be at least 1, got {jobs}.")
     folder, planned = Path(folder), read_steps(steps)
     to = folder / FOLDER if to is None else Path(to)
     sources, title = _sources(folder, to, None if store is None else Path(store))

@@ -225,7 +225,7 @@ def test_an_experiment_and_a_wrong_folder(experiment, tmp_path, capsys, monkeypa
     assert main(["compress", str(experiment.folder), "--to", str(tmp_path)]) == 0
     assert asked == [tmp_path / "seed17/fold1", tmp_path / "seed17/fold2"]
     assert main(["compress", str(tmp_path)]) == 1 and "is not a finished run" in capsys.readouterr().err
-    assert main(["compress", str(experiment.folder), "--jobs", "0"]) == 1 and "jobs must be" in capsys.readouterr().err
+    assert main(["compress", str(experiment.folder), "--jobs", "0"]) == 2 and "--jobs" in capsys.readouterr().err
 
 
 def test_an_experiment_without_a_finished_run_is_refused(make_experiment, tmp_path, capsys):
