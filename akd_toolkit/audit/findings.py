@@ -107,6 +107,12 @@ def has_leak(findings: Iterable[Finding]) -> bool:
     return any(finding.verdict == "leak" for finding in findings)
 
 
+def unproved(findings: Iterable[Finding]) -> list[str]:
+    """Of speakers and utterances, which could not be proved to be on one side."""
+    checks = [finding.check for finding in findings if finding.verdict == "not_proved"]
+    return [check for check in ("speakers", "utterances") if check in checks]
+
+
 def as_text(title: str, findings: Sequence[Finding]) -> str:
     """The findings for a terminal, leaks first, a verdict last.
 
@@ -122,10 +128,11 @@ def as_text(title: str, findings: Sequence[Finding]) -> str:
         lines += [f"  {word:<16} {f.check:<12} {f.sentence}" for f in shortened(findings) if f.verdict == verdict]
     counts = {verdict: sum(f.verdict == verdict for f in findings) for verdict in VERDICTS}
     told = counted(counts["leak"], "leak") if counts["leak"] else "no leak"
+    but = f", but {' and '.join(unproved(findings))} could not be proved" if unproved(findings) else ""
     return "\n".join(
         [
             *lines,
-            f"verdict: {told} found ({counts['proved']} proved, {counted(counts['warning'], 'warning')}, "
+            f"verdict: {told} found{but} ({counts['proved']} proved, {counted(counts['warning'], 'warning')}, "
             f"{counts['not_proved']} could not be proved).",
         ]
     )

@@ -1,37 +1,69 @@
-"""Rows of tables that others wrote: CSV, TSV, JSON (a list, or a dict by ID) and JSONL."""
+"""Rows of tables that others wrote: CSV, TSV, JSON, JSONL, lists of names, and the folders of Kaldi."""
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl")
+from akd_toolkit.audit.places import place_of
+from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.data.sheets import USUAL
+
+SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
+KALDI = ("utt2spk", "wav.scp")  # the first that a folder has stands for all of its files
+
+START_COLUMNS, STOP_COLUMNS, TEXT_COLUMNS = USUAL["start"], USUAL["stop"], (*USUAL["text"], "wrd", "words")
+WAV_COLUMNS = (*USUAL["path"], "wav_path", "audio_filepath", "sig")
+ID_COLUMNS = ("key", *USUAL["id"], "utt", "name", "filename", "file")
+SPEAKER_COLUMNS = (*USUAL["speaker"], "spkid", "actorid")
+PARTITION_COLUMNS = ("partition", "split", "set", "subset", "split_set")
+CORPUS_COLUMNS = ("corpus", "dataset", "database")
+SURE = {*WAV_COLUMNS, *SPEAKER_COLUMNS}  # what has one of these is a record; of the others, what holds no records
+KNOWN = {*SURE, *ID_COLUMNS, *TEXT_COLUMNS, *PARTITION_COLUMNS, *USUAL["emotion"]}
 
 
-def read_records(path: Path) -> list[dict[str, str]]:
-    """Each row as a dict of texts, its keys in lower case; a JSON dict's own keys become ``key``.
+def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]]:
+    """Each row as a dict of texts, its keys in lower case.
 
-    A JSON file that is no list or dict of records, such as a map of labels, has no rows.
+    JSON may be a list of records, a dict of them by ID (which becomes ``key``), a dict of columns, a list of names, or
+    any of these deeper inside; a key on the way down that names a partition becomes ``partition``. A file that is
+    none of these, such as a map of labels, has no rows.
+
+    Arguments
+    ---------
+    known
+        Names of columns by which a record in JSON is known, beside the usual ones.
 
     Raises
     ------
     ValueError
         If the file cannot be read; the sentence names it, and the line where there is one.
     """
+    kind = path.suffix.lower()
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() in (".csv", ".tsv"):
-            lines = text.splitlines()
-            while lines and lines[0].startswith("#"):  # a remark before the header
-                lines.pop(0)
-            found = list(csv.DictReader(lines, delimiter=_delimiter(path, lines[0] if lines else "")))
+        if path.name in KALDI:
+            found = _kaldi(path.parent)
         else:
-            found = list(_json_records(text, path.suffix.lower() == ".jsonl"))
+            text = path.read_text(encoding="utf-8-sig")
+            if kind in (".csv", ".tsv"):
+                lines = text.splitlines()
+                while lines and lines[0].startswith("#"):  # a remark before the header
+                    lines.pop(0)
+                found = list(csv.DictReader(lines, delimiter=_delimiter(path, lines[0] if lines else "")))
+            elif kind in (".txt", ".lst"):
+                found = _named_in_lines(text)
+            elif kind == ".jsonl":
+                found = [record for record in _json_lines(text) if isinstance(record, dict)]
+            else:
+                found = list(_inside(json.loads(text), KNOWN | {name.lower() for name in known}))
     except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(
-            f"{path} cannot be read as {path.suffix[1:].upper() or 'JSON'} ({error}); mend it or leave it out."
-        ) from None
-    return [{str(name).lower(): _text(value) for name, value in record.items() if name is not None} for record in found]
+        raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'JSON'} ({error}); correct it.") from None
+    found = [_as_texts(record) for record in found]
+    if any(" " in record.get("utterance", "") for record in found):  # what is said, not a name
+        found = [{"text" if name == "utterance" else name: value for name, value in row.items()} for row in found]
+    return found
 
 
 def first_of(record: dict[str, str], names: Sequence[str]) -> str:
@@ -43,24 +75,97 @@ def _delimiter(path: Path, header: str) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else max((",", ";", "\t"), key=header.count)
 
 
-def _json_records(text: str, lines: bool) -> Iterable[dict]:
-    if lines:
-        for number, line in enumerate(text.splitlines(), start=1):
-            if line.strip():
-                try:
-                    record = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise ValueError(f"line {number}: {error}") from None
-                if isinstance(record, dict):
-                    yield record
-        return
-    tree = json.loads(text)
-    if isinstance(tree, dict):
-        tree = [{"key": key, **record} for key, record in tree.items() if isinstance(record, dict)]
-    yield from (record for record in tree if isinstance(record, dict)) if isinstance(tree, list) else ()
+def _json_lines(text: str) -> Iterator:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"line {number}: {error}") from None
+
+
+def _inside(tree, known: set[str], trail: tuple[str, ...] = ()) -> Iterator[dict]:
+    """Records at any depth: dicts with a column that is known. ``trail`` holds the keys above, "" for a list's."""
+    if isinstance(tree, list):
+        if not trail or any(_place(trail)):
+            yield from (_record(trail, {"path": name}) for name in _names(tree))
+        for item in tree:
+            yield from _inside(item, known, (*trail, ""))
+    elif isinstance(tree, dict):
+        columns = {str(name).lower(): value for name, value in tree.items()}
+        rows = _rows_of(columns) if columns.keys() & known else []
+        deeper = any(isinstance(value, list) and any(isinstance(i, dict) for i in value) for value in columns.values())
+        if rows:
+            yield from (_record(trail, row) for row in rows)
+        elif trail and (columns.keys() & SURE or (columns.keys() & known and not deeper)):
+            yield _record(trail[:-1], {"key": trail[-1], **columns})
+        else:
+            for key, value in tree.items():
+                yield from _inside(value, known, (*trail, str(key)))
+
+
+def _rows_of(columns: dict) -> list[dict]:
+    """The rows of columns as pandas writes them: lists of one length, or dicts of the same rows; [] for others."""
+    lists = [value for value in columns.values() if isinstance(value, list)]
+    dicts = [value for value in columns.values() if isinstance(value, dict) and "file" not in value]
+    if len(columns) != max(len(lists), len(dicts)) or len(dicts) == 1:
+        return []
+    inside = [list(enumerate(value)) for value in lists] or [list(value.items()) for value in dicts]
+    if len({tuple(key for key, _ in cells) for cells in inside}) > 1:
+        return []
+    if any(isinstance(cell, dict | list) for cells in inside for _, cell in cells):
+        return []
+    return [dict(zip(columns, (cell for _, cell in row))) for row in zip(*inside)]
+
+
+def _record(trail: Sequence[str], record: dict) -> dict:
+    placed = any(_place(trail)) and not any(name in PARTITION_COLUMNS for name in record)
+    return {**record, "partition": " ".join(trail)} if placed else record
+
+
+def _place(trail: Sequence[str]) -> tuple[str, str]:
+    return place_of(Path("-", *(part for part in trail if part)))
+
+
+def _as_texts(record: dict) -> dict[str, str]:
+    """SpeechBrain's {"wav": {"file": ..., "start": ..., "stop": ...}} is flattened."""
+    for value in [value for value in record.values() if isinstance(value, dict) and "file" in value]:
+        record = {**{key: value[key] for key in ("start", "stop") if key in value}, **record}
+    return {str(name).strip().lower(): _text(value) for name, value in record.items() if name is not None}
 
 
 def _text(value) -> str:
-    if isinstance(value, dict):  # SpeechBrain's {"file": ..., "start": ..., "stop": ...}
+    if isinstance(value, dict):
         return _text(value.get("file", ""))
-    return "" if value is None else str(value).strip()
+    return "" if value is None else unicodedata.normalize("NFC", str(value)).strip()
+
+
+def _names(cells: Sequence) -> list[str]:
+    """The cells, if each of them is the name of a recording: it has a digit, or ends as sound files do."""
+    suffixes = SOUND_SUFFIXES + CONTAINER_SUFFIXES
+    fit = (isinstance(cell, str) and (re.search(r"\d", cell) or cell.lower().endswith(suffixes)) for cell in cells)
+    return list(cells) if all(fit) else []
+
+
+def _named_in_lines(text: str) -> list[dict]:
+    """A name in front of each line, where all lines have as many fields; another text has no rows."""
+    lines = [re.split(r"[\s,;|]+", line.strip()) for line in text.splitlines() if line.strip()]
+    even = len({len(fields) for fields in lines}) == 1
+    return [{"path": name} for name in _names([fields[0] for fields in lines])] if even else []
+
+
+def _kaldi(folder: Path) -> list[dict]:
+    """Utterances of utt2spk, wav.scp, segments and text, as far as they are there."""
+
+    def table(name: str) -> dict[str, str]:
+        lines = (folder / name).read_text(encoding="utf-8").splitlines() if (folder / name).is_file() else []
+        return {fields[0]: (*fields, "")[1] for fields in (line.split(maxsplit=1) for line in lines) if fields}
+
+    speakers, wavs, texts, pieces = map(table, ("utt2spk", "wav.scp", "text", "segments"))
+    found = []
+    for name in dict.fromkeys((*speakers, *(pieces or wavs))):
+        recording, start, stop = (*pieces.get(name, "").split(), "", "", "")[:3]
+        wav = wavs.get(recording or name, recording)
+        record = {"id": name, "wav": "" if wav.endswith("|") else wav, "start": start, "stop": stop}
+        found.append(record | {"speaker": speakers.get(name, ""), "text": texts.get(name, "")})
+    return found

@@ -1,19 +1,34 @@
-"""The audit of split files made by others: which partition, fold and speaker each row belongs to, and what leaks."""
+"""The audit of split files made by others: what leaks, what does not, and what their tables cannot prove."""
 
+import math
 import os
-import posixpath
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.audit.findings import Finding, Split, counted, some
+from akd_toolkit.audit.names import doubtful, name_rows, path_of
 from akd_toolkit.audit.near import check_near
-from akd_toolkit.audit.records import SUFFIXES, first_of, read_records
-from akd_toolkit.audit.speakers import speakers_of
+from akd_toolkit.audit.places import Placed, place_in_cell, place_of, scope_of, scopes_of, splits_of
+from akd_toolkit.audit.records import (
+    ID_COLUMNS,
+    KALDI,
+    PARTITION_COLUMNS,
+    SPEAKER_COLUMNS,
+    START_COLUMNS,
+    STOP_COLUMNS,
+    SUFFIXES,
+    TEXT_COLUMNS,
+    WAV_COLUMNS,
+    first_of,
+    read_records,
+)
+from akd_toolkit.audit.speakers import CURE, is_a_name_for_each, speakers_of
 from akd_toolkit.audit.splits import (
     check_identical,
     check_segments,
@@ -22,42 +37,28 @@ from akd_toolkit.audit.splits import (
     check_utterances,
 )
 from akd_toolkit.data.audio import read_recording
+from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance
-
-ID_COLUMNS = ("key", "id", "utt_id", "utterance_id", "utterance", "utt", "segment_id", "name", "filename", "file")
-WAV_COLUMNS = ("wav", "path", "audio", "audio_path", "wav_path", "file_path", "filepath", "filename", "file", "sig")
-SPEAKER_COLUMNS = ("speaker", "spk", "speaker_id", "spk_id", "spkid", "speakerid", "actor", "actorid", "actor_id")
-TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription", "wrd", "words")
-SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".m4a")
-PARTITION_COLUMNS = ("partition", "split", "set", "subset")
-PARTITIONS = {
-    "training": ("train", "training", "trn", "tr"),
-    "validation": ("valid", "validation", "val", "dev", "devel", "development"),
-    "test": ("test", "testing", "tst", "eval", "evaluation"),
-}
-
-
-@dataclass(frozen=True)
-class Placed:
-    """A row with its place: the fold ("" where there is none) and the partition."""
-
-    fold: str
-    partition: str
-    row: Utterance
+from akd_toolkit.data.names import is_nobody
 
 
 def audit_split_files(
-    paths: Sequence, speaker: str | None = None, pattern: str | None = None, partition: str | None = None, audio=None
+    paths: Sequence,
+    speaker: str | None = None,
+    pattern: str | None = None,
+    partition: str | None = None,
+    audio=None,
+    ids: Sequence[str] = (),
 ) -> tuple[str, list[Finding]]:
     """(title, findings) of split files.
 
     Partition and fold come from a column, or from the names of file and folders: ``fold_1/emodb_test_fold_1.jsonl``.
-    Files that only name folds are taken for leave-one-fold-out. Files that name neither are left out, and said.
+    Files that only name folds are taken for leave-one-fold-out. What names neither is left out, and counted.
 
     Arguments
     ---------
     paths
-        Files (.csv, .tsv, .json, .jsonl) or folders of such.
+        Files (.csv, .tsv, .json, .jsonl, .txt, Kaldi's utt2spk) or folders of such.
     speaker
         Column that names the speaker; None tries the usual ones, and then the names of well-known corpora.
     pattern
@@ -66,173 +67,198 @@ def audit_split_files(
         Column that names the partition or the fold.
     audio
         Folder in which recordings are looked for, to compare their sound; None compares names alone.
+    ids
+        Columns that together name the utterance; none tries the usual ones, and then the path.
 
     Raises
     ------
     FileNotFoundError
         If a path does not exist.
     ValueError
-        If no split is found, a file cannot be read, or a column or the pattern is in none of its rows.
+        If no split is found, a file cannot be read, a column or the pattern is in none of its rows, or what is to
+        name speakers names partitions or emotions.
     """
-    files, placed, left_out = _files(paths), [], []
+    if speaker and partition and speaker.lower() == partition.lower():
+        raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is no speaker. {CURE}.")
+    placed, found = _read(paths, partition, [name for name in (speaker, *ids) if name])
+    placed, unnamed, unsure = name_rows(placed, ids)
+    speakers, how = speakers_of(placed, speaker, pattern)
+    placed = [replace(item, row=replace(item.row, speaker=who)) for item, who in zip(placed, speakers)]
+    if audio is not None:
+        placed, unread = _with_sound(placed, Path(audio))
+        found += unread
+    splits = splits_of(placed)
+    if not splits:
+        raise ValueError(
+            f"{some(dict.fromkeys(item.file.name for item in placed)) or paths[0]}: no two partitions of one fold are "
+            "named; call the files or folders train, valid and test, or give --partition COLUMN."
+        )
+    rows = [row for split in splits for row in (*split.train, *split.test)]
+    if not how:
+        told = f"that no speaker is on both sides: no row names one; {CURE}."
+        found.append(Finding("not_proved", "speakers", told))
+    elif is_a_name_for_each(rows):
+        told = (
+            f"each of {counted(len({row.id for row in rows}), 'utterance')} has a speaker of its own ({rows[0].speaker}"
+        )
+        told = f"that no speaker is on both sides: {told}, ...), so {how} may not name who speaks; {CURE}."
+        found.append(Finding("not_proved", "speakers", told))
+    else:
+        found += check_speakers(splits)
+    found += _utterances(splits, unnamed, unsure) + check_sentences(splits) + _sound(splits, audio)
+    return _title(paths, placed, splits, how), found + _left_alone(placed, splits)
+
+
+def _utterances(splits: list[Split], unnamed: str, unsure: dict[str, str]) -> list[Finding]:
+    if unnamed:
+        told = f"that no utterance is on both sides: {unnamed}; give --id COLUMN (or COLUMN,COLUMN), or --audio ROOT."
+        found = [Finding("not_proved", "utterances", told)]
+        pieces = check_segments(splits) if any(row.wav for split in splits for row in split.test) else []
+        return found + pieces
+    found = check_utterances(splits) + check_segments(splits)
+    pairs = doubtful(splits, unsure)
+    if pairs:
+        told = (
+            f"that no utterance is on both sides: {counted(len(pairs), 'pair')} of names in two folders may be of one "
+            f"recording (first: {' and '.join(pairs[0])}); give --audio ROOT or --id COLUMN."
+        )
+        found = [finding for finding in found if finding.verdict != "proved"]
+        found.append(Finding("not_proved", "utterances", told))
+    return found
+
+
+def _left_alone(placed: list[Placed], splits: list[Split]) -> list[Finding]:
+    """What was compared with nothing."""
+    found, compared = [], {row for split in splits for row in (*split.train, *split.test)}
+    alone = sorted({item.fold for item in placed if item.row not in compared})
+    if alone:
+        told = f"{some(alone)}: only one partition is there, and nothing to compare it with."
+        found.append(Finding("warning", "files", told))
+    scopes = scopes_of(placed)
+    if scopes:
+        told = f"that {some(scopes)} share nothing: each folder holds a whole split, and was compared by itself."
+        found.append(Finding("not_proved", "files", told))
+    return found
+
+
+def _title(paths: Sequence, placed: list[Placed], splits: list[Split], how: str) -> str:
+    files = len({item.file for item in placed})
+    told = f"{counted(len(splits), 'split')} in {counted(files, 'file')}" + (f", speakers from {how}" if how else "")
+    return f"{some(map(str, paths))}: {told}"
+
+
+def _read(paths: Sequence, column: str | None, named: Sequence[str]) -> tuple[list[Placed], list[Finding]]:
+    """The rows of all files that name a place, and what is to say of the others."""
+    files, placed, found, left_out, empty = _files(paths), [], [], [], []
     if not files:
         raise ValueError(
             f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or the folder of an experiment."
         )
     for file, base in files:
-        found = list(_placed(file, base, partition, speaker))
-        placed += found
-        left_out += [] if found else [file.name]
-    speakers, how = speakers_of([item.row for item in placed], speaker, pattern)
-    placed = [replace(item, row=replace(item.row, speaker=who)) for item, who in zip(placed, speakers)]
-    found = []
-    if audio is not None:
-        placed, found = _with_sound(placed, Path(audio))
-    splits = splits_of(placed)
-    if not splits:
-        raise ValueError(
-            f"{some(file.name for file, _ in files)}: no two partitions of one fold are named; call the files or "
-            "folders train, valid and test, or give --partition COLUMN."
-        )
-    if how:
-        found += check_speakers(splits)
-    else:
-        cure = "give --speaker COLUMN or --speaker-pattern REGEX"
-        found.append(Finding("not_proved", "speakers", f"that no speaker is on both sides: no row names one; {cure}."))
-    for check in (check_utterances, check_segments, check_sentences):
-        found += check(splits)
-    found += _sound(splits, audio)
-    lonely = sorted({item.fold for item in placed} - {split.name for split in splits} - {""})
-    if lonely:
-        told = f"{some(lonely)}: only one partition is there, and nothing to compare it with."
-        found.append(Finding("warning", "files", told))
+        records = read_records(file, named)
+        titles = [
+            record for record in records if record and all(name == cell.casefold() for name, cell in record.items())
+        ]
+        if titles:
+            records = [record for record in records if record not in titles]
+            told = f"{file.name} repeats the names of its columns in {counted(len(titles), 'row')}, left out here."
+            found.append(Finding("warning", "files", told))
+        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(records, start=1)]
+        placed += of_file
+        named_by = Path(file.name) if file.suffix.lower() in (".txt", ".lst") else file.relative_to(base)
+        if not records and any(place_of(named_by)):
+            empty.append(file.name)
+        elif not any(item.fold or item.partition for item in of_file):
+            left_out.append(file.name)
     if left_out:
-        told = f"{counted(len(left_out), 'file')} name no partition and were left out: {some(left_out)}."
+        told = f"{counted(len(left_out), 'file')} without rows that name a partition left out: {some(left_out)}."
         found.append(Finding("warning", "files", told))
-    told = f"{counted(len(splits), 'split')} in {counted(len(files) - len(left_out), 'file')}"
-    return f"{some(map(str, paths))}: {told}" + (f", speakers from {how}" if how else ""), found
+    if empty:
+        told = f"that {some(empty)} share nothing with others: no row was found in {counted(len(empty), 'file')}."
+        found.append(Finding("not_proved", "files", told))
+    beside = any(item.partition for item in placed)
+    kept = [item for item in placed if _is_placed(item, beside)]
+    lost = [item for item in placed if not _is_placed(item, beside) and item.file.name not in left_out]
+    if lost:
+        what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
+        told = (
+            f"that {counted(len(lost), 'row')} share nothing with others: {what} names no partition ({lost[0].where})."
+        )
+        found.append(Finding("not_proved", "files", told))
+    return kept, found
 
 
-def splits_of(placed: Iterable[Placed]) -> list[Split]:
-    """Every two partitions of a fold; where nothing but folds is named, each fold against all others.
-
-    A partition that names no fold, beside others that do, belongs to all of them, as one test of five trainings. A
-    speaker in training and validation is warned of: it spoils the choice, not the test.
-    """
-    placed, found = list(placed), []
-    folds = sorted({item.fold for item in placed})
-    if {item.partition for item in placed} == {""}:
-        sides = {
-            fold: [[i.row for i in placed if (i.fold == fold) == there] for there in (False, True)] for fold in folds
-        }
-        return [Split(fold, *map(tuple, both)) for fold, both in sides.items() if fold and all(both)]
-    for fold in [fold for fold in folds if fold] or folds:
-        mine = [item for item in placed if item.fold in (fold, "")]
-        for one, other in combinations([name for name in PARTITIONS if any(i.partition == name for i in mine)], 2):
-            rows = [tuple(item.row for item in mine if item.partition == name) for name in (one, other)]
-            found.append(Split(fold, *rows, sides=(one, other), strict=other == "test"))
-    return found
-
-
-def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
-    """(fold, partition) that the names of a file and of its folders below ``base`` tell; "" for what they do not.
-
-    Example
-    -------
-    >>> place_of(Path("data/emodb/fold_1/emodb_test_fold_1.jsonl"))
-    ('fold 1', 'test')
-    >>> place_of(Path("Session5_dev.csv")), place_of(Path("label_map.json"))
-    (('session 5', 'validation'), ('', ''))
-    """
-    parts = (path.relative_to(base) if base else path).parts
-    fold = partition = ""
-    for part in reversed((*parts[:-1], Path(parts[-1]).stem)):  # the file's own name first
-        words = re.findall(r"[a-z]+|\d+", part.lower())
-        partition = partition or next((p for w in words for p, names in PARTITIONS.items() if w in names), "")
-        numbered = re.search(r"(fold|session|split|cv)[\W_]*(\d+)", part.lower())
-        fold = fold or (f"{numbered.group(1)} {int(numbered.group(2))}" if numbered else "")
-    return fold, partition
+def _is_placed(item: Placed, beside_partitions: bool) -> bool:
+    """Whether a row's place is known: beside train and test, 2 is a fold, and ``extra`` is nothing."""
+    return bool(item.partition or (item.fold and not (beside_partitions and re.fullmatch(r"fold \D+", item.fold))))
 
 
 def _files(paths: Sequence) -> list[tuple[Path, Path]]:
     """Split files, each with the folder whose name, and all above it, say nothing: what was asked for has in common."""
-    found = []
-    lone = [path.resolve().parent for path in map(Path, paths) if path.is_file()]
-    common = Path(os.path.commonpath(lone)) if lone else Path()
-    for path in map(Path, paths):
-        if not path.exists():
-            raise FileNotFoundError(
-                f"there is no {path}; give split files, their folder, or the folder of an experiment."
-            )
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-        found += [(p, path.resolve()) for p in inside] if path.is_dir() else [(path, common)]
-    return found
+    missing = [str(path) for path in paths if not Path(path).exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"there is no {missing[0]}; give split files, their folder, or the folder of an experiment."
+        )
+    given = [Path(os.path.abspath(path)) for path in paths]  # a link's own name counts
+    base = Path(os.path.commonpath([path if path.is_dir() and len(given) == 1 else path.parent for path in given]))
+    found: dict[Path, Path] = {}
+    for path in given:
+        for file in walk_files(path) if path.is_dir() else [path]:
+            if file == path or file.suffix.lower() in SUFFIXES or _is_kaldi(file):
+                found.setdefault(file, base)
+    return list(found.items())
 
 
-def _placed(file: Path, base: Path, column: str | None, speaker: str | None) -> Iterable[Placed]:
-    fold, partition = place_of(file.resolve(), base)
-    for number, record in enumerate(read_records(file), start=1):
-        told = first_of(record, (column,) if column else PARTITION_COLUMNS)
-        if column and not told:
-            raise ValueError(f"{file}, row {number} has no '{column}'; it has {', '.join(record) or 'nothing'}.")
-        own_fold, own = _place_in_cell(told) if column or not partition else place_of(Path(told or "-"))
-        own_fold = own_fold or _place_in_cell(first_of(record, ("fold",)))[0]
-        if not (own or partition or own_fold or fold):
-            continue
-        wav = first_of(record, WAV_COLUMNS)
-        name = first_of(record, ID_COLUMNS) or wav
-        if not name:
-            raise ValueError(
-                f"{file}, row {number} has no ID; a column such as {', '.join(ID_COLUMNS[:4])} or wav is needed."
-            )
-        who = first_of(record, (speaker,) if speaker else SPEAKER_COLUMNS)
-        if speaker and not who:
-            raise ValueError(
-                f"{file}, row {number} has no '{speaker}'; it has {', '.join(record)}. Give another --speaker."
-            )
-        # One recording may be called by its file here and by its stem there, and its path be written in several ways.
-        name = re.sub(rf"(?i)({'|'.join(map(re.escape, SOUND_SUFFIXES))})$", "", name)
-        wav = wav and posixpath.normpath(wav.replace("\\", "/"))
-        start, stop = (_count(first_of(record, names)) for names in (("start",), ("stop", "end")))
-        text = first_of(record, TEXT_COLUMNS)
-        row = Utterance(name, wav, start, stop, 0.0, who, "", text=text)
-        yield Placed(own_fold or fold, own or partition, row)
+def _is_kaldi(file: Path) -> bool:
+    return file.name in KALDI and file.name == next(name for name in KALDI if (file.parent / name).is_file())
 
 
-def _place_in_cell(cell: str) -> tuple[str, str]:
-    """(fold, partition) of a cell; what names neither, such as a number, is a fold."""
-    place = place_of(Path(re.sub(r"[./]", " ", cell) or "-"))
-    return place if any(place) or not cell else (f"fold {cell}", "")
+def _placed(file: Path, base: Path, number: int, record: dict[str, str], column: str | None) -> Placed:
+    if column and column.lower() not in record:
+        raise ValueError(f"{file}, row {number} has no '{column}'; it has {', '.join(record) or 'nothing'}.")
+    fold, partition = place_of(file, base)
+    told = first_of(record, (column,) if column else PARTITION_COLUMNS)
+    if column:
+        partition = ""
+    own_fold, own = place_in_cell(told) if not partition else place_of(Path(told or "-"))
+    own_fold = own_fold or place_in_cell(first_of(record, ("fold",)))[0]
+    wav, text = first_of(record, WAV_COLUMNS), first_of(record, TEXT_COLUMNS)
+    if (own or partition or own_fold or fold) and not (wav or first_of(record, ID_COLUMNS + SPEAKER_COLUMNS)):
+        raise ValueError(
+            f"{file}, row {number} has no ID; a column such as {', '.join(ID_COLUMNS[:4])} or wav is needed."
+        )
+    start, stop = (_count(first_of(record, names)) for names in (START_COLUMNS, STOP_COLUMNS))
+    row = Utterance("", wav, start, stop, 0.0, "", "", text=text)
+    return Placed(file, number, scope_of(file, base), own_fold or fold, own or partition, row, record)
 
 
-def _count(cell: str) -> int:
-    """A time in whatever unit, as an integer: only the order matters here."""
-    try:
-        return round(10000 * float(cell))
-    except ValueError:
+def _count(cell: str) -> float:
+    """A time in whatever unit, or as 00:01:02,5: only the order matters here. 0 where there is none, NaN if unread."""
+    cell = cell.replace(",", ".")
+    if is_nobody(cell) or cell.casefold() == "nat":
         return 0
+    try:
+        return round(10000 * (pd.to_timedelta(cell).total_seconds() if ":" in cell else float(cell)))
+    except ValueError:
+        return math.nan
 
 
 def _with_sound(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Finding]]:
-    """The rows with the checksums of their recordings, found under ``root`` by path or by stem."""
+    """The rows with the checksums of their recordings, found under ``root`` by path or by name."""
     if not root.is_dir():
         raise FileNotFoundError(f"--audio {root} is not a folder; give the one that holds the recordings.")
-    stems = {path.stem: path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith(".")}
+    by_name = defaultdict(list)
+    for path in walk_files(root):
+        by_name[path_of(path.name)].append(path)
     sums: dict[Path, str] = {}
     heard, missing = [], []
     for item in tqdm(placed, desc="checksums", unit="file"):
         row = item.row
-        names = [Path(row.wav).stem, Path(row.id).stem, row.id]
-        path = (
-            root / row.wav
-            if row.wav and (root / row.wav).is_file()
-            else next((stems[n] for n in names if n in stems), None)
-        )
         try:
             if row.stop:
                 raise ValueError(f"{row.id} is a part of a file, and parts are not compared")
-            if path is None:
-                raise ValueError(f"{row.id} is not under {root}")
+            path = _sound_of(row, root, by_name)
             if path not in sums:
                 sums[path] = read_recording(path).sha256
             heard.append(replace(item, row=replace(row, wav=str(path), sha256=sums[path])))
@@ -241,8 +267,21 @@ def _with_sound(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Fi
             heard.append(item)
     if not missing:
         return heard, []
-    told = f"the sound of {len(missing)} of {counted(len(placed), 'row')}: {missing[0]}."
+    told = f"the sound of {len(missing)} of {counted(len(placed), 'row')}: {missing[0].rstrip('.')}."
     return heard, [Finding("not_proved", "files", told)]
+
+
+def _sound_of(row: Utterance, root: Path, by_name: dict[tuple, list[Path]]) -> Path:
+    if row.wav and (root / row.wav).is_file():
+        return root / row.wav
+    for name in filter(None, map(path_of, (row.wav, row.id))):
+        found = by_name.get(name[-1:], [])
+        found = [path for path in found if path_of(str(path))[-len(name) :] == name] or found
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"{row.id} may be any of {len(found)} files under {root}, such as {found[0]}")
+    raise ValueError(f"{row.id} is not under {root}")
 
 
 def _sound(splits: list[Split], audio) -> list[Finding]:

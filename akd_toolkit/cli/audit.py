@@ -6,7 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from akd_toolkit.audit import as_dict, as_text, has_leak
+from akd_toolkit.audit import as_dict, as_text, has_leak, unproved
 from akd_toolkit.audit.split_files import audit_split_files
 from akd_toolkit.audit.stored import audit_experiment, title_of
 from akd_toolkit.data.manifest import Manifest
@@ -17,7 +17,7 @@ EPILOG = """examples:
   akd audit EmoBox/data/emodb                             split files of others: CSV, TSV, JSON, JSONL
   akd audit train.csv test.csv --speaker spk --audio /data/corpus
   akd audit folds/ --speaker-pattern '^(Ses\\d\\d[FM])'
-exit code: 0 without a leak, 1 with one"""
+exit code: 0 without a leak, 1 with one; with --strict, 3 where speakers or utterances could not be proved"""
 
 
 def run(
@@ -25,6 +25,7 @@ def run(
         list[str], Argument(metavar="PATH...", help="output_folder of a recipe, or files or folders of splits")
     ],
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
+    strict: Annotated[bool, Option("--strict", help="exit code 3 where speakers or utterances are not proved")] = False,
     no_sound: Annotated[bool, Option("--no-sound", help="experiment: do not compare how recordings sound")] = False,
     unlabelled: Annotated[
         str | None, Option(metavar="MANIFEST", help="experiment: manifest.csv of the speech without labels")
@@ -40,6 +41,10 @@ def run(
         str | None,
         Option(metavar="COLUMN", help="split files: column that says train, valid or test, or the fold"),
     ] = None,
+    ids: Annotated[
+        str | None,
+        Option("--id", metavar="COLUMN,...", help="split files: column, or columns together, that is an ID"),
+    ] = None,
     audio: Annotated[
         str | None,
         Option(metavar="ROOT", help="split files: folder of the recordings, to compare their sound as well"),
@@ -54,12 +59,15 @@ def run(
             findings = audit_experiment(experiment, not no_sound, more_speech)
             audits.append((title_of(experiment), findings))
     else:
-        audits = [audit_split_files(path, speaker, speaker_pattern, partition, audio)]
+        columns = [name.strip() for name in (ids or "").split(",") if name.strip()]
+        audits = [audit_split_files(path, speaker, speaker_pattern, partition, audio, columns)]
     if as_json:
         print(json.dumps([as_dict(*audit) for audit in audits], indent=2))
     else:
         print("\n\n".join(as_text(*audit) for audit in audits))
-    return int(any(has_leak(findings) for _, findings in audits))
+    if any(has_leak(findings) for _, findings in audits):
+        return 1
+    return 3 if strict and any(unproved(findings) for _, findings in audits) else 0
 
 
 def _experiments(paths: list[str]) -> list[Path]:

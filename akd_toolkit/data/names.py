@@ -8,7 +8,12 @@ PARTITION = re.compile(
     r"fold|split|partition|subset)s?([ _.-]?(set|data|split|fold|audio|wav|clean|other)s?)?[ _.-]?\d*",
     re.IGNORECASE,
 )
-NOBODY = re.compile(r"|(spk|speaker)?[ _.-]?(unknown|unk|anonymous|n/a|nan|none|null|\?+|-+)", re.IGNORECASE)
+NOBODY = re.compile(
+    r"[\W_]*|-1|unknown.*|unk([\W_].*)?|((spkr?|speaker|actor)[ _.-]*)?(id|name|unk|unknown|undefined|unspecified|"
+    r"unidentified|unnamed|anonymous|missing|n[/.]?a\.?|nan|none|null|nil|tbd|not[ _-](known|available|named)|"
+    r"no[ _-]?(one|body|name|speaker)|all|any|both|several|multiple|mixed|various|others?|everyone|everybody)?",
+    re.IGNORECASE,
+)
 
 
 def are_partitions(names: Collection[str]) -> bool:
@@ -23,11 +28,11 @@ def are_partitions(names: Collection[str]) -> bool:
 
 
 def is_nobody(name: str) -> bool:
-    """Whether a speaker's name says that nobody knows who speaks.
+    """Whether a speaker's name says that nobody knows who speaks, or that it is not one person.
 
     Example
     -------
-    >>> [is_nobody(name) for name in ("Unknown", "n/a", "", "08")]
-    [True, True, True, False]
+    >>> [is_nobody(name) for name in ("Unknown", "n/a", "", "<unk>", "speaker", "All")], is_nobody("08")
+    ([True, True, True, True, True, True], False)
     """
-    return NOBODY.fullmatch(name.strip()) is not None
+    return NOBODY.fullmatch(name.strip(" <>[](){}'\"")) is not None

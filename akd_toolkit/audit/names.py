@@ -1,0 +1,222 @@
+"""Whether two names are of one recording, and whether the values of a column name anything at all."""
+
+import posixpath
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from akd_toolkit.audit.findings import Split
+from akd_toolkit.audit.places import Placed
+from akd_toolkit.audit.records import ID_COLUMNS, START_COLUMNS, STOP_COLUMNS, first_of
+from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.data.manifest import Utterance
+
+SUFFIX = re.compile(f"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+$", re.IGNORECASE)
+PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name
+MIN_COUNTED, DENSE = 3, 0.8  # names that count: so many, and so few gaps
+Named = list[tuple[Placed, str]]
+
+
+def path_of(name: str) -> tuple[str, ...]:
+    """The parts of a path, without what two spellings of it differ by.
+
+    Example
+    -------
+    >>> path_of("C:\\\\EmoDB\\\\wav\\\\03a01Fa.WAV"), path_of("./wav/../wav/03a01fa")
+    (('emodb', 'wav', '03a01fa'), ('wav', '03a01fa'))
+    """
+    parts = posixpath.normpath(SUFFIX.sub("", name).replace("\\", "/")).casefold().split("/")
+    return tuple(part for part in parts if part not in ("", "..", ".") and not part.endswith(":"))
+
+
+def one_spelling(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """(name -> one spelling for all names of its file, name -> another that may be the same file).
+
+    A path that is the end of another, such as ``b.wav`` of ``corpus/a/b.wav``, is the same file, unless it is the end
+    of several or a plain number, which many folders have.
+
+    Example
+    -------
+    >>> one_spelling(["wav/B2x.wav", "b2x", "anna/1.wav", "1.wav"])[0]
+    {'wav/B2x.wav': 'wav/B2x.wav', 'b2x': 'wav/B2x.wav', 'anna/1.wav': 'anna/1.wav', '1.wav': '1.wav'}
+    >>> one_spelling(["anna/1.wav", "1.wav"])[1]
+    {'1.wav': 'anna/1.wav'}
+    """
+    names = list(dict.fromkeys(names))
+    first: dict[tuple, str] = {}
+    for name in names:
+        first.setdefault(path_of(name), posixpath.normpath(name.replace("\\", "/")))
+    longer, unsure = defaultdict(list), {}
+    for path in first:
+        for skipped in range(1, len(path)):
+            if path[skipped:] in first:
+                longer[path[skipped:]].append(path)
+    for path, others in longer.items():
+        whole = [other for other in others if other not in longer]
+        if len(whole) == 1 and not PLAIN.fullmatch(path[-1]):
+            first[path] = first[whole[0]]
+        else:
+            unsure[first[path]] = first[whole[0]]
+    return {name: first[path_of(name)] for name in names}, unsure
+
+
+def counts_from_start(names: Iterable[str]) -> str:
+    """The shape of names that count from 0 or 1, as those of every file of a corpus may; "" for others.
+
+    Example
+    -------
+    >>> counts_from_start(["dia0_utt0", "dia0_utt1", "dia1_utt0"]), counts_from_start(["03a01", "03a02", "03a05"])
+    ('dia#_utt#', '')
+    """
+    names = set(names)
+    shapes = {re.sub(r"\d+", "#", name) for name in names}
+    if len(names) < MIN_COUNTED or len(shapes) > 1 or "#" not in (shape := shapes.pop()):
+        return ""
+    numbers = [tuple(map(int, re.findall(r"\d+", name))) for name in names]
+    firsts, lasts = {number[0] for number in numbers}, defaultdict(int)
+    for number in numbers:
+        lasts[number[:-1]] = max(lasts[number[:-1]], number[-1])
+    start = min(number[-1] for number in numbers)
+    slots = sum(last - start + 1 for last in lasts.values())
+    counts = max(start, min(firsts)) <= 1 and len(firsts) >= DENSE * (max(firsts) - min(firsts) + 1)
+    return shape if counts and len(names) >= DENSE * slots else ""
+
+
+def name_rows(placed: Sequence[Placed], given: Sequence[str] = ()) -> tuple[list[Placed], str, dict[str, str]]:
+    """(rows with IDs, why those prove nothing or "", IDs and paths that may be another's).
+
+    The first usual column is taken whose values restart neither within a partition nor in the next, and else the path;
+    where none is left, a row is called by its file and number.
+
+    Arguments
+    ---------
+    given
+        Columns that together are the ID, whatever another partition holds.
+
+    Raises
+    ------
+    ValueError
+        If a row lacks such a column, or its values restart within a partition.
+    """
+    placed, unsure = _spelled(placed, "wav")
+    across = _restart_across([(item, item.row.wav) for item in placed if item.row.wav])
+    rejected = {"path": across} if across else {}
+    if given:
+        names = ["_".join(_cell_or_refuse(item, column) for column in given) for item in placed]
+        within = _restart_within(list(zip(placed, names)))
+        if within:
+            raise ValueError(f"--id {','.join(given)}: {within}; name the columns that together are an ID.")
+    else:
+        names = _from_usual_columns(placed, rejected)
+    if not all(names):
+        why = (
+            "; ".join(f"column '{column}': {why}" for column, why in rejected.items()) or "no column names a recording"
+        )
+        placed = [replace(item, row=replace(item.row, id=item.where)) for item in placed]
+    else:
+        why = ""
+        placed = [replace(item, row=replace(item.row, id=SUFFIX.sub("", name))) for item, name in zip(placed, names)]
+        placed, more = _spelled(placed, "id")
+        unsure |= more
+    if across:
+        placed = [replace(item, row=replace(item.row, wav="")) for item in placed]
+    return placed, why, unsure
+
+
+def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> list[str]:
+    while True:
+        columns = [column for column in (*ID_COLUMNS, "path") if column not in rejected]
+        chosen = [next((name for name in columns if _cell(item, name)), "") for item in placed]
+        wrong = {}
+        for column in set(chosen) - {""}:
+            named = [(item, _cell(item, column)) for item, own in zip(placed, chosen) if own == column]
+            wrong[column] = _restart_within(named) or _restart_across(named) or _numbers_rows(named)
+        found = {column: why for column, why in wrong.items() if why}
+        rejected |= found
+        if not found:
+            return [_cell(item, column) for item, column in zip(placed, chosen)]
+
+
+def _cell(item: Placed, column: str) -> str:
+    if column != "path":
+        return item.record.get(column, "")
+    piece = "-".join(first_of(item.record, names) for names in (START_COLUMNS, STOP_COLUMNS)).strip("-")
+    return f"{item.row.wav} {piece}" if item.row.wav and piece else item.row.wav
+
+
+def _cell_or_refuse(item: Placed, column: str) -> str:
+    cell = item.record.get(column.lower(), "")
+    if not cell:
+        raise ValueError(f"{item.where} has no '{column}'; it has {', '.join(item.record)}. Give another --id.")
+    return cell
+
+
+def _groups(named: Named) -> dict[tuple[str, str, str], dict[str, list[Placed]]]:
+    groups: dict = defaultdict(lambda: defaultdict(list))
+    for item, name in named:
+        groups[item.scope, item.fold, item.partition][name].append(item)
+    return groups
+
+
+def _restart_within(named: Named) -> str:
+    """Rows of one partition that have one name, and are not the same row nor of one file."""
+    for (_, fold, partition), names in _groups(named).items():
+        for name, same in names.items():
+            keys = {item.row.wav for item in same}
+            keys = {tuple(sorted(item.record.items())) for item in same} if "" in keys else keys
+            if len(keys) > 1:
+                return f"{name} is there {len(same)} times in {partition or fold} ({same[0].where}, {same[1].where})"
+    return ""
+
+
+def _restart_across(named: Named) -> str:
+    """Two partitions whose names count from the start, each by itself."""
+    groups = _groups(named)
+    shapes = {place: shape for place, names in groups.items() if (shape := counts_from_start(names))}
+    for one, other in combinations(shapes, 2):
+        comparable = one[0] == other[0] and (one[1] == other[1] or not (one[1] and one[2] and other[1] and other[2]))
+        if comparable and shapes[one] == shapes[other] and set(groups[one]) & set(groups[other]):
+            return f"it counts {shapes[one]} from the start in {one[2] or one[1]} and again in {other[2] or other[1]}"
+    return ""
+
+
+def _numbers_rows(named: Named) -> str:
+    files = defaultdict(list)
+    for item, name in named:
+        files[item.file].append(name)
+    for file, names in files.items():
+        if len(names) >= MIN_COUNTED and names in ([str(i + start) for i in range(len(names))] for start in (0, 1)):
+            return f"it numbers the rows of {file.name}"
+    return ""
+
+
+def _spelled(placed: Sequence[Placed], field: str) -> tuple[list[Placed], dict[str, str]]:
+    spelling, unsure = one_spelling(name for item in placed if (name := getattr(item.row, field)))
+    return [
+        replace(item, row=replace(item.row, **{field: spelling.get(getattr(item.row, field), "")})) for item in placed
+    ], unsure
+
+
+def doubtful(splits: Sequence[Split], unsure: dict[str, str]) -> list[tuple[str, str]]:
+    """Pairs (training, test) of names that may be of one recording: nobody can tell without the sound."""
+    found = []
+    for split in splits:
+        sides = [[row for row in rows if not row.sha256] for rows in (split.train, split.test)]
+        train, test = ({name for row in rows for name in (row.id, row.wav)} for rows in sides)
+        found += [(one, other) for one, other in unsure.items() if one in train and other in test]
+        found += [(other, one) for one, other in unsure.items() if one in test and other in train]
+        files = [_by_file_name(rows) for rows in sides]
+        repeated = any(len(names) > 1 for side in files for names in side.values())  # so folders are part of a name
+        if not repeated and not all(map(counts_from_start, files)):
+            shared = [name for name in files[0] if name in files[1] and files[0][name] != files[1][name]]
+            found += [(*files[0][name], *files[1][name]) for name in shared if not PLAIN.fullmatch(name)]
+    return list(dict.fromkeys(found))
+
+
+def _by_file_name(rows: Iterable[Utterance]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        found["".join(path_of(row.wav or row.id)[-1:])].add(row.wav or row.id)
+    return found
