@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from akd_toolkit.experiment import Experiment, StoredRun
 from akd_toolkit.metrics.scores import ua
 
 ROUNDING = 1e-4  # of the scores that choice.json holds
+_leak, _proved = (partial(Finding, verdict, "choice") for verdict in ("leak", "proved"))
 
 
 def check_choice(experiment: Experiment, readings: Readings) -> list[Finding]:
@@ -27,10 +29,8 @@ def check_choice(experiment: Experiment, readings: Readings) -> list[Finding]:
     if len(candidates) == 1:
         wrong = [run for run in refits if _candidate(run) not in (None, _plain(candidates[0]))]
         if wrong:
-            told = f"{some(run.name for run in wrong)}: its candidate is not that of the settings; run again."
-            return [Finding("leak", "choice", told)]
-        told = "one candidate, set beforehand: nothing was chosen."
-        return [Finding("proved", "choice", told)]
+            return [_leak(f"{some(run.name for run in wrong)}: its candidate is not that of the settings; run again.")]
+        return [_proved("one candidate, set beforehand: nothing was chosen.")]
     inner, used = experiment.inner_runs(), 0
     for refit in refits:
         mine = [run for run in inner if (run.seed, run.fold) == (refit.seed, refit.fold)]
@@ -40,19 +40,19 @@ def check_choice(experiment: Experiment, readings: Readings) -> list[Finding]:
                 f"{refit.name}: was scored while {len(missing)} of its {counted(len(mine), 'inner run')} are not done: "
                 f"the inner folds cannot have chosen among {len(candidates)} candidates; run them and it again."
             )
-            found.append(Finding("leak", "choice", told))
+            found.append(_leak(told))
         else:
             found += _check_refit(experiment, refit, {run: readings[run] for run in mine})
             used += len(mine)
     if refits and not found:
         told = (
             f"{counted(len(refits), 'refit')} used the candidate that the inner folds chose, computed again from the "
-            f"scores of {counted(used, 'inner run')}, which hold no utterance of the outer test."
         )
-        found.append(Finding("proved", "choice", told))
+        told = f"{told}scores of {counted(used, 'inner run')}, which hold no utterance of the outer test."
+        found.append(_proved(told))
     if not refits:
         told = f"{counted(len(inner), 'inner run')}, none on an outer test, will choose among candidates."
-        found.append(Finding("proved", "choice", told))
+        found.append(_proved(told))
     return found
 
 
@@ -69,19 +69,12 @@ def check_epochs(experiment: Experiment, done: Sequence[StoredRun]) -> list[Find
             continue
         if epochs != expected:
             told = f"epochs {epochs[0]} to {epochs[-1]}" if epochs else "no epoch"
-            found.append(
-                Finding(
-                    "leak",
-                    "epochs",
-                    f"{run.name}: metrics.csv holds {told}, and {max(expected, default=0)} were set beforehand: an "
-                    "epoch may have been chosen by its score; run it again.",
-                )
-            )
+            told = f"{run.name}: metrics.csv holds {told}, and {max(expected, default=0)} were set beforehand"
+            told = f"{told}: an epoch may have been chosen by its score; run it again."
+            found.append(Finding("leak", "epochs", told))
     if done and not found:
-        told = (
-            f"{counted(len(done), 'finished run')} trained for the number of epochs set beforehand, and kept the last."
-        )
-        found.append(Finding("proved", "epochs", told))
+        told = f"{counted(len(done), 'finished run')} trained for the number of epochs set beforehand"
+        found.append(Finding("proved", "epochs", f"{told}, and kept the last."))
     return found
 
 
@@ -97,60 +90,41 @@ def _check_candidates(experiment: Experiment, readings: Readings) -> list[Findin
     found = []
     if other:
         told = f"{some(other)}: trained with another candidate than settings.yaml lists under that number; {cure}."
-        found.append(Finding("leak", "choice", told))
+        found.append(_leak(told))
     if dropped:
         told = f"{some(dropped)}: compared, and not among the candidates of settings.yaml any more; {cure}."
-        found.append(Finding("leak", "choice", told))
+        found.append(_leak(told))
     return found
 
 
 def _check_refit(experiment: Experiment, refit: StoredRun, inner: Readings) -> list[Finding]:
-    tested = set(refit.test_speakers)
     broken = [scores for scores in inner.values() if isinstance(scores, Exception)]
     if broken:
-        return [Finding("leak", "choice", f"{refit.name}: the inner scores cannot be trusted: {broken[0]}")]
+        return [_leak(f"{refit.name}: the inner scores cannot be trusted: {broken[0]}")]
     numbers = range(1, len(experiment.candidates) + 1)
     pooled = [pd.concat([scores for run, scores in inner.items() if run.candidate == number]) for number in numbers]
-    seen = sorted(tested & {speaker for scores in pooled for speaker in scores["speaker"]})
+    seen = sorted(set(refit.test_speakers) & {speaker for scores in pooled for speaker in scores["speaker"]})
     if seen:
         told = f"the inner runs that chose its candidate were scored on outer test speaker {some(seen)}"
-        return [Finding("leak", "choice", f"{refit.name}: {told}; run them again.")]
+        return [_leak(f"{refit.name}: {told}; run them again.")]
     shares = [float(ua(scores["truth"], scores["prediction"])) for scores in pooled]
-    best = int(np.argmax(shares))
-    told = ", ".join(f"{100 * share:.1f}" for share in shares)
-    found = []
-    choice = _choice(experiment, refit)
+    best, by = int(np.argmax(shares)), f"inner UA {', '.join(f'{100 * share:.1f}' for share in shares)}"
+    wrong, choice = [], _choice(experiment, refit)
     noted = choice.get("inner_ua", [])
     if not choice:
-        told = f"{refit.name}: choice.json is missing or damaged; run the recipe again."
-        found.append(Finding("leak", "choice", told))
+        wrong.append("choice.json is missing or damaged; run the recipe again")
     elif choice.get("chosen") != best + 1:
-        found.append(
-            Finding(
-                "leak",
-                "choice",
-                f"{refit.name}: choice.json names candidate {choice.get('chosen')}, and the inner folds chose "
-                f"{best + 1} (inner UA {told}); run the recipe again.",
-            )
-        )
+        told = f"choice.json names candidate {choice.get('chosen')}, and the inner folds chose {best + 1} ({by})"
+        wrong.append(f"{told}; run the recipe again")
     elif len(noted) != len(shares) or not np.allclose(noted, shares, 0, ROUNDING):
         was = ", ".join(f"{100 * share:.1f}" for share in noted)
-        changed = f"choice.json notes inner UA {was}, and the inner scores give {told}; run the inner runs again."
-        found.append(Finding("leak", "choice", f"{refit.name}: {changed}"))
-    if _candidate(refit) not in (None, _plain(experiment.candidates[best])):
-        used = [_plain(candidate) for candidate in experiment.candidates]
-        which = (
-            f"candidate {used.index(_candidate(refit)) + 1}" if _candidate(refit) in used else "none of the candidates"
-        )
-        found.append(
-            Finding(
-                "leak",
-                "choice",
-                f"{refit.name}: was trained with {which}, and the inner folds chose {best + 1} (inner UA {told}); run "
-                "it again.",
-            )
-        )
-    return found
+        told = by.removeprefix("inner UA ")
+        wrong.append(f"choice.json notes inner UA {was}, and the inner scores give {told}; run the inner runs again")
+    used, listed = _candidate(refit), [_plain(candidate) for candidate in experiment.candidates]
+    if used not in (None, listed[best]):
+        which = f"candidate {listed.index(used) + 1}" if used in listed else "none of the candidates"
+        wrong.append(f"was trained with {which}, and the inner folds chose {best + 1} ({by}); run it again")
+    return [_leak(f"{refit.name}: {told}.") for told in wrong]
 
 
 def _planned_epochs(experiment: Experiment, run: StoredRun) -> list[int]:

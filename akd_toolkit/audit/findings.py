@@ -55,14 +55,14 @@ class Split:
         """IDs of training and of test."""
         return {row.id for row in self.train}, {row.id for row in self.test}
 
-    @property
-    def where(self) -> str:
-        return f"{self.name}: " if self.name else ""
+    def wrong(self, check: str, sentence: str, leak: bool = True) -> Finding:
+        """What both sides share: a leak, unless the split is not strict or ``leak`` is False."""
+        verdict = "leak" if self.strict and leak else "warning"
+        return Finding(verdict, check, f"{self.name}: {sentence}" if self.name else sentence)
 
-    @property
-    def wrong(self) -> str:
-        """Verdict of what must not be shared."""
-        return "leak" if self.strict else "warning"
+    def pair(self, one: Utterance, other: Utterance) -> str:
+        """An utterance of training and one of test, for a sentence."""
+        return f"{one.id} ({self.sides[0]}) and {other.id} ({self.sides[1]})"
 
 
 def some(names: Iterable[str], shown: int = MAX_NAMED) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from akd_toolkit.audit.findings import counted
 from akd_toolkit.audit.models import check_model, check_noise
 from akd_toolkit.data.folds import check_speakers_disjoint
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.watermark import is_marked
 
 
@@ -44,7 +46,8 @@ def audit(
         has heard a test speaker, or a model was trained on the corpus by its authors' account.
     """
     check_speakers_disjoint(train, test)
-    named = speaker_independent and not is_marked(train.corpus)
+    unnamed = sum(is_nobody(row.speaker) for row in (*train, *test))
+    named = speaker_independent and not is_marked(train.corpus) and not unnamed
     heads = _of_heads(teachers or (), test, one_head)
     without_sum = sum(not row.sha256 for row in (*train, *test))
     proved, not_proved = [], []
@@ -52,7 +55,8 @@ def audit(
         nobody = f"{len(train.speakers)} training and {len(test.speakers)} test speakers have nobody in common"
         proved.append(nobody)
     else:
-        not_proved.append("that no speaker is on both sides, as the corpus does not say who speaks")
+        of = f" in {counted(unnamed, 'utterance')}" if unnamed else ""
+        not_proved.append(f"that no speaker is on both sides, as the corpus does not say who speaks{of}")
     if without_sum:
         not_proved.append(f"that no recording is there twice, as {without_sum} utterances have no checksum")
     proved += [

@@ -58,12 +58,8 @@ def _crossing(split: Split, pair: tuple[Utterance, Utterance, float]) -> Finding
         return None
     if one.id not in split.ids[0]:
         one, other = other, one
-    return Finding(
-        split.wrong,
-        "near copies",
-        f"{split.where}{one.id} ({split.sides[0]}) and {other.id} ({split.sides[1]}) are copies by their sound "
-        f"({100 * share:.0f} % of the bits agree, two takes of one actor reach 77 %); drop one.",
-    )
+    told = f"{split.pair(one, other)} are copies by their sound ({100 * share:.0f} % of the bits agree, two takes of "
+    return split.wrong("near copies", f"{told}one actor reach 77 %); drop one.")
 
 
 def _within(splits: Sequence[Split], pairs) -> list[Finding]:

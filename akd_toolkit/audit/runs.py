@@ -65,11 +65,8 @@ def check_scores_written(experiment: Experiment, readings: Readings) -> list[Fin
                 sentence = f"teacher {title}, fold {fold.index + 1}: scores.csv {problem}; run the recipe again."
                 found.append(Finding("leak", "scores", sentence))
     if readings and not found:
-        told = (
-            f"{counted(len(readings), 'scores file')} hold exactly the utterances of their run's test, once each, "
-            "with the manifest's labels."
-        )
-        found.append(Finding("proved", "scores", told))
+        told = f"{counted(len(readings), 'scores file')} hold exactly the utterances of their run's test, once each"
+        found.append(Finding("proved", "scores", f"{told}, with the manifest's labels."))
     return found
 
 
@@ -112,42 +109,33 @@ def check_heads(experiment: Experiment, done: Sequence[StoredRun]) -> list[Findi
         for path in files:
             try:
                 about = json.loads(path.read_text(encoding="utf-8"))
-                told = [(set(map(str, head["heard"])), head.get("speaks_for", [])) for head in about["heads"]]
+                listed = [(set(map(str, head["heard"])), head.get("speaks_for", [])) for head in about["heads"]]
             except (OSError, ValueError, KeyError, TypeError) as error:
-                found.append(
-                    Finding("not_proved", "heads", f"whom a head of {run.name} heard: {path} is damaged ({error}).")
-                )
+                told = f"on whom a head of {run.name} was fitted: {path} is damaged ({error})."
+                found.append(Finding("not_proved", "heads", told))
                 continue
-            if not told or not all(heard for heard, _ in told):
-                missing = "it lists a head that heard nobody" if told else "it lists no head"
-                found.append(Finding("not_proved", "heads", f"whom a head of {run.name} heard: {path} ({missing})."))
-            heads += len(told)
-            for heard, speaks_for in told:
+            if not listed or not all(heard for heard, _ in listed):
+                told = "it lists a head that was fitted on nobody" if listed else "it lists no head"
+                told = f"on whom a head of {run.name} was fitted: {path} ({told})."
+                found.append(Finding("not_proved", "heads", told))
+            heads += len(listed)
+            for heard, speaks_for in listed:
                 tested, strangers = (sorted(heard & set(run.test_speakers)), sorted(heard - set(run.train_speakers)))
                 who = f"a head of teacher {about.get('teacher', path.stem)}"
                 if tested:
-                    found.append(
-                        _leak("heads", run, f"{who} was fitted on test speaker {some(tested)}; delete it and run again")
-                    )
+                    told = f"{who} was fitted on test speaker {some(tested)}; delete it and run again"
+                    found.append(_leak("heads", run, told))
                 elif strangers:
-                    found.append(
-                        _leak(
-                            "heads",
-                            run,
-                            f"{who} was fitted on speaker {some(strangers)}, outside the run's training; run again",
-                        )
-                    )
+                    told = f"{who} was fitted on speaker {some(strangers)}, outside the run's training; run again"
+                    found.append(_leak("heads", run, told))
                 known = (experiment.manifest.by_id.get(name) for name in speaks_for)
                 cross &= not any(row is not None and row.speaker in heard for row in known)
     if not cross:
-        found.append(
-            Finding("warning", "heads", "heads speak for training utterances whose speakers they have heard (no test).")
-        )
+        told = "heads answer for training utterances whose speakers they were fitted on (no test)."
+        found.append(Finding("warning", "heads", told))
     if done and not any(finding.verdict == "leak" for finding in found) and heads:
-        told = (
-            f"{counted(heads, 'head')} of teachers, each with its standardisation, heard no speaker of its run's test."
-        )
-        found.append(Finding("proved", "heads", told))
+        told = f"{counted(heads, 'head')} of teachers, each with its standardisation"
+        found.append(Finding("proved", "heads", f"{told}, heard no speaker of its run's test."))
     return found
 
 
@@ -178,10 +166,8 @@ def check_report(experiment: Experiment, readings: Readings) -> list[Finding]:
         told = f"the report leaves out {some(run.name for run in left_out)}, finished as they are"
         found.append(Finding("leak", "report", f"{told}: whoever picks runs by their test picks scores; report all."))
     if extra:
-        told = (
-            f"the report holds seed {extra[0][0]}, fold {extra[0][1]}, of which there is no finished run; report again."
-        )
-        found.append(Finding("leak", "report", told))
+        told = f"the report holds seed {extra[0][0]}, fold {extra[0][1]}, of which there is no finished run"
+        found.append(Finding("leak", "report", f"{told}; report again."))
     key = ["seed", "fold", "ID"]
     for run in finished:
         scores = readings[run]
@@ -191,9 +177,8 @@ def check_report(experiment: Experiment, readings: Readings) -> list[Finding]:
         columns = [name for name in scores.columns if name in of_run.columns]
         one, other = (table[columns].sort_values(key).reset_index(drop=True) for table in (of_run, scores))
         if not _same(one, other):
-            found.append(
-                Finding("leak", "report", f"the report's scores of {run.name} are not those of the run; report again.")
-            )
+            told = f"the report's scores of {run.name} are not those of the run; report again."
+            found.append(Finding("leak", "report", told))
     if not any(finding.verdict == "leak" for finding in found):
         told = f"the report's scores are those of all {counted(len(finished), 'finished outer run')}, unchanged."
         found.append(Finding("proved", "report", told))

@@ -28,14 +28,9 @@ def check_speakers(splits: Sequence[Split]) -> list[Finding]:
         if shared:
             first = next(row.id for row in split.test if row.speaker == shared[0])
             who = f"all {len(shared)} speakers" if len(shared) == len(theirs) > 1 else counted(len(shared), "speaker")
-            found.append(
-                Finding(
-                    split.wrong,
-                    "speakers",
-                    f"{split.where}{who} of the {split.sides[1]} {'is' if len(shared) == 1 else 'are'} also in the "
-                    f"{split.sides[0]}: {some(shared, 10)} (first: {first}); make groups of whole speakers.",
-                )
-            )
+            told = f"{who} of the {split.sides[1]} {'is' if len(shared) == 1 else 'are'} also in the {split.sides[0]}"
+            told = f"{told}: {some(shared, 10)} (first: {first}); make groups of whole speakers."
+            found.append(split.wrong("speakers", told))
     found += _nameless(splits) + _spelled_alike(splits)
     return found or [_nothing("speakers", splits, "no speaker is on both sides of {splits}{of_speakers}.")]
 
@@ -97,14 +92,8 @@ def check_utterances(splits: Sequence[Split]) -> list[Finding]:
     for split in splits:
         shared = sorted({row.id for row in split.train} & {row.id for row in split.test})
         if shared:
-            found.append(
-                Finding(
-                    split.wrong,
-                    "utterances",
-                    f"{split.where}{counted(len(shared), 'utterance')} of the {split.sides[1]} also in the "
-                    f"{split.sides[0]}: {some(shared)}; leave each on one side.",
-                )
-            )
+            told = f"{counted(len(shared), 'utterance')} of the {split.sides[1]} also in the {split.sides[0]}"
+            found.append(split.wrong("utterances", f"{told}: {some(shared)}; leave each on one side."))
     return found or [_nothing("utterances", splits, "no utterance is on both sides of {splits}{of_rows}.")]
 
 
@@ -119,29 +108,16 @@ def check_segments(splits: Sequence[Split]) -> list[Finding]:
             if one.id == other.id:
                 continue  # said by check_utterances
             together = overlap(one, other) > 0
-            how = "overlap in" if together else "are pieces of"
-            found.append(
-                Finding(
-                    split.wrong if together or one.speaker == other.speaker else "warning",
-                    "segments",
-                    f"{split.where}{one.id} ({split.sides[0]}) and {other.id} ({split.sides[1]}) {how} one recording, "
-                    f"{one.wav}; split recordings first and cut them afterwards.",
-                )
-            )
+            told = f"{split.pair(one, other)} {'overlap in' if together else 'are pieces of'} one recording, {one.wav}"
+            told = f"{told}; split recordings first and cut them afterwards."
+            found.append(split.wrong("segments", told, together or one.speaker == other.speaker))
         for one, other in _meeting(split, lambda row: source[row.id]):
             # What more than two speakers' names begin with, such as recording_part_1, is no name of an utterance.
             if one.id != other.id and voices[source[one.id]] <= 2:
-                found.append(
-                    Finding(
-                        "warning",
-                        "segments",
-                        f"{split.where}{one.id} ({split.sides[0]}) and {other.id} ({split.sides[1]}) look by their "
-                        "names like pieces or copies of one utterance; listen to them.",
-                    )
-                )
-    return found or [
-        _nothing("segments", splits, "no two rows of one audio file, and no two pieces by name, lie across {splits}.")
-    ]
+                told = f"{split.pair(one, other)} look by their names like pieces or copies of one utterance"
+                found.append(split.wrong("segments", f"{told}; listen to them.", leak=False))
+    clear = "no two rows of one audio file, and no two pieces by name, lie across {splits}."
+    return found or [_nothing("segments", splits, clear)]
 
 
 def _sources(names: set[str]) -> dict[str, str]:
@@ -165,14 +141,8 @@ def check_identical(splits: Sequence[Split]) -> list[Finding]:
         for one, other in _meeting(split, lambda row: row.sha256):
             if one.id != other.id:
                 crossing.add(one.sha256)
-                found.append(
-                    Finding(
-                        split.wrong,
-                        "identical",
-                        f"{split.where}{one.id} ({split.sides[0]}) and {other.id} ({split.sides[1]}) hold the same "
-                        "samples (SHA-256); drop one.",
-                    )
-                )
+                told = f"{split.pair(one, other)} hold the same samples (SHA-256); drop one."
+                found.append(split.wrong("identical", told))
     if not found and without < len(rows):
         found.append(_nothing("identical", splits, "no recording has an identical copy across {splits} (SHA-256)."))
     if without:
@@ -194,16 +164,10 @@ def check_sentences(splits: Sequence[Split]) -> list[Finding]:
         worst = max(worst, sum(row.text in both for row in split.test) / max(len(split.test), 1))
     if not shared:
         return [_nothing("sentences", splits, "no sentence is said on both sides of {splits}.")]
-    total = len({row.text for row in rows if row.text})
-    return [
-        Finding(
-            "warning",
-            "sentences",
-            f"{len(shared)} of {counted(total, 'sentence')} "
-            f"{'is' if len(shared) == 1 else 'are'} said in training and in test (up to {100 * worst:.0f} % of the "
-            "utterances of a test): scores hold for known words.",
-        )
-    ]
+    of = counted(len({row.text for row in rows if row.text}), "sentence")
+    told = f"{len(shared)} of {of} {'is' if len(shared) == 1 else 'are'} said in training and in test (up to "
+    told = f"{told}{100 * worst:.0f} % of the utterances of a test): scores hold for known words."
+    return [Finding("warning", "sentences", told)]
 
 
 def _meeting(split: Split, key: Callable[[Utterance], str]) -> Iterable[tuple[Utterance, Utterance]]:
@@ -228,15 +192,9 @@ def _twins_within(rows: Iterable[Utterance], crossing: set[str]) -> list[Finding
     pairs = [same for same in by_sound.values() if len(same) > 1]
     if not pairs:
         return []
-    told = some(" and ".join(row.id for row in same) for same in pairs)
-    return [
-        Finding(
-            "warning",
-            "identical",
-            f"{counted(len(pairs), 'recording')} {'is' if len(pairs) == 1 else 'are'} there under several names, "
-            f"always on one side: {told}; counted twice in a score.",
-        )
-    ]
+    told = f"{counted(len(pairs), 'recording')} {'is' if len(pairs) == 1 else 'are'} there under several names"
+    which = some(" and ".join(row.id for row in same) for same in pairs)
+    return [Finding("warning", "identical", f"{told}, always on one side: {which}; counted twice in a score.")]
 
 
 def _nothing(check: str, splits: Sequence[Split], sentence: str) -> Finding:

@@ -28,6 +28,12 @@ def test_a_clean_split_is_proved_and_what_cannot_be_is_said():
     assert any("unlabelled speech" in line for line in found["not_proved"])
 
 
+def test_nobody_is_not_proved_to_be_on_one_side():
+    nameless = Manifest("Toy", ("sad",), (Utterance("u1", "/y", 0, 1600, 0.1, "n/a", "sad", sha256="u1"),))
+    found = audit(corpus("A1"), nameless, teacher("A"))
+    assert "1 utterance" in found["not_proved"][0] and not any("speaker" in line for line in found["proved"])
+
+
 def test_a_head_that_heard_what_it_teaches_is_not_passed_over():
     found = audit(corpus("A1"), corpus("C1"), teacher("A"), one_head=True)
     assert not any("losses imitate" in line for line in found["proved"])

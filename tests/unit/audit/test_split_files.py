@@ -51,7 +51,7 @@ def test_emobox_layout_of_emodb_has_all_ten_speakers_on_both_sides(emobox):
         "emodb-03a02Wb); make groups of whole speakers."
     ]
     assert title.endswith("1 split in 2 files, speakers from names as in EmoDB")
-    assert told(found, "warning", "files") == ["1 file name no partition and were left out: label_map.json."]
+    assert told(found, "warning", "files") == ["1 file without rows that name a partition left out: label_map.json."]
 
 
 def test_the_same_from_one_file_with_a_column_and_a_pattern():
@@ -249,7 +249,7 @@ def test_names_of_known_corpora_tell_the_speaker(corpus, name, speaker):
         ({"train.csv": "ID\nu1\n", "test.csv": "ID\nu2\n"}, {"audio": "nowhere"}, "--audio nowhere is not a folder"),
         ({"train.json": "{", "test.csv": "ID\nu2\n"}, {}, "train.json cannot be read as JSON"),
         ({"train.jsonl": "{}\n{", "test.csv": "ID\nu2\n"}, {}, "line 2"),
-        ({"readme.md": "nothing"}, {}, "holds no .csv, .tsv, .json, .jsonl file"),
+        ({"readme.md": "nothing"}, {}, "holds no .csv, .tsv, .json, .jsonl, .txt, .lst file"),
     ],
 )
 def test_bad_input_gets_one_sentence(tmp_path, files, options, message):

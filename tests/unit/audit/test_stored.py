@@ -144,12 +144,20 @@ def test_a_beginning_that_many_names_share_is_no_utterance(experiment, found_in,
     assert ("proved", "segments") in found_in(experiment, sound=False)
 
 
-def test_one_speaker_in_two_spellings_is_a_warning(experiment, found_in, plant):
+def test_one_speaker_in_two_spellings_is_not_proved_apart(experiment, found_in, plant):
     names = {"A": "Anna", "B": "Speaker 1-1", "C": "anna ", "D": "speaker 11"}
     plant.manifest(experiment, lambda row: replace(row, speaker=names[row.speaker]))
     plant.settings(experiment, outer_folds=[["Anna", "Speaker 1-1"], ["anna "], ["speaker 11"]])
-    warned = found_in(experiment, sound=False)["warning", "speakers"]
-    assert len(warned) == 1 and "'Anna' and 'anna ' are on two sides" in warned[0]
+    found = found_in(experiment, sound=False)
+    (told,) = found["not_proved", "speakers"]
+    assert ("proved", "speakers") not in found and "1 pair" in told and "'Anna' and 'anna '" in told
+
+
+def test_speakers_that_nobody_knows_are_not_proved_apart(experiment, found_in, plant):
+    plant.manifest(experiment, lambda row: replace(row, speaker=row.speaker.replace("C", "Unknown")))
+    plant.settings(experiment, outer_folds=[["A", "B"], ["Unknown"], ["D"]])
+    found = found_in(experiment, sound=False)
+    assert ("proved", "speakers") not in found and "4 of 16 utterances" in found["not_proved", "speakers"][0]
 
 
 def test_identical_sound_across_a_split(experiment, found_in, plant):
