@@ -10,8 +10,8 @@ PARTITION = re.compile(
 )
 NOBODY = re.compile(
     r"[\W_]*|-1|unknown.*|unk([\W_].*)?|((spkr?|speaker|actor)[ _.-]*)?(id|name|unk|unknown|undefined|unspecified|"
-    r"unidentified|unnamed|anonymous|missing|n[/.]?a\.?|nan|none|null|nil|tbd|not[ _-](known|available|named)|"
-    r"no[ _-]?(one|body|name|speaker)|all|any|both|several|multiple|mixed|various|others?|everyone|everybody)?",
+    r"unidentified|unnamed|anonymous|missing|n[/.]?a\.?|nan|none|null|tbd|not[ _-](known|available|named)|"
+    r"no[ _-]?(one|body|name|speaker)|all|both|several|multiple|mixed|various|others?|everyone|everybody)?",
     re.IGNORECASE,
 )
 

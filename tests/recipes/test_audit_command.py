@@ -68,3 +68,12 @@ def test_a_path_that_is_no_experiment_is_not_passed_over(planned, tmp_path, caps
     assert main(["audit", "--no-sound", str(planned()), nowhere]) == 1
     told = capsys.readouterr()
     assert f"error: {nowhere} holds no experiment" in told.err and "verdict" not in told.out
+
+
+def test_strict_stops_where_speakers_or_utterances_are_not_proved(tmp_path, capsys):
+    for side, row in (("train", "1,0,Anna"), ("test", "1,1,Unknown")):
+        (tmp_path / f"{side}.csv").write_text(f"Dialogue,Turn,speaker\n{row}\n")
+    given = ["audit", str(tmp_path), "--id", "Dialogue, Turn"]
+    assert main(given) == 0 and "but speakers could not be proved" in capsys.readouterr().out
+    assert main([*given, "--strict"]) == 3
+    assert main(["audit", str(EMOBOX), "--partition", "partition", "--strict"]) == 1
