@@ -12,15 +12,18 @@ from typer import Argument, Option
 import akd_toolkit.data.synthetic
 import akd_toolkit.data.unlabelled  # noqa: F401  (both register corpora, whose names are taken)
 from akd_toolkit.cli.recipe_files import recipe_files
+from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.findings import Findings, look_at
 from akd_toolkit.data.groups import propose_groups
 from akd_toolkit.data.patterns import guess_folders, list_recordings
+from akd_toolkit.data.preparing import shortened
 from akd_toolkit.data.sheets import choose_columns, read_sheet
-from akd_toolkit.data.table import Source
+from akd_toolkit.data.source import Source, find_tables
 from akd_toolkit.data.watermark import WATERMARK
 from akd_toolkit.registry import CORPORA
 from akd_toolkit.report.tables import markdown_table
 
+TABLES = (".csv", ".tsv", ".jsonl")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
@@ -42,13 +45,14 @@ def run(
         ),
     ] = None,
     table: Annotated[
-        str | None, Option(metavar="FILE", help="CSV or TSV file; the only one in data_folder if not given")
+        str | None,
+        Option(metavar="FILE", help="CSV or TSV file, or '*/metadata.csv'; the only one in data_folder if not given"),
     ] = None,
     columns: Annotated[
         list[str],
         Option(
             metavar="KIND=NAME...",
-            help="names of columns: path, speaker, emotion, id, sex, text, start and stop in seconds, or an attribute",
+            help="names of columns: path, speaker, emotion, id, sex, text, start, stop, duration or an attribute; - for none",
         ),
     ] = (),
     labels: Annotated[list[str], Option(metavar="CODE=LABEL...", help="W=anger; X=- leaves X out")] = (),
@@ -108,21 +112,44 @@ def _source(arguments, folder: Path) -> Source:
     common = {"labels": labels, "speakers": not arguments.no_speakers}
     if arguments.table or columns or arguments.layout == "csv":
         table = _table(arguments.table, folder)
-        chosen = choose_columns(list(read_sheet(table).columns), columns, table, common["speakers"])
+        first = find_tables(folder, table)[0]
+        chosen = choose_columns(read_sheet(first), columns, first, common["speakers"])
         print(f"columns: {', '.join(f'{kind} is {name}' for kind, name in chosen.items())}")
-        inside = table.relative_to(folder) if table.is_relative_to(folder) else table
-        return Source(table=inside.as_posix(), columns=chosen, **common)
-    return Source(pattern=arguments.pattern or guess_folders(list_recordings(folder)), **common)
+        return Source(table=table, columns=chosen, **common)
+    return Source(pattern=arguments.pattern or _guess(folder), **common)
 
 
-def _table(given: str | None, folder: Path) -> Path:
+def _guess(folder: Path) -> str:
+    """The pattern of the folders, or an error that names tables as another way."""
+    try:
+        return guess_folders(list_recordings(folder))
+    except ValueError as error:
+        tables = _tables(folder)
+        hint = f" There is a table too: --table {tables[0]}." if tables else ""
+        raise ValueError(f"{error}{hint}") from None
+
+
+def _table(given: str | None, folder: Path) -> str:
+    """The path of a table, from ``folder`` where it lies below it; the only one of the folder if none is given."""
+    if given and "*" in given:
+        return given
     if given:
-        return Path(given).expanduser().resolve()
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+        table = Path(given).expanduser().resolve()
+        return (table.relative_to(folder) if table.is_relative_to(folder) else table).as_posix()
+    found = _tables(folder)
     if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise ValueError(f"{folder} has {len(found)} CSV or TSV files ({names}); say which it is with --table.")
+        names = ", ".join(shortened(found)) or "none"
+        raise ValueError(
+            f"{folder} has {len(found)} CSV or TSV files ({names}); say which it is with --table, or give several that "
+            "have the same columns with a *."
+        )
     return found[0]
+
+
+def _tables(folder: Path) -> list[str]:
+    """Those that lie directly in a folder or, if none does, anywhere below it."""
+    found = [path.relative_to(folder) for path in walk_files(folder) if path.suffix.lower() in TABLES]
+    return [path.as_posix() for path in found if len(path.parts) == 1] or [path.as_posix() for path in found]
 
 
 def _pairs(texts: list[str], option: str) -> dict[str, str]:

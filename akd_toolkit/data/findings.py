@@ -1,7 +1,7 @@
 """What a corpus holds, for whoever meets it first: counts, lengths, and what is odd about it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,8 @@ import numpy as np
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, Recording
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.preparing import shortened
-from akd_toolkit.data.table import Source, find_utterances, measure_utterances
+from akd_toolkit.data.source import Source, find_utterances
+from akd_toolkit.data.table import measure_utterances
 
 QUIET_RMS = 0.001  # of full scale
 SHORT_S, LONG_S = 0.5, 30.0
@@ -99,12 +100,13 @@ class Findings:
         """What a listener should know before trusting a score, a sentence each."""
         told = [f"class {label} has few utterances, {count}" for label, count in self.counts.items() if count < FEW]
         told += [f"no label was given for {', '.join(self.without_label)}; it stays"] if self.without_label else []
-        alike = Counter(label.lower() for label in self.counts)
-        told += [
-            f"the classes {', '.join(label for label in self.counts if label.lower() == low)} differ in capitals alone"
-            for low, count in alike.items()
-            if count > 1
-        ]
+        told += _alike("classes", self.counts) + _alike("speakers", self.of_speakers)
+        numbers = [label for label in self.counts if label.isdigit()]
+        told += (
+            [f"classes are numbers ({', '.join(numbers)}); --labels {numbers[0]}=NAME names them"] if numbers else []
+        )
+        if 2 * len(self.of_speakers) > len(self.rows):
+            told.append(f"{len(self.of_speakers)} speakers for {len(self.rows)} utterances; are they speakers?")
         without = [name for name, of in self.of_speakers.items() if len(of) < len(self.counts)]
         told += [f"some class is missing from speakers {', '.join(shortened(without))}"] if without else []
         told += self._same_sound()
@@ -130,6 +132,15 @@ class Findings:
             *shortened(told),
             *(f"{rows[0].id} has another label than {rows[1].id}, which is the same sound" for rows in unlike[:1]),
         ]
+
+
+def _alike(what: str, names: Iterable[str]) -> list[str]:
+    """Names that may mean the same, because they differ in capitals or in zeros at the beginning alone."""
+    same: dict[str, list[str]] = {}
+    for name in names:
+        same.setdefault(name.lower().lstrip("0").removesuffix(".0"), []).append(name)
+    groups = [", ".join(group) for group in same.values() if len(group) > 1]
+    return [f"the {what} {group} may be one, written differently" for group in groups]
 
 
 def look_at(folder: Path, source: Source, corpus: str) -> Findings:

@@ -176,8 +176,8 @@ def guess_folders(names: Sequence[Path]) -> str:
     if known[emotion] < 0.5 or list(known.values()).count(known[emotion]) > 1:
         examples = " or ".join(", ".join(levels[place][:3]) for place in kinds)
         raise ValueError(
-            f"are the folders {examples} classes? Say so with a --pattern such as '{{speaker}}/{{emotion}}/*', or "
-            "where names of files hold the emotion, '{speaker}/*_{emotion}'."
+            f"are the folders {examples} classes ({names[0]})? Say so with a --pattern such as "
+            "'{speaker}/{emotion}/*', or where names of files hold the emotion, '{speaker}/*_{emotion}'."
         )
     fields = {**dict.fromkeys(kinds, "{speaker}"), emotion: "{emotion}"}
     return "/".join([*(fields.get(place, "*") for place in range(len(levels))), "*"])

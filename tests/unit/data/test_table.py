@@ -3,7 +3,8 @@ import pytest
 import soundfile
 
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.table import Source, find_utterances, prepare_table
+from akd_toolkit.data.source import Source, find_utterances
+from akd_toolkit.data.table import prepare_table
 
 COLUMNS = {"path": "path", "speaker": "speaker", "emotion": "emotion"}
 PATTERN = Source(pattern="{speaker}_{emotion}_*")
@@ -89,10 +90,46 @@ def test_parts_outside_their_file_and_bad_files_are_told_at_once(tmp_path, tone)
     (tmp_path / "b.wav").write_bytes(b"no sound at all")
     (tmp_path / "t.csv").write_text("path,speaker,emotion,start,stop\na.wav,1,joy,0.5,3\nb.wav,1,joy,0,1\n")
     source = Source(table="t.csv", columns={**COLUMNS, "start": "start", "stop": "stop"})
-    with pytest.raises(
-        ValueError, match=r"2 of 2 utterances.*(\n.*)*8000 to 48000 were asked for(.|\n)*b\.wav cannot be read"
-    ):
+    with pytest.raises(ValueError, match=r"2 of 2 utterances.*start=- stop=-(.|\n)*8000 to 48000 (.|\n)*b\.wav cannot"):
         prepare_table(tmp_path, tmp_path / "out", ["joy"], "Talk", source)
+
+
+def test_parts_that_differ_late_in_a_long_file_have_names_of_their_own(tmp_path, tone):
+    soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
+    (tmp_path / "t.csv").write_text("path,speaker,emotion,start\na.wav,1,joy,3601.2341\na.wav,1,joy,3601.2342\n")
+    rows, _ = find_utterances(tmp_path, Source(table="t.csv", columns={**COLUMNS, "start": "start"}))
+    assert [row.id for row in rows] == ["a-3601.2341", "a-3601.2342"]
+
+
+def test_several_tables_are_one_and_what_they_do_not_name_is_counted(corpus, caplog):
+    folder = corpus("train/a", "test/a", "test/b", "other/c")
+    for part in ("train", "test"):
+        (folder / part / "metadata.csv").write_text(f"path,speaker,emotion\na.wav,{part[-1]},joy\n")
+    rows, _ = find_utterances(folder, Source(table="*/metadata.csv", columns=COLUMNS))
+    assert [(row.id, row.speaker) for row in rows] == [("test/a", "t"), ("train/a", "n")]
+    assert "2 sound files" in caplog.text and "(other/c.wav, test/b.wav)" in caplog.text
+    with pytest.raises(FileNotFoundError, match=r"\*\.tsv"):
+        find_utterances(folder, Source(table="*.tsv", columns=COLUMNS))
+
+
+def test_a_speaker_whom_nobody_knows_is_not_one_person(corpus, caplog):
+    rows, _ = find_utterances(corpus("anna_joy_1", "unknown_joy_2", "Unknown_fear_3"), PATTERN)
+    assert [row.speaker for row in rows] == ["anna"] and "2 of 3 utterances have no known speaker" in caplog.text
+    (corpus() / "anna_joy_1.wav").unlink()
+    with pytest.raises(ValueError, match="2 of 2 .*--no-speakers"):
+        find_utterances(corpus(), PATTERN)
+
+
+@pytest.mark.parametrize(
+    "names, pattern, kind",
+    [
+        (["train/joy/1", "test/fear/2"], "{speaker}/{emotion}/*", "speaker"),
+        (["fold1/anna_1", "fold2/bert_2"], "{emotion}/{speaker}_*", "emotion"),
+    ],
+)
+def test_parts_of_a_split_are_neither_speakers_nor_emotions(corpus, names, pattern, kind):
+    with pytest.raises(ValueError, match=f"parts of a split and not {kind}s"):
+        find_utterances(corpus(*names), Source(pattern))
 
 
 def test_one_part_in_two_lines_is_refused_with_its_lines(tmp_path, tone):
@@ -119,8 +156,8 @@ def test_without_speakers_every_utterance_stands_for_its_own_and_the_name_carrie
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        ({}, "either by a pattern of names or by a table"),
-        ({"pattern": "{speaker}_{emotion}", "table": "a.csv"}, "either by a pattern of names or by a table"),
+        ({}, "either by a pattern of names or from a table"),
+        ({"pattern": "{speaker}_{emotion}", "table": "a.csv"}, "either by a pattern of names or from a table"),
         ({"pattern": "{emotion}/*"}, r"nothing says who speaks: \{emotion\}/\* has no speaker.*--no-speakers"),
         ({"table": "a.csv", "columns": {"path": "p", "emotion": "e"}}, "nothing says who speaks: a.csv has no speaker"),
         ({"pattern": "{speaker}_{emotion}", "speakers": False}, "says who speaks, yet no speakers are wanted"),
@@ -175,6 +212,6 @@ def test_a_manifest_is_used_again_until_files_or_source_change(corpus, tmp_path,
         return caplog.text
 
     assert "wrote" in prepare() and "reused" in prepare()
-    assert "source, told changed" in prepare(Source(pattern="{speaker}_{emotion}_{text}"))
+    assert "contents, source changed" in prepare(Source(pattern="{speaker}_{emotion}_{text}"))
     corpus("carl_joy_1")
-    assert "files, source, told changed" in prepare()
+    assert "contents, files, source changed" in prepare()
