@@ -52,7 +52,7 @@ def run(
         list[str],
         Option(
             metavar="KIND=NAME...",
-            help="names of columns: path, speaker, emotion, id, sex, text, start, stop, duration or an attribute; - for none",
+            help="columns of path, speaker, emotion, id, sex, text, start, stop, duration, or an attribute; - for none",
         ),
     ] = (),
     labels: Annotated[list[str], Option(metavar="CODE=LABEL...", help="W=anger; X=- leaves X out")] = (),
