@@ -4,7 +4,7 @@ import contextlib
 import io
 import json
 
-from akd_toolkit.data.audio import MAX_RATE_HZ, MIN_RATE_HZ
+from akd_toolkit.data.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from akd_toolkit.export.model_file import read_checked, unreadable
 
 MIN_SAMPLES = 1600

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from akd_toolkit.data.audio import MAX_PEAK, MAX_RATE_HZ, MIN_RATE_HZ
+from akd_toolkit.data.reader import MAX_PEAK, MAX_RATE_HZ, MIN_RATE_HZ
 from akd_toolkit.recognizer.resampler import Resampler
 
 FORMATS = {"s16le": ("<i2", 2**15), "s32le": ("<i4", 2**31), "f32le": ("<f4", 1)}  # ffmpeg's name -> type, full scale

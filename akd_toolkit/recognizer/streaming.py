@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from akd_toolkit.data.audio import MAX_PEAK, MIN_SAMPLES, SAMPLE_RATE_HZ
+from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
+from akd_toolkit.data.reader import MAX_PEAK
 from akd_toolkit.engine import Engine
 from akd_toolkit.recognizer.activity import EnergyActivity
 from akd_toolkit.recognizer.arrays import FULL_SCALE, scaled, whole_numbers_hint

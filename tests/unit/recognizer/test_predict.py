@@ -48,7 +48,7 @@ def test_every_file_is_a_line_and_what_failed_is_listed_at_the_end(predict, fold
         answer = recognizer(folder / name)
         assert line.split() == [str(folder / name), answer.label, f"{answer.probability:.0%}", seconds, "s"]
     assert "1 could not be answered, 3 could:\n" in err
-    assert re.search(r"  \S+words\.wav cannot be read as audio .*; WAV, FLAC, OGG and MP3 can\.\n", err)
+    assert re.search(r"  \S+words\.wav cannot be read as audio", err)
     assert "._a.wav" not in err and "Traceback" not in err
 
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 
+from akd_toolkit.data import reader
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.recognizer import sound as sound_module
 from akd_toolkit.recognizer.sound import open_sound
@@ -35,8 +36,8 @@ def written(path, samples, rate=16000, subtype="PCM_16"):
 @pytest.fixture
 def short_blocks(monkeypatch):
     """Blocks of 0.01 s, so that a second of sound comes in a hundred pieces."""
-    monkeypatch.setattr(sound_module, "BLOCK_S", 0.01)
-    monkeypatch.setattr(sound_module, "_block", lambda rate, channels: int(0.01 * rate))
+    for module in (reader, sound_module):
+        monkeypatch.setattr(module, "block_samples", lambda rate, channels: int(0.01 * rate))
 
 
 @pytest.mark.parametrize("rate, channels", [(16000, 1), (16000, 2), (8000, 1), (44100, 2), (48000, 10), (384000, 1)])
@@ -93,6 +94,21 @@ def test_both_ways_to_lay_channels_out_are_averaged():
     np.testing.assert_array_equal(waveform_of(torch.from_numpy(stereo.T.copy())), np.full(3200, 0.375, np.float32))
 
 
+@pytest.mark.parametrize("x", [np.zeros(4000, np.float32), np.zeros((4000, 2), np.int16)])
+def test_silence_is_read(x):
+    np.testing.assert_array_equal(waveform_of(x), np.zeros(4000, np.float32))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_opposite_phase_is_read_as_read_audio_reads_it(tmp_path, short_blocks, rate):
+    left = noise(rate)
+    path = written(tmp_path / "a.wav", np.stack([left, -left], axis=1), rate)
+    found = waveform_of(path)
+    np.testing.assert_array_equal(found, read_audio(path))
+    assert np.abs(found).max() > 0.2
+    np.testing.assert_allclose(waveform_of(np.stack([left, -left]), sample_rate_hz=rate), found, atol=1e-4)
+
+
 def test_an_array_has_the_rate_that_is_given(tmp_path):
     samples = noise(48000)
     path = written(tmp_path / "a.wav", samples, 48000, "FLOAT")
@@ -110,7 +126,6 @@ def test_a_sound_says_how_long_it_is():
 @pytest.mark.parametrize(
     "x, message",
     [
-        (np.zeros(4000, np.float32), "the waveform holds only zeros; speech is needed"),
         (np.full(1599, 0.1), r"holds 1599 samples \(0\.0999 s\); at least 0\.1 s are needed"),
         (np.empty(0), "holds 0 samples"),
         (np.full(4000, np.nan), "holds NaN or infinite samples"),
@@ -127,7 +142,7 @@ def test_a_sound_says_how_long_it_is():
         (np.zeros(()), r"has the shape \[\]"),
         (b"", r"the sound is empty \(0 bytes\)"),
         (b"RIFF", r"the sound cannot be read as audio"),
-        (b"these are words " * 100, r"cannot be read as audio \(.*\); WAV, FLAC, OGG and MP3 can"),
+        (b"these are words " * 100, r"the sound cannot be read as audio"),
     ],
 )
 def test_what_cannot_be_answered_is_refused(x, message):

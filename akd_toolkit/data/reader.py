@@ -1,0 +1,197 @@
+"""One sound file of any kind, from anywhere, block by block: whole, or refused in one sentence."""
+
+import io
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from akd_toolkit.data.formats import DamagedError, Pieces, parts_of, read_at
+
+MAX_PEAK = 2.0  # a float file above this holds integers or is broken; a decoder's overshoot stays below
+MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, a header is broken, and resampling would fill the memory
+BLOCK_S = 10  # read at once,
+BLOCK_VALUES = 2**22  # but no more than this, so that a header that promises too much costs no memory
+IN_MEMORY = 2**26  # bytes of a pipe; more goes into a temporary file
+_ONE_AT_A_TIME = threading.Lock()  # there is one file number 2
+
+
+class SoundFile:
+    """An open sound file.
+
+    Arguments
+    ---------
+    name
+        Begins every message about it.
+    decoders
+        Give its parts, one after the other.
+    """
+
+    def __init__(self, name: str, decoders: list[soundfile.SoundFile]):
+        self.name, self._decoders = name, decoders
+        self.sample_rate_hz, self.channels = decoders[0].samplerate, decoders[0].channels
+        self.num_samples = sum(decoder.frames for decoder in decoders)
+        check_rate(self.sample_rate_hz, name)
+        kinds = {(decoder.samplerate, decoder.channels) for decoder in decoders}
+        if len(kinds) > 1:
+            raise ValueError(f"{name} joins sounds of several kinds (Hz, channels): {sorted(kinds)}; split it.")
+
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
+        """Samples from ``start`` to before ``stop``: [samples, channels] float32 each; can be called again.
+
+        Raises
+        ------
+        ValueError
+            At the block where it shows: samples that are missing, not finite, or above a peak of 2.
+        """
+        stop = self.num_samples if stop is None else stop
+        for decoder in self._decoders:
+            yield from self._blocks_of(decoder, max(0, start), min(stop, decoder.frames))
+            start, stop = start - decoder.frames, stop - decoder.frames
+
+    def _blocks_of(self, decoder: soundfile.SoundFile, start: int, stop: int) -> Iterator[np.ndarray]:
+        quietly = _no_complaints if decoder.format == "MP3" else nullcontext
+        exact = decoder.seekable() and decoder.format not in ("MP3", "OGG")  # which land beside the sample
+        at = start if exact else 0
+        if start < stop and decoder.seekable() and decoder.tell() != at:
+            with quietly():
+                decoder.seek(at)
+        size = block_samples(self.sample_rate_hz, self.channels)
+        while at < stop > start:
+            with quietly(), _named(self.name):
+                block = decoder.read(min(size, stop - at), dtype="float32", always_2d=True)
+            if not len(block):
+                found = f"its header promises {decoder.frames} samples and {at} can be read"
+                reason = getattr(decoder.name, "error", None) or found
+                raise ValueError(f"{self.name} is truncated: {reason}. Get it again.")
+            wanted = block[max(0, start - at) :]
+            at += len(block)
+            check_samples(wanted, self.name)
+            yield wanted
+
+
+@contextmanager
+def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
+    """Open a sound file by its content, whatever it is called.
+
+    Arguments
+    ---------
+    source
+        A path, bytes, or an open binary file, which is read from its start; a pipe is stored first.
+    name
+        Of the sound in messages; by default the path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    TypeError
+        If the file is open as text.
+    ValueError
+        If it is empty, no sound, or does not hold what its header promises.
+    """
+    own = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
+    name = name or (str(own) if isinstance(own, (str, os.PathLike)) else "the sound")
+    with ExitStack() as stack:
+        file = stack.enter_context(_seekable(source, name))
+        with _named(name):
+            parts = parts_of(file)
+            decoders = [stack.enter_context(_decoder(file, part)) for part in parts or ()]
+        if not decoders:
+            raise ValueError(f"{name} cannot be read as audio; WAV, FLAC, OGG and MP3 can.")
+        yield SoundFile(name, decoders)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors as one sentence that begins with the name."""
+    try:
+        yield
+    except (DamagedError, OSError) as error:
+        raise ValueError(f"{name} {error}. Get it again.") from error
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.strip().rstrip(".")
+        raise ValueError(f"{name} cannot be read as audio ({reason}); WAV, FLAC, OGG and MP3 can.") from error
+
+
+@contextmanager
+def _seekable(source, name: str) -> Iterator[BinaryIO]:
+    with ExitStack() as stack:
+        if isinstance(source, (str, os.PathLike)):
+            path = Path(source)
+            if path.is_dir():
+                raise ValueError(f"{name} is a folder; give its files one by one, or the folder to akd predict.")
+            if not (path.is_file() or path.is_fifo()):
+                raise FileNotFoundError(f"{name} is not a file; check the path.")
+            file = stack.enter_context(path.open("rb", buffering=0))
+        else:
+            file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
+        if not getattr(file, "seekable", lambda: True)():
+            pipe, file = file, stack.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+            try:
+                shutil.copyfileobj(pipe, file)
+            except TypeError:
+                raise TypeError(f"{name} is open as text; open it with mode 'rb'.") from None
+        if not isinstance(first := read_at(file, 0, 1), bytes):
+            raise TypeError(f"{name} is open as text; open it with mode 'rb'.")
+        if not first:
+            raise ValueError(f"{name} is empty (0 bytes); get it again.")
+        yield file
+
+
+def _decoder(file: BinaryIO, pieces: Pieces) -> soundfile.SoundFile:
+    # A file of the disk by its number, which is fast: libsndfile then goes by what it holds and not by its name.
+    by = file.fileno() if isinstance(file, io.FileIO) and pieces.whole else pieces
+    file.seek(0)
+    with _no_complaints():
+        return soundfile.SoundFile(by, closefd=False)
+
+
+def block_samples(sample_rate_hz: int, channels: int) -> int:
+    """Samples that are read at once."""
+    return max(1, min(BLOCK_S * sample_rate_hz, BLOCK_VALUES // channels))
+
+
+def check_rate(sample_rate_hz: int, name: str) -> None:
+    if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
+        raise ValueError(
+            f"{name} has {sample_rate_hz} samples a second; {MIN_RATE_HZ} to {MAX_RATE_HZ} are allowed. "
+            "Give its true rate."
+        )
+
+
+def check_samples(block: np.ndarray, name: str) -> None:
+    """Refuse samples that are not finite or above a peak of 2."""
+    peak = np.abs(block).max(initial=0.0)
+    if not np.isfinite(peak):
+        raise ValueError(f"{name} holds NaN or infinite samples; convert it again from its source.")
+    if peak > MAX_PEAK:
+        raise ValueError(f"{name} has a peak of {peak:.3g}; samples must lie in [-1, 1]. Scale it and give it again.")
+
+
+@contextmanager
+def _no_complaints() -> Iterator[None]:
+    """libsndfile's MP3 decoder complains past Python, to file number 2, which leads nowhere as long as this block.
+
+    Nothing else of this process can write there meanwhile, so the block is to be short.
+    """
+    with _ONE_AT_A_TIME:
+        try:
+            kept = os.dup(2)
+        except OSError:  # a process without a terminal or a log
+            yield
+            return
+        try:
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,107 @@
+"""WAV and its relatives: whole whatever the header says that nobody filled in, refused if something is missing."""
+
+import struct
+
+import numpy as np
+import pytest
+
+PLACEHOLDERS = [0, 2**31 - 1, 2**31, 2**32 - 1, 2**31 - 37, 2**31 + 36, 0x7FFFF000, 0x7FFFF024, 2**32 - 37, 2**32 - 101]
+KINDS = ["WAV", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"]
+
+
+def with_number(data, at, number, form="<I"):
+    return data[:at] + struct.pack(form, number) + data[at + struct.calcsize(form) :]
+
+
+def same(found, pcm):
+    np.testing.assert_array_equal(found, pcm / np.float32(32768))
+
+
+@pytest.mark.parametrize("riff", [0, 36, 2**31 - 1, 2**32 - 1])
+@pytest.mark.parametrize("length", PLACEHOLDERS)
+def test_a_wav_from_a_pipe_is_read_to_its_end(encoded, samples, read, length, riff):
+    data = with_number(with_number(encoded("WAV"), 40, length), 4, riff)
+    same(read(data), samples())
+
+
+@pytest.mark.parametrize("length", PLACEHOLDERS)
+def test_chunks_before_the_samples_change_nothing(encoded, samples, read, length):
+    data = with_number(encoded("WAV"), 40, length)
+    same(read(data[:36] + b"LIST\5\0\0\0abcde\0" + data[36:]), samples())
+
+
+@pytest.mark.parametrize(
+    "kind, name, form, lengths",
+    [
+        ("AIFF", b"SSND", ">I", [0, 0x7F000000, 0x7F000008, 2**31 - 1, 2**31, 2**32 - 1]),
+        ("CAF", b"data", ">Q", [0, 2**63 - 1, 2**64 - 1]),
+        ("AU", b".snd", ">I", [0, 2**31 - 1, 2**31, 2**32 - 1]),
+    ],
+)
+def test_others_from_a_pipe_are_read_to_their_end(encoded, samples, read, kind, name, form, lengths):
+    data = encoded(kind)
+    at = data.rindex(name) + (8 if kind == "AU" else 4)
+    for length in lengths:
+        same(read(with_number(data, at, length, form)), samples())
+
+
+@pytest.mark.parametrize("length", [0, 2**63 - 1, 2**64 - 1])
+@pytest.mark.parametrize("kind", ["RF64", "W64"])
+def test_lengths_of_64_bits_from_a_pipe_are_placeholders_too(encoded, samples, read, kind, length):
+    data = encoded(kind)
+    file_at, data_at = (20, 28) if kind == "RF64" else (16, data.index(b"data") + 16)
+    same(read(with_number(with_number(data, file_at, length, "<Q"), data_at, length, "<Q")), samples())
+
+
+@pytest.mark.parametrize("container", ["wav", "w64", "aiff", "au", "caf"])
+def test_what_ffmpeg_writes_into_a_pipe_is_read_to_its_end(encoded_by_ffmpeg, samples, read, container):
+    codec = "pcm_s16be" if container in ("aiff", "au") else "pcm_s16le"
+    found = read(encoded_by_ffmpeg(container, codec, pipe=True))
+    assert len(found) == len(samples())
+    np.testing.assert_allclose(found, samples() / 32768, atol=2 / 32768)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.999])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cut_file_is_refused(encoded, read, kind, share):
+    data = encoded(kind)
+    with pytest.raises(ValueError, match="the sound is truncated"):
+        read(data[: int(share * len(data))])
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM", "GSM610"])
+def test_every_sample_type_is_read_whole_and_refused_cut(encoded, samples, read, subtype):
+    data = encoded("WAV", samples() / 32768, 8000, subtype)
+    assert len(samples()) <= len(read(data)) < len(samples()) + 2000  # two of them fill up their last block
+    with pytest.raises(ValueError, match="truncated"):
+        read(data[:-10])
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "CAF"])
+def test_what_follows_the_samples_is_not_sound(encoded, samples, read, kind):
+    header = {"WAV": "<4sI", "RF64": "<4sI", "W64": "<4s12xQ", "AIFF": ">4sI", "CAF": ">4sQ"}[kind]
+    note = struct.pack(header, b"note", 4000 + (24 if kind == "W64" else 0)) + bytes(4000)
+    same(read(encoded(kind) + note), samples())
+    same(read(encoded(kind) + b"TAG".ljust(128, b"\1")), samples())
+
+
+@pytest.mark.parametrize("kind", ["WAV", "RF64", "W64", "AIFF", "CAF", "AU", "NIST"])
+def test_a_header_that_promises_less_than_is_there_is_refused(encoded, samples, read, kind):
+    data = encoded(kind) + samples(4000).tobytes()
+    with pytest.raises(ValueError, match=r"damaged: 8\d\d\d bytes follow the 400\d\d"):
+        read(data)
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "AU"])
+def test_two_files_in_one_are_refused(encoded, read, kind):
+    with pytest.raises(ValueError, match="damaged"):
+        read(encoded(kind) + encoded(kind))
+
+
+def test_a_file_without_samples_is_refused(encoded, read):
+    with pytest.raises(ValueError, match="'data' is missing"):
+        read(encoded("WAV")[:36])
+
+
+def test_big_endian_wav_is_read(encoded, samples, read):
+    same(read(encoded("WAV", endian="BIG")), samples())

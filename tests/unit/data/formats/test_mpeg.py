@@ -1,0 +1,121 @@
+"""MP3: every frame, whatever the header says or does not say."""
+
+import numpy as np
+import pytest
+
+from akd_toolkit.data.formats.mpeg import _frame
+
+
+@pytest.fixture
+def mp3(encoded, samples):
+    """``mp3(num_samples)``: the bytes of a file of libsndfile, whose first frame says how long it is."""
+
+    def make(length=40000, rate=44100, channels=1, mode="CONSTANT", **options):
+        return encoded("MP3", samples(length, channels, **options), rate, bitrate_mode=mode, compression_level=0.5)
+
+    return make
+
+
+def without_info(data):
+    """The file as an encoder leaves it that cannot go back to its start."""
+    return data[_frame(data[:4])[1] :]
+
+
+def frames_of(data):
+    at, found = 0, 0
+    while at < len(data):
+        at, found = at + _frame(data[at : at + 4])[1], found + 1
+    return found
+
+
+def id3(length):
+    """ID3v2 with ``length`` bytes of artwork, among them some that look like frames."""
+    size = bytes(length >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\4\0\0" + size + (b"\xff\xfb\x90\x64" * (length // 4 + 1))[:length]
+
+
+APE = b"APETAGEX\xd0\7\0\0" + (1000).to_bytes(4, "little") + bytes(16) + b"artist\xff\xfb".ljust(1000, b"x")
+ID3_V1 = b"TAG".ljust(128, b" ")
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE", "AVERAGE"])
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_file_without_a_length_is_decoded_to_its_end(mp3, read, rate, mode, channels):
+    whole = mp3(rate=rate, mode=mode, channels=channels)
+    data = without_info(whole)
+    spf = 1152 if rate >= 32000 else 576
+    found = read(data)
+    assert len(found) == spf * frames_of(data) >= 40000
+    if rate > 11025:  # below, the encoder resamples
+        assert len(read(whole)) == 40000
+    overlap = found[1105 : 1105 + 38000] if rate >= 16000 else None
+    if overlap is not None:
+        np.testing.assert_allclose(overlap, read(whole)[:38000], atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"write_xing": "0"}, {"id3v2_version": "0"}, {}, {"pipe": True}])
+def test_what_ffmpeg_writes_is_decoded_to_its_end(encoded_by_ffmpeg, samples, read, options):
+    found = read(encoded_by_ffmpeg("mp3", "libmp3lame", samples(40000), **options))
+    assert 40000 <= len(found) < 40000 + 4 * 576
+
+
+@pytest.mark.parametrize("info", [True, False])
+@pytest.mark.parametrize("length", [0, 100, 5000, 3 * 2**20])
+def test_tags_and_artwork_are_not_sound(mp3, read, length, info):
+    data = mp3() if info else without_info(mp3())
+    for tagged in (id3(length) + data, id3(length) + bytes(2000) + data + APE + ID3_V1, id3(5) + id3(length) + data):
+        np.testing.assert_allclose(read(tagged), read(data), atol=1e-6)
+
+
+@pytest.mark.parametrize("info", [True, False])
+@pytest.mark.parametrize("between", [b"", id3(5000), ID3_V1, APE + ID3_V1 + id3(2000)])
+def test_joined_files_are_read_whole(mp3, read, between, info):
+    one, two = (mp3(length, seed=seed) for seed, length in enumerate((40000, 30000)))
+    if info:
+        found = read(one + between + two)
+        assert len(found) == 70000
+        np.testing.assert_allclose(found, np.concatenate([read(one), read(two)]), atol=1e-6)
+    else:
+        one, two = without_info(one), without_info(two)
+        assert len(read(one + between + two)) == 1152 * (frames_of(one) + frames_of(two))
+
+
+def test_a_file_without_a_length_behind_one_with_a_length_is_read_too(mp3, read):
+    one, two = mp3(), without_info(mp3())
+    assert len(read(one + two)) == 1152 * (frames_of(one) - 1 + frames_of(two))
+
+
+@pytest.mark.parametrize("other", [{"rate": 48000}, {"channels": 2}])
+def test_joined_files_of_different_kinds_are_refused(mp3, read, other):
+    with pytest.raises(ValueError, match="several kinds"):
+        read(mp3() + mp3(**other))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("info", [True, False])
+def test_a_cut_file_is_refused(mp3, read, share, info):
+    data = mp3() if info else without_info(mp3())
+    with pytest.raises(ValueError, match="the sound (is truncated|cannot be read as audio)"):
+        read(data[: int(share * len(data))])
+
+
+def test_a_file_cut_between_two_frames_is_refused_if_it_says_how_many_there_are(mp3, read):
+    data, at = mp3(), 0
+    while at < 0.9 * len(data):
+        at += _frame(data[at : at + 4])[1]
+        with pytest.raises(ValueError, match="truncated: its header promises"):
+            read(data[:at])
+
+
+@pytest.mark.parametrize("length", [3000, 20000])
+def test_a_hole_is_refused(mp3, read, length):
+    for data, word in ((mp3(), "truncated|damaged"), (without_info(mp3()), "damaged")):
+        middle = len(data) // 2
+        with pytest.raises(ValueError, match=word):
+            read(data[:middle] + bytes(length) + data[middle + length :])
+
+
+def test_bytes_that_only_begin_like_mp3_are_refused(read):
+    with pytest.raises(ValueError, match="cannot be read as audio"):
+        read(b"\xff\xfb\x90\x64" + np.random.default_rng(0).bytes(20000))

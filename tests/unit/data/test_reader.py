@@ -1,0 +1,111 @@
+"""One reader for paths, bytes, open files and pipes, for a whole sound and for a part of it."""
+
+import io
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import soundfile
+
+from akd_toolkit.data.audio import read_recording
+from akd_toolkit.data.reader import open_sound_file
+
+KINDS = {"a.wav": None, "a.flac": None, "a.mp3": None, "a.ogg": None, "a.aiff": None, "a.au": None, "b.wav": "GSM610"}
+
+
+@pytest.fixture(params=KINDS)
+def path(request, tmp_path):
+    noise = np.random.default_rng(0).normal(0, 0.1, 30000)
+    soundfile.write(tmp_path / request.param, noise, 8000, subtype=KINDS[request.param])
+    return tmp_path / request.param
+
+
+def all_of(source):
+    with open_sound_file(source) as sound:
+        return np.concatenate(list(sound.blocks()))
+
+
+def test_a_path_bytes_an_open_file_and_a_pipe_hold_one_sound(path, tmp_path):
+    expected = read_recording(path).samples
+    data = path.read_bytes()
+    with path.open("rb") as file:
+        file.seek(100)  # it is read from its start all the same
+        found = [all_of(source) for source in (str(path), data, bytearray(data), memoryview(data), file)]
+    os.mkfifo(tmp_path / "fifo")
+    writer = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(data,))
+    writer.start()
+    found.append(all_of(tmp_path / "fifo"))
+    writer.join()
+    for samples in found:
+        np.testing.assert_allclose(samples, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("start, stop", [(0, 1), (0, 30000), (1, 29999), (12345, 12346), (20000, 30000)])
+def test_a_part_is_a_slice_of_the_whole(path, start, stop):
+    whole = read_recording(path).samples
+    np.testing.assert_allclose(read_recording(path, start, stop).samples, whole[start:stop], atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_a_part_of_an_mp3_is_exact_too(tmp_path, mode):
+    noise = np.random.default_rng(0).normal(0, 0.1, 176400)
+    soundfile.write(tmp_path / "a.mp3", noise, 44100, bitrate_mode=mode, compression_level=0.5)
+    whole = read_recording(tmp_path / "a.mp3").samples
+    for start in range(1000, 176400, 20001):
+        part = read_recording(tmp_path / "a.mp3", start, start + 500).samples
+        np.testing.assert_allclose(part, whole[start : start + 500], atol=1e-6)
+
+
+@pytest.mark.parametrize("start", [0, 9000, 30000, 47999, 65000])
+def test_a_part_may_lie_in_any_of_the_streams_of_an_ogg(start):
+    data = b""
+    for seed in range(3):
+        buffer = io.BytesIO()
+        soundfile.write(buffer, np.random.default_rng(seed).normal(0, 0.1, 24000), 16000, format="OGG")
+        data += buffer.getvalue()
+    with open_sound_file(data) as sound:
+        whole = np.concatenate(list(sound.blocks()))
+        assert len(whole) == sound.num_samples == 72000
+        for stop in (start + 1, start + 7000, 72000):
+            part = np.concatenate(list(sound.blocks(start, stop)))
+            np.testing.assert_allclose(part, whole[start:stop], atol=1e-6)
+
+
+def test_blocks_can_be_read_again(path):
+    with open_sound_file(path) as sound:
+        if sound._decoders[0].seekable():
+            first, second = (np.concatenate(list(sound.blocks())) for _ in range(2))
+            np.testing.assert_allclose(first, second, atol=1e-6)
+
+
+def test_threads_read_side_by_side(path):
+    expected = read_recording(path).samples
+    with ThreadPoolExecutor(4) as pool:
+        for samples in pool.map(lambda _: read_recording(path).samples, range(16)):
+            np.testing.assert_allclose(samples, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name, seconds",
+    [
+        ("vbr_without_xing.mp3", 1.9),
+        ("cbr_from_a_pipe.mp3", 1.98),
+        ("chained.ogg", 3.89),
+        ("pipe_from_sox.wav", 30045 / 16000),
+        ("pipe_from_arecord.wav", 30045 / 16000),
+    ],
+)
+def test_real_files_that_were_read_in_part_are_read_whole(shared_folder, name, seconds):
+    path = shared_folder / "cases/sound" / name
+    assert read_recording(path).duration_s == pytest.approx(seconds, abs=0.02)
+    assert len(all_of(path.read_bytes())) == len(read_recording(path).samples)
+
+
+@pytest.mark.parametrize("name", ["half.aiff", "half.w64"])
+def test_real_files_that_were_cut_are_refused(shared_folder, name):
+    path = shared_folder / "cases/sound" / name
+    for source in (path, path.read_bytes()):
+        with pytest.raises(ValueError, match="is truncated"):
+            all_of(source)
