@@ -35,6 +35,11 @@ def read_checksums(path: Path) -> dict[str, str]:
     return {stem: checksum for checksum, stem in pairs}
 
 
+def unmeasured(path: Path, speaker: str, emotion: str, **known) -> Utterance:
+    """The row of a whole file, named after it, whose length ``measure`` fills in; ``known`` are further columns."""
+    return Utterance(path.stem, str(path.resolve()), 0, 0, 0.0, speaker, emotion, **known)
+
+
 def measure(
     utterances: Iterable[Utterance],
     corpus: str,
@@ -71,6 +76,22 @@ def trim_silence(row: Utterance) -> Utterance:
     loud = np.flatnonzero(smooth > 1e-3 * smooth.max())
     start, stop = max(0, int(loud[0]) - rate // 10), min(len(power), int(loud[-1]) + rate // 10)
     return replace(row, start=start, stop=stop, duration=(stop - start) / rate)
+
+
+def same_sounds(
+    rows: Iterable[Utterance], official: Collection[tuple[str, str]], corpus: str
+) -> list[tuple[Utterance, Utterance]]:
+    """Pairs of utterances that hold the same sound, the first and each later one; the log says of each pair whether
+    it is one of the ``official`` IDs."""
+    sounds: dict[str, Utterance] = {}
+    pairs = [(first, row) for row in rows if (first := sounds.setdefault(row.sha256, row)) is not row]
+    for first, row in pairs:
+        labels = f" called {first.emotion} and {row.emotion}," if first.emotion != row.emotion else ""
+        known = "as in" if (first.id, row.id) in official else "unlike"
+        logger.warning(
+            "%s: %s and %s hold the same sound,%s %s the official files.", corpus, first.id, row.id, labels, known
+        )
+    return pairs
 
 
 def count_differences(found: Iterable[str], expected: Iterable[str], what: str) -> list[str]:

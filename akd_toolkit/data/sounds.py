@@ -41,9 +41,9 @@ def find_sounds(folder, option: str = "data_folder", cure: str = "give the folde
     if not folder.is_dir():
         raise FileNotFoundError(f"{option} {folder} is not a folder; {cure}.")
     paths = sorted(walk_files(folder))
-    readable = SOUND_SUFFIXES + (CONTAINER_SUFFIXES if importlib.util.find_spec("av") else ())
+    readable = {*SOUND_SUFFIXES, *(CONTAINER_SUFFIXES if importlib.util.find_spec("av") else ())}
     found = [path for path in paths if path.suffix.lower() in readable]
-    unread = [path for path in paths if path.suffix.lower() in UNREAD_SUFFIXES - set(readable)]
+    unread = [path for path in paths if path.suffix.lower() not in readable and path.suffix.lower() in UNREAD_SUFFIXES]
     if unread:
         names = ", ".join(shortened([str(path.relative_to(folder)) for path in unread]))
         logger.warning("%s: %d sound files are not read (%s); %s.", folder, len(unread), names, CONVERT)

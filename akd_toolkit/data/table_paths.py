@@ -25,7 +25,8 @@ def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
     ValueError
         If names are found in several folders and nothing says which is meant.
     """
-    for base in (folder, table.parent):
+    bases = folder, table.parent
+    for base in bases:
         paths = [base / text for text in texts]
         if all(path.is_file() for path in paths):
             return paths
@@ -37,7 +38,8 @@ def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
         home = table.parent.relative_to(folder).as_posix() if table.is_relative_to(folder) else ""
         cut, put = files.usual_way(wanted[:: len(wanted) // SAMPLE + 1], _parts(home))
         places = [(*put, *parts[len(cut) :]) if parts[: len(cut)] == cut else () for parts in wanted]
-    return [files.get(place, text) or folder / text for place, text in zip(places, texts)]
+    written = [next((base / text for base in bases if (base / text).is_file()), folder / text) for text in texts]
+    return [files.get(place, text) or path for place, text, path in zip(places, texts, written)]
 
 
 class _Files:

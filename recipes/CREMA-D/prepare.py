@@ -26,7 +26,9 @@ from akd_toolkit.data.preparing import (
     prepare_once,
     read_checksums,
     refuse_or_warn,
+    same_sounds,
     shortened,
+    unmeasured,
 )
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
@@ -109,9 +111,9 @@ def prepare_crema_d(
         refuse_or_warn(_count_differences(rows), compared, expect_official)
         refuse_or_warn(_byte_differences(rows), compared, expect_official)
         rows = measure(rows, "CREMA-D")
-        same = _same_sound(rows)
+        same = {row for pair in same_sounds(rows, IDENTICAL, "CREMA-D") for row in pair}
         if drop_identical:
-            rows = [row for row in rows if row.id not in same]
+            rows = [row for row in rows if row not in same]
         return Manifest("CREMA-D", tuple(label_order), tuple(rows))
 
     return prepare_once(save_folder, arguments, [*files, *demographics], build)
@@ -148,17 +150,7 @@ def _rows(files: list[Path], sexes: dict[str, str]) -> list[Utterance]:
 
 def _row(path: Path, sexes: dict[str, str]) -> Utterance:
     actor, text, emotion, _ = path.stem.split("_")
-    return Utterance(
-        id=path.stem,
-        wav=str(path.resolve()),
-        start=0,
-        stop=0,
-        duration=0.0,
-        speaker=actor,
-        emotion=EMOTIONS[emotion],
-        sex=sexes.get(actor, ""),
-        text=text,
-    )
+    return unmeasured(path, actor, EMOTIONS[emotion], sex=sexes.get(actor, ""), text=text)
 
 
 def _name_problem(path: Path) -> str:
@@ -203,18 +195,3 @@ def _byte_differences(rows: list[Utterance]) -> list[str]:
             f"{pointers[0]}; run `git lfs pull` in the clone, or give data_folder a copy that holds the sound."
         )
     return [f"other bytes than the official file: {', '.join(shortened(other))}"] if other else []
-
-
-def _same_sound(rows: list[Utterance]) -> set[str]:
-    """IDs of clips that share their sound with another one; each pair is logged."""
-    sounds, same = {}, set()
-    for row in rows:
-        first = sounds.setdefault(row.sha256, row)
-        if first is not row:
-            known = "as in the official files" if (first.id, row.id) in IDENTICAL else "unlike the official files"
-            logger.warning(
-                "CREMA-D: %s and %s hold the same sound, called %s and %s, %s.",
-                *(first.id, row.id, first.emotion, row.emotion, known),
-            )
-            same |= {first.id, row.id}
-    return same

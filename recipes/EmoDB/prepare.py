@@ -21,6 +21,7 @@ from akd_toolkit.data.preparing import (
     read_checksums,
     refuse_or_warn,
     shortened,
+    unmeasured,
 )
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
@@ -124,20 +125,8 @@ def _rows(files: list[Path]) -> list[Utterance]:
                 "Rename or remove it."
             )
         else:
-            speaker = name["speaker"]
-            rows.append(
-                Utterance(
-                    id=path.stem,
-                    wav=str(path.resolve()),
-                    start=0,
-                    stop=0,
-                    duration=0.0,
-                    speaker=speaker,
-                    emotion=EMOTIONS[name["letter"]],
-                    sex=SEX.get(speaker, ""),
-                    text=name["text"],
-                )
-            )
+            speaker, emotion = name["speaker"], EMOTIONS[name["letter"]]
+            rows.append(unmeasured(path, speaker, emotion, sex=SEX.get(speaker, ""), text=name["text"]))
     raise_problems(problems, f"{len(problems)} of {len(files)} files of EmoDB")
     return rows
 

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
-from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, shortened
+from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, shortened, unmeasured
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
 
@@ -246,20 +246,9 @@ def _rows(chosen, audio: dict[str, Path], words: dict[str, str], attributes: boo
         if turn.name not in audio:
             problems.append(f"{turn.name} is labelled {turn.category} and has no recording; restore its .wav file.")
             continue
-        rows.append(
-            Utterance(
-                id=turn.name,
-                wav=str(audio[turn.name]),
-                start=0,
-                stop=0,
-                duration=0.0,
-                speaker=f"Ses0{turn.session}{turn.sex}",
-                emotion=label,
-                sex=SEX[turn.sex],
-                text=words.get(turn.name, ""),
-                attributes=turn.attributes if attributes else {},
-            )
-        )
+        known = {"sex": SEX[turn.sex], "text": words.get(turn.name, "")}
+        known["attributes"] = turn.attributes if attributes else {}
+        rows.append(unmeasured(audio[turn.name], f"Ses0{turn.session}{turn.sex}", label, **known))
     raise_problems(problems, f"{len(problems)} of {len(chosen)} turns of IEMOCAP")
     silent = [row.id for row in rows if not row.text]
     if silent:

@@ -12,10 +12,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from akd_toolkit.data.audio import Recording
+from akd_toolkit.data.findings import Findings
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
     check_labels,
@@ -23,8 +22,10 @@ from akd_toolkit.data.preparing import (
     name_differences,
     prepare_once,
     refuse_or_warn,
+    same_sounds,
     shortened,
     trim_silence,
+    unmeasured,
 )
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
@@ -41,7 +42,6 @@ STEREO = (  # two channels in the original distribution, where all others have o
     *("03-01-02-01-01-02-01", "03-01-08-01-02-02-01", "03-01-02-01-02-02-05"),
     *("03-01-03-01-02-01-20", "03-01-06-01-01-02-20"),
 )
-QUIET_RMS = 0.001  # of full scale; at 16 kHz thirteen files of actors 09 and 20 lie below
 
 
 @CORPORA.register("ravdess")
@@ -99,11 +99,12 @@ def prepare_ravdess(
         rows = _rows(files)
         compared = f"{folder} differs from the official RAVDESS speech (1440 files)"
         refuse_or_warn(_differences(rows), compared, expect_official)
-        notes = _Oddities()
-        rows = measure(rows, "RAVDESS", look=notes)
-        again = notes.tell(rows)
+        findings = Findings()
+        rows = measure(rows, "RAVDESS", look=findings.look)
+        _log_oddities(findings)
+        again = {row for _, row in same_sounds(rows, [IDENTICAL], "RAVDESS")}
         if drop_identical:
-            rows = [row for row in rows if row.id not in again]
+            rows = [row for row in rows if row not in again]
         if trim:
             rows = [trim_silence(row) for row in tqdm(rows, desc="trimming RAVDESS", unit="file")]
         return Manifest("RAVDESS", tuple(label_order), tuple(rows))
@@ -111,37 +112,14 @@ def prepare_ravdess(
     return prepare_once(save_folder, arguments, files, build)
 
 
-class _Oddities:
-    """Counts, while files are read, what a listener should know of them."""
-
-    def __init__(self):
-        self.stereo: list[str] = []
-        self.quiet: list[str] = []
-
-    def __call__(self, row: Utterance, recording: Recording) -> None:
-        if recording.channels > 1:
-            self.stereo.append(row.id)
-        if np.sqrt(np.mean(np.square(recording.samples, dtype=float))) < QUIET_RMS:
-            self.quiet.append(row.id)
-
-    def tell(self, rows: Sequence[Utterance]) -> set[str]:
-        """Log it, and return the IDs of recordings whose sound was there before under another name."""
-        sounds: dict[str, str] = {}
-        again = set()
-        for row in rows:
-            first = sounds.setdefault(row.sha256, row.id)
-            if first != row.id:
-                known = "as in the official files" if (first, row.id) == IDENTICAL else "unlike the official files"
-                logger.warning("RAVDESS: %s and %s hold the same sound, %s.", first, row.id, known)
-                again.add(row.id)
-        if self.stereo:
-            logger.info("RAVDESS: %d files are stereo; their channels are averaged.", len(self.stereo))
-        odd = sorted(set(self.stereo) - set(STEREO))
-        if odd:
-            logger.warning("RAVDESS: %s should be mono and are stereo.", ", ".join(shortened(odd)))
-        if self.quiet:
-            logger.info("RAVDESS: %d files are very quiet: %s.", len(self.quiet), ", ".join(shortened(self.quiet)))
-        return again
+def _log_oddities(findings: Findings) -> None:
+    if findings.stereo:
+        logger.info("RAVDESS: %d files are stereo; their channels are averaged.", len(findings.stereo))
+    odd = sorted(set(findings.stereo) - set(STEREO))
+    if odd:
+        logger.warning("RAVDESS: %s should be mono and are stereo.", ", ".join(shortened(odd)))
+    if findings.quiet:
+        logger.info("RAVDESS: %d files are very quiet: %s.", len(findings.quiet), ", ".join(shortened(findings.quiet)))
 
 
 def _speech(files: list[Path]) -> tuple[list[Path], list[Path]]:
@@ -164,19 +142,8 @@ def _rows(files: list[Path]) -> list[Utterance]:
                 "01 to 08 and actors 01 to 24. Rename or remove it."
             )
         else:
-            rows.append(
-                Utterance(
-                    id=path.stem,
-                    wav=str(path.resolve()),
-                    start=0,
-                    stop=0,
-                    duration=0.0,
-                    speaker=name["actor"],
-                    emotion=CODES[name["emotion"]],
-                    sex="male" if int(name["actor"]) % 2 else "female",
-                    text=name["text"],
-                )
-            )
+            sex = "male" if int(name["actor"]) % 2 else "female"
+            rows.append(unmeasured(path, name["actor"], CODES[name["emotion"]], sex=sex, text=name["text"]))
     raise_problems(problems, f"{len(problems)} of {len(files)} files of RAVDESS")
     return rows
 

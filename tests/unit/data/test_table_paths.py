@@ -50,6 +50,15 @@ def test_a_path_that_is_missing_is_never_taken_for_one_elsewhere(found):
     assert found(["train/a.wav", "train/b.wav"], ["train/a.wav", "test/b.wav"]) == ["train/a.wav", None]
 
 
+def test_one_missing_file_does_not_hide_the_others(found, tmp_path):
+    (tmp_path.parent / "apart").mkdir(exist_ok=True)
+    outside = [str(tmp_path.parent / "apart" / name) for name in ("1.wav", "2.wav", "gone.wav")]
+    for name in outside[:2]:
+        open(name, "w").close()
+    paths = find_paths(outside, tmp_path, tmp_path / "t.csv")
+    assert [str(path) for path in paths] == outside and [path.is_file() for path in paths] == [True, True, False]
+
+
 def test_paths_of_the_tables_own_folder_are_found_before_those_of_others(found):
     files = ["train/a.wav", "train/b.wav", "test/a.wav", "test/b.wav"]
     assert found(["a.wav", "b.flac"], files, "train/metadata.csv") == files[:2]
