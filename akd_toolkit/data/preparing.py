@@ -81,8 +81,10 @@ def trim_silence(row: Utterance) -> Utterance:
 def same_sounds(
     rows: Iterable[Utterance], official: Collection[tuple[str, str]], corpus: str
 ) -> list[tuple[Utterance, Utterance]]:
-    """Pairs of utterances that hold the same sound, the first and each later one; the log says of each pair whether
-    it is one of the ``official`` IDs."""
+    """Pairs of utterances that hold the same sound, the first and each later one.
+
+    The log says of each whether it is one of the ``official`` pairs of IDs.
+    """
     sounds: dict[str, Utterance] = {}
     pairs = [(first, row) for row in rows if (first := sounds.setdefault(row.sha256, row)) is not row]
     for first, row in pairs:

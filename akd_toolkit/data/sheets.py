@@ -203,7 +203,9 @@ def sheet_rows(table: Path, folder: Path, columns: Mapping[str, str]) -> list[di
         told = shortened([f"line {line} {what}" for line, what in sorted(problems)])
         raise ValueError(f"{table} cannot be used: {'; '.join(told)}. Correct the table.")
     cells = cells.assign(path=paths, start_s=start.mask((start == 0) & stop.isna()), stop_s=stop, line=cells.index)
-    attributes = [row.dropna().to_dict() for _, row in numbers.iterrows()]
+    attributes = [
+        {kind: value for kind, value in zip(numbers, row) if not np.isnan(value)} for row in numbers.to_numpy()
+    ]
     return [row | {"attributes": known} for row, known in zip(cells.to_dict("records"), attributes)]
 
 

@@ -38,8 +38,11 @@ def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
         home = table.parent.relative_to(folder).as_posix() if table.is_relative_to(folder) else ""
         cut, put = files.usual_way(wanted[:: len(wanted) // SAMPLE + 1], _parts(home))
         places = [(*put, *parts[len(cut) :]) if parts[: len(cut)] == cut else () for parts in wanted]
-    written = [next((base / text for base in bases if (base / text).is_file()), folder / text) for text in texts]
-    return [files.get(place, text) or path for place, text, path in zip(places, texts, written)]
+    return [files.get(place, text) or _as_written(text, bases) for place, text in zip(places, texts)]
+
+
+def _as_written(text: str, bases: Sequence[Path]) -> Path:
+    return next((base / text for base in bases if (base / text).is_file()), bases[0] / text)
 
 
 class _Files:

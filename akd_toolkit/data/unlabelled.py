@@ -6,7 +6,7 @@ from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
-from akd_toolkit.data.sounds import find_sounds
+from akd_toolkit.data.sounds import find_sounds, without_copies
 from akd_toolkit.registry import CORPORA
 
 LABEL = "unlabelled"
@@ -34,7 +34,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
         If it holds no audio, or a file is bad; all bad files are named.
     """
     folder = Path(folder)
-    files = find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null")
+    files = without_copies(find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null"))
 
     def build() -> Manifest:
         rows = [
