@@ -1,5 +1,6 @@
-"""What a corpus holds, for whoever meets it first: counts, lengths, and what is odd about it."""
+"""What a corpus holds: counts, lengths, and what is odd about it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import numpy as np
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, Recording
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.preparing import shortened
 from akd_toolkit.data.source import Source, find_utterances
 from akd_toolkit.data.table import measure_utterances
@@ -30,6 +32,8 @@ class Findings:
         Whether the corpus says who speaks.
     without_label
         Codes that stay as they are although others were given labels.
+    separators
+        Signs that stand between the fields of a pattern.
     stereo, quiet, rates
         IDs of utterances in several channels, of very quiet ones, and how many have which sampling rate.
     """
@@ -37,6 +41,7 @@ class Findings:
     rows: Sequence[Utterance] = ()
     speakers: bool = True
     without_label: Sequence[str] = ()
+    separators: str = ""
     stereo: list[str] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     rates: Counter = field(default_factory=Counter)
@@ -88,48 +93,57 @@ class Findings:
     def table(self) -> tuple[list[str], list[list]]:
         """Header and rows of utterances by speaker and class; of many speakers, or unknown ones, by class alone."""
         if not self.of_speakers or len(self.of_speakers) > MAX_SPEAKERS:
-            rows = [[label, count, *self._heard(label)] for label, count in self.counts.items()]
+            rows = [[label, count, *self._speakers_of(label)] for label, count in self.counts.items()]
             return ["class", "utterances", *(["speakers"] if self.speakers else [])], rows
         rows = [[name, *(of[label] for label in self.counts), of.total()] for name, of in self.of_speakers.items()]
         return ["speaker", *self.counts, "all"], [*rows, ["all", *self.counts.values(), len(self.rows)]]
 
-    def _heard(self, label: str) -> list[int]:
+    def _speakers_of(self, label: str) -> list[int]:
         return [sum(of[label] > 0 for of in self.of_speakers.values())] if self.speakers else []
 
     def oddities(self) -> list[str]:
-        """What a listener should know before trusting a score, a sentence each."""
-        told = [f"class {label} has few utterances, {count}" for label, count in self.counts.items() if count < FEW]
-        told += [f"no label was given for {', '.join(self.without_label)}; it stays"] if self.without_label else []
-        told += _alike("classes", self.counts) + _alike("speakers", self.of_speakers)
-        numbers = [label for label in self.counts if label.isdigit()]
-        told += (
-            [f"classes are numbers ({', '.join(numbers)}); --labels {numbers[0]}=NAME names them"] if numbers else []
-        )
-        if 2 * len(self.of_speakers) > len(self.rows):
-            told.append(f"{len(self.of_speakers)} speakers for {len(self.rows)} utterances; are they speakers?")
-        without = [name for name, of in self.of_speakers.items() if len(of) < len(self.counts)]
-        told += [f"some class is missing from speakers {', '.join(shortened(without))}"] if without else []
-        told += self._same_sound()
-        told += [f"stereo, so that channels are averaged: {len(self.stereo)}"] if self.stereo else []
+        """What a reader should know before trusting a score, a sentence each."""
+        odd = self._odd_names() + self._same_sound()
+        odd += [f"stereo, so that channels are averaged: {len(self.stereo)}"] if self.stereo else []
         other = {rate: n for rate, n in sorted(self.rates.items()) if rate != SAMPLE_RATE_HZ}
-        told += [f"of {rate} Hz, resampled to {SAMPLE_RATE_HZ}: {n}" for rate, n in other.items()]
+        odd += [f"of {rate} Hz, resampled to {SAMPLE_RATE_HZ}: {n}" for rate, n in other.items()]
         for what, ids in (
             ("very quiet", self.quiet),
             (f"shorter than {SHORT_S} s", [row.id for row in self.rows if row.duration < SHORT_S]),
             (f"longer than {LONG_S:.0f} s", [row.id for row in self.rows if row.duration > LONG_S]),
         ):
-            told += [f"{what}: {len(ids)} ({', '.join(shortened(ids))})"] if ids else []
-        return told
+            odd += [f"{what}: {len(ids)} ({', '.join(shortened(ids))})"] if ids else []
+        return odd
+
+    def _odd_names(self) -> list[str]:
+        """Classes and speakers that may not be what they seem."""
+        odd = [f"class {label} has few utterances, {count}" for label, count in self.counts.items() if count < FEW]
+        odd += [f"no label was given for {', '.join(self.without_label)}; it stays"] if self.without_label else []
+        odd += _alike("classes", self.counts) + _alike("speakers", self.of_speakers)
+        joined = [name for name in self.of_speakers if set(name) & set(self.separators)]
+        unclear = [label for label in self.counts if is_nobody(label)]
+        numbers = [label for label in self.counts if label.isdigit()]
+        without = [name for name, of in self.of_speakers.items() if len(of) < len(self.counts)]
+        for names, sentence in (
+            (numbers, "classes are numbers ({}); --labels {first}=NAME names them"),
+            (unclear, "classes may not be emotions ({}); --labels '{first}=-' leaves them out"),
+            (joined, "speakers hold a sign that parts fields ({}); is it the speaker alone?"),
+            (without, "some class is missing from speakers {}"),
+        ):
+            odd += [sentence.format(", ".join(shortened(names)), first=names[0])] if names else []
+        if 2 * len(self.of_speakers) > len(self.rows):
+            odd.append(f"{len(self.of_speakers)} speakers for {len(self.rows)} utterances; are they speakers?")
+        return odd
 
     def _same_sound(self) -> list[str]:
         sounds: dict[str, list[Utterance]] = {}
         for row in self.rows:
             sounds.setdefault(row.sha256, []).append(row)
         same = [rows for rows in sounds.values() if len(rows) > 1]
-        told = [f"{rows[0].id} and {rows[1].id} hold the same sound" for rows in same]
+        pairs = [f"{rows[0].id} and {rows[1].id} hold the same sound" for rows in same]
         unlike = [rows for rows in same if len({row.emotion for row in rows}) > 1]
         return [
-            *shortened(told),
+            *shortened(pairs),
             *(f"{rows[0].id} has another label than {rows[1].id}, which is the same sound" for rows in unlike[:1]),
         ]
 
@@ -154,7 +168,8 @@ def look_at(folder: Path, source: Source, corpus: str) -> Findings:
     rows, parts = find_utterances(folder, source)
     labels = sorted({row.emotion for row in rows})
     without = [label for label in labels if source.labels and label not in source.labels.values()]
-    findings = Findings(speakers=source.speakers, without_label=without)
+    separators = "" if "(?P<" in source.pattern else re.sub(r"\{.*?\}|[^\W_]|[*/ ]", "", source.pattern)
+    findings = Findings(speakers=source.speakers, without_label=without, separators=separators)
     if len(labels) < 2:
         raise ValueError(f"{folder} has {len(labels)} class ({', '.join(labels) or 'none'}); two are needed at least.")
     findings.rows = measure_utterances(rows, parts, corpus, findings.look)
