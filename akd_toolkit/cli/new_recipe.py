@@ -135,6 +135,7 @@ def _table(given: str | None, folder: Path) -> str:
         return given
     if given:
         table = Path(given).expanduser().resolve()
+        table = folder / given if not table.is_file() and (folder / given).is_file() else table
         return (table.relative_to(folder) if table.is_relative_to(folder) else table).as_posix()
     found = _tables(folder)
     if len(found) != 1:

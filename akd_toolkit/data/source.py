@@ -14,7 +14,7 @@ from akd_toolkit.data.names import are_partitions, is_nobody
 from akd_toolkit.data.patterns import compile_pattern, list_recordings, match_names
 from akd_toolkit.data.preparing import shortened
 from akd_toolkit.data.sheets import sheet_rows
-from akd_toolkit.data.sounds import find_sounds
+from akd_toolkit.data.table_paths import SUFFIXES
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,10 @@ def _refuse_partitions(names: set[str], kind: str) -> None:
 
 def _warn_of_others(named: set[Path], folder: Path) -> None:
     """Count the sound files of the folder that no line of a table names."""
-    others = [] if folder == folder.parent else [path for path in find_sounds(folder) if path not in named]
+    sounds = [] if folder == folder.parent else [path for path in walk_files(folder) if path.suffix.lower() in SUFFIXES]
+    others = [path for path in sounds if path not in named]
+    really = {path.resolve() for path in named} if others else set()
+    others = [path for path in others if path.resolve() not in really]
     if others:
         names = ", ".join(shortened([str(path.relative_to(folder)) for path in others]))
         logger.warning("%d sound files of %s are in no line of the table (%s).", len(others), folder, names)
@@ -199,7 +202,8 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
     if twice:
         lines = {name: [str(cell.get("line")) for cell, other in zip(cells, ids) if other == name] for name in twice}
         named = [f"{name} (lines {', '.join(lines[name])})" for name in twice]
-        raise ValueError(f"utterances are named twice: {', '.join(shortened(named))}. Keep one line of each.")
+        cure = "Keep one line of each, or leave a column of IDs out that is none (--columns id=-)."
+        raise ValueError(f"utterances are named twice: {', '.join(shortened(named))}. {cure}")
     return ids
 
 

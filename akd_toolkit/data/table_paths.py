@@ -32,11 +32,14 @@ def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
             return paths
     files = _Files(folder)
     wanted = [_parts(text) for text in texts]
-    if all(len(parts) == 1 and len(files.by_name.get(parts[0], ())) < 2 for parts in wanted):
+    home = table.parent.relative_to(folder).as_posix() if table.is_relative_to(folder) else ""
+    sample = wanted[:: len(wanted) // SAMPLE + 1]
+    votes = Counter(way for parts in sample for way in files.ways(parts))
+    exact = [way for way in (((), ()), ((), _parts(home))) if 2 * votes[way] >= len(sample)]
+    if not exact and all(len(parts) == 1 and len(files.by_name.get(parts[0], ())) < 2 for parts in wanted):
         places = [next(iter(files.by_name.get(parts[0], [parts]))) for parts in wanted]
     else:
-        home = table.parent.relative_to(folder).as_posix() if table.is_relative_to(folder) else ""
-        cut, put = files.usual_way(wanted[:: len(wanted) // SAMPLE + 1], _parts(home))
+        cut, put = exact[0] if exact else _clearest(votes)
         places = [(*put, *parts[len(cut) :]) if parts[: len(cut)] == cut else () for parts in wanted]
     return [files.get(place, text) or _as_written(text, bases) for place, text in zip(places, texts)]
 
@@ -63,31 +66,25 @@ class _Files:
         same = [path for path in paths if path.suffix.lower() == PurePosixPath(text).suffix.lower()]
         return (same or paths)[0] if len(same or paths) == 1 else None
 
-    def usual_way(self, wanted: Sequence[Parts], home: Parts) -> tuple[Parts, Parts]:
-        """Which parts at the beginning of a path are cut away, and which are put there."""
-        votes = Counter(way for parts in wanted for way in self._ways(parts))
-        for way in (((), ()), ((), home)):
-            if 2 * votes[way] >= len(wanted):
-                return way
-        (best, most), (second, fewer), *_ = [*votes.most_common(2), (((), ()), 0), (((), ()), 0)]
-        if most < 2 * fewer:
-            places = [str(Path(*self._example(wanted, way)).parent) for way in (best, second)]
-            raise ValueError(
-                f"files of the table are found in {places[0]} and in {places[1]}; write the folder into its paths, "
-                "such as --columns 'path=folder/{name of the column}'."
-            )
-        return best
-
-    def _ways(self, parts: Parts) -> Iterator[tuple[Parts, Parts]]:
+    def ways(self, parts: Parts) -> Iterator[tuple[Parts, Parts]]:
+        """What is cut away at the beginning of a path, and what is put there, for it to become that of a file."""
         for other in self.by_name.get(parts[-1] if parts else "", ()):
             same = 1
             while parts[-same - 1 : -same] and parts[-same - 1 : -same] == other[-same - 1 : -same]:
                 same += 1
             yield parts[:-same], other[:-same]
 
-    def _example(self, wanted: Sequence[Parts], way: tuple[Parts, Parts]) -> Parts:
-        cut, put = way
-        return next((*put, *parts[len(cut) :]) for parts in wanted if way in self._ways(parts))
+
+def _clearest(votes: Counter) -> tuple[Parts, Parts]:
+    """The way that twice as many lines have as any other."""
+    (best, most), (second, fewer), *_ = [*votes.most_common(2), (((), ()), 0), (((), ()), 0)]
+    if most < 2 * fewer:
+        places = ["/".join(put) or "the data folder itself" for _, put in (best, second)]
+        raise ValueError(
+            f"files of the table are found in {places[0]} and in {places[1]}; write the folder into its paths, "
+            "such as --columns 'path=folder/{name of the column}'."
+        )
+    return best
 
 
 def _parts(text: str) -> Parts:

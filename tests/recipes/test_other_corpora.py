@@ -199,7 +199,7 @@ def test_sound_that_no_line_names_and_a_table_that_nobody_gave_are_told(corpus, 
     folder = corpus([*WAVS, "more/1.wav"], {"t.csv": PLAIN})
     code, text = new_recipe(folder)
     assert code == 1 and "--table t.csv" in text
-    code, text = new_recipe(folder, "--layout", "csv")
+    code, text = new_recipe(folder, "--table", "t.csv")
     assert code == 0 and "1 sound files" in text and "more/1.wav" in text
 
 

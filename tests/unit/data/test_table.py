@@ -112,6 +112,18 @@ def test_several_tables_are_one_and_what_they_do_not_name_is_counted(corpus, cap
         find_utterances(folder, Source(table="*.tsv", columns=COLUMNS))
 
 
+def test_a_table_may_name_files_that_lie_elsewhere(corpus, tmp_path, caplog, monkeypatch):
+    folder = corpus("a", "b")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    lines = "".join(f"{folder / name}.wav,{name},joy\n" for name in "ab")
+    for place in ("empty", "link", "corpus"):
+        (tmp_path / place / "t.csv").write_text(f"path,speaker,emotion\n{lines}")
+        rows, _ = find_utterances(place, Source(table="t.csv", columns=COLUMNS))
+        assert [row.id for row in rows] == ["a", "b"] and not caplog.text
+
+
 def test_a_speaker_whom_nobody_knows_is_not_one_person(corpus, caplog):
     rows, _ = find_utterances(corpus("anna_joy_1", "unknown_joy_2", "Unknown_fear_3"), PATTERN)
     assert [row.speaker for row in rows] == ["anna"] and "2 of 3 utterances have no known speaker" in caplog.text

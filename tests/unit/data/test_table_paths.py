@@ -47,7 +47,9 @@ def test_files_written_in_nfd_are_found_by_nfc(found):
 def test_a_path_that_is_missing_is_never_taken_for_one_elsewhere(found):
     texts = [f"/home/{name}" for name in (*FILES, "wav/bert/2.wav")]
     assert found(texts) == [*FILES, None]
-    assert found(["train/a.wav", "train/b.wav"], ["train/a.wav", "test/b.wav"]) == ["train/a.wav", None]
+    files = ["train/a.wav", "test/b.wav"]
+    assert found(["train/a.wav", "train/b.wav"], files) == ["train/a.wav", None]
+    assert found(["a.wav", "b.wav"], files, "train/metadata.csv") == ["train/a.wav", None]
 
 
 def test_one_missing_file_does_not_hide_the_others(found, tmp_path):
