@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import shutil
 import tempfile
 import threading
@@ -13,13 +14,13 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from akd_toolkit.data.formats import DamagedError, Pieces, parts_of, read_at
+from akd_toolkit.data.formats import DamagedError, ForeignError, Pieces, decode_container, parts_of, read_at
 
 MAX_PEAK = 2.0  # a float file above this holds integers or is broken; a decoder's overshoot stays below
 MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, a header is broken, and resampling would fill the memory
 BLOCK_S = 10  # read at once,
 BLOCK_VALUES = 2**22  # but no more than this, so that a header that promises too much costs no memory
-IN_MEMORY = 2**26  # bytes of a pipe; more goes into a temporary file
+IN_MEMORY = 2**26  # bytes of a pipe or of a decoded container; more goes into a temporary file
 _ONE_AT_A_TIME = threading.Lock()  # there is one file number 2
 
 
@@ -39,9 +40,6 @@ class SoundFile:
         self.sample_rate_hz, self.channels = decoders[0].samplerate, decoders[0].channels
         self.num_samples = sum(decoder.frames for decoder in decoders)
         check_rate(self.sample_rate_hz, name)
-        kinds = {(decoder.samplerate, decoder.channels) for decoder in decoders}
-        if len(kinds) > 1:
-            raise ValueError(f"{name} joins sounds of several kinds (Hz, channels): {sorted(kinds)}; split it.")
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
         """Samples from ``start`` to before ``stop``: [samples, channels] float32 each; can be called again.
@@ -101,24 +99,34 @@ def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
     name = name or (str(own) if isinstance(own, (str, os.PathLike)) else "the sound")
     with ExitStack() as stack:
         file = stack.enter_context(_seekable(source, name))
-        with _named(name):
-            parts = parts_of(file)
-            decoders = [stack.enter_context(_decoder(file, part)) for part in parts or ()]
-        if not decoders:
-            raise ValueError(f"{name} cannot be read as audio; WAV, FLAC, OGG and MP3 can.")
+        with _named(name, own):
+            if (parts := parts_of(file)) is None:
+                stored = stack.enter_context(_temporary())
+                if not decode_container(file, stored):
+                    raise DamagedError("cannot be read as audio; WAV, FLAC, OGG and MP3 can")
+                file, parts = stored, parts_of(stored)
+            decoders = [stack.enter_context(_decoder(file, part)) for part in parts]
+            kinds = {(decoder.samplerate, decoder.channels) for decoder in decoders}
+            if len(kinds) > 1:
+                raise ForeignError(f"joins sounds of several kinds (Hz, channels), {sorted(kinds)}")
         yield SoundFile(name, decoders)
 
 
 @contextmanager
-def _named(name: str) -> Iterator[None]:
+def _named(name: str, path=None) -> Iterator[None]:
     """Errors as one sentence that begins with the name."""
+    own = str(path) if isinstance(path, (str, os.PathLike)) else "IN"
+    out = Path(own).with_suffix(".wav").name if not own.endswith(("IN", ".wav")) else "OUT.wav"
+    convert = shlex.join(["ffmpeg", "-i", own, "-ac", "1", "-ar", "16000", out])
     try:
         yield
+    except ForeignError as error:
+        raise ValueError(f"{name} {error}; convert it with {convert}") from error
     except (DamagedError, OSError) as error:
         raise ValueError(f"{name} {error}. Get it again.") from error
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".")
-        raise ValueError(f"{name} cannot be read as audio ({reason}); WAV, FLAC, OGG and MP3 can.") from error
+        raise ValueError(f"{name} cannot be read as audio ({reason}); convert it with {convert}") from error
 
 
 @contextmanager
@@ -134,7 +142,7 @@ def _seekable(source, name: str) -> Iterator[BinaryIO]:
         else:
             file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
         if not getattr(file, "seekable", lambda: True)():
-            pipe, file = file, stack.enter_context(tempfile.SpooledTemporaryFile(max_size=IN_MEMORY))
+            pipe, file = file, stack.enter_context(_temporary())
             try:
                 shutil.copyfileobj(pipe, file)
             except TypeError:
@@ -144,6 +152,10 @@ def _seekable(source, name: str) -> Iterator[BinaryIO]:
         if not first:
             raise ValueError(f"{name} is empty (0 bytes); get it again.")
         yield file
+
+
+def _temporary() -> BinaryIO:
+    return tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)
 
 
 def _decoder(file: BinaryIO, pieces: Pieces) -> soundfile.SoundFile:

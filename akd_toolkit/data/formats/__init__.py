@@ -4,12 +4,13 @@ import os
 from typing import BinaryIO
 
 from akd_toolkit.data.formats.chunked import chunked_part
+from akd_toolkit.data.formats.containers import decode_container
 from akd_toolkit.data.formats.flac import flac_part
 from akd_toolkit.data.formats.mpeg import mpeg_parts, skip_tag
 from akd_toolkit.data.formats.ogg import ogg_parts
-from akd_toolkit.data.formats.pieces import DamagedError, Pieces, read_at
+from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, Pieces, read_at
 
-__all__ = ["DamagedError", "Pieces", "parts_of", "read_at"]
+__all__ = ["DamagedError", "ForeignError", "Pieces", "decode_container", "parts_of", "read_at"]
 
 
 def parts_of(file: BinaryIO) -> list[Pieces] | None:
@@ -19,6 +20,8 @@ def parts_of(file: BinaryIO) -> list[Pieces] | None:
     ------
     DamagedError
         If the file does not hold what its header promises.
+    ForeignError
+        If its sound is laid out in a way that libsndfile does not read.
     """
     size = file.seek(0, os.SEEK_END)
     start = skip_tag(file, 0)

@@ -8,14 +8,14 @@ import zlib
 from typing import BinaryIO
 
 from akd_toolkit.data.formats.flac import flac_part
-from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
+from akd_toolkit.data.formats.pieces import TAIL, DamagedError, ForeignError, Pieces, read_at
 
 FIRST, LAST = 2, 4  # flags of a page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
-def ogg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
-    """The streams that follow one another; None if several run side by side, as in a video.
+def ogg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces]:
+    """The streams that follow one another.
 
     Source: RFC 3533, section 6.
     """
@@ -31,9 +31,9 @@ def ogg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
         if _checksum(head[:22] + bytes(4) + head[26:] + table + data) != checksum:
             raise DamagedError(f"is damaged: the checksum of its page at byte {at} differs")
         if flags & FIRST:
+            if not ended and len(streams[-1]) == 1:
+                raise ForeignError("holds several streams side by side")
             if not ended:
-                if len(streams[-1]) == 1:
-                    return None
                 break
             streams.append([])
         elif (serial, number) != due:

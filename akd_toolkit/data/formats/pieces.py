@@ -12,6 +12,10 @@ class DamagedError(ValueError):
     """Why a file is not read: the rest of a sentence that begins with its name."""
 
 
+class ForeignError(ValueError):
+    """The same, of a file that another program can convert."""
+
+
 class Pieces:
     """What one decoder reads: bytes, and stretches [start, stop) of a file, as a file for libsndfile.
 

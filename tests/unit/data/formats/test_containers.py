@@ -1,0 +1,112 @@
+"""m4a, WebM and other containers: whole through PyAV, or refused with the line that converts them."""
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from akd_toolkit.data.reader import open_sound_file
+
+CONTAINERS = [
+    *(("mp4", "aac"), ("ipod", "aac"), ("3gp", "aac"), ("mov", "alac"), ("mov", "pcm_s16le"), ("webm", "libopus")),
+    *(("matroska", "flac"), ("matroska", "pcm_s16le"), ("avi", "pcm_s16le"), ("flv", "aac"), ("asf", "pcm_s16le")),
+    *(("adts", "aac"), ("mp2", "mp2")),
+]
+UNBROKEN = [pair for pair in CONTAINERS if pair[0] not in ("adts", "mp2")]  # these say how long they are
+
+
+@pytest.fixture
+def contained(encoded_by_ffmpeg, samples):
+    """``contained("mp4", "aac", seconds)``: a file at 48 kHz."""
+
+    def make(container, codec, seconds=3, channels=1, **options):
+        return encoded_by_ffmpeg(container, codec, samples(48000 * seconds, channels), 48000, **options)
+
+    return make
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("container, codec", CONTAINERS)
+def test_a_container_is_read_whole(contained, read, container, codec, channels):
+    found = read(contained(container, codec, channels=channels))
+    assert 3 * 48000 <= len(found) < 3.05 * 48000 and found.ndim == channels
+
+
+@pytest.mark.parametrize("container, codec", [("mov", "alac"), ("matroska", "flac"), ("avi", "pcm_s16le")])
+def test_without_loss_it_is_the_same_sound(contained, samples, read, container, codec):
+    np.testing.assert_allclose(read(contained(container, codec)), samples(144000) / 32768, atol=2 / 32768)
+    np.testing.assert_array_equal(
+        read(contained(container, codec), 500, 700), read(contained(container, codec))[500:700]
+    )
+
+
+@pytest.mark.parametrize("container, codec", [("webm", "libopus"), ("matroska", "flac"), ("flv", "aac")])
+def test_a_container_from_a_pipe_is_read_whole(contained, read, container, codec):
+    assert len(read(contained(container, codec, pipe=True))) >= 3 * 48000
+
+
+def test_an_mp4_in_fragments_is_read_whole(contained, read):
+    data = contained("mp4", "aac", movflags="frag_keyframe+empty_moov", frag_duration="500000")
+    assert len(read(data)) >= 3 * 48000
+    with pytest.raises(ValueError, match="truncated"):
+        read(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("container, codec", UNBROKEN)
+def test_a_cut_container_is_refused(contained, read, container, codec, share):
+    data = contained(container, codec)
+    with pytest.raises(ValueError, match="the sound (is|cannot)"):
+        read(data[: int(share * len(data))])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("container, codec", [("webm", "libopus"), ("matroska", "flac"), ("adts", "aac")])
+def test_a_cut_stream_without_a_length_is_refused(contained, read, container, codec, share):
+    data = contained(container, codec, pipe=True)
+    with pytest.raises(ValueError, match="truncated"):
+        read(data[: int(share * len(data)) + 7])
+
+
+def test_real_clips_are_read_whole_and_cut_ones_are_refused(shared_folder, read):
+    pytest.importorskip("av")
+    clips = sorted(path for path in (shared_folder / "data/clips").iterdir() if path.suffix in (".mp4", ".flv"))
+    assert len(clips) == 7
+    for clip in clips:
+        data = clip.read_bytes()
+        assert len(read(data)) > 80000
+        for share in (0.3, 0.6, 0.9, 0.999):
+            with pytest.raises(ValueError, match="truncated"):
+                read(data[: int(share * len(data))])
+
+
+def test_a_video_without_sound_is_refused(read):
+    av = pytest.importorskip("av")
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as file:
+        stream = file.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = 64
+        for packet in stream.encode(av.VideoFrame(64, 64, "yuv420p")) + stream.encode(None):
+            file.mux(packet)
+    with pytest.raises(ValueError, match="without a sound track"):
+        read(buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "head", [b"\0\0\0\x1cftypM4A ", b"\x1aE\xdf\xa3\x97", b"\xff\xf1\x60\x40", b"FLV\1", b"#!AMR\n"]
+)
+def test_without_pyav_the_sentence_says_how_to_convert(tmp_path, monkeypatch, head):
+    monkeypatch.setitem(sys.modules, "av", None)
+    path = tmp_path / "my voice.m4a"
+    path.write_bytes(head.ljust(28, b"\0"))
+    message = r"akd-toolkit\[av\].*ffmpeg -i '.*my voice\.m4a' -ac 1 -ar 16000 'my voice\.wav'"
+    with pytest.raises(ValueError, match=message), open_sound_file(path):
+        pass
+
+
+def test_bytes_that_only_begin_like_a_container_are_refused(read):
+    pytest.importorskip("av")
+    for head in (b"\0\0\0\x1cftypM4A ", b"\x1aE\xdf\xa3\x9f", b"\xff\xf1\x60\x40", b"FLV\1", b"#!AMR\n", b"0&\xb2u"):
+        with pytest.raises(ValueError, match="damaged|truncated"):
+            read(head + np.random.default_rng(0).bytes(5000))
