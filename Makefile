@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = requirements.lock
-EXTRAS = opensmile,dev
+EXTRAS = opensmile,av,dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # All but tensorrt, whose libraries come from NVIDIA's own index.
-LOCKED_EXTRAS = $(addprefix --extra ,opensmile ray live openvino dev)
+LOCKED_EXTRAS = $(addprefix --extra ,opensmile av ray live openvino dev)
 COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-annotate --no-emit-index-url
 # One thread per process: small models gain nothing from more, and two runs then share two cores fairly.
 export OMP_NUM_THREADS ?= 1
