@@ -9,7 +9,7 @@ from itertools import combinations
 
 from akd_toolkit.audit.findings import Split
 from akd_toolkit.audit.places import Placed
-from akd_toolkit.audit.records import ID_COLUMNS, START_COLUMNS, STOP_COLUMNS, first_of
+from akd_toolkit.audit.records import COLUMNS, cell_of
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.manifest import Utterance
 
@@ -127,7 +127,7 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str] = ()) -> tuple[list
 
 def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> list[str]:
     while True:
-        columns = [column for column in (*ID_COLUMNS, "path") if column not in rejected]
+        columns = [column for column in (*COLUMNS["id"], "path") if column not in rejected]
         chosen = [next((name for name in columns if _cell(item, name)), "") for item in placed]
         wrong = {}
         for column in set(chosen) - {""}:
@@ -142,7 +142,7 @@ def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> l
 def _cell(item: Placed, column: str) -> str:
     if column != "path":
         return item.record.get(column, "")
-    piece = "-".join(first_of(item.record, names) for names in (START_COLUMNS, STOP_COLUMNS)).strip("-")
+    piece = "-".join(cell_of(item.record, kind) for kind in ("start", "stop")).strip("-")
     return f"{item.row.wav} {piece}" if item.row.wav and piece else item.row.wav
 
 

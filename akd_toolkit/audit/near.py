@@ -1,11 +1,18 @@
 """Recordings across a split that sound the same, though their samples differ."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from tqdm import tqdm
 
 from akd_toolkit.audit.findings import Finding, Split, counted
 from akd_toolkit.audit.fingerprint import ALIKE, COPY, HOP, MIN_FRAMES, codes_of, similar_pairs
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.audit.names import path_of
+from akd_toolkit.audit.places import Placed
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_recording
+from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance
 
 HOP_S = HOP / SAMPLE_RATE_HZ
@@ -94,3 +101,43 @@ def _alike(pairs, splits: Sequence[Split]) -> list[Finding]:
 def _divides(split: Split, one: Utterance, other: Utterance) -> bool:
     train, test = split.ids
     return (one.id in train and other.id in test) or (other.id in train and one.id in test)
+
+
+def with_sound(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Finding]]:
+    """The rows with the checksums of their recordings, found under ``root`` by path or by name."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"--audio {root} is not a folder; give the one that holds the recordings.")
+    by_name = defaultdict(list)
+    for path in walk_files(root):
+        by_name[path_of(path.name)].append(path)
+    sums: dict[Path, str] = {}
+    heard, missing = [], []
+    for item in tqdm(placed, desc="checksums", unit="file"):
+        row = item.row
+        try:
+            if row.stop:
+                raise ValueError(f"{row.id} is a part of a file, and parts are not compared")
+            path = _sound_of(row, root, by_name)
+            if path not in sums:
+                sums[path] = read_recording(path).sha256
+            heard.append(replace(item, row=replace(row, wav=str(path), sha256=sums[path])))
+        except (OSError, ValueError) as error:
+            missing.append(str(error))
+            heard.append(item)
+    if not missing:
+        return heard, []
+    told = f"the sound of {len(missing)} of {counted(len(placed), 'row')}: {missing[0].rstrip('.')}."
+    return heard, [Finding("not_proved", "files", told)]
+
+
+def _sound_of(row: Utterance, root: Path, by_name: dict[tuple, list[Path]]) -> Path:
+    if row.wav and (root / row.wav).is_file():
+        return root / row.wav
+    for name in filter(None, map(path_of, (row.wav, row.id))):
+        found = by_name.get(name[-1:], [])
+        found = [path for path in found if path_of(str(path))[-len(name) :] == name] or found
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"{row.id} may be any of {len(found)} files under {root}, such as {found[0]}")
+    raise ValueError(f"{row.id} is not under {root}")

@@ -1,21 +1,19 @@
-"""Which partition and fold a file, a folder or a cell names, and the splits that follow."""
+"""Rows of split files, each with the partition and fold that its file, folder or cell names."""
 
+import math
+import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from dataclasses import dataclass
 from pathlib import Path
 
-from akd_toolkit.audit.findings import Split
-from akd_toolkit.data.manifest import Utterance
+import pandas as pd
 
-PARTITIONS = {
-    "training": "train training trn tr trainval traindev",
-    "validation": "valid validation val dev devel development",
-    "test": "test testing tst eval evaluation holdout heldout",
-}
-_WORDS = {word + end: name for name, words in PARTITIONS.items() for word in words.split() for end in ("", "set")}
-NUMBERED = r"(fold|session|split|cv)[\W_]*(\d+)"
+from akd_toolkit.audit.findings import Finding, counted, some
+from akd_toolkit.audit.records import COLUMNS, KALDI, SUFFIXES, cell_of, read_records
+from akd_toolkit.data.files import walk_files
+from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.names import is_nobody, place_of
 
 
 @dataclass(frozen=True)
@@ -41,31 +39,6 @@ class Placed:
         return f"{self.file.name} row {self.number}"
 
 
-def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
-    """(fold, partition) that the names of a file and of its folders below ``base`` say; "" for what they do not.
-
-    Example
-    -------
-    >>> place_of(Path("data/emodb/fold_1/emodb_test_fold_1.jsonl"))
-    ('fold 1', 'test')
-    >>> place_of(Path("Session5_dev.csv")), place_of(Path("TrainSet.csv")), place_of(Path("label_map.json"))
-    (('session 5', 'validation'), ('', 'training'), ('', ''))
-    >>> place_of(Path("train_test_split.csv"))  # of both, so of neither
-    ('', '')
-    """
-    parts = (path.relative_to(base) if base else path).parts
-    fold = partition = ""
-    for part in reversed((*parts[:-1], Path(parts[-1]).stem)):  # the file's own name first
-        words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part)
-        named = {_WORDS[word] for word in map(str.lower, (*words, *re.findall("[a-zA-Z]+", part))) if word in _WORDS}
-        if "test" not in named:
-            named -= {"validation"} if "training" in named else set()  # train_valid.csv is heard in training
-        partition = partition or (named.pop() if len(named) == 1 else "")
-        numbered = re.search(NUMBERED, part.lower())
-        fold = fold or (f"{numbered[1]} {int(numbered[2])}" if numbered else "")
-    return fold, partition
-
-
 def place_in_cell(cell: str) -> tuple[str, str]:
     """(fold, partition) of a cell; what names neither, such as a number, is a fold.
 
@@ -83,39 +56,100 @@ def scope_of(file: Path, base: Path) -> str:
     return "/".join(part for part in file.relative_to(base).parts[:-1] if not any(place_of(Path(part))))
 
 
-def splits_of(placed: Sequence[Placed]) -> list[Split]:
-    """Every two partitions of a fold; where a fold names no partition, it is the test of all others like it.
+def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tuple[list[Placed], list[Finding]]:
+    """The rows of all files that name a place, and what is to say of the others."""
+    files, placed, found, left_out, empty = _files(paths), [], [], [], []
+    if not files:
+        raise ValueError(
+            f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or the folder of an experiment."
+        )
+    for file, base in files:
+        records = read_records(file, named)
+        titles = [
+            record for record in records if record and all(name == cell.casefold() for name, cell in record.items())
+        ]
+        if titles:
+            records = [record for record in records if record not in titles]
+            told = f"{file.name} repeats the names of its columns in {counted(len(titles), 'row')}, left out here."
+            found.append(Finding("warning", "files", told))
+        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(records, start=1)]
+        placed += of_file
+        named_by = Path(file.name) if file.suffix.lower() in (".txt", ".lst") else file.relative_to(base)
+        if not records and any(place_of(named_by)):
+            empty.append(file.name)
+        elif not any(item.fold or item.partition for item in of_file):
+            left_out.append(file.name)
+    if left_out:
+        told = f"{counted(len(left_out), 'file')} without rows that name a partition left out: {some(left_out)}."
+        found.append(Finding("warning", "files", told))
+    if empty:
+        told = f"that {some(empty)} share nothing with others: no row was found in {counted(len(empty), 'file')}."
+        found.append(Finding("not_proved", "files", told))
+    beside = any(item.partition for item in placed)
+    kept = [item for item in placed if _is_placed(item, beside)]
+    lost = [item for item in placed if not _is_placed(item, beside) and item.file.name not in left_out]
+    if lost:
+        what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
+        told = (
+            f"that {counted(len(lost), 'row')} share nothing with others: {what} names no partition ({lost[0].where})."
+        )
+        found.append(Finding("not_proved", "files", told))
+    return kept, found
 
-    A partition that names no fold, beside others that do, belongs to all of them, as one test of five trainings. A
-    folder of several partitions, such as one of two corpora, is a split of its own. What training and validation share
-    is a warning: it spoils the choice, not the test.
-    """
-    scopes = scopes_of(placed)
-    return [split for scope in scopes for split in _splits([i for i in placed if i.scope == scope], scope)] or _splits(
-        placed, ""
-    )
+
+def _is_placed(item: Placed, beside_partitions: bool) -> bool:
+    """Whether a row's place is known: beside train and test, 2 is a fold, and ``extra`` is nothing."""
+    return bool(item.partition or (item.fold and not (beside_partitions and re.fullmatch(r"fold \D+", item.fold))))
 
 
-def scopes_of(placed: Sequence[Placed]) -> list[str]:
-    """Folders that are a split each, because all of them hold several partitions; none where there is only one."""
-    places: dict[str, set] = {}
-    for item in placed:
-        places.setdefault(item.scope, set()).add((item.fold, item.partition))
-    return sorted(places) if len(places) > 1 and all(len(inside) > 1 for inside in places.values()) else []
+def _files(paths: Sequence) -> list[tuple[Path, Path]]:
+    """Split files, each with the folder whose name, and all above it, say nothing: what was asked for has in common."""
+    missing = [str(path) for path in paths if not Path(path).exists()]
+    if missing:
+        raise FileNotFoundError(
+            f"there is no {missing[0]}; give split files, their folder, or the folder of an experiment."
+        )
+    given = [Path(os.path.abspath(path)) for path in paths]  # a link's own name counts
+    base = Path(os.path.commonpath([path if path.is_dir() and len(given) == 1 else path.parent for path in given]))
+    found: dict[Path, Path] = {}
+    for path in given:
+        for file in walk_files(path) if path.is_dir() else [path]:
+            if file == path or file.suffix.lower() in SUFFIXES or _is_kaldi(file):
+                found.setdefault(file, base)
+    return list(found.items())
 
 
-def _splits(placed: Sequence[Placed], scope: str) -> list[Split]:
-    named = sorted({item.fold for item in placed if item.partition})
-    bare = [item for item in placed if not item.partition and item.fold not in named]
-    found, folds = [], sorted({item.fold for item in bare})
-    for fold in folds if len(folds) > 1 else ():
-        sides = [[item.row for item in bare if (item.fold == fold) == there] for there in (False, True)]
-        found.append(Split(f"{scope} {fold}".strip(), *map(tuple, sides)))
-    if bare and named == [""]:  # folds of the training beside one test
-        placed = [replace(item, fold="", partition=item.partition or "training") for item in placed]
-    for fold in [fold for fold in named if fold] or named:
-        rows = {name: [i.row for i in placed if i.partition == name and i.fold in (fold, "")] for name in PARTITIONS}
-        for one, other in combinations([name for name in PARTITIONS if rows[name]], 2):
-            sides = tuple(rows[one]), tuple(rows[other])
-            found.append(Split(f"{scope} {fold}".strip(), *sides, sides=(one, other), strict=other == "test"))
-    return found
+def _is_kaldi(file: Path) -> bool:
+    return file.name in KALDI and file.name == next(name for name in KALDI if (file.parent / name).is_file())
+
+
+def _placed(file: Path, base: Path, number: int, record: dict[str, str], column: str | None) -> Placed:
+    if column and column.lower() not in record:
+        raise ValueError(f"{file}, row {number} has no '{column}'; it has {', '.join(record) or 'nothing'}.")
+    fold, partition = place_of(file, base)
+    told = cell_of(record, "partition", column)
+    if column or not partition:
+        own_fold, own = place_in_cell(told)
+    else:
+        own_fold, own = place_of(Path(told or "-"))
+    fold = own_fold or place_in_cell(cell_of(record, "fold"))[0] or fold
+    partition = own or ("" if column else partition)
+    wav = cell_of(record, "path")
+    if (fold or partition) and not (wav or cell_of(record, "id") or cell_of(record, "speaker")):
+        raise ValueError(
+            f"{file}, row {number} has no ID; a column such as {', '.join(COLUMNS['id'][:4])} or wav is needed."
+        )
+    start, stop = (_count(cell_of(record, kind)) for kind in ("start", "stop"))
+    row = Utterance("", wav, start, stop, 0.0, "", "", text=cell_of(record, "text"))
+    return Placed(file, number, scope_of(file, base), fold, partition, row, record)
+
+
+def _count(cell: str) -> float:
+    """A time in whatever unit, or as 00:01:02,5: only the order matters here. 0 where there is none, NaN if unread."""
+    cell = cell.replace(",", ".")
+    if is_nobody(cell) or cell.casefold() == "nat":
+        return 0
+    try:
+        return round(10000 * (pd.to_timedelta(cell).total_seconds() if ":" in cell else float(cell)))
+    except ValueError:
+        return math.nan

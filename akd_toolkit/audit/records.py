@@ -7,21 +7,25 @@ import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from akd_toolkit.audit.places import place_of
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.data.names import place_of
 from akd_toolkit.data.sheets import USUAL
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
 KALDI = ("utt2spk", "wav.scp")  # the first that a folder has stands for all of its files
 
-START_COLUMNS, STOP_COLUMNS, TEXT_COLUMNS = USUAL["start"], USUAL["stop"], (*USUAL["text"], "wrd", "words")
-WAV_COLUMNS = (*USUAL["path"], "wav_path", "audio_filepath", "sig")
-ID_COLUMNS = ("key", *USUAL["id"], "utt", "name", "filename", "file")
-SPEAKER_COLUMNS = (*USUAL["speaker"], "spkid", "actorid")
-PARTITION_COLUMNS = ("partition", "split", "set", "subset", "split_set")
-CORPUS_COLUMNS = ("corpus", "dataset", "database")
-SURE = {*WAV_COLUMNS, *SPEAKER_COLUMNS}  # what has one of these is a record; of the others, what holds no records
-KNOWN = {*SURE, *ID_COLUMNS, *TEXT_COLUMNS, *PARTITION_COLUMNS, *USUAL["emotion"]}
+COLUMNS = {  # what a column may be called; the first that is there and not empty is taken
+    **{kind: USUAL[kind] for kind in ("start", "stop")},
+    "id": ("key", *USUAL["id"], "utterance", "utt", "name", "filename", "file"),
+    "path": (*USUAL["path"], "sig"),
+    "speaker": (*USUAL["speaker"], "spkid"),
+    "text": (*USUAL["text"], "wrd", "words"),
+    "partition": ("partition", "split", "set", "subset", "split_set"),
+    "fold": ("fold",),
+    "corpus": ("corpus", "dataset", "database"),
+}
+SURE = {*COLUMNS["path"], *COLUMNS["speaker"]}  # what has one of these is a record; of others, what holds no records
+KNOWN = {*SURE, *COLUMNS["id"], *COLUMNS["text"], *COLUMNS["partition"], *USUAL["emotion"]}
 
 
 def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]]:
@@ -66,9 +70,10 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
     return found
 
 
-def first_of(record: dict[str, str], names: Sequence[str]) -> str:
-    """The first of these columns that the record has and that is not empty; "" for none."""
-    return next((record[name.lower()] for name in names if record.get(name.lower())), "")
+def cell_of(record: dict[str, str], kind: str, column: str | None = None) -> str:
+    """What the given column holds, or else the first usual one that is not empty; "" for none."""
+    names = (column.lower(),) if column else COLUMNS[kind]
+    return next((record[name] for name in names if record.get(name)), "")
 
 
 def _delimiter(path: Path, header: str) -> str:
@@ -119,7 +124,7 @@ def _rows_of(columns: dict) -> list[dict]:
 
 
 def _record(trail: Sequence[str], record: dict) -> dict:
-    placed = any(_place(trail)) and not any(name in PARTITION_COLUMNS for name in record)
+    placed = any(_place(trail)) and not any(name in COLUMNS["partition"] for name in record)
     return {**record, "partition": " ".join(trail)} if placed else record
 
 

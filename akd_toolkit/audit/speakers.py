@@ -7,7 +7,7 @@ from pathlib import Path
 from akd_toolkit.audit.findings import some
 from akd_toolkit.audit.names import SUFFIX
 from akd_toolkit.audit.places import Placed
-from akd_toolkit.audit.records import CORPUS_COLUMNS, ID_COLUMNS, SPEAKER_COLUMNS, WAV_COLUMNS, first_of
+from akd_toolkit.audit.records import cell_of
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import are_partitions, is_nobody
 from akd_toolkit.data.patterns import EMOTION_WORDS
@@ -54,7 +54,7 @@ def speakers_of(placed: Sequence[Placed], column: str | None, pattern: str | Non
     ):
         if wrong:
             raise ValueError(f"speakers from {how} are {some(sorted(known))}: names of {what}, not of people; {CURE}.")
-    corpora = [first_of(item.record, CORPUS_COLUMNS) for item in placed]
+    corpora = [cell_of(item.record, "corpus") for item in placed]
     if all(corpora) and len(set(corpora)) > 1 and not are_partitions(set(corpora)):
         names = [name if is_nobody(name) else f"{name} ({corpus})" for name, corpus in zip(names, corpora)]
     return names, how
@@ -86,7 +86,7 @@ def _by_column(placed: Sequence[Placed], column: str | None) -> list[str]:
                 f"{item.file}, row {item.number} has no '{column}'; it has {', '.join(item.record)}. Give another "
                 "--speaker."
             )
-    return [first_of(item.record, (column,) if column else SPEAKER_COLUMNS) for item in placed]
+    return [cell_of(item.record, "speaker", column) for item in placed]
 
 
 def _by_well_known_names(placed: Sequence[Placed], names: list[str]) -> tuple[list[str], str]:
@@ -98,7 +98,7 @@ def _by_well_known_names(placed: Sequence[Placed], names: list[str]) -> tuple[li
 
 
 def _named(item: Placed, pattern: re.Pattern) -> str:
-    name, path = (first_of(item.record, columns).replace("\\", "/") for columns in (ID_COLUMNS, WAV_COLUMNS))
+    name, path = (cell_of(item.record, kind).replace("\\", "/") for kind in ("id", "path"))
     own = "" if item.row.id == item.where else item.row.id
     texts = (own, SUFFIX.sub("", name), Path(name).stem, Path(path).stem, path)
     match = next((match for text in texts if (match := pattern.search(text))), None)

@@ -1,33 +1,14 @@
 """The audit of split files made by others: what leaks, what does not, and what their tables cannot prove."""
 
-import math
-import os
-import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
-import pandas as pd
-from tqdm import tqdm
-
 from akd_toolkit.audit.findings import Finding, Split, counted, some
-from akd_toolkit.audit.names import doubtful, name_rows, path_of
-from akd_toolkit.audit.near import check_near
-from akd_toolkit.audit.places import Placed, place_in_cell, place_of, scope_of, scopes_of, splits_of
-from akd_toolkit.audit.records import (
-    ID_COLUMNS,
-    KALDI,
-    PARTITION_COLUMNS,
-    SPEAKER_COLUMNS,
-    START_COLUMNS,
-    STOP_COLUMNS,
-    SUFFIXES,
-    TEXT_COLUMNS,
-    WAV_COLUMNS,
-    first_of,
-    read_records,
-)
+from akd_toolkit.audit.names import doubtful, name_rows
+from akd_toolkit.audit.near import check_near, with_sound
+from akd_toolkit.audit.places import Placed, read_placed
 from akd_toolkit.audit.speakers import CURE, is_a_name_for_each, speakers_of
 from akd_toolkit.audit.splits import (
     check_identical,
@@ -36,10 +17,7 @@ from akd_toolkit.audit.splits import (
     check_speakers,
     check_utterances,
 )
-from akd_toolkit.data.audio import read_recording
-from akd_toolkit.data.files import walk_files
-from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_nobody
+from akd_toolkit.data.names import PARTITIONS
 
 
 def audit_split_files(
@@ -80,12 +58,12 @@ def audit_split_files(
     """
     if speaker and partition and speaker.lower() == partition.lower():
         raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is no speaker. {CURE}.")
-    placed, found = _read(paths, partition, [name for name in (speaker, *ids) if name])
+    placed, found = read_placed(paths, partition, [name for name in (speaker, *ids) if name])
     placed, unnamed, unsure = name_rows(placed, ids)
     speakers, how = speakers_of(placed, speaker, pattern)
     placed = [replace(item, row=replace(item.row, speaker=who)) for item, who in zip(placed, speakers)]
     if audio is not None:
-        placed, unread = _with_sound(placed, Path(audio))
+        placed, unread = with_sound(placed, Path(audio))
         found += unread
     splits = splits_of(placed)
     if not splits:
@@ -147,141 +125,42 @@ def _title(paths: Sequence, placed: list[Placed], splits: list[Split], how: str)
     return f"{some(map(str, paths))}: {told}"
 
 
-def _read(paths: Sequence, column: str | None, named: Sequence[str]) -> tuple[list[Placed], list[Finding]]:
-    """The rows of all files that name a place, and what is to say of the others."""
-    files, placed, found, left_out, empty = _files(paths), [], [], [], []
-    if not files:
-        raise ValueError(
-            f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or the folder of an experiment."
-        )
-    for file, base in files:
-        records = read_records(file, named)
-        titles = [
-            record for record in records if record and all(name == cell.casefold() for name, cell in record.items())
-        ]
-        if titles:
-            records = [record for record in records if record not in titles]
-            told = f"{file.name} repeats the names of its columns in {counted(len(titles), 'row')}, left out here."
-            found.append(Finding("warning", "files", told))
-        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(records, start=1)]
-        placed += of_file
-        named_by = Path(file.name) if file.suffix.lower() in (".txt", ".lst") else file.relative_to(base)
-        if not records and any(place_of(named_by)):
-            empty.append(file.name)
-        elif not any(item.fold or item.partition for item in of_file):
-            left_out.append(file.name)
-    if left_out:
-        told = f"{counted(len(left_out), 'file')} without rows that name a partition left out: {some(left_out)}."
-        found.append(Finding("warning", "files", told))
-    if empty:
-        told = f"that {some(empty)} share nothing with others: no row was found in {counted(len(empty), 'file')}."
-        found.append(Finding("not_proved", "files", told))
-    beside = any(item.partition for item in placed)
-    kept = [item for item in placed if _is_placed(item, beside)]
-    lost = [item for item in placed if not _is_placed(item, beside) and item.file.name not in left_out]
-    if lost:
-        what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
-        told = (
-            f"that {counted(len(lost), 'row')} share nothing with others: {what} names no partition ({lost[0].where})."
-        )
-        found.append(Finding("not_proved", "files", told))
-    return kept, found
+def splits_of(placed: Sequence[Placed]) -> list[Split]:
+    """Every two partitions of a fold; where a fold names no partition, it is the test of all others like it.
+
+    A partition that names no fold, beside others that do, belongs to all of them, as one test of five trainings. A
+    folder of several partitions, such as one of two corpora, is a split of its own. What training and validation share
+    is a warning: it spoils the choice, not the test.
+    """
+    scopes = scopes_of(placed)
+    return [split for scope in scopes for split in _splits([i for i in placed if i.scope == scope], scope)] or _splits(
+        placed, ""
+    )
 
 
-def _is_placed(item: Placed, beside_partitions: bool) -> bool:
-    """Whether a row's place is known: beside train and test, 2 is a fold, and ``extra`` is nothing."""
-    return bool(item.partition or (item.fold and not (beside_partitions and re.fullmatch(r"fold \D+", item.fold))))
+def scopes_of(placed: Sequence[Placed]) -> list[str]:
+    """Folders that are a split each, because all of them hold several partitions; none where there is only one."""
+    places: dict[str, set] = {}
+    for item in placed:
+        places.setdefault(item.scope, set()).add((item.fold, item.partition))
+    return sorted(places) if len(places) > 1 and all(len(inside) > 1 for inside in places.values()) else []
 
 
-def _files(paths: Sequence) -> list[tuple[Path, Path]]:
-    """Split files, each with the folder whose name, and all above it, say nothing: what was asked for has in common."""
-    missing = [str(path) for path in paths if not Path(path).exists()]
-    if missing:
-        raise FileNotFoundError(
-            f"there is no {missing[0]}; give split files, their folder, or the folder of an experiment."
-        )
-    given = [Path(os.path.abspath(path)) for path in paths]  # a link's own name counts
-    base = Path(os.path.commonpath([path if path.is_dir() and len(given) == 1 else path.parent for path in given]))
-    found: dict[Path, Path] = {}
-    for path in given:
-        for file in walk_files(path) if path.is_dir() else [path]:
-            if file == path or file.suffix.lower() in SUFFIXES or _is_kaldi(file):
-                found.setdefault(file, base)
-    return list(found.items())
-
-
-def _is_kaldi(file: Path) -> bool:
-    return file.name in KALDI and file.name == next(name for name in KALDI if (file.parent / name).is_file())
-
-
-def _placed(file: Path, base: Path, number: int, record: dict[str, str], column: str | None) -> Placed:
-    if column and column.lower() not in record:
-        raise ValueError(f"{file}, row {number} has no '{column}'; it has {', '.join(record) or 'nothing'}.")
-    fold, partition = place_of(file, base)
-    told = first_of(record, (column,) if column else PARTITION_COLUMNS)
-    if column:
-        partition = ""
-    own_fold, own = place_in_cell(told) if not partition else place_of(Path(told or "-"))
-    own_fold = own_fold or place_in_cell(first_of(record, ("fold",)))[0]
-    wav, text = first_of(record, WAV_COLUMNS), first_of(record, TEXT_COLUMNS)
-    if (own or partition or own_fold or fold) and not (wav or first_of(record, ID_COLUMNS + SPEAKER_COLUMNS)):
-        raise ValueError(
-            f"{file}, row {number} has no ID; a column such as {', '.join(ID_COLUMNS[:4])} or wav is needed."
-        )
-    start, stop = (_count(first_of(record, names)) for names in (START_COLUMNS, STOP_COLUMNS))
-    row = Utterance("", wav, start, stop, 0.0, "", "", text=text)
-    return Placed(file, number, scope_of(file, base), own_fold or fold, own or partition, row, record)
-
-
-def _count(cell: str) -> float:
-    """A time in whatever unit, or as 00:01:02,5: only the order matters here. 0 where there is none, NaN if unread."""
-    cell = cell.replace(",", ".")
-    if is_nobody(cell) or cell.casefold() == "nat":
-        return 0
-    try:
-        return round(10000 * (pd.to_timedelta(cell).total_seconds() if ":" in cell else float(cell)))
-    except ValueError:
-        return math.nan
-
-
-def _with_sound(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Finding]]:
-    """The rows with the checksums of their recordings, found under ``root`` by path or by name."""
-    if not root.is_dir():
-        raise FileNotFoundError(f"--audio {root} is not a folder; give the one that holds the recordings.")
-    by_name = defaultdict(list)
-    for path in walk_files(root):
-        by_name[path_of(path.name)].append(path)
-    sums: dict[Path, str] = {}
-    heard, missing = [], []
-    for item in tqdm(placed, desc="checksums", unit="file"):
-        row = item.row
-        try:
-            if row.stop:
-                raise ValueError(f"{row.id} is a part of a file, and parts are not compared")
-            path = _sound_of(row, root, by_name)
-            if path not in sums:
-                sums[path] = read_recording(path).sha256
-            heard.append(replace(item, row=replace(row, wav=str(path), sha256=sums[path])))
-        except (OSError, ValueError) as error:
-            missing.append(str(error))
-            heard.append(item)
-    if not missing:
-        return heard, []
-    told = f"the sound of {len(missing)} of {counted(len(placed), 'row')}: {missing[0].rstrip('.')}."
-    return heard, [Finding("not_proved", "files", told)]
-
-
-def _sound_of(row: Utterance, root: Path, by_name: dict[tuple, list[Path]]) -> Path:
-    if row.wav and (root / row.wav).is_file():
-        return root / row.wav
-    for name in filter(None, map(path_of, (row.wav, row.id))):
-        found = by_name.get(name[-1:], [])
-        found = [path for path in found if path_of(str(path))[-len(name) :] == name] or found
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise ValueError(f"{row.id} may be any of {len(found)} files under {root}, such as {found[0]}")
-    raise ValueError(f"{row.id} is not under {root}")
+def _splits(placed: Sequence[Placed], scope: str) -> list[Split]:
+    named = sorted({item.fold for item in placed if item.partition})
+    bare = [item for item in placed if not item.partition and item.fold not in named]
+    found, folds = [], sorted({item.fold for item in bare})
+    for fold in folds if len(folds) > 1 else ():
+        sides = [[item.row for item in bare if (item.fold == fold) == there] for there in (False, True)]
+        found.append(Split(f"{scope} {fold}".strip(), *map(tuple, sides)))
+    if bare and named == [""]:  # folds of the training beside one test
+        placed = [replace(item, fold="", partition=item.partition or "training") for item in placed]
+    for fold in [fold for fold in named if fold] or named:
+        rows = {name: [i.row for i in placed if i.partition == name and i.fold in (fold, "")] for name in PARTITIONS}
+        for one, other in combinations([name for name in PARTITIONS if rows[name]], 2):
+            sides = tuple(rows[one]), tuple(rows[other])
+            found.append(Split(f"{scope} {fold}".strip(), *sides, sides=(one, other), strict=other == "test"))
+    return found
 
 
 def _sound(splits: list[Split], audio) -> list[Finding]:

@@ -1,11 +1,19 @@
-"""Names that are not what they stand for: parts of a split among speakers, and nobody among people."""
+"""Names that say which part of a split something is, and names of speakers that are nobody's."""
 
 import re
 from collections.abc import Collection
+from pathlib import Path
 
+PARTITIONS = {
+    "training": "train training trn tr trainval traindev",
+    "validation": "valid validation val dev devel development",
+    "test": "test testing tst eval evaluation holdout heldout",
+}
+_WORDS = {word + end: name for name, words in PARTITIONS.items() for word in words.split() for end in ("", "set")}
+_FOLD = r"(fold|session|split|cv)[\W_]*(\d+)"
 PARTITION = re.compile(
-    r"(train|training|trn|val|valid|validation|dev|devel|development|test|testing|tst|eval|evaluation|hold-?out|"
-    r"fold|split|partition|subset)s?([ _.-]?(set|data|split|fold|audio|wav|clean|other)s?)?[ _.-]?\d*",
+    rf"({'|'.join(' '.join(PARTITIONS.values()).split())}|hold-out|fold|split|partition|subset)s?"
+    r"([ _.-]?(set|data|split|fold|audio|wav|clean|other)s?)?[ _.-]?\d*",
     re.IGNORECASE,
 )
 NOBODY = re.compile(
@@ -14,6 +22,31 @@ NOBODY = re.compile(
     r"no[ _-]?(one|body|name|speaker)|all|both|several|multiple|mixed|various|others?|everyone|everybody)?",
     re.IGNORECASE,
 )
+
+
+def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
+    """(fold, partition) that the names of a file and of its folders below ``base`` say; "" for what they do not.
+
+    Example
+    -------
+    >>> place_of(Path("data/emodb/fold_1/emodb_test_fold_1.jsonl"))
+    ('fold 1', 'test')
+    >>> place_of(Path("Session5_dev.csv")), place_of(Path("TrainSet.csv")), place_of(Path("label_map.json"))
+    (('session 5', 'validation'), ('', 'training'), ('', ''))
+    >>> place_of(Path("train_test_split.csv"))  # of both, so of neither
+    ('', '')
+    """
+    parts = (path.relative_to(base) if base else path).parts
+    fold = partition = ""
+    for part in reversed((*parts[:-1], Path(parts[-1]).stem)):  # the file's own name first
+        words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part)
+        named = {_WORDS[word] for word in map(str.lower, (*words, *re.findall("[a-zA-Z]+", part))) if word in _WORDS}
+        if "test" not in named:
+            named -= {"validation"} if "training" in named else set()  # train_valid.csv is heard in training
+        partition = partition or (named.pop() if len(named) == 1 else "")
+        numbered = re.search(_FOLD, part.lower())
+        fold = fold or (f"{numbered[1]} {int(numbered[2])}" if numbered else "")
+    return fold, partition
 
 
 def are_partitions(names: Collection[str]) -> bool:

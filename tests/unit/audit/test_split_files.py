@@ -10,7 +10,8 @@ import soundfile
 
 from akd_toolkit.audit import has_leak
 from akd_toolkit.audit.speakers import SPEAKERS_IN_NAMES
-from akd_toolkit.audit.split_files import audit_split_files, place_of
+from akd_toolkit.audit.split_files import audit_split_files
+from akd_toolkit.data.names import place_of
 
 EMOBOX = Path(__file__).with_name("emobox_emodb.csv")
 # EmoBox's six folds of RAVDESS, four actors each.
