@@ -12,6 +12,7 @@ from akd_toolkit.audit.places import Placed
 from akd_toolkit.audit.records import COLUMNS, cell_of
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.sheets import plain_name
 
 SUFFIX = re.compile(f"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+$", re.IGNORECASE)
 PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name
@@ -141,13 +142,14 @@ def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> l
 
 def _cell(item: Placed, column: str) -> str:
     if column != "path":
-        return item.record.get(column, "")
+        cell = item.record.get(column, "")
+        return "" if column == "utterance" and " " in cell else cell  # what is said, not a name
     piece = "-".join(cell_of(item.record, kind) for kind in ("start", "stop")).strip("-")
     return f"{item.row.wav} {piece}" if item.row.wav and piece else item.row.wav
 
 
 def _cell_or_refuse(item: Placed, column: str) -> str:
-    cell = item.record.get(column.lower(), "")
+    cell = item.record.get(plain_name(column), "")
     if not cell:
         raise ValueError(f"{item.where} has no '{column}'; it has {', '.join(item.record)}. Give another --id.")
     return cell

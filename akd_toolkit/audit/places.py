@@ -14,6 +14,7 @@ from akd_toolkit.audit.records import COLUMNS, KALDI, SUFFIXES, cell_of, read_re
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody, place_of
+from akd_toolkit.data.sheets import plain_name
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
     for file, base in files:
         records = read_records(file, named)
         titles = [
-            record for record in records if record and all(name == cell.casefold() for name, cell in record.items())
+            record for record in records if record and all(name == plain_name(cell) for name, cell in record.items())
         ]
         if titles:
             records = [record for record in records if record not in titles]
@@ -124,7 +125,7 @@ def _is_kaldi(file: Path) -> bool:
 
 
 def _placed(file: Path, base: Path, number: int, record: dict[str, str], column: str | None) -> Placed:
-    if column and column.lower() not in record:
+    if column and plain_name(column) not in record:
         raise ValueError(f"{file}, row {number} has no '{column}'; it has {', '.join(record) or 'nothing'}.")
     fold, partition = place_of(file, base)
     told = cell_of(record, "partition", column)
@@ -139,8 +140,12 @@ def _placed(file: Path, base: Path, number: int, record: dict[str, str], column:
         raise ValueError(
             f"{file}, row {number} has no ID; a column such as {', '.join(COLUMNS['id'][:4])} or wav is needed."
         )
-    start, stop = (_count(cell_of(record, kind)) for kind in ("start", "stop"))
-    row = Utterance("", wav, start, stop, 0.0, "", "", text=cell_of(record, "text"))
+    start, stop, duration = (_count(cell_of(record, kind)) for kind in ("start", "stop", "duration"))
+    if cell_of(record, "start") and stop <= start:
+        stop = start + duration if duration else 0
+    text = cell_of(record, "text")
+    text = "" if text == record.get("utterance") and " " not in text else text  # a name, not what is said
+    row = Utterance("", wav, start, stop, 0.0, "", "", text=text)
     return Placed(file, number, scope_of(file, base), fold, partition, row, record)
 
 

@@ -1,6 +1,5 @@
 """Rows of tables that others wrote: CSV, TSV, JSON, JSONL, lists of names, and the folders of Kaldi."""
 
-import csv
 import json
 import re
 import unicodedata
@@ -9,13 +8,13 @@ from pathlib import Path
 
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.names import place_of
-from akd_toolkit.data.sheets import USUAL
+from akd_toolkit.data.sheets import USUAL, plain_name, read_sheet
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
 KALDI = ("utt2spk", "wav.scp")  # the first that a folder has stands for all of its files
 
 COLUMNS = {  # what a column may be called; the first that is there and not empty is taken
-    **{kind: USUAL[kind] for kind in ("start", "stop")},
+    **{kind: USUAL[kind] for kind in ("start", "stop", "duration")},
     "id": ("key", *USUAL["id"], "utterance", "utt", "name", "filename", "file"),
     "path": (*USUAL["path"], "sig"),
     "speaker": (*USUAL["speaker"], "spkid"),
@@ -46,47 +45,49 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
         If the file cannot be read; the sentence names it, and the line where there is one.
     """
     kind = path.suffix.lower()
+    if kind == ".csv" or (kind == ".tsv" and not _is_fairseq(path)):
+        sheet = read_sheet(path)
+        return [_as_texts(dict(zip(sheet.columns, cells))) for cells in sheet.to_numpy()]
     try:
+        text = "" if path.name in KALDI else path.read_text(encoding="utf-8-sig")
         if path.name in KALDI:
             found = _kaldi(path.parent)
+        elif kind in (".txt", ".lst", ".tsv"):
+            found = _named_in_lines(text.split("\n", 1)[1] if kind == ".tsv" else text)
         else:
-            text = path.read_text(encoding="utf-8-sig")
-            if kind in (".csv", ".tsv"):
-                lines = text.splitlines()
-                while lines and lines[0].startswith("#"):  # a remark before the header
-                    lines.pop(0)
-                found = list(csv.DictReader(lines, delimiter=_delimiter(path, lines[0] if lines else "")))
-            elif kind in (".txt", ".lst"):
-                found = _named_in_lines(text)
-            elif kind == ".jsonl":
-                found = [record for record in _json_lines(text) if isinstance(record, dict)]
-            else:
-                found = list(_inside(json.loads(text), KNOWN | {name.lower() for name in known}))
-    except (OSError, ValueError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'JSON'} ({error}); correct it.") from None
-    found = [_as_texts(record) for record in found]
-    if any(" " in record.get("utterance", "") for record in found):  # what is said, not a name
-        found = [{"text" if name == "utterance" else name: value for name, value in row.items()} for row in found]
-    return found
+            found = list(_inside(_tree(text, kind == ".jsonl"), KNOWN | set(map(plain_name, known))))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'text'} ({error}); correct it.") from None
+    return [_as_texts(record) for record in found]
 
 
 def cell_of(record: dict[str, str], kind: str, column: str | None = None) -> str:
     """What the given column holds, or else the first usual one that is not empty; "" for none."""
-    names = (column.lower(),) if column else COLUMNS[kind]
+    names = (plain_name(column),) if column else COLUMNS[kind]
     return next((record[name] for name in names if record.get(name)), "")
 
 
-def _delimiter(path: Path, header: str) -> str:
-    return "\t" if path.suffix.lower() == ".tsv" else max((",", ";", "\t"), key=header.count)
-
-
-def _json_lines(text: str) -> Iterator:
+def _tree(text: str, lines: bool):
+    """JSON, or a list of what the lines hold; so are NeMo's manifests, although they end in .json."""
+    try:
+        return [json.loads(text)] if lines else json.loads(text)
+    except json.JSONDecodeError as error:
+        if not lines and error.msg != "Extra data":
+            raise
+    found = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"line {number}: {error}") from None
+        try:
+            found += [json.loads(line)] if line.strip() else []
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {number}: {error}") from None
+    return found
+
+
+def _is_fairseq(path: Path) -> bool:
+    """Whether a .tsv holds a folder in its first line, and a path and a length in each other one."""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        first, second = file.readline(), file.readline()
+    return "\t" not in first and "\t" in second and not first.startswith("#")
 
 
 def _inside(tree, known: set[str], trail: tuple[str, ...] = ()) -> Iterator[dict]:
@@ -97,13 +98,14 @@ def _inside(tree, known: set[str], trail: tuple[str, ...] = ()) -> Iterator[dict
         for item in tree:
             yield from _inside(item, known, (*trail, ""))
     elif isinstance(tree, dict):
-        columns = {str(name).lower(): value for name, value in tree.items()}
+        columns = {plain_name(str(name)): value for name, value in tree.items()}
         rows = _rows_of(columns) if columns.keys() & known else []
-        deeper = any(isinstance(value, list) and any(isinstance(i, dict) for i in value) for value in columns.values())
+        holders = [value for value in columns.values() if isinstance(value, dict | list)]
+        deeper = any(isinstance(value, list) and any(isinstance(i, dict) for i in value) for value in holders)
         if rows:
             yield from (_record(trail, row) for row in rows)
-        elif trail and (columns.keys() & SURE or (columns.keys() & known and not deeper)):
-            yield _record(trail[:-1], {"key": trail[-1], **columns})
+        elif (trail or not holders) and (columns.keys() & SURE or (columns.keys() & known and not deeper)):
+            yield _record(trail[:-1], {"key": "".join(trail[-1:]), **columns})
         else:
             for key, value in tree.items():
                 yield from _inside(value, known, (*trail, str(key)))
@@ -136,7 +138,12 @@ def _as_texts(record: dict) -> dict[str, str]:
     """SpeechBrain's {"wav": {"file": ..., "start": ..., "stop": ...}} is flattened."""
     for value in [value for value in record.values() if isinstance(value, dict) and "file" in value]:
         record = {**{key: value[key] for key in ("start", "stop") if key in value}, **record}
-    return {str(name).strip().lower(): _text(value) for name, value in record.items() if name is not None}
+    return {_key(str(name)): _text(value) for name, value in record.items()}
+
+
+def _key(name: str) -> str:
+    time = plain_name(name, "start")
+    return time if time in COLUMNS["start"] + COLUMNS["stop"] else plain_name(name)
 
 
 def _text(value) -> str:

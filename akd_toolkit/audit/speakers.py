@@ -11,6 +11,7 @@ from akd_toolkit.audit.records import cell_of
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import are_partitions, is_nobody
 from akd_toolkit.data.patterns import EMOTION_WORDS
+from akd_toolkit.data.sheets import plain_name
 
 # Where the names of well-known corpora hold the speaker; taken only where every name of a split fits.
 SPEAKERS_IN_NAMES = {
@@ -81,7 +82,7 @@ def _by_pattern(placed: Sequence[Placed], pattern: str) -> list[str]:
 
 def _by_column(placed: Sequence[Placed], column: str | None) -> list[str]:
     for item in placed if column else ():
-        if column.lower() not in item.record:
+        if plain_name(column) not in item.record:
             raise ValueError(
                 f"{item.file}, row {item.number} has no '{column}'; it has {', '.join(item.record)}. Give another "
                 "--speaker."

@@ -58,7 +58,7 @@ def audit_split_files(
     """
     if speaker and partition and speaker.lower() == partition.lower():
         raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is no speaker. {CURE}.")
-    placed, found = read_placed(paths, partition, [name for name in (speaker, *ids) if name])
+    placed, found = read_placed(paths, partition, [name for name in (speaker, partition, *ids) if name])
     placed, unnamed, unsure = name_rows(placed, ids)
     speakers, how = speakers_of(placed, speaker, pattern)
     placed = [replace(item, row=replace(item.row, speaker=who)) for item, who in zip(placed, speakers)]

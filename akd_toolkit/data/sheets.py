@@ -85,6 +85,8 @@ def read_sheet(table: Path) -> pd.DataFrame:
 
 def _csv_lines(text: str) -> list[tuple[int, list[str]]]:
     """Number and cells of every line that is not empty; empty cells at the end, as of a trailing comma, are cut off."""
+    while text.startswith("#"):  # a remark above the names
+        text = text.partition("\n")[2]
     head = text.partition("\n")[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max("\t;,", key=head.count), strict=True)
     if head.lower().startswith("sep="):  # Excel's own way to say what parts cells
@@ -129,7 +131,9 @@ def choose_columns(sheet: pd.DataFrame, given: Mapping[str, str], table: Path, s
     found = list(sheet.columns)
     chosen: dict[str, str] = {}
     for kind, names in {**USUAL, **{name: (name,) for name in ATTRIBUTES}}.items():
-        free = {_plain(name, kind): name for name in reversed(found) if name not in {*given.values(), *chosen.values()}}
+        free = {
+            plain_name(name, kind): name for name in reversed(found) if name not in {*given.values(), *chosen.values()}
+        }
         usual = [free[name] for name in names if name in free]
         if kind in given:
             chosen[kind] = given[kind]
@@ -156,7 +160,14 @@ def _check_columns(columns: Mapping[str, str], found: Sequence[str], table: Path
         )
 
 
-def _plain(name: str, kind: str) -> str:
+def plain_name(name: str, kind: str = "") -> str:
+    """A column's name in lower case with "_" for blanks and signs, and for a time without its unit.
+
+    Example
+    -------
+    >>> plain_name("Speaker ID"), plain_name("Start (s)", "start")
+    ('speaker_id', 'start')
+    """
     plain = re.sub(r"\W+", "_", name.lower()).strip("_")
     return UNIT.sub("", plain) if kind in TIMES else plain
 

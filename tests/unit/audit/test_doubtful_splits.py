@@ -188,6 +188,7 @@ def test_a_changed_copy_is_warned_of(tmp_path, copy):
         ("00:00:01.5,00:00:02", "00:00:02,00:00:03", "warning"),
         ("0 days 00:00:00,0 days 00:00:01.200000", "0 days 00:00:01,NaT", "leak"),
         ("whenever,then", "later,on", "warning"),
+        ("1500,2000", "1900,3000", "leak"),
     ],
 )
 def test_pieces_of_one_recording_by_start_and_stop(tmp_path, one, other, verdict):
@@ -228,10 +229,23 @@ def test_names_of_columns_in_the_middle_are_no_row(tmp_path):
     assert (found["speakers"], found["files"]) == ("proved", "warning")
 
 
-@pytest.mark.parametrize("empty", ["", "file,speaker\n"])
-def test_an_empty_partition_proves_nothing(tmp_path, empty):
-    files = {"train.csv": TRAIN, "valid.csv": lines("c3x.wav,Carl"), "test.csv": empty}
+def test_an_empty_partition_proves_nothing(tmp_path):
+    files = {"train.csv": TRAIN, "valid.csv": lines("c3x.wav,Carl"), "test.json": []}
     assert verdicts(tmp_path, files)["files"] == "not_proved"
+
+
+@pytest.mark.parametrize("empty", ["", "file,speaker\n"])
+def test_a_table_without_rows_is_refused(tmp_path, empty):
+    with pytest.raises(ValueError, match=r"test\.csv"):
+        verdicts(tmp_path, {"train.csv": TRAIN, "valid.csv": lines("c3x.wav,Carl"), "test.csv": empty})
+
+
+def test_what_is_said_is_no_id(tmp_path):
+    files = {
+        side: lines(f"Good morning {who},{who}", f"Good {who} night,{who}", header="Utterance,Speaker")
+        for side, who in (("train.csv", "A"), ("test.csv", "B"))
+    }
+    assert verdicts(tmp_path, files)["utterances"] == "not_proved"
 
 
 def test_folders_of_two_corpora_are_a_split_each_and_not_compared_with_each_other(tmp_path):
@@ -265,6 +279,9 @@ BY_ID = [{record["path"][2:4]: record for record in side} for side in (RECORDS, 
          "test.json": {"path": ["a/x3.wav"], "speaker": ["B"]}},
         {"train.json": {"u1": {"wav": {"file": "a/x1.wav", "start": 0, "stop": 9}, "spk_id": "B", "emo": "n"}},
          "test.json": {"u2": {"wav": {"file": "a/x1.wav", "start": 9, "stop": 20}, "spk_id": "B", "emo": "n"}}},
+        {"train.json": '{"audio_filepath": "a/x1.wav", "speaker": "B"}\n' * 2,
+         "test.json": {"audio_filepath": "a/x3.wav", "speaker": "B"}},
+        {"train.csv": "\ufeffSpeaker ID;File Name\nB;a/x1.wav\n", "test.tsv": "# note\nfile\tspk\na/x3.wav\tB\n"},
         {"train/utt2spk": "x1 A\nx2 B\n", "test/utt2spk": "x3 B\n", "test/wav.scp": "x3 /a/x3.wav\n"},
         {"train/wav.scp": "r1 /a/r.wav\n", "train/segments": "x1 r1 0 1\n", "train/utt2spk": "x1 B\n",
          "test/utt2spk": "x2 B\n"},
@@ -280,6 +297,7 @@ def test_records_are_found_where_others_put_them(tmp_path, files):
     [
         {"train.json": ["a/03a01Fa.wav", "a/08a01Fa.wav"], "test.json": ["a/03a02Fa.wav"]},
         {"all.json": {"train": ["03a01Fa", "08a01Fa"], "test": ["03a02Fa"]}},
+        {"train.tsv": "/data/emodb\na/03a01Fa.wav\t16000\n", "test.tsv": "/data/emodb\na/03a02Fa.wav\t16000\n"},
         {"train.txt": "a/03a01Fa.wav happy\na/08a01Fa.wav sad\n", "test.lst": "a/03a02Fa.wav happy\n"},
     ],
 )
