@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -52,6 +53,7 @@ def place_in_cell(cell: str) -> tuple[str, str]:
     return place if any(place) or not cell else (f"fold {cell}", "")
 
 
+@lru_cache(4096)
 def scope_of(file: Path, base: Path) -> str:
     """Folders of a file that name no place: ``emodb`` of ``emodb/fold_1/test.csv``."""
     return "/".join(part for part in file.relative_to(base).parts[:-1] if not any(place_of(Path(part))))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
 PARTITIONS = {
@@ -24,6 +25,7 @@ NOBODY = re.compile(
 )
 
 
+@lru_cache(4096)  # asked for every row of a file
 def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
     """(fold, partition) that the names of a file and of its folders below ``base`` say; "" for what they do not.
 

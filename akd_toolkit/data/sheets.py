@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +161,7 @@ def _check_columns(columns: Mapping[str, str], found: Sequence[str], table: Path
         )
 
 
+@lru_cache(4096)
 def plain_name(name: str, kind: str = "") -> str:
     """A column's name in lower case with "_" for blanks and signs, and for a time without its unit.
 
