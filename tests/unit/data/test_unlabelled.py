@@ -11,7 +11,7 @@ from akd_toolkit.data.unlabelled import find_unlabelled, prepare_unlabelled
 def spoken(tmp_path):
     """A folder with two recordings: half a second of tone between quiet, in subfolders."""
     rng = np.random.default_rng(0)
-    for name in ("a/one.wav", "b/deep/two.flac"):
+    for name in ("a/one.wav", "b/deep/two.ogg"):
         path = tmp_path / "speech" / name
         path.parent.mkdir(parents=True)
         tone = 0.5 * np.sin(2 * np.pi * 300 * np.arange(8000) / 16000)
@@ -22,7 +22,7 @@ def spoken(tmp_path):
 
 def test_any_folder_is_read_at_any_depth_without_labels(spoken, tmp_path):
     manifest = prepare_unlabelled(spoken, tmp_path / "store", progress=False)
-    assert manifest.ids == ("a/one.wav", "b/deep/two.flac") and manifest.label_order == ("unlabelled",)
+    assert manifest.ids == ("a/one.wav", "b/deep/two.ogg") and manifest.label_order == ("unlabelled",)
 
 
 def test_what_an_experiment_heard_is_found_in_a_store_at_hand(spoken, tmp_path):
