@@ -66,9 +66,10 @@ def run(
     arguments = SimpleNamespace(**locals())
     folder, target = Path(data_folder).expanduser().resolve(), Path(to).expanduser().resolve()
     _check(arguments, folder, target)
-    source = _source(arguments, folder)
+    names = None if _by_table(arguments) else list_recordings(folder)
+    source = _source(arguments, folder, names)
     print(f"reading {folder} by {source.pattern or source.table}")
-    findings = look_at(folder, source, arguments.name)
+    findings = look_at(folder, source, arguments.name, names)
     print(f"{findings.sentence()}. {findings.lengths()}\n\n{markdown_table(*findings.table())}")
     print("".join(f"\nodd: {told}." for told in findings.oddities()), end="\n" if findings.oddities() else "")
     groups = propose_groups(findings.rows, arguments.folds)
@@ -91,7 +92,7 @@ def _check(arguments, folder: Path, target: Path) -> None:
         raise NotADirectoryError(f"--to {target} is a file; give a folder.")
     if (target / name).exists():
         raise FileExistsError(f"{target / name} is there already and is left as it is; take another name or --to.")
-    by_table = bool(arguments.table or arguments.columns or arguments.layout == "csv")
+    by_table = _by_table(arguments)
     if target.is_relative_to(folder) and not by_table:
         raise ValueError(
             f"the recipe would lie inside the corpus, {folder}, and sound in its results be taken for recordings; "
@@ -107,22 +108,26 @@ def _check(arguments, folder: Path, target: Path) -> None:
         raise ValueError("--layout pattern needs a --pattern, such as '{speaker}_{emotion}_{text}'.")
 
 
-def _source(arguments, folder: Path) -> Source:
+def _by_table(arguments) -> bool:
+    return bool(arguments.table or arguments.columns or arguments.layout == "csv")
+
+
+def _source(arguments, folder: Path, names: list[Path] | None) -> Source:
     labels, columns = _pairs(arguments.labels, "--labels"), _pairs(arguments.columns, "--columns")
     common = {"labels": labels, "speakers": not arguments.no_speakers}
-    if arguments.table or columns or arguments.layout == "csv":
+    if names is None:
         table = _table(arguments.table, folder)
         first = find_tables(folder, table)[0]
         chosen = choose_columns(read_sheet(first), columns, first, common["speakers"])
         print(f"columns: {', '.join(f'{kind} is {name}' for kind, name in chosen.items())}")
         return Source(table=table, columns=chosen, **common)
-    return Source(pattern=arguments.pattern or _guess(folder), **common)
+    return Source(pattern=arguments.pattern or _guess(folder, names), **common)
 
 
-def _guess(folder: Path) -> str:
+def _guess(folder: Path, names: list[Path]) -> str:
     """The pattern of the folders, or an error that names tables as another way."""
     try:
-        return guess_folders(list_recordings(folder))
+        return guess_folders(names)
     except ValueError as error:
         tables = _tables(folder)
         hint = f" There is a table too: --table {tables[0]}." if tables else ""

@@ -157,15 +157,15 @@ def _alike(what: str, names: Iterable[str]) -> list[str]:
     return [f"the {what} {group} may be one, written differently" for group in groups]
 
 
-def look_at(folder: Path, source: Source, corpus: str) -> Findings:
-    """Read a whole corpus and say what it holds.
+def look_at(folder: Path, source: Source, corpus: str, names: Sequence[Path] | None = None) -> Findings:
+    """Read a whole corpus and say what it holds; ``names`` are its files where they are known already.
 
     Raises
     ------
     FileNotFoundError, ValueError
         As ``prepare_table``, or if there is but one class.
     """
-    rows, parts = find_utterances(folder, source)
+    rows, parts = find_utterances(folder, source, names)
     labels = sorted({row.emotion for row in rows})
     without = [label for label in labels if source.labels and label not in source.labels.values()]
     separators = "" if "(?P<" in source.pattern else re.sub(r"\{.*?\}|[^\W_]|[*/ ]", "", source.pattern)

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from unicodedata import normalize
@@ -71,10 +71,17 @@ class Source:
             )
 
 
-def find_utterances(folder: Path, source: Source) -> tuple[list[Utterance], dict[str, tuple[float, float]]]:
+def find_utterances(
+    folder: Path, source: Source, names: Sequence[Path] | None = None
+) -> tuple[list[Utterance], dict[str, tuple[float, float]]]:
     """Every utterance, not measured yet, by ID; and of those that are a part of a file, ID -> (start, stop) in s.
 
     A part without a start has NaN there and begins with the file; one without a stop ends with it.
+
+    Arguments
+    ---------
+    names
+        Files of the folder, for a pattern; ``list_recordings`` finds them where they are not given.
 
     Raises
     ------
@@ -85,7 +92,7 @@ def find_utterances(folder: Path, source: Source) -> tuple[list[Utterance], dict
     if not folder.is_dir():
         raise FileNotFoundError(f"data_folder {folder} is not a folder; give the one that holds the recordings.")
     if source.pattern:
-        names = list_recordings(folder)
+        names = list_recordings(folder) if names is None else names
         cells = [
             {**fields, "path": folder / name} for name, fields in zip(names, match_names(names, source.pattern, folder))
         ]
