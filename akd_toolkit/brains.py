@@ -55,12 +55,12 @@ class SupervisedBrain(sb.Brain):
         read |= {key: hparams.get(key, 0.0) for key in ("warmup", "weight_average")}
         read["head_decay"] = hparams.get("head_decay")
         modules = {"student": student, "objective": objective}
-        super().__init__(modules, hparams["opt_class"], read, run_opts or {})
+        super().__init__(modules, hparams["opt_class"], read, {"nonfinite_patience": 0, **(run_opts or {})})
         self.seed = seed
         self.augmentations = build_augmentations(hparams.get("augment"), stage="features")
         self.title = str(folder)
         self.checkpoint = Path(folder) / "checkpoint.pt"
-        self.epochs_done = 0
+        self.epoch = self.epochs_done = 0
         average = get_ema_multi_avg_fn(read["weight_average"])
         self.average = (
             AveragedModel(student, multi_avg_fn=average, use_buffers=True) if read["weight_average"] else None
@@ -82,7 +82,10 @@ class SupervisedBrain(sb.Brain):
         with bar as self.bar, changed_front_end(self.modules.student, self.augmentations):
             self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
         averaged = self.average is not None and self.average.n_averaged > 0
-        return (self.average.module if averaged else self.modules.student).eval()
+        student = self.average.module if averaged else self.modules.student
+        if not all(weights.isfinite().all() for weights in student.state_dict().values()):
+            raise self._diverged("a weight is not finite after")
+        return student.eval()
 
     def fit_head(self, batches) -> None:
         """Fit the head of a student that begins as its teacher at once, on what its encoder says at the start.
@@ -106,7 +109,7 @@ class SupervisedBrain(sb.Brain):
         objective.fit_weighting(output, teacher, labels, decay)
         targets, temperature = objective.blended_targets(output, teacher, labels)
         logits = student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=decay).cpu()
-        self.epoch_log = {}
+        self.epoch_log: dict[str, list[float]] = {}
         with torch.no_grad():
             self.note(objective(replace(output, logits=logits), teacher, labels), teacher, labels)
         objective.to(self.device)
@@ -180,15 +183,19 @@ class SupervisedBrain(sb.Brain):
         self.last_save = self.last_tick = time.monotonic()
         state = load_state(self.checkpoint)
         if state is not None:
-            for name, part in self._stateful().items():
-                part.load_state_dict(state[name])
+            try:
+                for name, part in self._stateful().items():
+                    part.load_state_dict(state[name])
+            except (RuntimeError, ValueError, KeyError) as error:
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"{self.checkpoint} does not fit ({reason}); delete it to start over.") from None
             self.epochs_done = state["epoch"]
             self.optimizer_step = state["step"]
             self.bar.update(state["epoch"])
             self.history, self.seconds = state["history"], state["seconds"]
 
     def on_stage_start(self, stage, epoch=None) -> None:
-        self.epoch_log: dict[str, list[float]] = {}
+        self.epoch, self.epoch_log = epoch, {}
         torch.manual_seed(1_000_003 * self.seed + epoch)
 
     def on_fit_batch_start(self, batch, should_step) -> None:
@@ -197,6 +204,19 @@ class SupervisedBrain(sb.Brain):
         factor = warmup_cosine(done, self.hparams.warmup)
         for group, peak in zip(self.optimizer.param_groups, self.peak_lrs):
             group["lr"] = factor * peak
+
+    def check_loss_isfinite(self, loss) -> None:
+        try:
+            super().check_loss_isfinite(loss)
+        except ValueError:
+            raise self._diverged(f"the loss is {loss.item()} in") from None
+
+    def _diverged(self, what: str) -> ValueError:
+        lr = max(group["lr"] for group in self.optimizer.param_groups)
+        return ValueError(
+            f"{self.title}: {what} epoch {self.epoch}, at a learning rate of {lr:.3g}; lower it (--opt_class.lr), or "
+            "train with --precision fp32."
+        )
 
     def on_fit_batch_end(self, batch, outputs, loss, should_step) -> None:
         if self.average is not None:

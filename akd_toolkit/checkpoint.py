@@ -21,5 +21,5 @@ def load_state(path: str | Path) -> dict | None:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a broken file
         raise ValueError(
-            f"the checkpoint {path} cannot be read ({type(error).__name__}); delete it to begin anew."
+            f"the checkpoint {path} cannot be read ({type(error).__name__}); delete it to start over."
         ) from None

@@ -16,7 +16,9 @@ from akd_toolkit.augment import build_mixup
 from akd_toolkit.data.sampling import sampling_of
 from akd_toolkit.objective_check import check_objective
 from akd_toolkit.registry import AUGMENTATIONS, LOSSES, STUDENTS, TEACHERS
+from akd_toolkit.run_options import OPTIONS
 from akd_toolkit.settings import ROW_KEYS, SETTINGS
+from akd_toolkit.trial import trial_problems
 from akd_toolkit.yaml_tree import plain, resolve, tag_target
 
 # Set by the toolkit at build time, never by YAML.
@@ -39,7 +41,7 @@ def check_settings(file: str | Path, overrides, prepare: Callable | None = None)
         elif key in helpers or key.startswith("__"):
             problems += _check_tags(node, key)
         else:
-            problems.append(f"unknown setting '{key}'{_nearest(key, [*SETTINGS, *helpers])}")
+            problems.append(f"unknown setting '{key}'{_nearest(key, [*SETTINGS, *OPTIONS, *helpers])}")
     if prepare is not None and isinstance(tree.get("prepare"), dict):
         problems += _check_call(prepare, prepare.__name__, tree["prepare"], "prepare", partial=True)
     if not problems:
@@ -127,7 +129,8 @@ def _check_together(settings: dict) -> list[str]:
         problems.append(f"folds: got {settings['folds']}; there are {len(settings['outer_folds'])} outer_folds")
     if _number_in(settings, "test_overlap_s") >= _number_in(settings, "window_s"):
         problems.append(f"test_overlap_s: got {settings['test_overlap_s']}; it must be below window_s")
-    return problems + _check_changes(settings)
+    problems += _check_changes(settings)
+    return problems or trial_problems(settings)
 
 
 def _number_in(settings: dict, key: str) -> float:

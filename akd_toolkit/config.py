@@ -17,7 +17,8 @@ import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 
 from akd_toolkit.checks import check_settings
-from akd_toolkit.yaml_tree import command_line, plain, read, resolve, tags_in
+from akd_toolkit.run_options import check_run_options, read_command_line
+from akd_toolkit.yaml_tree import plain, read, resolve, tags_in
 
 OF_THE_PROTOCOL = (  # settings that no training reads, so that a candidate cannot change them
     *("corpus", "data_folder", "output_folder", "store_folder", "results_file", "prepare", "label_order"),
@@ -77,7 +78,7 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     ---------
     argv
         The YAML file, then ``--key=value`` or ``--key value`` for any setting in it (dots reach into nested ones), and
-        SpeechBrain's run options such as ``--device cuda:0``, ``--precision bf16`` and ``--debug``.
+        SpeechBrain's run options that have an effect here (``run_options.OPTIONS``), such as ``--device cuda:0``.
     prepare
         The recipe's preparer, whose options the section ``prepare`` must fit.
 
@@ -86,10 +87,9 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     FileNotFoundError
         If there is no such file.
     ValueError
-        Listing every unknown key, unknown plugin, wrong option and value out of range.
+        Listing every unknown key, unknown plugin, wrong option, value out of range and device that is not there.
     """
-    file, run_opts, override_text = sb.parse_arguments(argv)
-    given = command_line(override_text)
+    file, run_opts, given = read_command_line(argv)
     base, layers = _based_on(Path(file))
     layers += [read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
     debug = _debug_section([read(base), *layers])
@@ -107,6 +107,7 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
         if str(key).split(".")[0] in OF_THE_PROTOCOL
     ]
     problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
+    problems += check_run_options(run_opts, settings.get("precision", "fp32"))
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")

@@ -17,7 +17,7 @@ def read(file: str | Path):
     except ruamel.yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
-        raise ValueError(f"{file}{line} is not valid YAML ({getattr(error, 'problem', error)}); mend it.") from None
+        raise ValueError(f"{file}{line} is not valid YAML ({getattr(error, 'problem', error)}); correct it.") from None
     if not isinstance(tree, dict):
         raise ValueError(f"{file} holds no settings; it must be a YAML mapping of keys to values.")
     return tree
@@ -26,15 +26,16 @@ def read(file: str | Path):
 def command_line(text: str) -> dict:
     """Settings given on the command line, as SpeechBrain hands them over: lines of ``key: value``."""
     try:
-        return ruamel.yaml.YAML(typ="safe").load(text) or {}
+        given = ruamel.yaml.YAML(typ="safe").load(text) or {}
     except ruamel.yaml.constructor.DuplicateKeyError as error:
         key = str(error).split('key "')[1].split('"')[0]
         raise ValueError(f"--{key} is given twice on the command line; give it once.") from None
     except ruamel.yaml.YAMLError:
+        given = None
+    if not isinstance(given, dict):
         line = " ".join(text.split())
-        raise ValueError(
-            f"the command line cannot be read as settings ({line}); write --key=value, with YAML values."
-        ) from None
+        raise ValueError(f"the command line cannot be read as settings ({line}); write --key=value, with YAML values.")
+    return given
 
 
 def override(tree, key: str, value) -> None:

@@ -1,5 +1,7 @@
 """Training: it learns, it distils, it continues after a kill, and it leaves the teachers as they were."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,10 @@ from torch import nn
 
 from akd_toolkit import brains
 from akd_toolkit.brains import DistillBrain, SupervisedBrain, predict
+from akd_toolkit.checkpoint import save_state
 from akd_toolkit.data.batches import Speech, TrainBatches, collate
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.students.base import Student
@@ -61,7 +65,7 @@ def make(corpus, tmp_path):
             spec["weighting"] = {"name": "adapter"}
             spec["gate"] = {"name": "teacher_error", "theta": 0.9}
         objective = build_objective(spec, num_teachers=2, student_frame_dim=8)
-        opt_class = __import__("functools").partial(torch.optim.AdamW, lr=0.05)
+        opt_class = partial(torch.optim.AdamW, lr=0.05)
         brain = kind(
             Levels(), objective, {**HPARAMS, "opt_class": opt_class, **changes}, 5, tmp_path / folder, {"device": "cpu"}
         )
@@ -129,6 +133,35 @@ def test_a_broken_checkpoint_is_named(make, tmp_path):
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"not a checkpoint")
     brain, batches = make()
     with pytest.raises(ValueError, match=r"the checkpoint .*checkpoint\.pt cannot be read .*; delete it"):
+        brain.train_student(batches, progressbar=False)
+
+
+def test_a_checkpoint_of_another_shape_is_named(make):
+    brain, batches = make(SupervisedBrain)
+    brain.init_optimizers()
+    state = {name: part.state_dict() for name, part in brain._stateful().items() if name != "optimizer"}
+    state["modules"]["student.head.bias"] = torch.zeros(3)
+    save_state(brain.checkpoint, {**state, "optimizer": {}, "epoch": 1, "step": 1, "history": [], "seconds": 0.0})
+    with pytest.raises(ValueError, match=r"checkpoint\.pt does not fit"):
+        brain.train_student(batches, progressbar=False)
+
+
+def test_a_training_that_diverges_names_run_epoch_and_learning_rate(make):
+    brain, batches = make(SupervisedBrain, warmup=0.0)
+    brain.opt_class = partial(torch.optim.AdamW, lr=1e30)
+    with pytest.raises(ValueError, match=r"/run: the loss is (nan|inf) in epoch 1, .* 9.83e\+29; lower") as caught:
+        brain.train_student(batches, progressbar=False)
+    assert sentence_for(caught.value) and not brain.checkpoint.exists()
+
+
+def test_a_student_with_a_weight_that_is_not_finite_is_not_kept(make):
+    brain, batches = make(SupervisedBrain, weight_average=0.0)
+
+    def spoil(stage, stage_loss, epoch=None):
+        brain.modules.student.head.weight.data[0, 0] = float("nan") if epoch == 4 else 1.0
+
+    brain.on_stage_end = spoil
+    with pytest.raises(ValueError, match="a weight is not finite after epoch 4"):
         brain.train_student(batches, progressbar=False)
 
 

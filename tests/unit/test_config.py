@@ -129,6 +129,10 @@ def test_build_makes_fresh_objects_with_a_candidate(recipe):
         ("--batch_size=0", "batch_size: got 0; it must be a count from 1"),
         ("--warmup=2", "warmup: got 2; it must be a share"),
         ("--seeds=17", "seeds: got 17; it must be a list of integers"),
+        ("--student.embedding_dim=-1", "student: 'micro_cnn' cannot be built with .*-1"),
+        ("--student.dropout=x", "student: 'micro_cnn' cannot be built with .*'x'"),
+        ("--opt_class.lr=-1", "opt_class: .*learning rate.*-1"),
+        ("--opt_class={lr: 1}", "opt_class must be one optimiser"),
     ],
 )
 def test_a_typo_or_a_bad_value_is_named_before_anything_is_built(recipe, argument, message):
@@ -276,3 +280,35 @@ def test_a_head_that_is_fitted_at_once_reads_no_frames(recipe):
     options = ["--data_folder=x", f"--student={encoder}", "--candidates=[{}]", "--head_decay=1.0"]
     load_config([recipe(), *options])
     assert "the loss 'hint' reads frames" in problem([recipe(), *options, "--objective.distill=[{name: hint}]"])
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--device=cuda:99"], "device: got 'cuda:99', and this machine has cpu"),
+        (["--device", "gpu"], "device: got 'gpu'"),
+        (["--device=cpu", "--precision=fp16"], "precision: fp16"),
+        (["--precision=fp8"], "'fp8'"),
+        (["--max_grad_norm=0"], "max_grad_norm: got 0"),
+        (["--nonfinite_patience=-1"], "nonfinite_patience: got -1"),
+        (["--devise=cpu"], "'devise'; did you mean 'device'"),
+        (["--dev=cpu"], "did you mean --device"),
+        (["--device"], "--device"),
+        (["--test_only"], "--test_only is unknown or has no effect"),
+        (["--data"], "--data"),
+        (["foo"], "foo"),
+    ],
+)
+def test_a_run_option_that_cannot_be_is_refused(recipe, words, message):
+    assert message in problem([recipe(), *words, "--data_folder=x"])
+
+
+def test_a_command_line_without_a_recipe_is_one_sentence():
+    assert "param_file" in problem([])
+
+
+def test_fp16_in_the_recipe_needs_a_gpu(recipe):
+    path = recipe(YAML, ("batch_size: 4", "batch_size: 4\n    precision: fp16"))
+    options = ["--data_folder=x", "--device=cpu"]
+    assert "precision: fp16" in problem([path, *options])
+    assert load_config([path, *options, "--precision=bf16"]).brain_options()["precision"] == "bf16"

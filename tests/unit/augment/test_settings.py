@@ -167,7 +167,8 @@ def test_what_cannot_be_is_refused_before_anything_is_built(recipe, manifest, op
 
 
 def test_nothing_acts_on_a_head_that_is_fitted_at_once(recipe):
-    options = ["--student={name: encoder_student}", "--head_decay=1.0", "--number_of_epochs=0", "--attributes=null"]
+    student = "--student={name: encoder_student, source: openai/whisper-base}"
+    options = [student, "--head_decay=1.0", "--number_of_epochs=0", "--attributes=null"]
     options.append("--objective={task: {name: cross_entropy}, distill: [{name: logit_mse}]}")
     load_config([recipe, *options, "--augment=[]", "--mixup=null", "--sampling={name: natural}"])
     with pytest.raises(ValueError, match="augment acts on training epochs, and number_of_epochs is 0; set augment to"):
