@@ -3,16 +3,21 @@
 import json
 import pydoc
 from functools import lru_cache
+from pathlib import Path
 
 import torch
 
+from akd_toolkit.data.files import is_hub_name
 from akd_toolkit.registry import STUDENTS
 
 
 def trial_problems(settings: dict) -> list[str]:
-    """What PyTorch has against the options of student and optimiser; a student that begins as a model is left out."""
+    """What PyTorch has against the options of student and optimiser; a student that begins as a model is not built."""
     student, problems = settings.get("student") or {}, []
-    if student and "source" not in student:
+    source = student.get("source")
+    if source is not None and not Path(source).is_dir() and not is_hub_name(source):
+        problems.append(f"student: source '{source}' does not exist; give a folder, or owner/name on the hub")
+    if student and source is None:
         problems += _student_problems(json.dumps(student), len(settings["label_order"]))
     if student and settings.get("opt_class"):
         problems += _optimiser_problems(

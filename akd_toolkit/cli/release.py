@@ -27,10 +27,11 @@ def run(
     ] = None,
     no_sound: Annotated[bool, Option("--no-sound", help="audit: do not compare how recordings sound")] = False,
 ) -> None:
+    from akd_toolkit.data.files import is_hub_name
     from akd_toolkit.hub.release import release  # here, because torch comes with it
 
     options = {"licence": licence, "precisions": tuple(precision), "sound": not no_sound}
-    if not names_repository(to):
+    if not is_hub_name(to):
         if private or revision:
             raise ValueError(f"--private and --revision are for a repository, and {to} is a folder.")
         folder = release(run_folder, to, **options)
@@ -42,16 +43,3 @@ def run(
         folder = release(run_folder, Path(place) / "bundle", source=to, **options)
         commit = upload(folder, to, private, revision)
     print(f"released to {to}; pin it with revision='{commit}'")
-
-
-def names_repository(to: str) -> bool:
-    """Whether ``--to`` names a repository on the hub and no folder here.
-
-    Example
-    -------
-    >>> names_repository("me/emotion"), names_repository("./me/emotion"), names_repository("bundle")
-    (True, False, False)
-    """
-    from akd_toolkit.hub.download import NAME
-
-    return NAME.fullmatch(to) is not None and not to.startswith(".") and not Path(to).parent.exists()

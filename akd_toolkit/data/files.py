@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,26 @@ CONTAINER_SUFFIXES = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", "
 
 # What a run leaves of its student, and a bundle holds.
 WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
+MODEL_SUFFIXES = (".onnx", ".pt", ".plan", ".safetensors", ".ckpt", ".json", ".yaml")
+
+
+def is_hub_name(source: str | Path) -> bool:
+    """Whether ``source`` is ``owner/name`` of a repository on the hub, and not a path on this disk.
+
+    What looks like a path or lies in a folder that exists is a path, so that a mistyped one never reaches the network.
+
+    Example
+    -------
+    >>> [is_hub_name(source) for source in ("openai/whisper-base", "./run", "results/akd/seed17", "models/a.onnx")]
+    [True, False, False, False]
+    """
+    return (
+        isinstance(source, str)
+        and re.fullmatch(r"[\w.-]+/[\w.-]+", source) is not None
+        and not source.startswith((".", "~"))
+        and not source.lower().endswith(MODEL_SUFFIXES)
+        and not Path(source).parent.exists()
+    )
 
 
 @contextmanager

@@ -5,12 +5,12 @@ import logging
 import re
 from pathlib import Path
 
+from akd_toolkit.data.files import is_hub_name
 from akd_toolkit.hub.bundle import ALLOWED, CHECKS, LIST, REQUIRED, DamagedFile, check_bundle, check_names
 from akd_toolkit.hub.folder import check_folder
 
 logger = logging.getLogger(__name__)
 
-NAME = re.compile(r"[\w.-]+/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -56,7 +56,7 @@ def resolve_source(
         if path.is_dir():
             check_folder(path, built)
         return path
-    if isinstance(source, Path) or not NAME.fullmatch(source) or source.startswith((".", "~")):
+    if not is_hub_name(source):
         raise FileNotFoundError(
             f"{source} does not exist; give the folder of a run or of a bundle, an .onnx file, or owner/name of a "
             "repository on the hub."

@@ -30,8 +30,6 @@ def find_student(
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source):
         raise ValueError(f"source must be {WHAT}, got {source!r}.")
-    if str(source).endswith(".onnx") and not Path(source).expanduser().exists():  # models/x.onnx looks like owner/name
-        raise FileNotFoundError(f"{source} does not exist; check the path, or export a student with akd export.")
     place = resolve_source(source, revision, cache_folder, local_only, built)
     if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
         return place

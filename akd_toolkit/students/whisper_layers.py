@@ -1,9 +1,12 @@
 """The lowest layers of a Whisper encoder in plain PyTorch, and how their weights are read from a saved model."""
 
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from akd_toolkit.data.files import is_hub_name
 
 
 class WhisperLayers(nn.Module):
@@ -121,7 +124,16 @@ def load_whisper(source: str, num_layers: int) -> tuple[dict, dict]:
     """Architecture and weights of a Whisper encoder's lowest layers, under the names of ``WhisperLayers``."""
     from transformers import AutoConfig, WhisperModel
 
-    config = AutoConfig.from_pretrained(source)
+    if not Path(source).is_dir() and not is_hub_name(source):
+        raise FileNotFoundError(f"encoder_student: source '{source}' does not exist; give a folder or owner/name.")
+    try:
+        config = AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:  # a page of text, from no network to no such model
+        reason = str(error).partition("\n")[0]
+        raise FileNotFoundError(
+            f"encoder_student: source '{source}' cannot be loaded ({reason}); check the name and the network, or give "
+            "a folder."
+        ) from None
     if config.model_type != "whisper":
         raise ValueError(f"encoder_student: source '{source}' is a {config.model_type} model; give a Whisper model.")
     if num_layers > config.encoder_layers:

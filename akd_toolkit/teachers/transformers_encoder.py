@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from akd_toolkit.data.files import is_hub_name
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, count_parameters, file_hash
 
@@ -184,7 +185,7 @@ def find_folder(source: str, revision: str | None = None) -> Path:
     if folder.is_dir():
         _weight_files(folder)
         return folder.resolve()
-    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+    if not is_hub_name(source):
         raise FileNotFoundError(f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name.")
     from huggingface_hub import HfApi, snapshot_download
 
@@ -200,8 +201,8 @@ def find_folder(source: str, revision: str | None = None) -> Path:
             folder = Path(snapshot_download(source, revision=revision, **wanted))
     except Exception as error:  # the hub's client raises many kinds, from no network to no such model
         raise FileNotFoundError(
-            f"teacher {source} is no folder here and cannot be had from the hub ({type(error).__name__}); connect to "
-            f"the network and check the name, or give as source a local folder written by save_pretrained."
+            f"teacher {source} is not a folder here and cannot be loaded from the hub ({type(error).__name__}); check "
+            "the name and the network, or give as source a local folder written by save_pretrained."
         ) from error
     _weight_files(folder)
     return folder

@@ -131,6 +131,7 @@ def test_build_makes_fresh_objects_with_a_candidate(recipe):
         ("--seeds=17", "seeds: got 17; it must be a list of integers"),
         ("--student.embedding_dim=-1", "student: 'micro_cnn' cannot be built with .*-1"),
         ("--student.dropout=x", "student: 'micro_cnn' cannot be built with .*'x'"),
+        ("--student={name: encoder_student, source: ./x}", r"student: source '\./x' does not exist"),
         ("--opt_class.lr=-1", "opt_class: .*learning rate.*-1"),
         ("--opt_class={lr: 1}", "opt_class must be one optimiser"),
     ],

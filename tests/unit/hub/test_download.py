@@ -281,9 +281,10 @@ def test_what_lies_here_is_taken_from_here(hub, released, tmp_path, monkeypatch)
     assert hub.requests == []
     with pytest.raises(ValueError, match="lies on this disk and has no revisions"):
         resolve_source(released, revision="main")
-    for source in ("nowhere", "./a/b", "a/b/c", tmp_path / "none", "~/x"):
+    for source in ("nowhere", "./a/b", "a/b/c", tmp_path / "none", "~/x", "models/foo.onnx", "me/typo"):
         with pytest.raises(FileNotFoundError, match="does not exist; give the folder of a run"):
             resolve_source(source)
+    assert hub.requests == []
 
 
 def test_a_folder_that_says_it_is_a_bundle_is_checked(bundle):

@@ -206,7 +206,7 @@ def test_an_exported_file_is_asked_through_onnx_runtime(tmp_path):
 
 
 def test_an_onnx_file_that_is_not_there_is_not_asked_of_the_hub():
-    with pytest.raises(FileNotFoundError, match=r"models/typo\.onnx does not exist; check the path, or export"):
+    with pytest.raises(FileNotFoundError, match=r"models/typo\.onnx does not exist; give"):
         EmotionRecognizer.from_pretrained("models/typo.onnx")
 
 

@@ -191,8 +191,17 @@ def test_hub_out_of_reach_says_how_to_give_a_folder(monkeypatch):
         raise ConnectionError("no route")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
-    with pytest.raises(FileNotFoundError, match=r"cannot be had from the hub \(ConnectionError\).*local folder"):
+    with pytest.raises(FileNotFoundError, match=r"cannot be loaded from the hub \(ConnectionError\).*local folder"):
         TransformersEncoder("facebook/wav2vec2-large")
+
+
+@pytest.mark.parametrize("source", ["./x", "nowhere", "models/a/b", "models/a.safetensors", "here/typo"])
+def test_a_path_that_does_not_exist_is_not_looked_up_on_the_hub(source, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *args, **options: pytest.fail("asked the hub"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        TransformersEncoder(source)
 
 
 def test_code_in_a_model_folder_is_never_run(encoder_folder, voice, tmp_path):
