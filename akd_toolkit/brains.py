@@ -8,7 +8,6 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-import speechbrain as sb
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from akd_toolkit.augment import build_augmentations, changed_front_end
 from akd_toolkit.checkpoint import load_state, save_state
+from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
 
 SAVE_EVERY_S = 20.0

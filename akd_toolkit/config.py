@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import speechbrain as sb
 from hyperpyyaml import load_hyperpyyaml
 
 from akd_toolkit.checks import check_settings
+from akd_toolkit.environment import sb
 from akd_toolkit.run_options import check_run_options, read_command_line
 from akd_toolkit.yaml_tree import plain, read, resolve, tags_in
 

@@ -3,9 +3,9 @@
 import io
 from contextlib import redirect_stderr
 
-import speechbrain as sb
 import torch
 
+from akd_toolkit.environment import sb
 from akd_toolkit.yaml_tree import command_line
 
 OPTIONS = ("device", "precision", "debug", "max_grad_norm", "skip_nonfinite_grads", "nonfinite_patience")

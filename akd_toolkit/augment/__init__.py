@@ -1,5 +1,6 @@
 """Changes of the training sound, made while it is heard; nothing here is on the path of a test or a released file."""
 
+import akd_toolkit.environment  # noqa: F401  (first, as it explains why SpeechBrain cannot be loaded)
 from akd_toolkit.augment.added_noise import AddedNoise
 from akd_toolkit.augment.base import Augmentation, FeatureAugmentation, WaveformAugmentation
 from akd_toolkit.augment.batch import build_augmentations, change_batch

@@ -88,6 +88,8 @@ class EcapaTDNN(Teacher):
         from speechbrain.lobes.features import Fbank
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
+        import akd_toolkit.environment  # noqa: F401  (explains why SpeechBrain cannot be loaded)
+
         model = ECAPA_TDNN(**ARCHITECTURE)
         try:
             weights = load_file(self.path)

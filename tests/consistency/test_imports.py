@@ -8,7 +8,8 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel", "export_formats", "mistakes"},
+    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel", "export_formats"},
+    {"mistakes", "environment"},
     {"data", "features"},
     {"augment"},
     {"losses", "gates", "weightings", "schedules", "students", "teachers", "report", "checkpoint"},

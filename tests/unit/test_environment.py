@@ -1,0 +1,47 @@
+"""A torchaudio that does not load beside this torch, as a package before the real one on the path."""
+
+from pathlib import Path
+
+import pytest
+from programs import run_python
+
+ROOT = Path(__file__).resolve().parents[2]
+UNDEFINED = 'raise OSError("libtorchaudio.so: undefined symbol: torch_library_impl")'
+NO_CUDA = 'raise OSError("libcudart.so.13: cannot open shared object file: No such file or directory")'
+OTHER_CUDA = 'raise RuntimeError("PyTorch and Torchaudio were compiled with different CUDA versions.\\nPlease install")'
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    def call(code: str, *words: str, cwd=ROOT):
+        package = tmp_path / "torchaudio"
+        package.mkdir(exist_ok=True)
+        (package / "__init__.py").write_text(f"{code}\n")
+        about = tmp_path / "torchaudio-9.8.7.dist-info"
+        about.mkdir(exist_ok=True)
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: torchaudio\nVersion: 9.8.7\n")
+        monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{ROOT}")
+        return run_python(*words, cwd=cwd)
+
+    return call
+
+
+@pytest.mark.parametrize("code", [UNDEFINED, NO_CUDA, OTHER_CUDA])
+def test_a_recipe_says_in_one_sentence_which_pair_to_install(run, code):
+    done = run(code, "train.py", "hparams/akd.yaml", "--debug", cwd=ROOT / "recipes" / "EmoDB")
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: torchaudio 9.8.7 does not load beside torch ")
+    assert "pip install torch==" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["plugins"], ["report", "."], ["study", "groups", "."], ["compress", "."]])
+def test_so_does_a_command_that_needs_speechbrain(run, words):
+    done = run(UNDEFINED, "-m", "akd_toolkit.cli", *words)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: torchaudio 9.8.7 does not load beside torch ")
+
+
+def test_a_bug_within_another_package_keeps_its_traceback(run, tmp_path):
+    (tmp_path / "speechbrain.py").write_text('raise RuntimeError("something else")\n')
+    done = run("", "-m", "akd_toolkit.cli", "plugins")
+    assert done.returncode == 1 and done.stderr.startswith("Traceback") and "something else" in done.stderr
