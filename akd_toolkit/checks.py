@@ -53,12 +53,10 @@ def check_settings(file: str | Path, overrides, prepare: Callable | None = None)
 
 def _without_left_out_teachers(settings: dict) -> dict:
     """A teacher that is null is left out, so that ``--teachers.wavlm-large null`` takes one away from a recipe."""
-    teachers = {
-        key: {title: spec for title, spec in settings[key].items() if spec is not None} or None
-        for key in ("teachers", "teachers_offline")
-        if isinstance(settings.get(key), dict)
-    }
-    return {**settings, **teachers}
+    teachers = settings.get("teachers")
+    if not isinstance(teachers, dict):
+        return settings
+    return {**settings, "teachers": {title: spec for title, spec in teachers.items() if spec is not None} or None}
 
 
 def _check_value(key: str, value) -> list[str]:

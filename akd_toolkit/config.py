@@ -16,6 +16,7 @@ from pathlib import Path
 from hyperpyyaml import load_hyperpyyaml
 
 from akd_toolkit.checks import check_settings
+from akd_toolkit.data.local_models import local_source
 from akd_toolkit.environment import sb
 from akd_toolkit.run_options import check_run_options, read_command_line
 from akd_toolkit.yaml_tree import plain, read, resolve, tags_in
@@ -49,6 +50,12 @@ class Config:
 
     def get(self, key, default=None):
         return self.settings.get(key, default)
+
+    def local(self, spec: dict) -> dict:
+        """The spec of a teacher or student, its ``source`` a folder where ``models_folder`` holds that model."""
+        if not spec.get("source"):
+            return spec
+        return {**spec, "source": local_source(spec["source"], self.get("models_folder"))}
 
     def build(self) -> dict:
         """The settings with their tagged objects made anew."""

@@ -59,9 +59,10 @@ class NestedCrossValidation:
     """
 
     def __init__(self, config: Config, manifest: Manifest):
-        self.config = config = with_teachers_at_hand(config)
+        self.config = config
         self.manifest = manifest
         attributes_of(config, manifest)  # refused before teachers are run
+        find_teachers(config)
         self.folder = Path(config["output_folder"])
         self.unlabelled = self._prepare_unlabelled()
         folds = outer_folds(manifest, config["outer_folds"])
@@ -219,32 +220,21 @@ class NestedCrossValidation:
             "seeds": self.config["seeds"],
             "folds": [fold.index + 1 for fold in self.folds],
         }
+        if self.config.get("models_folder"):
+            plan["models_folder"] = str(Path(self.config["models_folder"]).expanduser().resolve())
         write_text_aside(self.folder / PLAN, json.dumps(plan) + "\n")
 
 
-def with_teachers_at_hand(config: Config) -> Config:
-    """The recipe as it is, or, where its teachers cannot be had and it names others for that case, with those.
+def find_teachers(config: Config) -> None:
+    """Find, or download, the weights of every teacher before anything is computed.
 
     Raises
     ------
     FileNotFoundError
-        If the teachers cannot be had and there are no others.
+        If a teacher is neither in ``models_folder`` nor on the hub.
     """
-    try:
-        for spec in (config.get("teachers") or {}).values():
-            TEACHERS.build(**spec).fingerprint  # noqa: B018  (finds the weights, and hashes them)
-    except FileNotFoundError as error:
-        others = config.get("teachers_offline")
-        if not others or others == config["teachers"] or not _is_hub_name(spec.get("source", "")):
-            raise
-        logger.warning("%s Going on with teachers_offline instead: %s.", error, ", ".join(others))
-        return with_teachers_at_hand(config.overridden({"teachers": others}))
-    return config
-
-
-def _is_hub_name(source: str) -> bool:
-    """``owner/name``; a wrong path to a local folder is a mistake to mend, not a hub that cannot be reached."""
-    return source.count("/") == 1 and not source.startswith((".", "/", "~"))
+    for spec in (config.get("teachers") or {}).values():
+        TEACHERS.build(**config.local(spec))
 
 
 def differences(before, after, where: str = "") -> list[str]:

@@ -94,7 +94,7 @@ def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: p
         system=system,
         student="",
         teachers=[title],
-        params=teacher_params(config["teachers"][title]),
+        params=teacher_params(config.local(config["teachers"][title])),
         minutes=0.0,
         commit=protocol.commit,
     )

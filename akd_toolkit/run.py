@@ -95,7 +95,8 @@ class Run:
     @cached_property
     def student(self) -> torch.nn.Module:
         torch.manual_seed(self.seed)
-        student = STUDENTS.build(**self.hparams["student"], num_classes=len(self.manifest.label_order))
+        spec = self.config.local(self.hparams["student"])
+        student = STUDENTS.build(**spec, num_classes=len(self.manifest.label_order))
         if self.attributes:
             student.add_attributes(len(self.attributes), *self._attribute_scale())
         check_front_end(student, build_augmentations(self.hparams.get("augment"), stage="features"))
@@ -304,9 +305,8 @@ def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
     """The experiment's teachers over a corpus and its augmented copies; one bank a process."""
     distill = (config.get("objective") or {}).get("distill") or []
     frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
-    return _bank(
-        config["store_folder"], json.dumps(config["teachers"]), manifest, views, frames, config.run_opts.device or "cpu"
-    )
+    specs = json.dumps({title: config.local(spec) for title, spec in config["teachers"].items()})
+    return _bank(config["store_folder"], specs, manifest, views, frames, config.run_opts.device or "cpu")
 
 
 def has_frames(spec: dict) -> bool:

@@ -99,8 +99,10 @@ SETTINGS = {
     "teachers": Setting(
         "a mapping title -> {name: ..., options} or null for one that is left out; or null", _optional(_mapping)
     ),
-    "teachers_offline": Setting(
-        "teachers to take, with a warning, where the others cannot be had", _optional(_mapping), defines_result=False
+    "models_folder": Setting(
+        "a folder looked into before the hub, with models as owner/name or a models.yaml of their folders, or null",
+        _optional(_text),
+        defines_result=False,
     ),
     "soft_targets": Setting("cross_fitted or one_head", lambda value: value in ("cross_fitted", "one_head")),
     "student": Setting("{name: ..., options}, or null to score the teachers alone", _optional(_mapping)),

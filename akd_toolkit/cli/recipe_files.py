@@ -42,7 +42,7 @@ def recipe_files(
         "window_s": aligned("window_s", findings.window_s),
         "window": findings.window_s,
         "epochs": aligned("number_of_epochs", 20 if len(findings.rows) >= LARGE else 40),
-        "offline": _small_teachers(4),
+        "small_teachers": _small_teachers(4),
         "debug_teachers": _small_teachers(8),
         "watermark": "" if findings.speakers else f"\n{textwrap.fill(WATERMARK, 118, subsequent_indent='> ')}\n",
         "protocol": textwrap.fill(_protocol(findings, groups), WIDTH, initial_indent="- ", subsequent_indent="  "),

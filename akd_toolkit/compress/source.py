@@ -121,6 +121,7 @@ class Source:
         places = {"output_folder": str(self.to), "store_folder": str(self._store), "seeds": [self.run.seed]}
         teachers = {title: self._at_hand(title, spec) for title, spec in (kept.get("teachers") or {}).items()}
         kept |= {"teachers": teachers or None, "candidates": [{}], **places}
+        kept["models_folder"] = self.experiment.plan.get("models_folder")
         return CommentedMap({key: _with_tags(value, key) for key, value in kept.items()})
 
     def _at_hand(self, title: str, spec: dict) -> dict:

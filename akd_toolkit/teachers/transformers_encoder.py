@@ -201,8 +201,8 @@ def find_folder(source: str, revision: str | None = None) -> Path:
             folder = Path(snapshot_download(source, revision=revision, **wanted))
     except Exception as error:  # the hub's client raises many kinds, from no network to no such model
         raise FileNotFoundError(
-            f"teacher {source} is not a folder here and cannot be loaded from the hub ({type(error).__name__}); check "
-            "the name and the network, or give as source a local folder written by save_pretrained."
+            f"teacher {source} is neither in models_folder nor available from the hub ({type(error).__name__}); check "
+            "the name and the network, or give --models_folder, a folder that holds it as owner/name."
         ) from error
     _weight_files(folder)
     return folder

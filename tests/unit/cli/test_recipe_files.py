@@ -69,10 +69,11 @@ def test_window_and_epochs_follow_the_corpus():
 
 
 def test_small_teachers_need_no_extra():
-    tree = YAML().load(made(findings(), [["a"], ["b"], ["c"]])["hparams/akd.yaml"])
-    teachers = tree["debug"]["teachers"]
-    assert list(teachers) == list(tree["teachers_offline"]) == ["log-mel", "prosody"]
+    files = made(findings(), [["a"], ["b"], ["c"]])
+    teachers = YAML().load(files["hparams/akd.yaml"])["debug"]["teachers"]
+    assert list(teachers) == ["log-mel", "prosody"]
     assert {teacher["name"] for teacher in teachers.values()} == {"logmel_statistics"}
+    assert YAML().load(files["hparams/small_teachers.yaml"])["teachers"] == teachers
 
 
 def test_a_value_is_quoted_as_python_and_yaml_read_it():

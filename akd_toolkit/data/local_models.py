@@ -1,0 +1,61 @@
+"""Pretrained models that lie in a folder of this machine instead of on the hub."""
+
+from pathlib import Path
+
+import ruamel.yaml
+
+from akd_toolkit.data.files import is_hub_name
+
+INDEX = "models.yaml"  # hub name: folder beside this file
+
+
+def local_source(source: str, models_folder: str | Path | None) -> str:
+    """The folder of a model by its name on the hub, or ``source`` itself where ``models_folder`` does not have it.
+
+    Arguments
+    ---------
+    source
+        Name on the hub, such as ``openai/whisper-base``, or a path.
+    models_folder
+        Holds the model as ``owner/name``, or a models.yaml that maps the names of models to folders beside it; None
+        changes nothing.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or models.yaml maps the name to a folder that does not exist.
+    ValueError
+        If models.yaml is not a mapping of names to folders.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> models = Path(tempfile.mkdtemp())
+    >>> (models / "whisper").mkdir()
+    >>> _ = (models / "models.yaml").write_text("openai/whisper-base: whisper")
+    >>> local_source("openai/whisper-base", models) == str(models / "whisper"), local_source("a/b", models)
+    (True, 'a/b')
+    """
+    if models_folder is None or not is_hub_name(source):
+        return source
+    folder = Path(models_folder).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"models_folder {folder} is not a folder; give one that holds models, or null.")
+    mapped = _index(folder / INDEX).get(source)
+    if mapped is None:
+        return str(folder / source) if (folder / source).is_dir() else source
+    if not (folder / mapped).is_dir():
+        raise FileNotFoundError(f"{folder / INDEX} maps {source} to {mapped}, which is not a folder beside it.")
+    return str(folder / mapped)
+
+
+def _index(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        index = ruamel.yaml.YAML(typ="safe").load(path.read_text(encoding="utf-8")) or {}
+    except (ruamel.yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML ({str(error).splitlines()[0]}); correct it.") from None
+    if not isinstance(index, dict) or not all(isinstance(text, str) for pair in index.items() for text in pair):
+        raise ValueError(f"{path} must map names of models to folders, such as openai/whisper-base: whisper-base.")
+    return index

@@ -1,0 +1,42 @@
+"""Models that lie in a folder are taken before those of the hub."""
+
+import pytest
+
+from akd_toolkit.data.local_models import local_source
+
+
+@pytest.fixture
+def models(tmp_path):
+    for name in ("whisper-base", "owner/name"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "models.yaml").write_text("openai/whisper-base: whisper-base  # a comment\nopenai/gone: gone\n")
+    return tmp_path
+
+
+def test_a_model_is_found_by_the_index_or_as_owner_and_name(models):
+    assert local_source("openai/whisper-base", models) == str(models / "whisper-base")
+    assert local_source("owner/name", str(models)) == str(models / "owner/name")
+
+
+@pytest.mark.parametrize("source", ["openai/whisper-small", "./whisper-base", "/somewhere/else"])
+def test_what_the_folder_does_not_have_stays_as_it_is(models, source):
+    assert local_source(source, models) == source and local_source(source, None) == source
+
+
+def test_a_folder_that_does_not_exist_is_refused(models):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        local_source("a/b", models / "nowhere")
+    with pytest.raises(FileNotFoundError, match="openai/gone"):
+        local_source("openai/gone", models)
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [", "openai/whisper-base: 3", "\xff"])
+def test_an_index_that_cannot_be_read_is_refused(models, text):
+    (models / "models.yaml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(ValueError, match=r"models\.yaml"):
+        local_source("openai/whisper-base", models)
+
+
+def test_the_shared_models_are_found_by_their_hub_names(shared_folder):
+    for name in ("openai/whisper-base", "openai/whisper-small"):
+        assert local_source(name, shared_folder / "models").startswith(str(shared_folder))
