@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from functools import lru_cache
 from itertools import combinations
 
 from akd_toolkit.audit.findings import Split
@@ -12,6 +12,7 @@ from akd_toolkit.audit.places import Placed
 from akd_toolkit.audit.records import COLUMNS, cell_of
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.sheets import plain_name
 
 SUFFIX = re.compile(f"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+$", re.IGNORECASE)
@@ -20,6 +21,7 @@ MIN_COUNTED, DENSE = 3, 0.8  # names that count: so many, and so few gaps
 Named = list[tuple[Placed, str]]
 
 
+@lru_cache(2**20)
 def path_of(name: str) -> tuple[str, ...]:
     """The parts of a path, without what two spellings of it differ by.
 
@@ -85,8 +87,8 @@ def counts_from_start(names: Iterable[str]) -> str:
     return shape if counts and len(names) >= DENSE * slots else ""
 
 
-def name_rows(placed: Sequence[Placed], given: Sequence[str] = ()) -> tuple[list[Placed], str, dict[str, str]]:
-    """(rows with IDs, why those prove nothing or "", IDs and paths that may be another's).
+def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Placed], dict[str, str], dict[str, str]]:
+    """(rows with IDs, check -> why their names do not prove it, names -> others that may be of the same recording).
 
     The first usual column is taken whose values restart neither within a partition nor in the next, and else the path;
     where none is left, a row is called by its file and number.
@@ -101,29 +103,38 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str] = ()) -> tuple[list
     ValueError
         If a row lacks such a column, or its values restart within a partition.
     """
-    placed, unsure = _spelled(placed, "wav")
+    spelling, unsure = one_spelling(item.row.wav for item in placed if item.row.wav)
+    placed = [item.of(wav=spelling.get(item.row.wav, "")) for item in placed]
     across = _restart_across([(item, item.row.wav) for item in placed if item.row.wav])
     rejected = {"path": across} if across else {}
-    if given:
-        names = ["_".join(_cell_or_refuse(item, column) for column in given) for item in placed]
-        within = _restart_within(list(zip(placed, names)))
-        if within:
-            raise ValueError(f"--id {','.join(given)}: {within}; name the columns that together are an ID.")
+    names = _from_given_columns(placed, given) if given else _from_usual_columns(placed, rejected)
+    unproved = {"segments": f"column 'path': {across}"} if across else {}
+    if all(names):
+        names = [SUFFIX.sub("", name) for name in names]
+        spelling, more = one_spelling(names)
+        names, unsure = [spelling[name] for name in names], unsure | more
     else:
-        names = _from_usual_columns(placed, rejected)
-    if not all(names):
-        why = (
-            "; ".join(f"column '{column}': {why}" for column, why in rejected.items()) or "no column names a recording"
-        )
-        placed = [replace(item, row=replace(item.row, id=item.where)) for item in placed]
-    else:
-        why = ""
-        placed = [replace(item, row=replace(item.row, id=SUFFIX.sub("", name))) for item, name in zip(placed, names)]
-        placed, more = _spelled(placed, "id")
-        unsure |= more
-    if across:
-        placed = [replace(item, row=replace(item.row, wav="")) for item in placed]
-    return placed, why, unsure
+        names = [item.where for item in placed]
+        why = "; ".join(f"column '{column}': {why}" for column, why in rejected.items())
+        unproved = dict.fromkeys(("utterances", "segments"), why or "no column names the recordings")
+    return (
+        [item.of(id=name, wav="" if across else item.row.wav) for item, name in zip(placed, names)],
+        unproved,
+        unsure,
+    )
+
+
+def _from_given_columns(placed: Sequence[Placed], given: Sequence[str]) -> list[str]:
+    for item in placed:
+        absent = [column for column in given if not item.record.get(plain_name(column))]
+        if absent:
+            has = ", ".join(item.record)
+            raise ValueError(f"{item.where} has no '{absent[0]}'; it has {has}. Give another --id.")
+    names = ["_".join(item.record[plain_name(column)] for column in given) for item in placed]
+    within = _restart_within(list(zip(placed, names)))
+    if within:
+        raise ValueError(f"--id {','.join(given)}: {within}; name the columns that together are an ID.")
+    return names
 
 
 def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> list[str]:
@@ -148,13 +159,6 @@ def _cell(item: Placed, column: str) -> str:
     return f"{item.row.wav} {piece}" if item.row.wav and piece else item.row.wav
 
 
-def _cell_or_refuse(item: Placed, column: str) -> str:
-    cell = item.record.get(plain_name(column), "")
-    if not cell:
-        raise ValueError(f"{item.where} has no '{column}'; it has {', '.join(item.record)}. Give another --id.")
-    return cell
-
-
 def _groups(named: Named) -> dict[tuple[str, str, str], dict[str, list[Placed]]]:
     groups: dict = defaultdict(lambda: defaultdict(list))
     for item, name in named:
@@ -174,13 +178,19 @@ def _restart_within(named: Named) -> str:
 
 
 def _restart_across(named: Named) -> str:
-    """Two partitions whose names count from the start, each by itself."""
+    """Two partitions whose names count from the start, each by itself, or a number that two speakers have."""
     groups = _groups(named)
     shapes = {place: shape for place, names in groups.items() if (shape := counts_from_start(names))}
     for one, other in combinations(shapes, 2):
         comparable = one[0] == other[0] and (one[1] == other[1] or not (one[1] and one[2] and other[1] and other[2]))
         if comparable and shapes[one] == shapes[other] and set(groups[one]) & set(groups[other]):
             return f"it counts {shapes[one]} from the start in {one[2] or one[1]} and again in {other[2] or other[1]}"
+    homes: dict[str, Placed] = {}  # of plain numbers
+    for item, name in named if all(SUFFIX.sub("", name).isdecimal() for _, name in named) else ():
+        other = homes.setdefault(name, item)
+        speakers = {cell_of(one.record, "speaker") for one in (item, other)}
+        if len(speakers) > 1 and not any(map(is_nobody, speakers)):
+            return f"{name} is of {' and of '.join(sorted(speakers))} ({other.where}, {item.where})"
     return ""
 
 
@@ -192,13 +202,6 @@ def _numbers_rows(named: Named) -> str:
         if len(names) >= MIN_COUNTED and names in ([str(i + start) for i in range(len(names))] for start in (0, 1)):
             return f"it numbers the rows of {file.name}"
     return ""
-
-
-def _spelled(placed: Sequence[Placed], field: str) -> tuple[list[Placed], dict[str, str]]:
-    spelling, unsure = one_spelling(name for item in placed if (name := getattr(item.row, field)))
-    return [
-        replace(item, row=replace(item.row, **{field: spelling.get(getattr(item.row, field), "")})) for item in placed
-    ], unsure
 
 
 def doubtful(splits: Sequence[Split], unsure: dict[str, str]) -> list[tuple[str, str]]:

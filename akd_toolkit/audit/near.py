@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -111,7 +110,7 @@ def with_sound(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Fin
     for path in walk_files(root):
         by_name[path_of(path.name)].append(path)
     sums: dict[Path, str] = {}
-    heard, missing = [], []
+    read, missing = [], []
     for item in tqdm(placed, desc="checksums", unit="file"):
         row = item.row
         try:
@@ -120,14 +119,14 @@ def with_sound(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Fin
             path = _sound_of(row, root, by_name)
             if path not in sums:
                 sums[path] = read_recording(path).sha256
-            heard.append(replace(item, row=replace(row, wav=str(path), sha256=sums[path])))
+            read.append(item.of(wav=str(path), sha256=sums[path]))
         except (OSError, ValueError) as error:
             missing.append(str(error))
-            heard.append(item)
+            read.append(item)
     if not missing:
-        return heard, []
+        return read, []
     told = f"the sound of {len(missing)} of {counted(len(placed), 'row')}: {missing[0].rstrip('.')}."
-    return heard, [Finding("not_proved", "files", told)]
+    return read, [Finding("not_proved", "files", told)]
 
 
 def _sound_of(row: Utterance, root: Path, by_name: dict[tuple, list[Path]]) -> Path:

@@ -4,9 +4,10 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -18,8 +19,7 @@ from akd_toolkit.data.names import is_nobody, place_of
 from akd_toolkit.data.sheets import plain_name
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """A row, its number in its file, and its place: the fold ("" where there is none) and the partition.
 
     Arguments
@@ -40,7 +40,12 @@ class Placed:
     def where(self) -> str:
         return f"{self.file.name} row {self.number}"
 
+    def of(self, **changes) -> "Placed":
+        """The same with changes to the row."""
+        return self._replace(row=replace(self.row, **changes))
 
+
+@lru_cache(4096)
 def place_in_cell(cell: str) -> tuple[str, str]:
     """(fold, partition) of a cell; what names neither, such as a number, is a fold.
 

@@ -3,7 +3,8 @@
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
@@ -21,10 +22,11 @@ COLUMNS = {  # what a column may be called; the first that is there and not empt
     "text": (*USUAL["text"], "wrd", "words"),
     "partition": ("partition", "split", "set", "subset", "split_set"),
     "fold": ("fold",),
+    "emotion": USUAL["emotion"],
     "corpus": ("corpus", "dataset", "database"),
 }
 SURE = {*COLUMNS["path"], *COLUMNS["speaker"]}  # what has one of these is a record; of others, what holds no records
-KNOWN = {*SURE, *COLUMNS["id"], *COLUMNS["text"], *COLUMNS["partition"], *USUAL["emotion"]}
+KNOWN = {*SURE, *COLUMNS["id"], *COLUMNS["text"], *COLUMNS["partition"], *COLUMNS["emotion"]}
 
 
 def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]]:
@@ -70,16 +72,26 @@ def cell_of(record: dict[str, str], kind: str, column: str | None = None) -> str
 def _tree(text: str, lines: bool):
     """JSON, or a list of what the lines hold; so are NeMo's manifests, although they end in .json."""
     try:
-        return [json.loads(text)] if lines else json.loads(text)
+        return [json.loads(text, object_pairs_hook=_once)] if lines else json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         if not lines and error.msg != "Extra data":
             raise
     found = []
     for number, line in enumerate(text.splitlines(), start=1):
         try:
-            found += [json.loads(line)] if line.strip() else []
+            found += [json.loads(line, object_pairs_hook=_once)] if line.strip() else []
         except json.JSONDecodeError as error:
             raise ValueError(f"line {number}: {error}") from None
+    return found
+
+
+def _once(pairs: Iterable[tuple]) -> dict:
+    """A dict of pairs, refused where a key is there twice: the first would be lost."""
+    found: dict = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"'{key}' is there twice")
+        found[key] = value
     return found
 
 
@@ -141,6 +153,7 @@ def _as_texts(record: dict) -> dict[str, str]:
     return {_key(str(name)): _text(value) for name, value in record.items()}
 
 
+@lru_cache(4096)
 def _key(name: str) -> str:
     time = plain_name(name, "start")
     return time if time in COLUMNS["start"] + COLUMNS["stop"] else plain_name(name)
@@ -171,7 +184,7 @@ def _kaldi(folder: Path) -> list[dict]:
 
     def table(name: str) -> dict[str, str]:
         lines = (folder / name).read_text(encoding="utf-8").splitlines() if (folder / name).is_file() else []
-        return {fields[0]: (*fields, "")[1] for fields in (line.split(maxsplit=1) for line in lines) if fields}
+        return _once((*line.split(maxsplit=1), "")[:2] for line in lines if line.strip())
 
     speakers, wavs, texts, pieces = map(table, ("utt2spk", "wav.scp", "text", "segments"))
     found = []

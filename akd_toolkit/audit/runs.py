@@ -135,7 +135,7 @@ def check_heads(experiment: Experiment, done: Sequence[StoredRun]) -> list[Findi
         found.append(Finding("warning", "heads", told))
     if done and not any(finding.verdict == "leak" for finding in found) and heads:
         told = f"{counted(heads, 'head')} of teachers, each with its standardisation"
-        found.append(Finding("proved", "heads", f"{told}, heard no speaker of its run's test."))
+        found.append(Finding("proved", "heads", f"{told}, were fitted on no speaker of their run's test."))
     return found
 
 

@@ -49,9 +49,10 @@ def speakers_of(placed: Sequence[Placed], column: str | None, pattern: str | Non
         if not column and all(map(is_nobody, names)):
             names, how = _by_well_known_names(placed, names)
     known = {name for name in names if not is_nobody(name)}
+    felt = [cell_of(item.record, "emotion") for item in placed]
     for what, wrong in (
         ("partitions", are_partitions(known)),
-        ("emotions", len(known) > 1 and {name.casefold() for name in known} <= set(EMOTION_WORDS.split())),
+        ("emotions", len(known) > 1 and (names == felt or {*map(str.casefold, known)} <= {*EMOTION_WORDS.split()})),
     ):
         if wrong:
             raise ValueError(f"speakers from {how} are {some(sorted(known))}: names of {what}, not of people; {CURE}.")

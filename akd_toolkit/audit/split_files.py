@@ -59,9 +59,9 @@ def audit_split_files(
     if speaker and partition and speaker.lower() == partition.lower():
         raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is no speaker. {CURE}.")
     placed, found = read_placed(paths, partition, [name for name in (speaker, partition, *ids) if name])
-    placed, unnamed, unsure = name_rows(placed, ids)
+    placed, unproved, unsure = name_rows(placed, ids)
     speakers, how = speakers_of(placed, speaker, pattern)
-    placed = [replace(item, row=replace(item.row, speaker=who)) for item, who in zip(placed, speakers)]
+    placed = [item.of(speaker=who) for item, who in zip(placed, speakers)]
     if audio is not None:
         placed, unread = with_sound(placed, Path(audio))
         found += unread
@@ -83,25 +83,26 @@ def audit_split_files(
         found.append(Finding("not_proved", "speakers", told))
     else:
         found += check_speakers(splits)
-    found += _utterances(splits, unnamed, unsure) + check_sentences(splits) + _sound(splits, audio)
+    found += _utterances(splits, unproved, doubtful(splits, unsure)) + check_sentences(splits) + _sound(splits, audio)
     return _title(paths, placed, splits, how), found + _left_alone(placed, splits)
 
 
-def _utterances(splits: list[Split], unnamed: str, unsure: dict[str, str]) -> list[Finding]:
-    if unnamed:
-        told = f"that no utterance is on both sides: {unnamed}; give --id COLUMN (or COLUMN,COLUMN), or --audio ROOT."
-        found = [Finding("not_proved", "utterances", told)]
-        pieces = check_segments(splits) if any(row.wav for split in splits for row in split.test) else []
-        return found + pieces
-    found = check_utterances(splits) + check_segments(splits)
-    pairs = doubtful(splits, unsure)
+def _utterances(splits: list[Split], unproved: dict[str, str], pairs: list[tuple[str, str]]) -> list[Finding]:
+    """What names show; a check that they do not prove is never proved."""
+    told = f"{counted(len(pairs), 'pair')} of names in two folders may be of one recording"
     if pairs:
-        told = (
-            f"that no utterance is on both sides: {counted(len(pairs), 'pair')} of names in two folders may be of one "
-            f"recording (first: {' and '.join(pairs[0])}); give --audio ROOT or --id COLUMN."
+        unproved = {"utterances": f"{told} (first: {' and '.join(pairs[0])})", "segments": told} | unproved
+    found = [
+        finding
+        for finding in (*check_utterances(splits), *check_segments(splits))
+        if not (finding.verdict == "proved" and finding.check in unproved)
+    ]
+    what = {"utterances": "no utterance is on both sides", "segments": "no two rows are of one audio file"}
+    for check, why in unproved.items():
+        cure = (
+            "give --id COLUMN or --id COLUMN,COLUMN, or --audio ROOT" if check == "utterances" else "give --audio ROOT"
         )
-        found = [finding for finding in found if finding.verdict != "proved"]
-        found.append(Finding("not_proved", "utterances", told))
+        found.append(Finding("not_proved", check, f"that {what[check]}: {why}; {cure}."))
     return found
 
 
@@ -154,7 +155,7 @@ def _splits(placed: Sequence[Placed], scope: str) -> list[Split]:
         sides = [[item.row for item in bare if (item.fold == fold) == there] for there in (False, True)]
         found.append(Split(f"{scope} {fold}".strip(), *map(tuple, sides)))
     if bare and named == [""]:  # folds of the training beside one test
-        placed = [replace(item, fold="", partition=item.partition or "training") for item in placed]
+        placed = [item._replace(fold="", partition=item.partition or "training") for item in placed]
     for fold in [fold for fold in named if fold] or named:
         rows = {name: [i.row for i in placed if i.partition == name and i.fold in (fold, "")] for name in PARTITIONS}
         for one, other in combinations([name for name in PARTITIONS if rows[name]], 2):

@@ -36,7 +36,7 @@ def audit_experiment(
     Arguments
     ---------
     sound
-        Whether recordings are heard to find near copies; their fingerprints are kept beside the manifest.
+        Whether recordings are read to find near copies; their fingerprints are kept beside the manifest.
     unlabelled
         Manifest of the speech without labels, where it is not found beside the experiment.
     """
