@@ -48,7 +48,9 @@ def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
         told = f"{who}{source} was trained on {corpus} ({known.source}): it may have heard the test; take another."
         return Finding("leak", "provenance", told)
     if known.corpora is None or not known.complete:
-        among = f"it was trained on {', '.join(known.corpora)}, and nobody says that this is all; " if known.corpora else ""
+        among = (
+            f"it was trained on {', '.join(known.corpora)}, and nobody says that this is all; " if known.corpora else ""
+        )
         told = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}{aside}."
         return Finding("not_proved", "provenance", told)
     on = f"was trained on {', '.join(known.corpora)}" if known.corpora else "was trained on nothing"
