@@ -114,7 +114,7 @@ def similar_pairs(codes: Sequence[Code], least: float = ALIKE, progress: bool = 
 def codes_of(
     rows: Iterable[Utterance], cache: str | Path | None = None, progress: bool = True
 ) -> tuple[dict[str, Code], list[str]]:
-    """(ID -> code, what could not be read); what ``cache`` (an .npz) holds is not read again; new codes are added to it."""
+    """(ID -> code, what could not be read); what ``cache`` (an .npz) holds is not read again, and new codes join it."""
     rows = list(rows)
     known, problems = _read_cache(cache), []
     missing = [row for row in rows if _key(row) not in known]
