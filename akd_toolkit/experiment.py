@@ -18,7 +18,6 @@ from akd_toolkit.report.scores_file import read_scores
 from akd_toolkit.running import is_running
 
 PLAN = "plan.json"  # what the last start was asked for
-STATES = ("done", "running", "stopped", "planned")
 
 
 @dataclass(frozen=True)

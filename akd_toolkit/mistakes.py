@@ -1,10 +1,7 @@
 """A user's mistake ends a program with one sentence; a bug shows its traceback."""
 
-import linecache
-import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable
 
 
@@ -14,6 +11,8 @@ def exit_code(program: Callable[[], int | None]) -> int:
     1 for a user's mistake, a full disk or memory (one sentence on standard error) and where nobody reads the output any
     more, 130 when stopped by Ctrl-C. A bug is raised.
     """
+    import logging  # here, as --help and a word that is not understood do without
+
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     for name in ["speechbrain", *(name for name in logging.root.manager.loggerDict if name.startswith("speechbrain."))]:
         logging.getLogger(name).setLevel(logging.WARNING)  # each sets its own level when imported
@@ -55,5 +54,8 @@ def sentence_for(error: Exception) -> str:
 
 
 def _raised_on_purpose(error: Exception) -> bool:
+    import linecache
+    import traceback
+
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     return linecache.getline(frame.f_code.co_filename, line).lstrip().startswith("raise ")

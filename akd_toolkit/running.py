@@ -9,6 +9,7 @@ from pathlib import Path
 
 from akd_toolkit.data.files import write_text_aside
 
+STATES = ("done", "running", "stopped", "planned")  # of a training
 RUNNING = "running.json"  # written by a training when it begins, removed when it ends
 
 

@@ -6,12 +6,6 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from akd_toolkit.audit import as_dict, as_text, has_leak, unproved
-from akd_toolkit.audit.split_files import audit_split_files
-from akd_toolkit.audit.stored import audit_experiment, title_of
-from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.experiment import Experiment
-
 EPILOG = """examples:
   akd audit results/akd                                   a finished or planned experiment
   akd audit EmoBox/data/emodb                             split files of others: CSV, TSV, JSON, JSONL
@@ -50,6 +44,12 @@ def run(
         Option(metavar="ROOT", help="split files: folder of the recordings, to compare their sound as well"),
     ] = None,
 ) -> int:
+    from akd_toolkit.audit import as_dict, as_text, has_leak, unproved  # here, because they take their time
+    from akd_toolkit.audit.split_files import audit_split_files
+    from akd_toolkit.audit.stored import audit_experiment, title_of
+    from akd_toolkit.data.manifest import Manifest
+    from akd_toolkit.experiment import Experiment
+
     folders = _experiments(path)
     if folders:
         more_speech = Manifest.read(unlabelled) if unlabelled else None

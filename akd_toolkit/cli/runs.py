@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pandas as pd
 from typer import Argument, Option
 
-from akd_toolkit.experiment import STATES, Experiment, StoredRun
-from akd_toolkit.metrics.scores import ua, wa
-from akd_toolkit.report.tables import markdown_table
+from akd_toolkit.running import STATES
 
 
 def run(
@@ -16,71 +13,6 @@ def run(
     every: Annotated[bool, Option("--all", help="a line for each training instead of one for each fold")] = False,
     state: Annotated[Literal[STATES] | None, Option(help="only trainings in this state; a line each")] = None,
 ) -> None:
-    for folder in folders:
-        experiment = Experiment.read(folder)
-        states = {run.name: run.state for run in experiment.runs()}  # read once: they change meanwhile
-        print(f"{experiment.folder} ({experiment.title})")
-        if not states:
-            print("no training is planned: the recipe scores its teachers alone.")
-            continue
-        if every or state:
-            rows = [_line(run, states[run.name]) for run in experiment.runs()]
-            rows = [row for row in rows if state in (None, row["state"])]
-        else:
-            rows = _by_fold(experiment, states)
-        print(markdown_table(list(rows[0]), [list(row.values()) for row in rows]) if rows else "none.")
-        print(summary(experiment, states))
+    from akd_toolkit.cli.run_table import print_runs  # here, because it takes its time
 
-
-def summary(experiment: Experiment, states: dict[str, str]) -> str:
-    """How many trainings are in each state, and how much time those done have taken."""
-    counts = {state: list(states.values()).count(state) for state in STATES}
-    parts = [f"{count} {state}" for state, count in counts.items() if count]
-    done = [run for run in experiment.runs() if states[run.name] == "done"]
-    seconds = [run.about().get("seconds", 0.0) for run in done]
-    told = f"{len(states)} trainings: {', '.join(parts)}."
-    if seconds:
-        told += f" Those done took {sum(seconds) / 60:.1f} min of training, {sum(seconds) / len(seconds):.0f} s each"
-        left = len(states) - counts["done"]
-        told += (
-            f"; {left} more take about {left * sum(seconds) / len(seconds) / 60:.0f} min one by one." if left else "."
-        )
-    return told
-
-
-def _by_fold(experiment: Experiment, states: dict[str, str]) -> list[dict]:
-    rows = []
-    for last in experiment.outer_runs():
-        inner = [run for run in experiment.inner_runs() if (run.seed, run.fold) == (last.seed, last.fold)]
-        chosen = experiment.choice(last.seed, last.fold) or {}
-        candidate = chosen.get("chosen", "")
-        inner_done = sum(states[run.name] == "done" for run in inner)
-        rows.append(
-            {
-                **_line(last, states[last.name]),
-                **({"inner done": f"{inner_done} of {len(inner)}"} if inner else {}),
-                **(
-                    {"chosen": candidate, "inner UA": _percent(max(chosen.get("inner_ua", [float("nan")])))}
-                    if inner
-                    else {}
-                ),
-            }
-        )
-    return rows
-
-
-def _line(run: StoredRun, state: str) -> dict:
-    scores = run.scores() if state == "done" else pd.DataFrame()
-    measured = [measure(scores["truth"], scores["prediction"]) if len(scores) else float("nan") for measure in (wa, ua)]
-    return {
-        "run": run.name,
-        "scored on": ", ".join(run.test_speakers),
-        "state": state,
-        "minutes": f"{run.about().get('seconds', 0.0) / 60:.1f}" if state == "done" else "",
-        "WA": _percent(measured[0]),
-        "UA": _percent(measured[1]),
-    }
-
-
-def _percent(share: float) -> str:
-    return "" if pd.isna(share) else f"{100 * share:.1f}"
+    print_runs(folders, every, state)

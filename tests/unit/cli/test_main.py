@@ -48,7 +48,7 @@ def test_a_list_option_takes_words_up_to_the_next_option_and_can_be_repeated():
     assert list(given["source"]) == ["a", "-b"] and len(given["peers"]) == 3  # the default
 
 
-@pytest.mark.parametrize("words", [["--help"], ["predict", "--help"], ["predict", "a.wav"]])
+@pytest.mark.parametrize("words", [["--help"], ["predict", "a.wav"], *([name, "--help"] for name in COMMANDS)])
 def test_only_the_called_command_is_imported_and_nothing_slow(words):
     code = (
         f"import sys; from akd_toolkit.cli import main; main({words}); "
@@ -57,7 +57,7 @@ def test_only_the_called_command_is_imported_and_nothing_slow(words):
     loaded = run_python("-c", code, cwd=Path.cwd()).stderr.split()
     assert {"rich", "pydantic", "torch", "numpy"}.isdisjoint(loaded)
     commands = {f"akd_toolkit.cli.{name.replace('-', '_')}" for name in COMMANDS}
-    assert commands & set(loaded) == {f"akd_toolkit.cli.{name}" for name in words[:1] if name in COMMANDS}
+    assert commands & set(loaded) == {f"akd_toolkit.cli.{words[0].replace('-', '_')}"} & commands
 
 
 def completed(monkeypatch, capsys, shell: str, words: str) -> list[str]:
