@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from akd_toolkit.config import Config
+from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.data.folds import inner_folds, outer_folds
 from akd_toolkit.data.manifest import Manifest
@@ -78,10 +79,12 @@ class NestedCrossValidation:
         """
         for candidate in self.candidates:  # a wrong option is found before teachers run for hours
             replace(self.outer_run(self.config["seeds"][0], self.folds[0], candidate)).student  # noqa: B018
+        how = self.config.get("jobs", 1), self.config.get("backend", "local")
+        AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + self.config.get("views", 0), *how)
         if self.config.get("teachers"):
-            teacher_bank(self.config, self.manifest, self.config.get("views", 0)).prepare()
+            teacher_bank(self.config, self.manifest, self.config.get("views", 0)).prepare(*how)
             if self.unlabelled is not None:
-                teacher_bank(self.config, self.unlabelled, self.config.get("unlabelled_views", 0)).prepare()
+                teacher_bank(self.config, self.unlabelled, self.config.get("unlabelled_views", 0)).prepare(*how)
         self._run_all(train, self.inner_runs(), "choosing among candidates on inner folds")
         chosen = {(seed, fold.index): self._choose(seed, fold) for seed in self.config["seeds"] for fold in self.folds}
         runs = [self.outer_run(seed, fold, chosen[seed, fold.index]) for seed, fold in self._outer()]

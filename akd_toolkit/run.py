@@ -1,6 +1,7 @@
 """One training of the protocol: which speakers it hears, what it is made of, and what it leaves on disk."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from pathlib import Path
@@ -13,11 +14,11 @@ from akd_toolkit.audit import audit
 from akd_toolkit.augment import build_augmentations, build_mixup, change_batch, check_front_end
 from akd_toolkit.config import Config
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.batches import Batch, Speech, TrainBatches, scoring_batches
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.sampling import sampling_of
-from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.objective import build_objective
 from akd_toolkit.registry import GATES, LOSSES, STUDENTS, TEACHERS
@@ -144,10 +145,10 @@ class Run:
         if self.unlabelled_train is not None:
             more = self.hparams.get("unlabelled_views", 0)
             answers = answers_on(teacher_bank(self.config, self.unlabelled, more), self.teachers, self.unlabelled_train)
-            waveform = waveforms_of(self.unlabelled).view
-            unlabelled = Speech(self.unlabelled_train, waveform, self._lookup(answers), more)
+            sound = AudioStore(self.unlabelled, self.config["store_folder"]).waveform
+            unlabelled = Speech(self.unlabelled_train, sound, self._lookup(answers), more)
         return TrainBatches(
-            Speech(self.train, waveforms_of(self.manifest).view, self._lookup(self.teachers), views),
+            Speech(self.train, self._audio.waveform, self._lookup(self.teachers), views),
             window_s=self.hparams["window_s"],
             batch_size=self.hparams["batch_size"],
             seed=self.seed,
@@ -200,11 +201,13 @@ class Run:
         return lambda ids, views, spans: teachers.lookup(ids, views, spans=spans, **wanted)
 
     @cached_property
-    def test_batches(self) -> list[Batch]:
-        waveforms = waveforms_of(self.manifest).clean
-        return scoring_batches(
-            self.test, waveforms, self.hparams["window_s"], self.hparams["test_overlap_s"], self.hparams["batch_size"]
-        )
+    def _audio(self) -> AudioStore:
+        return AudioStore(self.manifest, self.config["store_folder"])
+
+    @property
+    def test_batches(self) -> Iterator[Batch]:
+        windows = [self.hparams[key] for key in ("window_s", "test_overlap_s", "batch_size")]
+        return scoring_batches(self.test, self._audio.waveform, *windows)
 
     def keep(self, student: torch.nn.Module, posteriors: dict, history: list[dict], seconds: float) -> None:
         """Write what the run leaves: weights and settings of the student, metrics, and scores last of all."""
@@ -297,7 +300,7 @@ def _bank(folder: str, specs: str, manifest: Manifest, views: int, frames: bool,
     specs = json.loads(specs)
     with_frames = [title for title, spec in specs.items() if frames and has_frames(spec)]
     return TeacherBank(
-        specs, manifest, folder, num_views=views + 1, view_seed=VIEW_SEED, frames=with_frames, device=device
+        specs, AudioStore(manifest, folder), folder, num_views=views + 1, frames=with_frames, device=device
     )
 
 

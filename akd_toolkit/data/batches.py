@@ -193,13 +193,14 @@ class TrainBatches(IterableDataset):
 
 
 def scoring_batches(
-    manifest: Manifest, waveforms: dict[str, np.ndarray], window_s: float, overlap_s: float, batch_size: int
-) -> list[Batch]:
-    """Overlapping windows of every test utterance, in order; the windows of one utterance share its id."""
+    manifest: Manifest, waveform: Callable[[str], np.ndarray], window_s: float, overlap_s: float, batch_size: int
+) -> Iterator[Batch]:
+    """Overlapping windows of every test utterance, in order; the windows of one utterance share its id.
+
+    ``waveform`` maps an utterance's ID to its samples.
+    """
     segments = cut(manifest, window_s, overlap_s)
-    batches = []
     for first in range(0, len(segments), batch_size):
         group = segments[first : first + batch_size]
-        windows = [waveforms[s.utterance_id][s.samples()] for s in group]
-        batches.append(collate([s.utterance_id for s in group], windows, [s.label for s in group]))
-    return batches
+        windows = [waveform(s.utterance_id)[s.samples()] for s in group]
+        yield collate([s.utterance_id for s in group], windows, [s.label for s in group])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,15 @@ import soundfile
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.data.manifest import Manifest, Utterance, load_waveforms
+from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once
 from akd_toolkit.data.unlabelled import LABEL
 from akd_toolkit.data.views import ViewSettings, make_view
 
 logger = logging.getLogger(__name__)
+Waveform = Callable[[str], np.ndarray]
 
 VERSION = 1  # raise it when the sound changes
 COPIES = 2  # mixtures of each utterance
@@ -44,7 +47,7 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
     names = [f"{row.id}-{copy}" for copy in range(1, COPIES + 1) for row in manifest]
     files = [folder / "wav" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.wav" for name in names]
     if not all(file.is_file() for file in files):
-        _write(manifest, files, progress)
+        _write(manifest, files, AudioStore(manifest, save_folder, progress=progress).waveform, progress)
 
     def build() -> Manifest:
         rows = [
@@ -56,23 +59,22 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
     return prepare_once(folder, {"preparer": "mixtures", "version": VERSION, "of": manifest.hash}, files, build)
 
 
-def _write(manifest: Manifest, files: list[Path], progress: bool) -> None:
-    waveforms = load_waveforms(manifest, progress)
+def _write(manifest: Manifest, files: list[Path], waveform: Waveform, progress: bool) -> None:
     of_speaker = {s: [row.id for row in manifest if row.speaker == s] for s in manifest.speakers}
     rows = [(copy, row) for copy in range(1, COPIES + 1) for row in manifest]
     for (copy, row), file in tqdm(zip(rows, files), total=len(files), desc="mixing", unit="file", disable=not progress):
-        samples = mixture(waveforms, of_speaker[row.speaker], row.id, copy)
+        samples = mixture(waveform, of_speaker[row.speaker], row.id, copy)
         with written_aside(file) as aside:
             soundfile.write(aside, samples, SAMPLE_RATE_HZ, subtype="PCM_16")
 
 
-def mixture(waveforms: dict[str, np.ndarray], others: list[str], utterance_id: str, copy: int) -> np.ndarray:
+def mixture(waveform: Waveform, others: list[str], utterance_id: str, copy: int) -> np.ndarray:
     """One mixture: [samples], 16 kHz, at most 6 s; the same in every run.
 
     Arguments
     ---------
-    waveforms
-        Of the corpus.
+    waveform
+        ID of an utterance -> its samples.
     others
         Utterances of the same speaker to mix with.
     copy
@@ -81,7 +83,7 @@ def mixture(waveforms: dict[str, np.ndarray], others: list[str], utterance_id: s
     key = json.dumps([VERSION, utterance_id, copy]).encode()
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "little"))
     kind, level_db = random.random(), -8.0 * random.random()
-    first, second = waveforms[utterance_id], waveforms[others[random.integers(len(others))]]
+    first, second = waveform(utterance_id), waveform(others[random.integers(len(others))])
     if kind < JOINED:
         samples = np.concatenate([first[: len(first) // 2], second[len(second) // 2 :]])
     elif kind < JOINED + LAID_OVER:

@@ -199,7 +199,8 @@ def answer_task(task: Task, progress: bool = False) -> None:
     voices = _voices(manifest.of(task.train_speakers), clean) if task.condition.kind == "babble" else None
     condition = task.condition
     heard = {name: disturb(clean[name], condition.kind, condition.level, name, voices) for name in test.ids}
-    batches = scoring_batches(test, heard, condition.window_s, condition.overlap_s, BATCH_SIZE)
+    windows = condition.window_s, condition.overlap_s, BATCH_SIZE
+    batches = list(scoring_batches(test, heard.__getitem__, *windows))
     for asked in task.answers:
         posteriors = predict(student_of(asked.student, test.label_order), batches)
         probs = np.stack([posteriors[name] for name in test.ids])

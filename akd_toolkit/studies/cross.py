@@ -123,7 +123,7 @@ def _of_shared(other: Manifest, shared: Sequence[str], names: Mapping) -> Manife
 
 @lru_cache(maxsize=1)
 def _batches(other: Manifest, window_s: float, overlap_s: float, progress: bool) -> list[Batch]:
-    return scoring_batches(other, waveforms_of(other, progress), window_s, overlap_s, BATCH_SIZE)
+    return list(scoring_batches(other, waveforms_of(other, progress).__getitem__, window_s, overlap_s, BATCH_SIZE))
 
 
 def _manifest_of(folder: Path) -> Path:

@@ -1,15 +1,13 @@
 """All teachers of a run over one corpus: stored features, cross-fitted heads, answers for a batch."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.views import ViewSettings
-from akd_toolkit.data.waveforms import VIEW_SEED, waveforms_of
+from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.attributes import AttributeHead, answers, fit_attributes
@@ -29,14 +27,14 @@ class TeacherBank:
     ---------
     specs
         Title -> ``{name: registered name, option: value, ...}``; the titles appear in tables.
+    audio
+        The corpus, with the views that students are trained on.
     store_folder
         Root of the stores.
-    num_views, view_seed, view_settings
-        Copies of each utterance, the clean one included; the same that students hear. See ``FeatureStore``.
+    num_views
+        Copies of each utterance, the clean one included.
     frames
         Titles of the teachers whose frames are kept too.
-    waveforms
-        Called without arguments for ID -> clean waveform when a feature is missing; default reads the manifest's files.
     device
         Where encoders run while features are computed.
 
@@ -47,14 +45,17 @@ class TeacherBank:
 
     Example
     -------
-    >>> from akd_toolkit.data.manifest import Utterance
-    >>> rows = [Utterance(f"{s}{e}", "-", 0, 4000, 0.25, speaker=s, emotion=e) for s in "ABC" for e in ("low", "high")]
-    >>> sounds = {row.id: np.sin(np.arange(4000) * (0.05 if row.emotion == "low" else 0.4)) / 2 for row in rows}
     >>> import tempfile
-    >>> bank = TeacherBank(
-    ...     {"bands": {"name": "logmel_statistics", "num_mels": 8}}, Manifest("toy", ("low", "high"), rows),
-    ...     tempfile.mkdtemp(), waveforms=lambda: sounds, progress=False,
-    ... )
+    >>> import soundfile
+    >>> from akd_toolkit.data.manifest import Manifest, Utterance
+    >>> folder, rows = tempfile.mkdtemp(), []
+    >>> for speaker, emotion in [(s, e) for s in "ABC" for e in ("low", "high")]:
+    ...     file = f"{folder}/{speaker}{emotion}.wav"
+    ...     soundfile.write(file, np.sin(np.arange(4000) * (0.05 if emotion == "low" else 0.4)) / 2, 16000)
+    ...     rows.append(Utterance(f"{speaker}{emotion}", file, 0, 4000, 0.25, speaker, emotion))
+    >>> audio = AudioStore(Manifest("toy", ("low", "high"), tuple(rows)), folder, progress=False)
+    >>> teachers = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
+    >>> bank = TeacherBank(teachers, audio, folder, progress=False)
     >>> fold = bank.fold(["A", "B"], [["A"], ["B"], ["C"]])
     >>> fold.lookup(["Clow", "Chigh"]).logits.argmax(dim=-1)  # of a speaker whom no head has heard
     tensor([[0, 1]])
@@ -63,13 +64,10 @@ class TeacherBank:
     def __init__(
         self,
         specs: dict[str, dict],
-        manifest: Manifest,
+        audio: AudioStore,
         store_folder,
         num_views: int = 1,
-        view_seed: int = VIEW_SEED,
-        view_settings: ViewSettings = ViewSettings(),
         frames: Sequence[str] = (),
-        waveforms: Callable[[], dict[str, np.ndarray]] | None = None,
         device: str = "cpu",
         progress: bool = True,
     ):
@@ -78,29 +76,20 @@ class TeacherBank:
         unknown = sorted(set(frames) - set(specs))
         if unknown:
             raise ValueError(f"frames are asked of teacher {unknown[0]}, but the teachers are {', '.join(specs)}.")
-        self.manifest = manifest
+        self.audio, self.manifest, self.num_views = audio, audio.manifest, num_views
         self.stores: dict[str, FeatureStore] = {}
         for title, spec in specs.items():
             options = dict(spec)
             teacher = TEACHERS.build(options.pop("name"), **options)
             teacher.title, teacher.device = title, device
-            teacher.check_label_order(manifest.label_order)
-            self.stores[title] = FeatureStore(
-                store_folder,
-                manifest,
-                teacher,
-                num_views=num_views,
-                view_seed=view_seed,
-                view_settings=view_settings,
-                frames=title in frames,
-                waveforms=waveforms or (lambda: waveforms_of(manifest).clean),
-                progress=progress,
-            )
+            teacher.check_label_order(self.manifest.label_order)
+            self.stores[title] = FeatureStore(store_folder, audio, teacher, num_views, title in frames, progress)
 
-    def prepare(self) -> None:
-        """Compute all features that are missing, then let the encoders go."""
+    def prepare(self, jobs: int = 1, backend: str = "local") -> None:
+        """Compute all features that are missing, by ``jobs`` processes, then unload the encoders; see ``run_tasks``."""
+        self.audio.prepare(self.num_views, jobs, backend)
         for store in self.stores.values():
-            store.prepare()
+            store.prepare(jobs, backend)
             store.teacher.unload()
 
     def fold(
@@ -168,7 +157,6 @@ class TeacherFold:
         self._attributes = None  # or [m, n, views, A]
         if predictors:
             self._attributes = torch.stack([_predicted(*each) for each in zip(predictors, targets, stores)])
-        self._embeddings: dict[tuple[int, int], Tensor] = {}
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -210,7 +198,7 @@ class TeacherFold:
         views = torch.as_tensor(view).expand(len(rows))
         embedding = ()
         if embeddings:
-            embedding = tuple(self._embedding(teacher, rows, views) for teacher in range(len(self)))
+            embedding = tuple(self._embedding(*pair, ids, views.tolist()) for pair in zip(self.targets, self.stores))
         found, lengths = self._frames(ids, views.tolist(), spans) if frames else ((), None)
         return TeacherOutput(
             logits=self._logits[:, rows, views],
@@ -222,12 +210,8 @@ class TeacherFold:
             attributes=None if self._attributes is None else self._attributes[:, rows, views],
         )
 
-    def _embedding(self, teacher: int, rows: Tensor, views: Tensor) -> Tensor:
-        for view in set(views.tolist()):
-            if (teacher, view) not in self._embeddings:
-                features = self.stores[teacher].view(view)
-                self._embeddings[teacher, view] = self.targets[teacher].embed(features)
-        return torch.stack([self._embeddings[teacher, view][row] for row, view in zip(rows.tolist(), views.tolist())])
+    def _embedding(self, target: SoftTargets, store: FeatureStore, ids, views: list[int]) -> Tensor:
+        return target.embed(np.concatenate([store.get([name], view) for name, view in zip(ids, views)]))
 
     def _frames(self, ids, views: list[int], spans) -> tuple[tuple[Tensor, ...], Tensor | None]:
         found, lengths = [], None
@@ -252,12 +236,13 @@ class TeacherFold:
 
 def _predicted(predictor: Sequence[AttributeHead], target: SoftTargets, store: FeatureStore) -> Tensor:
     """Attributes [n, views, A], each utterance answered by the head that speaks for it."""
-    return answers(predictor, target.head_of, [torch.tensor(store.view(view)) for view in range(store.num_views)])
+    views = [torch.tensor(store.get(target.ids, view)) for view in range(store.num_views)]
+    return answers(predictor, target.head_of, views)
 
 
 def _by_one_head(target: SoftTargets, store: FeatureStore) -> Tensor:
     """Logits [n, views, classes] of the head that has heard all training speakers, for every utterance."""
-    views = [target.head.logits(torch.tensor(store.view(view))) for view in range(store.num_views)]
+    views = [target.head.logits(torch.tensor(store.get(target.ids, view))) for view in range(store.num_views)]
     return torch.stack(views, dim=1)
 
 

@@ -1,14 +1,18 @@
 """What a corpus's teachers answer on other people's speech."""
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.teachers.bank import TeacherBank, TeacherFold
 from akd_toolkit.teachers.crossfit import SoftTargets
-from akd_toolkit.teachers.head import Head
 from akd_toolkit.teachers.store import FeatureStore
+
+CHUNK = 1024  # utterances whose features are in memory at once
 
 
 def answers_on(other: TeacherBank, fold: TeacherFold, heard: Manifest) -> TeacherFold:
@@ -28,76 +32,65 @@ def answers_on(other: TeacherBank, fold: TeacherFold, heard: Manifest) -> Teache
     heard
         The part of the unlabelled corpus that the student hears.
     """
-    targets = [_answers(*pair, heard) for pair in zip(fold.targets, other.stores.values())]
+    stores = list(other.stores.values())
+    targets = [_answers(*pair, heard) for pair in zip(fold.targets, stores)]
     predictors = [
         tuple(replace(old, head=head) for old, head in zip(predictor, target.heads))
         for predictor, target in zip(fold.predictors, targets)
     ]
-    return TeacherFold(targets, _views(other, heard), predictors=predictors)
+    return TeacherFold(targets, stores, predictors=predictors)
 
 
 def _answers(target: SoftTargets, store: FeatureStore, heard: Manifest) -> SoftTargets:
-    features = [torch.tensor(store.get(heard.ids, view)) for view in range(store.num_views)]
     own_head = dict(zip(target.speakers, target.head_of))
     last = len(target.heads) - 1
-    head_of = [own_head.get(row.speaker, last) for row in heard]
-    heads = tuple(adapted(head, features[0]) for head in target.heads)
+    head_of = np.array([own_head.get(row.speaker, last) for row in heard])
+    mean, deviation = moments(features for _, features in _chunks(store, heard.ids, view=0))
+    heads = tuple(replace(head, mean=mean, deviation=deviation) for head in target.heads)
     logits = torch.empty(len(heard), store.num_views, len(target.label_order))
-    for index in set(head_of):
-        rows = torch.tensor([row for row, own in enumerate(head_of) if own == index])
-        for view, values in enumerate(features):
-            logits[rows, view] = heads[index].logits(values[rows])
+    for view in range(store.num_views):
+        for start, features in _chunks(store, heard.ids, view):
+            for index in set(head_of[start : start + len(features)].tolist()):
+                rows = torch.from_numpy(np.flatnonzero(head_of[start : start + len(features)] == index))
+                logits[start + rows, view] = heads[index].logits(features[rows])
     return SoftTargets(
         title=target.title,
         ids=heard.ids,
         speakers=tuple(row.speaker for row in heard),
         logits=logits,
-        head_of=tuple(head_of),
+        head_of=tuple(head_of.tolist()),
         heads=heads,
         label_order=target.label_order,
         train_speakers=target.train_speakers,
     )
 
 
-def _views(other: TeacherBank, heard: Manifest) -> list:
-    """Stores that show no more than what is heard, for embeddings and frames."""
-    return [_Part(store, heard) for store in other.stores.values()]
+def _chunks(store: FeatureStore, ids: Sequence[str], view: int) -> Iterator[tuple[int, Tensor]]:
+    """Features [n, L, D] of the utterances in order, with the place of the first: never all of them in memory."""
+    for start in range(0, len(ids), CHUNK):
+        yield start, torch.from_numpy(store.get(ids[start : start + CHUNK], view))
 
 
-class _Part:
-    """A feature store read through a part of its corpus."""
+def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation over the utterances of all chunks [n, L, D]; infinite where nothing varies: [L, D] each.
 
-    def __init__(self, store: FeatureStore, heard: Manifest):
-        self.store, self.ids = store, heard.ids
-        self.with_frames, self.num_views = store.with_frames, store.num_views
-
-    def view(self, view: int):
-        return self.store.get(self.ids, view)
-
-    def frames(self, ids, view: int):
-        return self.store.frames(ids, view)
-
-    @property
-    def frame_dim(self) -> int:
-        return self.store.frame_dim
-
-
-def adapted(head: Head, features: torch.Tensor) -> Head:
-    """The head with the mean and deviation of ``features`` [n, L, D] in place of its own.
+    With these in place of a head's own, the mean and deviation of other people's speech do not shift its answers.
 
     Source: feature-wise moment matching, the diagonal case of Sun, Feng & Saenko 2016 (CORAL).
 
     Example
     -------
-    >>> one = torch.ones(1, 1)
-    >>> weight = torch.tensor([1.0, -1.0]).reshape(2, 1, 1)
-    >>> head = Head(0 * one, one, torch.ones(1), weight, torch.zeros(2), ("a", "b"), ("speaker 1",), l2=0.1)
-    >>> louder = torch.tensor([[[8.0]], [[12.0]]])  # the same voices elsewhere: mean 10, deviation 2
-    >>> adapted(head, louder).logits(louder)
-    tensor([[-1.,  1.],
-            [ 1., -1.]])
+    >>> moments([torch.tensor([[[8.0]]]), torch.tensor([[[12.0]]])])
+    (tensor([[10.]]), tensor([[2.]]))
     """
-    mean = features.mean(dim=0)
-    deviation = features.std(dim=0, correction=0)
+    count, mean, squares = 0, 0.0, 0.0
+    for chunk in chunks:  # Chan, Golub & LeVeque 1979: stable where the mean is large
+        features = chunk.double()
+        step = features.mean(dim=0) - mean
+        squares = squares + (features - features.mean(dim=0)).square().sum(dim=0)
+        squares = squares + step.square() * count * len(features) / (count + len(features))
+        count += len(features)
+        mean = mean + step * len(features) / count
+    deviation = (squares / count).sqrt()
     deviation = torch.where(deviation > 1e-5 * mean.abs() + 1e-8, deviation, torch.inf)
-    return replace(head, mean=mean, deviation=deviation)
+    return mean.float(), deviation.float()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from in_memory import InMemoryAudio
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.teachers.base import Teacher
@@ -78,15 +79,16 @@ def manifest():
 @pytest.fixture
 def sounds(manifest, voice):
     """ID -> waveform; ``high`` is louder in its upper band."""
+    found = {}
+    for index, row in enumerate(manifest):
+        clean = voice(0.25 + 0.01 * (index % 3), seed=index)
+        found[row.id] = clean if row.emotion == "low" else (clean * np.cos(np.arange(len(clean)) * 2)).astype("f4")
+    return found
 
-    def make():
-        found = {}
-        for index, row in enumerate(manifest):
-            clean = voice(0.25 + 0.01 * (index % 3), seed=index)
-            found[row.id] = clean if row.emotion == "low" else (clean * np.cos(np.arange(len(clean)) * 2)).astype("f4")
-        return found
 
-    return make
+@pytest.fixture
+def audio(manifest, sounds):
+    return InMemoryAudio(manifest, sounds)
 
 
 class Counting(Teacher):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from in_memory import InMemoryAudio
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.metrics import ccc
@@ -140,7 +141,7 @@ def bank(tmp_path, manifest, sounds):
     ]
     bands = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
     labelled = Manifest("tones", manifest.label_order, tuple(rows))
-    return TeacherBank(bands, labelled, tmp_path, num_views=2, waveforms=sounds, progress=False)
+    return TeacherBank(bands, InMemoryAudio(labelled, sounds), tmp_path, num_views=2, progress=False)
 
 
 def test_a_fold_answers_with_attributes_where_they_are_asked_for(bank, tmp_path):
@@ -162,7 +163,7 @@ def test_other_peoples_speech_is_answered_with_attributes_too(bank, tmp_path, so
     rows = tuple(replace(row, speaker="unlabelled", emotion="unlabelled", attributes={}) for row in bank.manifest)
     others = Manifest("others", ("unlabelled",), rows)
     specs = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
-    answered = answers_on(TeacherBank(specs, others, tmp_path, waveforms=sounds, progress=False), fold, others)
+    answered = answers_on(TeacherBank(specs, InMemoryAudio(others, sounds), tmp_path, progress=False), fold, others)
     told = answered.lookup(others.ids).attributes[0, :, 0]
     loud = torch.tensor(["high" in name for name in others.ids])
     assert told.isfinite().all() and told[loud].mean() > told[~loud].mean() + 1

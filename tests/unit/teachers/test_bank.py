@@ -14,13 +14,12 @@ BANDS = {"name": "logmel_statistics", "num_mels": 8}
 
 
 @pytest.fixture
-def bank(tmp_path, manifest, sounds, encoder_folder):
+def bank(tmp_path, audio, encoder_folder):
     folder = str(encoder_folder())
 
     def make(specs=None, **options):
         specs = specs or {"bands": BANDS, "encoder": {"name": "transformers_encoder", "source": folder}}
-        options = {"waveforms": sounds, "progress": False, **options}
-        return TeacherBank(specs, manifest, tmp_path / "store", **options)
+        return TeacherBank(specs, audio, tmp_path / "store", progress=False, **options)
 
     return make
 
@@ -54,11 +53,11 @@ def test_frames_are_padded_to_the_longest_and_cut_to_spans(bank):
     assert not fold.lookup(ids).frames
 
 
-def test_encoder_is_not_loaded_where_its_features_are_stored(bank, monkeypatch):
+def test_encoder_is_not_loaded_where_its_features_are_stored(bank, audio, monkeypatch):
     bank().prepare()
     monkeypatch.setattr(transformers_encoder, "_load_checked", lambda *args: pytest.fail("loaded"))
-    again = bank(waveforms=lambda: pytest.fail("audio read"))
-    again.fold(["A", "B"], GROUPS)
+    monkeypatch.setattr(audio, "waveform", lambda *args: pytest.fail("sound read"))
+    bank().fold(["A", "B"], GROUPS)
 
 
 def test_encoder_is_let_go_after_its_features_are_stored(bank):
@@ -85,11 +84,11 @@ def test_fold_with_another_label_order_is_refused(bank):
         bank().fold(["A", "B"], GROUPS, label_order=("high", "low"))
 
 
-def test_frames_of_an_unknown_teacher_and_no_teachers_at_all_are_refused(bank, tmp_path, manifest):
+def test_frames_of_an_unknown_teacher_and_no_teachers_at_all_are_refused(bank, tmp_path, audio):
     with pytest.raises(ValueError, match="frames are asked of teacher other"):
         bank(frames=["other"])
     with pytest.raises(ValueError, match="there are no teachers"):
-        TeacherBank({}, manifest, tmp_path)
+        TeacherBank({}, audio, tmp_path)
 
 
 def test_students_learn_from_numbers_that_need_no_gradient(bank):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.teachers import TEACHERS, TeacherBank
 
@@ -49,7 +50,7 @@ def test_whisper_base_tells_anger_from_sadness_for_speakers_whom_its_head_has_no
     assert len(rows) == 24
     manifest = Manifest("EmoDB", ("anger", "sadness"), tuple(rows))
     spec = {"name": "transformers_encoder", "source": model("whisper-base-encoder"), "layers": [2, 3]}
-    bank = TeacherBank({"whisper": spec}, manifest, tmp_path, progress=False)
+    bank = TeacherBank({"whisper": spec}, AudioStore(manifest, tmp_path, progress=False), tmp_path, progress=False)
     fold = bank.fold(["03", "08", "11"], [["03"], ["08"], ["11"], ["16"]])
     right = fold[0].logits[:, 0].argmax(-1).numpy() == manifest.labels
     assert right.mean() > 0.9

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from in_memory import InMemoryAudio
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.teachers import TeacherBank, answers_on
@@ -39,8 +40,8 @@ def corpus(name, speakers, emotions, shift=1.0):
 def banks(tmp_path):
     specs = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
     made = []
-    for manifest, sounds in (corpus("toy", "ABC", ("low", "high")), corpus("other", "XY", ("x", "y"), shift=1.2)):
-        made.append(TeacherBank(specs, manifest, tmp_path, waveforms=lambda s=sounds: s, progress=False))
+    for sounds in (corpus("toy", "ABC", ("low", "high")), corpus("other", "XY", ("x", "y"), shift=1.2)):
+        made.append(TeacherBank(specs, InMemoryAudio(*sounds), tmp_path, progress=False))
     return made
 
 
@@ -87,7 +88,7 @@ def test_what_is_not_heard_has_no_part_in_the_answers(tmp_path):
     answers = []
     for louder in (1.0, 3.0):  # the test speaker's speech changes, and nothing else
         changed = {name: wave * (louder if "-C" in name else 1.0) for name, wave in sounds.items()}
-        bank = TeacherBank(specs, manifest, tmp_path / str(louder), waveforms=lambda s=changed: s, progress=False)
+        bank = TeacherBank(specs, InMemoryAudio(manifest, changed), tmp_path / str(louder), progress=False)
         fold = bank.fold(["A", "B"], [["A"], ["B"], ["C"]])
         heard = manifest.of(["A", "B"])
         answers.append(answers_on(bank, fold, heard).lookup(heard.ids).logits)

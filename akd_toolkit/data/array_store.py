@@ -1,0 +1,174 @@
+"""Arrays of every utterance of a corpus, computed once by any number of processes and memory-mapped ever after."""
+
+import io
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from akd_toolkit.data.files import write_text_aside, written_aside
+from akd_toolkit.parallel import run_tasks
+
+logger = logging.getLogger(__name__)
+CHUNK = 16  # utterances per file while computing: what a kill can cost
+COUNTS, OFFSETS = "counts", "offsets"
+
+Chunk = dict[str, np.ndarray]
+
+
+def stored_arrays(
+    folder: Path,
+    stem: str,
+    ids: Sequence[str],
+    keys: Sequence[str],
+    describe: Callable[[Sequence[str]], Chunk],
+    title: str,
+    about: dict | None = None,
+    jobs: int = 1,
+    backend: str = "local",
+    progress: bool = True,
+) -> Chunk:
+    """The arrays of an entry, memory-mapped and read-only; computed first where they are missing or damaged.
+
+    Files are written aside and renamed, so a kill, Ctrl-C or a full disk leaves finished entries and finished chunks,
+    which the next call continues. The numbers do not depend on ``jobs``.
+
+    Arguments
+    ---------
+    folder, stem
+        An array lies in ``folder/stem.KEY.npy``. Whatever the numbers depend on must be part of either.
+    ids
+        Utterances, in the order of the rows.
+    keys
+        Names of the arrays. Where ``"offsets"`` is one, ``describe`` gives ``"counts"``, and utterance i has the rows
+        ``offsets[i]`` to ``offsets[i + 1]`` of each array that is longer than the ids.
+    describe
+        A few ids -> name -> array, whose rows follow one another in the order of the ids; picklable for jobs > 1.
+    title
+        Names the entry in the log and on the progress bar.
+    about
+        Written beside the arrays, for a reader.
+    jobs, backend
+        See ``run_tasks``.
+
+    Raises
+    ------
+    OSError
+        If the disk is full.
+
+    Example
+    -------
+    >>> import tempfile
+    >>> place, lengths = Path(tempfile.mkdtemp()), {"a": 2, "b": 1}
+    >>> def describe(ids):
+    ...     return {"ones": np.ones(sum(lengths[i] for i in ids)), "counts": np.array([lengths[i] for i in ids])}
+    >>> arrays = stored_arrays(place, "toy", ["a", "b"], ["ones", "offsets"], describe, "toy", progress=False)
+    >>> arrays["ones"].tolist(), arrays["offsets"].tolist()
+    ([1.0, 1.0, 1.0], [0, 2, 3])
+    """
+    arrays = _open(folder, stem, ids, keys)
+    if arrays is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{stem}.lock"):
+            arrays = _open(folder, stem, ids, keys)  # another process may have computed it while this one waited
+            if arrays is None:
+                begin = time.monotonic()
+                parts = folder / f".{stem}.{'-'.join(keys)}.parts"
+                num_kept = _compute(parts, ids, describe, title, jobs, backend, progress)
+                _merge(folder, stem, ids, keys, parts, about or {})
+                kept = f" ({num_kept} were there from an interrupted run)" if num_kept else ""
+                logger.info("%s: computed %d utterances in %.0f s%s.", title, len(ids), time.monotonic() - begin, kept)
+                return _open(folder, stem, ids, keys)
+    logger.debug("%s: reused %d utterances.", title, len(ids))
+    return arrays
+
+
+def _open(folder: Path, stem: str, ids: Sequence[str], keys: Sequence[str]) -> Chunk | None:
+    """The entry's arrays; None where one is missing, torn, or not of these utterances."""
+    paths = {key: folder / f"{stem}.{key}.npy" for key in keys}
+    about = folder / f"{stem}.json"
+    if not all(path.is_file() for path in [*paths.values(), about]):
+        return None
+    try:
+        if json.loads(about.read_text(encoding="utf-8"))["ids"] != list(ids):
+            raise ValueError("its utterances differ")
+        arrays = {key: np.load(path, mmap_mode="r", allow_pickle=False) for key, path in paths.items()}
+        rows = int(arrays[OFFSETS][-1]) if OFFSETS in arrays else len(ids)
+        allowed = {len(ids), len(ids) + 1, rows}
+        if any(len(array) not in allowed for array in arrays.values()):
+            raise ValueError("its number of rows differs")
+    except (ValueError, KeyError, EOFError, OSError) as error:
+        logger.warning("%s in %s cannot be used (%s); computing it again.", stem, folder, error)
+        return None
+    return arrays
+
+
+def _compute(parts: Path, ids, describe, title: str, jobs: int, backend: str, progress: bool) -> int:
+    """Write the chunks that are missing into ``parts``; returns how many utterances were there already."""
+    chunks = [(path, ids[start : start + CHUNK]) for path, start in zip(_paths(parts, ids), range(0, len(ids), CHUNK))]
+    missing = [(path, chunk) for path, chunk in chunks if _read(path) is None]
+    num_kept = len(ids) - sum(len(chunk) for _, chunk in missing)
+    with tqdm(total=len(ids), initial=num_kept, desc=title, unit="utt", disable=not progress) as bar:
+        run_tasks(partial(_write, describe), missing, jobs, backend, on_done=lambda: _advance(bar))
+    return num_kept
+
+
+def _advance(bar: tqdm) -> None:
+    bar.update(min(CHUNK, bar.total - bar.n))
+
+
+def _paths(parts: Path, ids) -> list[Path]:
+    return [parts / f"{index:06d}.npz" for index in range(-(-len(ids) // CHUNK))]
+
+
+def _write(describe: Callable, task: tuple[Path, Sequence[str]]) -> None:
+    path, ids = task
+    buffer = io.BytesIO()
+    np.savez(buffer, **describe(ids))
+    with written_aside(path) as aside:
+        aside.write_bytes(buffer.getbuffer())
+
+
+def _read(path: Path) -> Chunk | None:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except FileNotFoundError:
+        return None
+
+
+def _merge(folder: Path, stem: str, ids, keys: Sequence[str], parts: Path, about: dict) -> None:
+    paths = _paths(parts, ids)
+    # The list of utterances goes first: arrays are valid from the moment their own files are renamed.
+    write_text_aside(folder / f"{stem}.json", json.dumps({"ids": list(ids), **about}, indent=1, default=str))
+    for key in keys:
+        with written_aside(folder / f"{stem}.{key}.npy") as aside:
+            if key == OFFSETS:
+                counts = np.concatenate([_read(path)[COUNTS] for path in paths])
+                np.save(aside, np.concatenate([[0], np.cumsum(counts)]))
+            else:
+                _join(aside, paths, key)
+    for path in paths:
+        path.unlink(missing_ok=True)
+    parts.rmdir()
+
+
+def _join(path: Path, parts: list[Path], key: str) -> None:
+    """Write array ``key`` of all parts, joined along the first axis, as one .npy file, a part at a time.
+
+    Not through a memory map: on a full disk that ends the process instead of raising OSError.
+    """
+    first = _read(parts[0])[key]
+    length = sum(len(_read(part)[key]) for part in parts)
+    shape = (length, *first.shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in parts:
+            file.write(np.ascontiguousarray(_read(part)[key]).data)
