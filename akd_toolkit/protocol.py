@@ -79,10 +79,11 @@ class NestedCrossValidation:
         """
         for candidate in self.candidates:  # a wrong option is found before teachers run for hours
             replace(self.outer_run(self.config["seeds"][0], self.folds[0], candidate)).student  # noqa: B018
-        how = self.config.get("jobs", 1), self.config.get("backend", "local")
-        AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + self.config.get("views", 0), *how)
+        how, views = (self.config.get("jobs", 1), self.config.get("backend", "local")), self.config.get("views", 0)
+        if views:  # clean sound alone is stored in seconds by the training that needs it first
+            AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, *how)
         if self.config.get("teachers"):
-            teacher_bank(self.config, self.manifest, self.config.get("views", 0)).prepare(*how)
+            teacher_bank(self.config, self.manifest, views).prepare(*how)
             if self.unlabelled is not None:
                 teacher_bank(self.config, self.unlabelled, self.config.get("unlabelled_views", 0)).prepare(*how)
         self._run_all(train, self.inner_runs(), "choosing among candidates on inner folds")

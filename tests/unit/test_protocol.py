@@ -9,7 +9,6 @@ import torch
 from joblib.externals.loky import get_reusable_executor
 
 from akd_toolkit.config import load_config
-from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.protocol import NestedCrossValidation, differences
 from akd_toolkit.registry import LOSSES
@@ -45,8 +44,7 @@ def manifest():
 
 
 @pytest.fixture
-def make(tmp_path, manifest, monkeypatch):
-    monkeypatch.setattr(AudioStore, "prepare", lambda *args: None)  # the trainers of these tests read no sound
+def make(tmp_path, manifest):
     path = tmp_path / "toy.yaml"
     path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
     return lambda *options: NestedCrossValidation(load_config([str(path), *options]), manifest)
