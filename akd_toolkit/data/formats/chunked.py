@@ -12,6 +12,7 @@ from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
 
 PLACEHOLDERS = (0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)  # lengths of programs that cannot seek back
 SLACK = 2**16  # that such a length may differ by, for the header
+LONGEST_HEADER = 2**12  # bytes, of AU
 KINDS = {  # bytes 0 to 4, bytes 8 to 12 -> place of the first chunk, a chunk's header, its alignment, that of samples
     (b"RIFF", b"WAVE"): (12, "<4sI", 2, b"data"),
     (b"RIFX", b"WAVE"): (12, ">4sI", 2, b"data"),
@@ -32,6 +33,8 @@ def chunked_part(file: BinaryIO, size: int) -> Pieces | None:
         return _with_chunks(file, size, *KINDS[kind])
     if head[:4] == b".snd" and len(head) == 12:
         begin, length = struct.unpack(">II", head[4:])
+        if begin > LONGEST_HEADER:
+            raise DamagedError(f"is damaged: its samples begin at byte {begin}")
         return _checked(file, size, begin, length, False, (8, ">I", 0))
     if head[:7] == b"NIST_1A":
         words = dict(re.findall(rb"(\w+) -i (\d+)\n", read_at(file, 0, 1024)))
@@ -51,6 +54,8 @@ def _with_chunks(file: BinaryIO, size: int, first: int, header: str, align: int,
     else:
         raise DamagedError(f"holds no samples: its chunk '{wanted.decode()}' is missing")
     begin, length = chunks[wanted]
+    if wanted == b"SSND" and int.from_bytes(read_at(file, begin, 4), "big") > TAIL:
+        raise DamagedError("is damaged: its samples do not begin where its header ends")
     field = header[0] + header[-1]
     place = begin - struct.calcsize(field), field, _own(header, align)
     if b"ds64" in chunks and length == 2**32 - 1:  # RF64: a length of 64 bits

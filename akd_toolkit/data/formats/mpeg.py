@@ -13,6 +13,7 @@ from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
 KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 KBPS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 DECODER_DELAY = 529  # samples that mpg123 leaves out at the start where an Info frame is
+INFO = (b"Info", b"Xing")
 SEARCHED = 2**16  # bytes at once
 
 
@@ -40,8 +41,8 @@ class _Sound:
 
     kind: _Kind
     head: int
-    info: tuple[int, int] | None = None
     promised: int | None = None
+    gaps: int | None = None  # samples that the encoder added before and behind, 12 bits each
     frames: int = 0
     stretches: list[tuple[int, int]] = field(default_factory=list)
 
@@ -52,19 +53,20 @@ class _Sound:
         self.stretches.append((at, at + length))
 
     def part(self, file: BinaryIO) -> Pieces:
+        """The frames behind an Info frame with their true number.
+
+        mpg123 leaves out the gaps that this gives and its own delay. Where no gaps are known, it is a silent frame.
+        """
         if self.promised is not None and self.frames < self.promised - 1:  # some count the Info frame too
             raise DamagedError(f"is truncated: its header promises {self.promised} frames and it holds {self.frames}")
-        exact = self.info and self.promised == self.frames
-        return Pieces(file, [self.info if exact else self._info_frames(), *self.stretches])
-
-    def _info_frames(self) -> bytes:
-        """The true length for mpg123: an Info frame and a silent one, all of which it then leaves out."""
-        head = self.head & ~0xF200 | 0x1E000  # the highest bit rate, neither padding nor checksum
-        length = _frame(head.to_bytes(4, "big"))[1]
-        delay = (self.kind.samples - DECODER_DELAY) << 12 | DECODER_DELAY
-        info = head.to_bytes(4, "big").ljust(self.kind.info_at, b"\0") + b"Info\0\0\0\1"
-        info += (self.frames + 1).to_bytes(4, "big") + b"LAME".ljust(21, b"\0") + delay.to_bytes(3, "big")
-        return info.ljust(length, b"\0") + head.to_bytes(4, "big").ljust(length, b"\0")
+        known = self.gaps is not None and self.promised == self.frames
+        gaps = self.gaps if known else (self.kind.samples - DECODER_DELAY) << 12 | DECODER_DELAY
+        head = (self.head & ~0xF200 | 0x1E000).to_bytes(4, "big")  # the highest bit rate, neither padding nor checksum
+        length = _frame(head)[1]
+        info = head.ljust(self.kind.info_at, b"\0") + b"Info\0\0\0\1" + (self.frames + (not known)).to_bytes(4, "big")
+        info += b"LAME".ljust(21, b"\0") + gaps.to_bytes(3, "big")
+        silence = b"" if known else head.ljust(length, b"\0")
+        return Pieces(file, [info.ljust(length, b"\0") + silence, *self.stretches])
 
 
 def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
@@ -75,29 +77,29 @@ def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
     if not _two_frames(file, start, size):
         return None
     sounds: list[_Sound] = []
-    at, lost = start, 0
+    at = start
     while at < size:
         head = read_at(file, at, 64)
         if not (frame := _frame(head[:4])):
-            after = skip_tag(file, at)
-            if after == at:
+            if (after := skip_tag(file, at)) == at:
                 after = _next_frame(file, at + 1, size)
-                lost += after - at
+                if after < size or size - at > TAIL:
+                    raise DamagedError(f"is damaged: {after - at} bytes from byte {at} on are not MP3")
             at = after
             continue
         kind, length = frame
         if at + length > size:
             raise DamagedError(f"is truncated: {at + length - size} bytes of its last frame are missing")
-        promised = _promised_frames(head, kind.info_at)
-        if promised is not None or not sounds or kind != sounds[-1].kind:
-            sounds.append(_Sound(kind, int.from_bytes(head[:4], "big"), promised=promised or None))
-        if promised is None:
+        info = (
+            _info(read_at(file, at, length), kind)
+            if head[36:40] == b"VBRI" or head[kind.info_at :][:4] in INFO
+            else None
+        )
+        if info or not sounds or kind != sounds[-1].kind:
+            sounds.append(_Sound(kind, int.from_bytes(head[:4], "big"), *(info or ())))
+        if not info:
             sounds[-1].add(at, length)
-        elif head[36:40] != b"VBRI":  # which mpg123 does not count by
-            sounds[-1].info = at, at + length
         at += length
-    if lost > TAIL:
-        raise DamagedError(f"is damaged: {lost} bytes in it are not MP3")
     return [sound.part(file) for sound in sounds]
 
 
@@ -114,11 +116,28 @@ def _frame(head: bytes) -> tuple[_Kind, int] | None:
     return kind, kind.samples // 8 * bits_per_s // kind.rate_hz + (bits >> 9 & 1)
 
 
-def _promised_frames(head: bytes, info_at: int) -> int | None:
-    """What an Info frame says, 0 if that is nothing; None for a frame of sound."""
-    if head[info_at : info_at + 4] in (b"Info", b"Xing"):
-        return int.from_bytes(head[info_at + 8 : info_at + 12], "big") if head[info_at + 7] & 1 else 0
-    return int.from_bytes(head[50:54], "big") if head[36:40] == b"VBRI" else None
+def _info(frame: bytes, kind: _Kind) -> tuple[int | None, int | None]:
+    """How many frames an Info frame says there are, and the gaps if its checksum is right."""
+    if frame[36:40] == b"VBRI":
+        return int.from_bytes(frame[50:54], "big"), None
+    at, flags = kind.info_at + 8, frame[kind.info_at + 7]
+    promised = int.from_bytes(frame[at : at + 4], "big") if flags & 1 else None
+    at += sum(length for bit, length in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
+    right = frame[at : at + 3] == b"Lav" or _checksum(frame[: at + 34]) == int.from_bytes(
+        frame[at + 34 : at + 36], "big"
+    )
+    gaps = int.from_bytes(frame[at + 21 : at + 24], "big") if right and len(frame) >= at + 36 else None
+    return promised, gaps
+
+
+def _checksum(data: bytes) -> int:
+    """CRC-16, x^16 + x^15 + x^2 + 1, its bits from low to high."""
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return crc
 
 
 def _two_frames(file: BinaryIO, at: int, size: int) -> bool:

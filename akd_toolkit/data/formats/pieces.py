@@ -5,7 +5,8 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import BinaryIO
 
-TAIL = 512  # bytes after the sound that need no explanation, such as an ID3v1 tag
+FAR = 2**44  # bytes; no file is that long
+TAIL = 128  # bytes after the sound that need no explanation: an ID3v1 tag
 
 
 class DamagedError(ValueError):
@@ -68,6 +69,8 @@ class Pieces:
 
 
 def read_at(file: BinaryIO | Pieces, at: int, count: int) -> bytes:
-    """At most ``count`` bytes from place ``at`` on."""
+    """At most ``count`` bytes from place ``at`` on; none from places that only a damaged header points to."""
+    if at >= FAR:
+        return b""
     file.seek(at)
     return file.read(count)
