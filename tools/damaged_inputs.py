@@ -6,8 +6,9 @@
 Damage is drawn from a seed: flipped bits, cut or doubled files, headers that lie, random bytes, extreme samples, rates
 and lengths; as files through what ``akd predict`` calls, a share of them through the command itself, and as arrays
 through the recogniser and the engine. A violation is an exception without a sentence, a process that dies or hangs, a
-probability that is no number, memory that grows by more than 400 MB, or a decoder that writes to the terminal. Prints
-counts by kind and outcome; exit code 1 on any violation. An input that broke something is kept.
+probability that is not a number, memory that grows by more than 400 MB, or a decoder that writes to the terminal. An
+answer about a part of a sound whose undamaged copy holds more is counted as HALF and is as bad. Prints counts by kind
+and outcome; exit code 1 if anything was bad; --keep is where such inputs are kept.
 """
 
 import argparse
@@ -25,16 +26,27 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
+import torch
 from tqdm import tqdm
+
+from akd_toolkit.data.reader import open_sound_file
+from akd_toolkit.recognizer import EmotionRecognizer
 
 HANG_S = 60  # the slowest input takes about a second
 MAX_GROWTH_MB = 400
 LONGEST_SENTENCE = 400
 SHARE_OF_COMMAND = 0.1  # of the files go through the command as well
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".aiff", ".au", ".caf", ".w64")
+FORMATS = {  # suffix -> libsndfile's name
+    **{".wav": "WAV", ".flac": "FLAC", ".mp3": "MP3", ".ogg": "OGG", ".opus": "OGG", ".aiff": "AIFF", ".au": "AU"},
+    **{".caf": "CAF", ".w64": "W64", ".rf64": "RF64"},
+}
+WIDTHS = {"PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # bytes; of others 1 a sample
+BAD = ("HALF", "VIOLATION")
+ALL_THERE = 0.98  # of the bytes of its samples; a wrong header may cost a few at an end
 MAGIC = (
     b"RIFF\0\0\1\0WAVEfmt ",
     b"fLaC",
@@ -48,73 +60,86 @@ MAGIC = (
 NUMBERS = (0, 1, 2, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 16, 2**32 - 1)
 
 
-def encoded(samples, rate=16000, suffix=".wav", subtype=None) -> bytes:
-    """A sound file in memory."""
+class File(NamedTuple):
+    """A sound file in memory; ``sound_bytes`` is what its samples take, 0 if nobody knows."""
+
+    suffix: str
+    data: bytes
+    sound_bytes: int = 0
+
+    def damaged(self, data: bytes, suffix: str = "") -> "File":
+        return File(suffix or self.suffix, bytes(data), self.sound_bytes)
+
+
+class Window(NamedTuple):
+    """What the engine is given: [1, samples] float32."""
+
+    samples: np.ndarray
+
+
+def encoded(samples, rate=16000, suffix=".wav", subtype=None) -> File:
     buffer = io.BytesIO()
-    name = {".caf": "CAF", ".w64": "W64", ".ogg": "OGG"}.get(suffix, suffix[1:].upper())
-    soundfile.write(buffer, samples, rate, format=name, subtype=subtype)
-    return buffer.getvalue()
+    subtype = "OPUS" if suffix == ".opus" else subtype or soundfile.default_subtype(FORMATS[suffix])
+    soundfile.write(buffer, samples, rate, format=FORMATS[suffix], subtype=subtype)
+    return File(suffix, buffer.getvalue(), samples.size * WIDTHS.get(subtype, 1))
 
 
-def any_file(random, speech) -> tuple[str, bytearray]:
+def any_file(random, speech, suffixes=tuple(FORMATS)) -> File:
     """A whole file of any format, to be damaged."""
-    suffix = str(random.choice(SUFFIXES))
+    suffix = str(random.choice(suffixes))
     subtype = "FLOAT" if suffix in (".wav", ".au", ".caf") and random.random() < 0.3 else None
-    return suffix, bytearray(encoded(speech(), suffix=suffix, subtype=subtype))
+    return encoded(speech(), suffix=suffix, subtype=subtype)
 
 
-def flipped(random, data: bytearray, first: int, last: int, most: int) -> bytearray:
+def flipped(random, file: File, last: int, most: int) -> File:
+    data = bytearray(file.data)
     for _ in range(random.integers(1, most + 1)):
-        data[random.integers(first, max(first + 1, min(last, len(data))))] ^= 1 << random.integers(8)
-    return data
+        data[random.integers(0, max(1, min(last, len(data))))] ^= 1 << random.integers(8)
+    return file.damaged(data)
 
 
 def bits_flipped(random, speech):
-    suffix, data = any_file(random, speech)
-    return suffix, flipped(random, data, 0, len(data), 200)
+    file = any_file(random, speech)
+    return flipped(random, file, len(file.data), 200)
 
 
 def header_flipped(random, speech):
-    suffix, data = any_file(random, speech)
-    return suffix, flipped(random, data, 0, 128, 8)
+    return flipped(random, any_file(random, speech), 128, 8)
 
 
 def truncated(random, speech):
-    suffix, data = any_file(random, speech)
+    file = any_file(random, speech)
     short = random.random() < 0.3
-    return suffix, data[: random.integers(0, 64 if short else len(data))]
+    return file.damaged(file.data[: random.integers(0, 64 if short else len(file.data))])
 
 
 def number_in_header(random, speech):
     """Four bytes of the header replaced by a number that makes trouble."""
-    suffix, data = any_file(random, speech)
-    at = random.integers(0, 64)
-    data[at : at + 4] = struct.pack(random.choice(["<I", ">I"]), int(random.choice(NUMBERS)))
-    return suffix, data
+    file, at = any_file(random, speech), random.integers(0, 64)
+    number = struct.pack(random.choice(["<I", ">I"]), int(random.choice(NUMBERS)))
+    return file.damaged(file.data[:at] + number + file.data[at + 4 :])
 
 
 def wrong_header(random, speech):
     """One format's beginning, another's rest; or simply another's name."""
-    (_, data), (other, _) = any_file(random, speech), any_file(random, speech)
+    file, other = any_file(random, speech), str(random.choice(list(FORMATS)))
     if random.random() < 0.3:
-        return other, data
-    magic = random.choice(len(MAGIC))
-    return other, bytearray(MAGIC[magic]) + data[random.integers(0, 64) :]
+        return file.damaged(file.data, other)
+    return file.damaged(MAGIC[random.choice(len(MAGIC))] + file.data[random.integers(0, 64) :], other)
 
 
 def random_bytes(random, speech):
     start = MAGIC[random.choice(len(MAGIC))] if random.random() < 0.5 else b""
-    return str(random.choice(SUFFIXES)), bytearray(start + random.bytes(int(10 ** random.uniform(0, 5))))
+    return File(str(random.choice(list(FORMATS))), start + random.bytes(int(10 ** random.uniform(0, 5))))
 
 
 def middle_damaged(random, speech):
     """A stretch zeroed, cut out, doubled or filled with noise, as bad disks and downloads leave it."""
-    suffix, data = any_file(random, speech)
-    first, last = sorted(random.integers(0, len(data), 2))
-    kind = random.integers(4)
-    part = data[first:last]
-    data[first:last] = (bytes(len(part)), b"", part + part, random.bytes(len(part)))[kind]
-    return suffix, data
+    file = any_file(random, speech)
+    first, last = sorted(random.integers(0, len(file.data), 2))
+    part = file.data[first:last]
+    other = (bytes(len(part)), b"", part + part, random.bytes(len(part)))[random.integers(4)]
+    return file.damaged(file.data[:first] + other + file.data[last:])
 
 
 def extreme_samples(random, speech):
@@ -126,8 +151,8 @@ def extreme_samples(random, speech):
     else:
         samples[:] = np.where(random.random(len(samples)) < 0.5, value, -value)
     if random.random() < 0.3:
-        return ".wav", encoded(np.where(samples > 0, 2**15 - 1, -(2**15)).astype(np.int16))
-    return ".wav", encoded(samples, subtype=str(random.choice(["FLOAT", "DOUBLE"])))
+        return encoded(np.where(samples > 0, 2**15 - 1, -(2**15)).astype(np.int16))
+    return encoded(samples, subtype=str(random.choice(["FLOAT", "DOUBLE"])))
 
 
 def odd_shape(random, speech):
@@ -135,33 +160,32 @@ def odd_shape(random, speech):
     count = int(random.choice([0, 1, 2, 399, 1599, 1600, 16000]))
     channels = int(random.choice([1, 2, 10, 64, 255]))
     level = random.choice([0.0, 1e-6, 0.5, -1.0])
-    return ".wav", encoded(np.full((count, channels), level), subtype="PCM_16")
+    return encoded(np.full((count, channels), level), subtype="PCM_16")
 
 
 def odd_rate(random, speech):
-    data = bytearray(encoded(speech()))
+    file = encoded(speech())
     rate = int(random.choice([0, 1, 7, 3999, 4000, 11025, 12345, 383999, 384000, 384001, 10**6, 2**31 - 1, 2**32 - 1]))
-    data[24:28] = struct.pack("<I", rate)
-    return ".wav", data
+    return file.damaged(file.data[:24] + struct.pack("<I", rate) + file.data[28:])
 
 
 def huge_promise(random, speech):
     """A few bytes that say that they are gigabytes."""
-    suffix = str(random.choice([".wav", ".flac", ".aiff", ".au", ".caf", ".w64"]))
-    data = bytearray(encoded(speech(), suffix=suffix))
-    if suffix == ".flac":
+    file = any_file(random, speech, (".wav", ".flac", ".aiff", ".au", ".caf", ".w64"))
+    data = bytearray(file.data)
+    if file.suffix == ".flac":
         data[21:26] = bytes([data[21] & 0xF0 | 0xF]) + random.bytes(4)
-    elif suffix == ".w64":
+    elif file.suffix == ".w64":
         at = data.find(b"data") + 16
         data[at : at + 8] = struct.pack("<Q", 2 ** int(random.integers(30, 63)))
-    elif suffix == ".caf":
+    elif file.suffix == ".caf":
         at = data.find(b"data") + 4
         data[at : at + 8] = struct.pack(">q", random.choice([-1, 2**40, 2**62]))
     else:
-        at = {".wav": data.find(b"data") + 4, ".aiff": data.find(b"SSND") + 4, ".au": 8}[suffix]
-        form = "<I" if suffix == ".wav" else ">I"
+        at = {".wav": data.find(b"data") + 4, ".aiff": data.find(b"SSND") + 4, ".au": 8}[file.suffix]
+        form = "<I" if file.suffix == ".wav" else ">I"
         data[at : at + 4] = struct.pack(form, int(random.choice([2**31 - 1, 2**32 - 16, 2**32 - 1])))
-    return suffix, data
+    return file.damaged(data)
 
 
 def untouched(random, speech):
@@ -193,7 +217,7 @@ def extreme_window(random, speech):
         samples = samples * np.float32(10 ** random.uniform(-40, 31))
     if random.random() < 0.3:
         samples[random.integers(len(samples))] = random.choice([1e30, np.nan, np.inf, -np.inf])
-    return samples[None]
+    return Window(samples[None])
 
 
 KINDS = (bits_flipped, header_flipped, truncated, number_in_header, wrong_header, random_bytes, middle_damaged)
@@ -248,28 +272,35 @@ def watched(noise):
         raise Violation(f"took {growth:.0f} MB")
 
 
-def ask_file(recognizer, path: Path) -> str:
+def ask(recognizer, given: "File | np.ndarray | Window", path: Path | None) -> str:
+    """The outcome of a file, which is written to ``path``, of samples, or of a window for the engine alone."""
+    name = path.name if path else "waveform"
+    if path:
+        path.write_bytes(given.data)
     try:
-        answer = recognizer.recognize(str(path))
+        if isinstance(given, Window):
+            probabilities = recognizer.engine(given.samples)[0]
+            return checked(recognizer.label_order[int(probabilities.argmax())], probabilities, recognizer.label_order)
+        answer = recognizer.recognize(str(path) if path else given)
+    except Violation:
+        raise
     except Exception as error:
-        return sentence(error, path.name)
-    return checked(answer.label, answer.probabilities.values(), recognizer.label_order)
+        return sentence(error, name)
+    outcome = checked(answer.label, answer.probabilities.values(), recognizer.label_order)
+    half = path and bytes_answered(path, answer.duration_s) < ALL_THERE * given.sound_bytes
+    return "HALF" if half else outcome
 
 
-def ask_array(recognizer, samples) -> str:
+def bytes_answered(path: Path, seconds: float) -> float:
+    """What the samples of so many seconds take, by the file's own header."""
+    with open_sound_file(path) as sound:
+        values = seconds * sound.sample_rate_hz * sound.channels
+    if path.read_bytes()[:1] in (b"\xff", b"I"):  # MP3, whose decoder writes to the terminal
+        return values
     try:
-        answer = recognizer.recognize(samples)
-    except Exception as error:
-        return sentence(error, "the waveform")
-    return checked(answer.label, answer.probabilities.values(), recognizer.label_order)
-
-
-def ask_engine(recognizer, window) -> str:
-    try:
-        probabilities = recognizer.engine(window)[0]
-    except Exception as error:
-        return sentence(error, "waveform")
-    return checked(recognizer.label_order[int(probabilities.argmax())], probabilities, recognizer.label_order)
+        return values * WIDTHS.get(soundfile.info(io.BytesIO(path.read_bytes())).subtype, 1)
+    except soundfile.LibsndfileError:  # the reader repairs some headers
+        return values * 2
 
 
 def ask_command(folder: Path, model: str, expected: dict[str, str], problems: list[str]) -> None:
@@ -316,15 +347,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, help="where inputs that broke something are kept")
     arguments = parser.parse_args(argv)
 
-    import torch
-
-    from akd_toolkit.recognizer import EmotionRecognizer
-
     torch.set_num_threads(1)
     tqdm.monitor_interval = 0  # its thread would write to the terminal while that is watched
     random = np.random.default_rng(arguments.seed)
     speech = speech_of(arguments.speech, random)
     recognizer = EmotionRecognizer.from_pretrained(arguments.model)
+    recognizer.recognize(encoded(speech(), 8000).data)  # what libraries take when they are first used is no input's
     kinds = [kind for kind in KINDS if arguments.kinds is None or kind.__name__ in arguments.kinds]
     counts, problems, expected, slowest = collections.Counter(), [], {}, (0.0, "")
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as noise:
@@ -332,44 +360,41 @@ def main(argv: list[str] | None = None) -> int:
         batch.mkdir()
         for number in tqdm(range(arguments.count), desc="damaged inputs", unit="input", leave=False):
             damage = kinds[number % len(kinds)]
-            kept = None
-            begun = time.perf_counter()
+            given, name, begun = damage(random, speech), f"{damage.__name__} {number}", time.perf_counter()
+            path = Path(scratch) / f"{damage.__name__}-{number}{given.suffix}" if isinstance(given, File) else None
             try:
-                if damage is extreme_array:
-                    given, ask = damage(random, speech), ask_array
-                elif damage is extreme_window:
-                    given, ask = damage(random, speech), ask_engine
-                else:
-                    suffix, data = damage(random, speech)
-                    given, ask = Path(scratch) / f"{damage.__name__}-{number}{suffix}", ask_file
-                    given.write_bytes(data)
-                    kept = given
                 with watched(noise):
-                    outcome = ask(recognizer, given)
+                    outcome = ask(recognizer, given, path)
+                if outcome == "HALF":
+                    problems.append(f"{name}: answered by half")
             except Violation as violation:
                 outcome = "VIOLATION"
-                problems.append(f"{damage.__name__} {number}: {violation}")
-                if arguments.keep and kept:
-                    arguments.keep.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(kept, arguments.keep)
-            slowest = max(slowest, (time.perf_counter() - begun, f"{damage.__name__} {number}"))
+                problems.append(f"{name}: {violation}")
+            slowest = max(slowest, (time.perf_counter() - begun, name))
             counts[damage.__name__, outcome] += 1
-            if kept and random.random() < SHARE_OF_COMMAND:
-                expected[kept.name] = outcome
-                shutil.move(kept, batch)
-            elif kept:
-                kept.unlink()
+            if path and arguments.keep and outcome in BAD:
+                arguments.keep.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, arguments.keep)
+            if path and random.random() < SHARE_OF_COMMAND:
+                expected[path.name] = outcome
+                shutil.move(path, batch)
+            elif path:
+                path.unlink()
         if expected:
             ask_command(batch, arguments.model, expected, problems)
-    outcomes = ("answered", "refused", "VIOLATION")
-    print(f"{'damage':<18}" + "".join(f"{outcome:>11}" for outcome in outcomes))
-    for kind in kinds:
-        print(f"{kind.__name__:<18}" + "".join(f"{counts[kind.__name__, outcome]:>11}" for outcome in outcomes))
-    print(f"{'all':<18}" + "".join(f"{sum(n for (_, o), n in counts.items() if o == out):>11}" for out in outcomes))
+    print_counts(counts, [kind.__name__ for kind in kinds])
     print(f"slowest: {slowest[1]}, {slowest[0]:.1f} s")
     print(f"through the command as well: {len(expected)}; {recognizer.engine.backend}, seed {arguments.seed}")
     print("\n".join(problems))
     return int(bool(problems))
+
+
+def print_counts(counts: collections.Counter, kinds: list[str]) -> None:
+    outcomes = ("answered", "refused", *BAD)
+    print(f"{'damage':<18}" + "".join(f"{outcome:>11}" for outcome in outcomes))
+    for kind in kinds:
+        print(f"{kind:<18}" + "".join(f"{counts[kind, outcome]:>11}" for outcome in outcomes))
+    print(f"{'all':<18}" + "".join(f"{sum(counts[kind, out] for kind in kinds):>11}" for out in outcomes))
 
 
 if __name__ == "__main__":

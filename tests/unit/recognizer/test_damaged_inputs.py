@@ -3,7 +3,10 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from akd_toolkit.recognizer import EmotionRecognizer
 
 TOOL = Path(__file__).parents[3] / "tools/damaged_inputs.py"
 
@@ -16,13 +19,26 @@ def tool():
     return module
 
 
+@pytest.fixture
+def recognizer(student_folder):
+    return EmotionRecognizer.from_pretrained(student_folder)
+
+
 def test_two_hundred_damaged_inputs_are_answered_or_refused(tool, student_folder, capsys):
     code = tool.main(["--model", str(student_folder), "--count", "208"])
     out = capsys.readouterr().out
     assert code == 0, out
     total = next(line for line in out.splitlines() if line.startswith("all ")).split()
-    answered, refused, violations = map(int, total[1:])
-    assert answered > 40 and refused > 80 and violations == 0 and answered + refused == 208
+    answered, refused, half, violations = map(int, total[1:])
+    assert answered > 40 and refused > 80 and half == violations == 0 and answered + refused == 208
+
+
+def test_an_answer_by_half_is_noticed(tool, recognizer, tmp_path):
+    samples = np.random.default_rng(0).normal(0, 0.1, 32000).astype(np.float32)
+    for suffix in tool.FORMATS:
+        half, whole = tool.encoded(samples[:16000], suffix=suffix), tool.encoded(samples, suffix=suffix)
+        assert tool.ask(recognizer, whole, tmp_path / f"a{suffix}") == "answered"
+        assert tool.ask(recognizer, whole.damaged(half.data), tmp_path / f"b{suffix}") == "HALF"
 
 
 def test_what_must_not_happen_is_noticed(tool):
