@@ -76,14 +76,14 @@ def opposite_channel(blocks: Iterable[np.ndarray]) -> int | None:
     >>> opposite_channel([np.stack([left, -0.9 * left], axis=1)]), opposite_channel([np.stack([left, left], axis=1)])
     (0, None)
     """
-    energy, energy_of_mean = 0.0, 0.0
+    products = np.zeros((1, 1))  # of every two channels, summed over the samples
     for block in blocks:
         if block.shape[1] == 1:
             return None
-        energy = energy + np.square(block, dtype=np.float64).sum(axis=0)
-        energy_of_mean += np.square(block.mean(axis=1), dtype=np.float64).sum()
-    loudest = np.max(energy)
-    return int(np.argmax(energy >= 0.5 * loudest)) if energy_of_mean < CANCELLED * loudest else None
+        products = products + (block.T @ block).astype(np.float64)
+    energy = np.diagonal(products)
+    cancelled = products.mean() < CANCELLED * energy.max()  # products.mean() is the energy of the mean
+    return int(np.argmax(energy >= 0.5 * energy.max())) if cancelled else None
 
 
 def mixed(block: np.ndarray, channel: int | None) -> np.ndarray:

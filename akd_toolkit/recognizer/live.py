@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from akd_toolkit.data.formats.chunked import is_placeholder
 from akd_toolkit.data.reader import MAX_PEAK, MAX_RATE_HZ, MIN_RATE_HZ
 from akd_toolkit.recognizer.resampler import Resampler
 
@@ -26,8 +27,7 @@ def pipe_sound(
     """Sound from a pipe: its rate, and an iterator over its samples as they come, float32 [samples] in [-1, 1].
 
     A WAV header is recognised, and its rate, type and channels are used instead of what was asked for. Channels are
-    averaged. A size that the header does not know (0 or the largest number, as of a recorder that cannot seek) means
-    until the pipe ends.
+    averaged. A placeholder for the length (see ``is_placeholder``) means until the pipe ends.
 
     Arguments
     ---------
@@ -38,7 +38,7 @@ def pipe_sound(
     sample_format
         Of raw samples, mono: ``"s16le"``, ``"s32le"`` or ``"f32le"``, as ffmpeg calls them.
     tell
-        Called with a sentence if the pipe ends amid a sample.
+        Called with a sentence if the pipe ends amid a sample, or before its header says.
     least_s
         A pipe that ends before so many seconds of sound holds none, s, >= 0.
 
@@ -101,6 +101,8 @@ def _pieces(pipe, held: bytes, limit, channels: int, sample_format: str, tell, l
         )
     if held:
         tell(f"the pipe ended amid a sample; the last {len(held)} of {size} bytes were left out.")
+    if limit:
+        tell(f"the pipe is truncated: {limit} bytes that its header promises did not come.")
 
 
 def _wav_header(pipe) -> tuple[int, int, str, int | None]:
@@ -127,7 +129,7 @@ def _wav_header(pipe) -> tuple[int, int, str, int | None]:
             f"the WAV header on the pipe tells of {kind[1]} bits of format {kind[0]}; 16-bit or 32-bit integers and "
             "32-bit floats are read, so convert it: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | ..."
         )
-    return rate_hz, channels, WAV_FORMATS[kind], None if length in (0, 0xFFFFFFFF) else length
+    return rate_hz, channels, WAV_FORMATS[kind], None if is_placeholder(length) else length
 
 
 def _exactly(pipe, count: int) -> bytes:

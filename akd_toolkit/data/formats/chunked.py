@@ -10,8 +10,15 @@ from typing import BinaryIO
 
 from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
 
-PLACEHOLDERS = (0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)  # lengths of programs that cannot seek back
-SLACK = 2**16  # that such a length may differ by, for the header
+PLACEHOLDERS = (
+    0,
+    0x7F000000,
+    0x7FFFFFFF,
+    0xFFFFFFFF,
+    2**63 - 1,
+    2**64 - 1,
+)  # lengths of programs that cannot seek back
+SLACK = 2**16  # that such a length, but 0, may differ by, for the header
 LONGEST_HEADER = 2**12  # bytes, of AU
 KINDS = {  # bytes 0 to 4, bytes 8 to 12 -> place of the first chunk, a chunk's header, its alignment, that of samples
     (b"RIFF", b"WAVE"): (12, "<4sI", 2, b"data"),
@@ -24,6 +31,17 @@ KINDS = {  # bytes 0 to 4, bytes 8 to 12 -> place of the first chunk, a chunk's 
     (b"riff", b"\xa5\xd6\x28\xdb"): (40, "<4s12xQ", 8, b"data"),  # W64, whose chunks count their header
 }
 SECOND_SOUND = (b"RIFF", b"FORM", b"data", b"SSND")
+
+
+def is_placeholder(length: int) -> bool:
+    """Whether a header says so because its writer could not go back and fill in the length.
+
+    Example
+    -------
+    >>> [is_placeholder(length) for length in (0, 44, 0x7FFFFFFF - 36, 0x80000024, 0xFFFFFFFF)]
+    [True, False, True, True, True]
+    """
+    return any(abs(length - value) <= (SLACK if value else 0) for value in PLACEHOLDERS)
 
 
 def chunked_part(file: BinaryIO, size: int) -> Pieces | None:
@@ -92,8 +110,8 @@ def _only_chunks(file: BinaryIO, size: int, at: int, header: str, align: int) ->
 def _checked(file: BinaryIO, size: int, begin: int, promised: int, explained: bool, place=None) -> Pieces:
     """``explained``: what follows the promised bytes is known. ``place``: where and how the length is written."""
     found = size - begin
-    unknown = promised > found and any(abs(promised - value) <= SLACK for value in PLACEHOLDERS)
-    if place and (unknown or (promised == 0 < found and not explained)):
+    unknown = is_placeholder(promised) and (promised > found or (promised == 0 < found and not explained))
+    if place and unknown:
         at, field, own = place
         try:
             length = struct.pack(field, found + own)

@@ -75,7 +75,12 @@ def test_what_soundfile_writes_is_read(tmp_path):
     assert heard(io.BytesIO((tmp_path / "a.wav").read_bytes()))[1].tolist() == EXPECTED.tolist()
 
 
-@pytest.mark.parametrize("length", [0, 0xFFFFFFFF])
+def test_a_pipe_that_ends_before_its_header_says_is_told():
+    _, samples, told = heard(io.BytesIO(wav()[:-200]))
+    assert len(samples) == 500 and "200 bytes" in told[0]
+
+
+@pytest.mark.parametrize("length", [0, 2**31 - 1, 2**31, 2**32 - 1, 0x7FFFF000, 2**32 - 37])
 def test_a_header_that_does_not_know_the_size_means_until_the_end(length):
     assert heard(io.BytesIO(wav(length=length)))[1].tolist() == EXPECTED.tolist()
 

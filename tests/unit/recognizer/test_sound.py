@@ -128,6 +128,7 @@ def test_a_sound_says_how_long_it_is():
     [
         (np.full(1599, 0.1), r"holds 1599 samples \(0\.0999 s\); at least 0\.1 s are needed"),
         (np.empty(0), "holds 0 samples"),
+        (np.empty((0, 2)), "holds 0 samples"),
         (np.full(4000, np.nan), "holds NaN or infinite samples"),
         (np.r_[np.full(4000, 0.1), -np.inf], "holds NaN or infinite samples"),
         (np.full(4000, 1e300), "holds NaN or infinite samples"),
