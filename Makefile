@@ -18,16 +18,18 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile $(WARNINGS)
 
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/yamllint recipes hparams
 
-# The newest and the oldest versions that setup.cfg allows, resolved anew, each in an environment of its own.
+# The newest and the oldest versions that setup.cfg allows, resolved anew, each in an environment of its own. Old packages
+# use what newer ones deprecate: that is no error of ours.
+test-oldest: WARNINGS = $(foreach kind,Deprecation PendingDeprecation Future,-W default::$(kind)Warning)
 test-newest test-oldest: test-%:
 	rm -f .venv-$*/versions.txt
-	$(MAKE) test VENV=.venv-$* LOCK=.venv-$*/versions.txt
+	$(MAKE) test VENV=.venv-$* LOCK=.venv-$*/versions.txt WARNINGS="$(WARNINGS)"
 
 # The exact version of every package, for every Python and platform that setup.cfg allows.
 lock: $(VENV)/bin/uv
