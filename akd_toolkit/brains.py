@@ -55,7 +55,10 @@ class SupervisedBrain(sb.Brain):
         read |= {key: hparams.get(key, 0.0) for key in ("warmup", "weight_average")}
         read["head_decay"] = hparams.get("head_decay")
         modules = {"student": student, "objective": objective}
-        super().__init__(modules, hparams["opt_class"], read, {"nonfinite_patience": 0, **(run_opts or {})})
+        run_opts = run_opts or {}
+        # A loss scaled for fp16 may overflow until the scale has adapted; any other is never finite again.
+        patience = {} if run_opts.get("precision") == "fp16" else {"nonfinite_patience": 0}
+        super().__init__(modules, hparams["opt_class"], read, {**patience, **run_opts})
         self.seed = seed
         self.augmentations = build_augmentations(hparams.get("augment"), stage="features")
         self.title = str(folder)

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+from math import inf
 
 from torch import nn
 
@@ -107,7 +108,7 @@ def _check(registry, options) -> None:
     if registry is LOSSES:
         weight = options.get("weight", 1.0)
         weights = _ends(weight) if is_schedule(weight) else [weight]
-        if any(isinstance(end, bool) or not isinstance(end, int | float) or not end >= 0 for end in weights):
+        if any(isinstance(end, bool) or not isinstance(end, int | float) or not 0 <= end < inf for end in weights):
             raise ValueError(f"loss '{name}': weight must be a number >= 0, got {weight!r}.")
         options = {key: value for key, value in options.items() if key not in ("weight", "title")}
     given = {key: value for key, value in options.items() if key != "name"}

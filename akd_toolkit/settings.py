@@ -15,13 +15,13 @@ class Setting:
     defines_result: bool = True
 
 
-def _count(lowest: int) -> Callable:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= lowest
+def _count(lowest: int, highest: float = float("inf")) -> Callable:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
 
 
 def _number(lowest: float, highest: float = float("inf"), above: bool = False) -> Callable:
     def allows(value):
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value < float("inf")
         return is_number and (lowest < value if above else lowest <= value) and value <= highest
 
     return allows
@@ -64,7 +64,12 @@ SETTINGS = {
     "unlabelled_ratio": Setting("unlabelled windows for each labelled one, a number above 0", _number(0, above=True)),
     "unlabelled_views": Setting("a count of augmented copies of each unlabelled utterance, from 0", _count(0)),
     # protocol
-    "seeds": Setting("a list of integers, one whole protocol each", _list_of(_count(0)), True, defines_result=False),
+    "seeds": Setting(
+        "a list of integers from 0 to 2^32 - 1, one whole protocol each",
+        _list_of(_count(0, 2**32 - 1)),
+        True,
+        defines_result=False,
+    ),
     "outer_folds": Setting("a list of speaker groups", _list_of(_list_of(_text), 2), required=True),
     "speaker_independent": Setting("true, or false for a corpus that does not say who speaks", _is(bool)),
     "folds": Setting(
@@ -83,7 +88,7 @@ SETTINGS = {
         lambda value: value in ("local", "ray"),
         defines_result=False,
     ),
-    "threads": Setting("how many threads each training uses, from 1", _count(1), defines_result=False),
+    "threads": Setting("how many threads each training uses, 1 to 1024", _count(1, 1024), defines_result=False),
     # windows
     "window_s": Setting("seconds above 0.1 and up to 30", _number(0.1, 30, above=True)),
     "test_overlap_s": Setting("seconds, at least 0 and below window_s", _number(0)),

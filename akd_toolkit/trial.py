@@ -49,6 +49,6 @@ def _optimiser_problems(node: dict, needs_lr: bool) -> list[str]:
         return ["opt_class needs lr: each part of the student has its own share of it"]
     try:
         pydoc.locate(tag.removeprefix("!name:"))([torch.nn.Parameter(torch.zeros(1))], **(options or {}))
-    except (ValueError, TypeError) as error:
-        return [f"opt_class: {error}"]
+    except (ValueError, TypeError, LookupError) as error:
+        return [f"opt_class: {type(error).__name__}, {error}"]
     return []
