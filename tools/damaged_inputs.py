@@ -294,13 +294,7 @@ def ask(recognizer, given: "File | np.ndarray | Window", path: Path | None) -> s
 def bytes_answered(path: Path, seconds: float) -> float:
     """What the samples of so many seconds take, by the file's own header."""
     with open_sound_file(path) as sound:
-        values = seconds * sound.sample_rate_hz * sound.channels
-    if path.read_bytes()[:1] in (b"\xff", b"I"):  # MP3, whose decoder writes to the terminal
-        return values
-    try:
-        return values * WIDTHS.get(soundfile.info(io.BytesIO(path.read_bytes())).subtype, 1)
-    except soundfile.LibsndfileError:  # the reader repairs some headers
-        return values * 2
+        return seconds * sound.sample_rate_hz * sound.channels * WIDTHS.get(sound.subtype, 1)
 
 
 def ask_command(folder: Path, model: str, expected: dict[str, str], problems: list[str]) -> None:

@@ -38,6 +38,7 @@ class SoundFile:
     def __init__(self, name: str, decoders: list[soundfile.SoundFile]):
         self.name, self._decoders = name, decoders
         self.sample_rate_hz, self.channels = decoders[0].samplerate, decoders[0].channels
+        self.subtype = decoders[0].subtype  # libsndfile's name for the type of its samples
         self.num_samples = sum(decoder.frames for decoder in decoders)
         check_rate(self.sample_rate_hz, name)
 
