@@ -123,8 +123,10 @@ def _named(name: str, path=None) -> Iterator[None]:
         yield
     except ForeignError as error:
         raise ValueError(f"{name} {error}; convert it with {convert}") from error
-    except (DamagedError, OSError) as error:
+    except DamagedError as error:
         raise ValueError(f"{name} {error}. Get it again.") from error
+    except OSError as error:
+        raise ValueError(f"{name} cannot be read ({error}). Get it again.") from error
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".")
         raise ValueError(f"{name} cannot be read as audio ({reason}); convert it with {convert}") from error

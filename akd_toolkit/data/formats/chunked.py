@@ -10,14 +10,8 @@ from typing import BinaryIO
 
 from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
 
-PLACEHOLDERS = (
-    0,
-    0x7F000000,
-    0x7FFFFFFF,
-    0xFFFFFFFF,
-    2**63 - 1,
-    2**64 - 1,
-)  # lengths of programs that cannot seek back
+# Lengths that programs write that cannot go back to fill them in.
+PLACEHOLDERS = (0, 0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 SLACK = 2**16  # that such a length, but 0, may differ by, for the header
 LONGEST_HEADER = 2**12  # bytes, of AU
 KINDS = {  # bytes 0 to 4, bytes 8 to 12 -> place of the first chunk, a chunk's header, its alignment, that of samples

@@ -13,7 +13,6 @@ from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
 KBPS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 KBPS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 DECODER_DELAY = 529  # samples that mpg123 leaves out at the start where an Info frame is
-INFO = (b"Info", b"Xing")
 SEARCHED = 2**16  # bytes at once
 
 
@@ -90,11 +89,7 @@ def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
         kind, length = frame
         if at + length > size:
             raise DamagedError(f"is truncated: {at + length - size} bytes of its last frame are missing")
-        info = (
-            _info(read_at(file, at, length), kind)
-            if head[36:40] == b"VBRI" or head[kind.info_at :][:4] in INFO
-            else None
-        )
+        info = _info(read_at(file, at, length), kind) if _is_info(head, kind) else None
         if info or not sounds or kind != sounds[-1].kind:
             sounds.append(_Sound(kind, int.from_bytes(head[:4], "big"), *(info or ())))
         if not info:
@@ -116,6 +111,10 @@ def _frame(head: bytes) -> tuple[_Kind, int] | None:
     return kind, kind.samples // 8 * bits_per_s // kind.rate_hz + (bits >> 9 & 1)
 
 
+def _is_info(frame: bytes, kind: _Kind) -> bool:
+    return frame[kind.info_at : kind.info_at + 4] in (b"Info", b"Xing") or frame[36:40] == b"VBRI"
+
+
 def _info(frame: bytes, kind: _Kind) -> tuple[int | None, int | None]:
     """How many frames an Info frame says there are, and the gaps if its checksum is right."""
     if frame[36:40] == b"VBRI":
@@ -123,11 +122,9 @@ def _info(frame: bytes, kind: _Kind) -> tuple[int | None, int | None]:
     at, flags = kind.info_at + 8, frame[kind.info_at + 7]
     promised = int.from_bytes(frame[at : at + 4], "big") if flags & 1 else None
     at += sum(length for bit, length in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
-    right = frame[at : at + 3] == b"Lav" or _checksum(frame[: at + 34]) == int.from_bytes(
-        frame[at + 34 : at + 36], "big"
-    )
-    gaps = int.from_bytes(frame[at + 21 : at + 24], "big") if right and len(frame) >= at + 36 else None
-    return promised, gaps
+    stored = int.from_bytes(frame[at + 34 : at + 36], "big")
+    right = frame[at : at + 3] == b"Lav" or _checksum(frame[: at + 34]) == stored  # FFmpeg's is another checksum
+    return promised, int.from_bytes(frame[at + 21 : at + 24], "big") if right and len(frame) >= at + 36 else None
 
 
 def _checksum(data: bytes) -> int:
