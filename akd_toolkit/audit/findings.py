@@ -128,7 +128,7 @@ def as_text(title: str, findings: Sequence[Finding]) -> str:
         lines += [f"  {word:<16} {f.check:<12} {f.sentence}" for f in shortened(findings) if f.verdict == verdict]
     counts = {verdict: sum(f.verdict == verdict for f in findings) for verdict in VERDICTS}
     told = counted(counts["leak"], "leak") if counts["leak"] else "no leak"
-    but = f", but {' and '.join(unproved(findings))} could not be proved" if unproved(findings) else ""
+    but = f"; {' and '.join(unproved(findings))} could not be proved" if unproved(findings) else ""
     return "\n".join(
         [
             *lines,

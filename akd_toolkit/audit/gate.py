@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from akd_toolkit.audit.findings import counted
+from akd_toolkit.audit.findings import Split, counted
 from akd_toolkit.audit.models import check_model, check_noise
-from akd_toolkit.data.folds import check_speakers_disjoint
+from akd_toolkit.audit.splits import check_identical, check_segments, check_speakers, check_utterances
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.watermark import is_marked
@@ -45,7 +45,7 @@ def audit(
         If a speaker, an utterance, a piece of one recording or identical sound is on both sides, or a teacher's head
         has heard a test speaker, or a model was trained on the corpus by its authors' account.
     """
-    check_speakers_disjoint(train, test)
+    _refuse_leaks(train, test)
     unnamed = sum(is_nobody(row.speaker) for row in (*train, *test))
     named = speaker_independent and not is_marked(train.corpus) and not unnamed
     heads = _of_heads(teachers or (), test, one_head)
@@ -74,12 +74,20 @@ def audit(
             raise ValueError(known.sentence)
         (proved if known.verdict == "proved" else not_proved).append(known.sentence.rstrip("."))
     if unlabelled is not None:
-        check_speakers_disjoint(unlabelled, test)
+        _refuse_leaks(unlabelled, test)
         proved.append(f"{len(unlabelled)} unlabelled utterances hold no recording of the test")
         if not named or not set(unlabelled.speakers) <= set(train.speakers):
             not_proved.append("that no test speaker speaks in the unlabelled speech, whose speakers have no names")
     not_proved += [line.sentence.rstrip(".") for line in check_noise(augment)]
     return {"proved": proved, "not_proved": not_proved}
+
+
+def _refuse_leaks(train: Manifest, test: Manifest) -> None:
+    split = Split("", tuple(train), tuple(test))
+    for check in (check_speakers, check_utterances, check_identical, check_segments):
+        for finding in check([split]):
+            if finding.verdict == "leak":
+                raise ValueError(finding.sentence)
 
 
 def _of_heads(teachers, test: Manifest, one_head: bool) -> list[str]:

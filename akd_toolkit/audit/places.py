@@ -66,43 +66,35 @@ def scope_of(file: Path, base: Path) -> str:
 
 def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tuple[list[Placed], list[Finding]]:
     """The rows of all files that name a place, and what is to say of the others."""
-    files, placed, found, left_out, empty = _files(paths), [], [], [], []
-    if not files:
-        raise ValueError(
-            f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or the folder of an experiment."
-        )
-    for file, base in files:
+    placed, titles, silent, empty = [], [], [], []
+    for file, base in _files(paths):
         records = read_records(file, named)
-        titles = [
-            record for record in records if record and all(name == plain_name(cell) for name, cell in record.items())
-        ]
-        if titles:
-            records = [record for record in records if record not in titles]
-            told = f"{file.name} repeats the names of its columns in {counted(len(titles), 'row')}, left out here."
-            found.append(Finding("warning", "files", told))
-        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(records, start=1)]
-        placed += of_file
+        rows = [record for record in records if not record or any(name != plain_name(record[name]) for name in record)]
+        titles += [file.name] * (len(records) - len(rows))
+        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(rows, start=1)]
         named_by = Path(file.name) if file.suffix.lower() in (".txt", ".lst") else file.relative_to(base)
-        if not records and any(place_of(named_by)):
-            empty.append(file.name)
-        elif not any(item.fold or item.partition for item in of_file):
-            left_out.append(file.name)
-    if left_out:
-        told = f"{counted(len(left_out), 'file')} without rows that name a partition left out: {some(left_out)}."
+        if any(item.fold or item.partition for item in of_file):
+            placed += of_file
+        else:
+            (empty if not records and any(place_of(named_by)) else silent).append(file.name)
+    beside = any(item.partition for item in placed)
+    lost = [item for item in placed if not _is_placed(item, beside)]
+    found = []
+    if titles:
+        told = f"{counted(len(titles), 'row')} of names of columns left out: {some(dict.fromkeys(titles))}."
+        found.append(Finding("warning", "files", told))
+    if silent:
+        told = f"{counted(len(silent), 'file')} without rows that name a partition left out: {some(silent)}."
         found.append(Finding("warning", "files", told))
     if empty:
         told = f"that {some(empty)} share nothing with others: no row was found in {counted(len(empty), 'file')}."
         found.append(Finding("not_proved", "files", told))
-    beside = any(item.partition for item in placed)
-    kept = [item for item in placed if _is_placed(item, beside)]
-    lost = [item for item in placed if not _is_placed(item, beside) and item.file.name not in left_out]
     if lost:
         what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
-        told = (
-            f"that {counted(len(lost), 'row')} share nothing with others: {what} names no partition ({lost[0].where})."
-        )
+        told = f"{what} names no partition (first: {lost[0].where})"
+        told = f"that {counted(len(lost), 'row')} share nothing with others: {told}."
         found.append(Finding("not_proved", "files", told))
-    return kept, found
+    return [item for item in placed if _is_placed(item, beside)], found
 
 
 def _is_placed(item: Placed, beside_partitions: bool) -> bool:
@@ -124,6 +116,10 @@ def _files(paths: Sequence) -> list[tuple[Path, Path]]:
         for file in walk_files(path) if path.is_dir() else [path]:
             if file == path or file.suffix.lower() in SUFFIXES or _is_kaldi(file):
                 found.setdefault(file, base)
+    if not found:
+        raise ValueError(
+            f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or the folder of an experiment."
+        )
     return list(found.items())
 
 

@@ -125,16 +125,14 @@ def _inside(tree, known: set[str], trail: tuple[str, ...] = ()) -> Iterator[dict
 
 def _rows_of(columns: dict) -> list[dict]:
     """The rows of columns as pandas writes them: lists of one length, or dicts of the same rows; [] for others."""
-    lists = [value for value in columns.values() if isinstance(value, list)]
-    dicts = [value for value in columns.values() if isinstance(value, dict) and "file" not in value]
-    if len(columns) != max(len(lists), len(dicts)) or len(dicts) == 1:
+    cells = [dict(enumerate(value)) if isinstance(value, list) else value for value in columns.values()]
+    lists = sum(isinstance(value, list) for value in columns.values())
+    dicts = sum(isinstance(value, dict) and "file" not in value for value in columns.values())
+    if len(cells) not in (lists, dicts) or dicts == 1 or any(cell.keys() != cells[0].keys() for cell in cells):
         return []
-    inside = [list(enumerate(value)) for value in lists] or [list(value.items()) for value in dicts]
-    if len({tuple(key for key, _ in cells) for cells in inside}) > 1:
+    if any(isinstance(value, dict | list) for cell in cells for value in cell.values()):
         return []
-    if any(isinstance(cell, dict | list) for cells in inside for _, cell in cells):
-        return []
-    return [dict(zip(columns, (cell for _, cell in row))) for row in zip(*inside)]
+    return [dict(zip(columns, row)) for row in zip(*(cell.values() for cell in cells))]
 
 
 def _record(trail: Sequence[str], record: dict) -> dict:

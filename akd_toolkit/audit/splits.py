@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from akd_toolkit.audit.findings import Finding, Split, counted, some
-from akd_toolkit.data.folds import overlap
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody
 
@@ -118,6 +117,24 @@ def check_segments(splits: Sequence[Split]) -> list[Finding]:
                 found.append(split.wrong("segments", f"{told}; listen to them.", leak=False))
     clear = "no two rows of one audio file, and no two pieces by name, lie across {splits}."
     return found or [_nothing("segments", splits, clear)]
+
+
+def overlap(one: Utterance, other: Utterance) -> float:
+    """Samples that two rows of the same file have in common; <= 0 for none. A row that tells no end is the whole file.
+
+    Example
+    -------
+    >>> overlap(Utterance("a", "/x", 0, 1600, 0.1, "A", ""), Utterance("b", "/x", 800, 2400, 0.1, "B", ""))
+    800
+    """
+    if (
+        one.sha256
+        and other.sha256
+        and one.sha256 != other.sha256
+        and (one.start, one.stop) == (other.start, other.stop)
+    ):
+        return 0  # their checksums say that they are two files under one name
+    return min(one.stop or float("inf"), other.stop or float("inf")) - max(one.start, other.start)
 
 
 def _sources(names: set[str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.manifest import Manifest
 
 logger = logging.getLogger(__name__)
 
@@ -81,60 +81,6 @@ def inner_folds(
             "Use three outer groups or more."
         )
     return [(tuple(s for other in remaining if other is not valid for s in other), valid) for valid in remaining]
-
-
-def check_speakers_disjoint(train: Manifest, test: Manifest) -> None:
-    """Refuse a speaker, an utterance, identical sound or pieces of the same sound on both sides of a split.
-
-    Raises
-    ------
-    ValueError
-        Naming the first thing that is shared.
-    """
-    shared = sorted(set(train.speakers) & set(test.speakers))
-    if shared:
-        first = next(row.id for row in test if row.speaker == shared[0])
-        raise ValueError(
-            f"speaker {shared[0]} is in training and in test (first: {first}). "
-            "Splits must not share speakers; correct speaker_groups."
-        )
-    shared = sorted(set(train.ids) & set(test.ids))
-    if shared:
-        raise ValueError(f"utterance {shared[0]} is in training and in test; give each utterance one speaker.")
-    sounds = {row.sha256: row.id for row in train if row.sha256}
-    for row in test:
-        if row.sha256 in sounds:
-            raise ValueError(
-                f"training utterance {sounds[row.sha256]} and test utterance {row.id} hold the same sound; drop one."
-            )
-    files: dict[str, list[Utterance]] = {}
-    for row in train:
-        files.setdefault(row.wav, []).append(row)
-    for row in test:
-        for other in files.get(row.wav, ()):
-            if overlap(other, row) > 0:
-                raise ValueError(
-                    f"training utterance {other.id} and test utterance {row.id} overlap in {row.wav}; split recordings "
-                    "first and cut them afterwards."
-                )
-
-
-def overlap(one: Utterance, other: Utterance) -> float:
-    """Samples that two rows of the same file have in common; <= 0 for none. A row that tells no end is the whole file.
-
-    Example
-    -------
-    >>> overlap(Utterance("a", "/x", 0, 1600, 0.1, "A", ""), Utterance("b", "/x", 800, 2400, 0.1, "B", ""))
-    800
-    """
-    if (
-        one.sha256
-        and other.sha256
-        and one.sha256 != other.sha256
-        and (one.start, one.stop) == (other.start, other.stop)
-    ):
-        return 0  # their checksums say that they are two files under one name
-    return min(one.stop or float("inf"), other.stop or float("inf")) - max(one.start, other.start)
 
 
 def _check_groups(manifest: Manifest, groups: list[tuple[str, ...]]) -> None:

@@ -74,6 +74,6 @@ def test_strict_stops_where_speakers_or_utterances_are_not_proved(tmp_path, caps
     for side, row in (("train", "1,0,Anna"), ("test", "1,1,Unknown")):
         (tmp_path / f"{side}.csv").write_text(f"Dialogue,Turn,speaker\n{row}\n")
     given = ["audit", str(tmp_path), "--id", "Dialogue, Turn"]
-    assert main(given) == 0 and "but speakers could not be proved" in capsys.readouterr().out
+    assert main(given) == 0 and "found; speakers could not be proved" in capsys.readouterr().out
     assert main([*given, "--strict"]) == 3
     assert main(["audit", str(EMOBOX), "--partition", "partition", "--strict"]) == 1

@@ -1,5 +1,6 @@
 """Each leak is planted, and caught."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -44,19 +45,25 @@ def test_mixtures_of_training_speakers_leave_nothing_open():
 
 
 def test_a_shared_speaker_is_refused():
-    with pytest.raises(ValueError, match="speaker A is in training and in test"):
+    with pytest.raises(ValueError, match="A2"):
         audit(corpus("A1", "B1"), corpus("A2"))
 
 
 def test_the_same_sound_under_two_names_is_refused():
-    with pytest.raises(ValueError, match="hold the same sound"):
+    with pytest.raises(ValueError, match="A1.*C1.*SHA-256"):
         audit(corpus("A1", sound="same"), corpus("C1", sound="same"))
+
+
+def test_an_utterance_of_two_speakers_is_refused():
+    (row,) = corpus("A1")
+    with pytest.raises(ValueError, match="A1"):
+        audit(corpus("A1"), Manifest("Toy", ("sad",), (replace(row, speaker="Z"),)))
 
 
 def test_pieces_of_one_recording_across_the_split_are_refused():
     one, other = (Utterance(f"{s}1", "/x", start, start + 1600, 0.1, s, "sad") for s, start in (("A", 0), ("C", 800)))
     sides = [Manifest("Toy", ("sad",), (row,)) for row in (one, other)]
-    with pytest.raises(ValueError, match=r"training utterance A1 and test utterance C1 overlap in /x"):
+    with pytest.raises(ValueError, match="A1.*C1.*overlap.*/x"):
         audit(*sides)
 
 
@@ -113,5 +120,5 @@ def test_a_model_that_was_trained_on_the_corpus_is_refused_and_others_are_proved
 
 
 def test_test_speech_among_the_unlabelled_is_refused():
-    with pytest.raises(ValueError, match="hold the same sound"):
+    with pytest.raises(ValueError, match="X1.*C1"):
         audit(corpus("A1"), corpus("C1", sound="test"), None, corpus("X1", sound="test", corpus="other"))

@@ -1,9 +1,8 @@
-import dataclasses
 import logging
 
 import pytest
 
-from akd_toolkit.data.folds import check_speakers_disjoint, inner_folds, outer_folds
+from akd_toolkit.data.folds import inner_folds, outer_folds
 
 
 @pytest.fixture
@@ -16,7 +15,7 @@ def test_each_group_is_the_test_once_and_the_rest_trains(four):
     assert [fold.test_speakers for fold in folds] == [("A", "B"), ("C",), ("D",)]
     assert [fold.train_speakers for fold in folds] == [("C", "D"), ("A", "B", "D"), ("A", "B", "C")]
     for fold in folds:
-        check_speakers_disjoint(four.of(fold.train_speakers), four.of(fold.test_speakers))
+        assert not set(fold.train_speakers) & set(fold.test_speakers)
 
 
 def test_inner_folds_are_the_outer_groups_that_remain():
@@ -92,22 +91,3 @@ def test_inner_folds_refuse_a_speaker_without_a_group():
 def test_inner_folds_need_two_groups():
     with pytest.raises(ValueError, match="need at least two groups of training speakers"):
         inner_folds(["A"], [["A"], ["B"]])
-
-
-def test_a_speaker_on_both_sides_is_refused(four):
-    with pytest.raises(ValueError, match=r"speaker B is in training and in test \(first: u2\)"):
-        check_speakers_disjoint(four.of(["A", "B"]), four.of(["B", "C"]))
-
-
-def test_an_utterance_on_both_sides_is_refused(four):
-    train = four.of("A")
-    renamed = [dataclasses.replace(row, speaker="Z") for row in train]
-    with pytest.raises(ValueError, match="utterance u0 is in training and in test"):
-        check_speakers_disjoint(train, dataclasses.replace(train, utterances=tuple(renamed)))
-
-
-def test_the_same_sound_under_two_names_is_refused(four):
-    test = four.of("B")
-    copied = dataclasses.replace(test.utterances[0], sha256=four.utterances[0].sha256)
-    with pytest.raises(ValueError, match="training utterance u0 and test utterance u2 hold the same sound"):
-        check_speakers_disjoint(four.of("A"), dataclasses.replace(test, utterances=(copied,)))
