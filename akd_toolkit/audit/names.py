@@ -77,7 +77,7 @@ def counts_from_start(names: Iterable[str]) -> str:
     shapes = {re.sub(r"\d+", "#", name) for name in names}
     if len(names) < MIN_COUNTED or len(shapes) > 1 or "#" not in (shape := shapes.pop()):
         return ""
-    numbers = [tuple(map(int, re.findall(r"\d+", name))) for name in names]
+    numbers = [tuple(map(int, re.findall(r"\d{1,18}", name))) for name in names]
     firsts, lasts = {number[0] for number in numbers}, defaultdict(int)
     for number in numbers:
         lasts[number[:-1]] = max(lasts[number[:-1]], number[-1])

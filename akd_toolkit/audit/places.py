@@ -159,5 +159,5 @@ def _count(cell: str) -> float:
         return 0
     try:
         return round(10000 * (pd.to_timedelta(cell).total_seconds() if ":" in cell else float(cell)))
-    except ValueError:
+    except (ValueError, OverflowError):
         return math.nan

@@ -58,7 +58,7 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
             found = _named_in_lines(text.split("\n", 1)[1] if kind == ".tsv" else text)
         else:
             found = list(_inside(_tree(text, kind == ".jsonl"), KNOWN | set(map(plain_name, known))))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'text'} ({error}); correct it.") from None
     return [_as_texts(record) for record in found]
 

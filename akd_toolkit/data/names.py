@@ -11,7 +11,7 @@ PARTITIONS = {
     "test": "test testing tst eval evaluation holdout heldout",
 }
 _WORDS = {word + end: name for name, words in PARTITIONS.items() for word in words.split() for end in ("", "set")}
-_FOLD = r"(fold|session|split|cv)[\W_]*(\d+)"
+_FOLD = r"(fold|session|split|cv)[\W_]*(\d{1,9})"
 PARTITION = re.compile(
     rf"({'|'.join(' '.join(PARTITIONS.values()).split())}|hold-out|fold|split|partition|subset)s?"
     r"([ _.-]?(set|data|split|fold|audio|wav|clean|other)s?)?[ _.-]?\d*",

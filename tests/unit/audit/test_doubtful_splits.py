@@ -195,6 +195,7 @@ def test_a_changed_copy_is_warned_of(tmp_path, copy):
         ("0 days 00:00:00,0 days 00:00:01.200000", "0 days 00:00:01,NaT", "leak"),
         ("whenever,then", "later,on", "warning"),
         ("1500,2000", "1900,3000", "leak"),
+        ("0,inf", "1e999,2", "warning"),
     ],
 )
 def test_pieces_of_one_recording_by_start_and_stop(tmp_path, one, other, verdict):

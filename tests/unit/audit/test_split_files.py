@@ -249,6 +249,7 @@ def test_names_of_known_corpora_tell_the_speaker(corpus, name, speaker):
         ({"train.csv": "ID\nu1\n", "test.csv": "ID\nu2\n"}, {"pattern": "x"}, "'x' is not found in u2"),
         ({"train.csv": "ID\nu1\n", "test.csv": "ID\nu2\n"}, {"audio": "nowhere"}, "--audio nowhere is not a folder"),
         ({"train.json": "{", "test.csv": "ID\nu2\n"}, {}, "train.json cannot be read as JSON"),
+        ({"train.json": "[" * 100_000, "test.csv": "ID\nu2\n"}, {}, "train.json cannot be read as JSON"),
         ({"train.jsonl": "{}\n{", "test.csv": "ID\nu2\n"}, {}, "line 2"),
         ({"readme.md": "nothing"}, {}, "holds no .csv, .tsv, .json, .jsonl, .txt, .lst file"),
     ],
