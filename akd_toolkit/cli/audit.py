@@ -15,34 +15,18 @@ exit code: 0 without a leak, 1 with one; with --strict, 3 where speakers or utte
 
 
 def run(
-    path: Annotated[
-        list[str], Argument(metavar="PATH...", help="output_folder of a recipe, or files or folders of splits")
-    ],
+    path: Annotated[list[str], Argument(metavar="PATH...", help="output_folder of a recipe, or split files")],
     as_json: Annotated[bool, Option("--json", help="print JSON")] = False,
     strict: Annotated[bool, Option("--strict", help="exit code 3 where speakers or utterances are not proved")] = False,
     no_sound: Annotated[bool, Option("--no-sound", help="experiment: do not compare how recordings sound")] = False,
-    unlabelled: Annotated[
-        str | None, Option(metavar="MANIFEST", help="experiment: manifest.csv of the speech without labels")
-    ] = None,
-    speaker: Annotated[
-        str | None, Option(metavar="COLUMN", help="split files: column or key that names the speaker")
-    ] = None,
+    unlabelled: Annotated[str | None, Option(metavar="MANIFEST", help="experiment: the speech without labels")] = None,
+    speaker: Annotated[str | None, Option(metavar="COLUMN", help="split files: who speaks")] = None,
     speaker_pattern: Annotated[
-        str | None,
-        Option(metavar="REGEX", help="split files: its first group, found in ID or path, is the speaker"),
+        str | None, Option(metavar="REGEX", help="first group in ID or path: the speaker")
     ] = None,
-    partition: Annotated[
-        str | None,
-        Option(metavar="COLUMN", help="split files: column that says train, valid or test, or the fold"),
-    ] = None,
-    ids: Annotated[
-        str | None,
-        Option("--id", metavar="COLUMN,...", help="split files: column, or columns together, that is an ID"),
-    ] = None,
-    audio: Annotated[
-        str | None,
-        Option(metavar="ROOT", help="split files: folder of the recordings, to compare their sound as well"),
-    ] = None,
+    partition: Annotated[str | None, Option(metavar="COLUMN", help="split files: the partition or fold")] = None,
+    ids: Annotated[str | None, Option("--id", metavar="COLUMN,...", help="split files: together an ID")] = None,
+    audio: Annotated[str | None, Option(metavar="ROOT", help="split files: recordings, to compare their sound")] = None,
 ) -> int:
     from akd_toolkit.audit import as_dict, as_text, has_leak, unproved  # here, because they take their time
     from akd_toolkit.audit.split_files import audit_split_files

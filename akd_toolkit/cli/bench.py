@@ -16,12 +16,8 @@ A way that this machine does not offer has a row that says why. Ctrl-C keeps wha
 
 
 def run(
-    source: Annotated[
-        list[str], Argument(metavar="SOURCE...", help="run folder, bundle folder, .onnx file, or a registered student")
-    ],
-    ways: Annotated[
-        list[str], Option(metavar="WAY...", help="how it is run", autocompletion=lambda: list(WAYS))
-    ] = tuple(WAYS),
+    source: Annotated[list[str], Argument(metavar="SOURCE...", help="run, bundle, .onnx file, or registered student")],
+    ways: Annotated[list[str], Option(metavar="WAY...", autocompletion=lambda: list(WAYS))] = tuple(WAYS),
     peers: Annotated[
         list[str], Option(metavar="PEER...", help="of these, or none", autocompletion=lambda: [*PEERS, "none"])
     ] = tuple(PEERS),
@@ -29,9 +25,7 @@ def run(
     batches: Annotated[list[int], Option(metavar="N...", help="for windows/s")] = (1, 8, 32),
     window_s: Annotated[float, Option("--window_s", metavar="S", help="length of a window, s")] = 3.0,
     seconds: Annotated[float, Option(metavar="S", help="for each row and batch size")] = 2.0,
-    to: Annotated[
-        Path | None, Option(metavar="FOLDER", help="folder for bench.md, .csv, .png, environment.json")
-    ] = None,
+    to: Annotated[Path | None, Option(metavar="FOLDER", help="for bench.md, .csv, .png, environment.json")] = None,
 ) -> int:
     asked = {
         "sources": source,

@@ -15,15 +15,9 @@ Nothing is done twice: the same command continues where it stopped."""
 
 def run(
     folder: Annotated[str, Argument(metavar="RUN", help="finished outer run, or an experiment for all of its runs")],
-    steps: Annotated[
-        Path | None, Option(metavar="YAML", help="the pipeline; without it: as hparams/compress.yaml")
-    ] = None,
-    to: Annotated[
-        Path | None, Option(metavar="FOLDER", help="where everything goes; without it: RUN/compressed")
-    ] = None,
-    store: Annotated[
-        Path | None, Option(metavar="FOLDER", help="the recipe's store_folder, if it is not found")
-    ] = None,
+    steps: Annotated[Path | None, Option(metavar="YAML", help="pipeline; else as hparams/compress.yaml")] = None,
+    to: Annotated[Path | None, Option(metavar="FOLDER", help="where everything goes; else RUN/compressed")] = None,
+    store: Annotated[Path | None, Option(metavar="FOLDER", help="store_folder, if it is not found")] = None,
     jobs: Jobs = 1,
 ) -> None:
     from akd_toolkit.compress import compress  # here, because torch and speechbrain come with it

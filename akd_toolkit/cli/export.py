@@ -20,17 +20,11 @@ def run(
     folder: Annotated[Path, Argument(metavar="RUN", help="a finished outer run, an experiment with many, or a bundle")],
     format: Annotated[Literal[tuple(sorted(FORMATS))], Option()] = "onnx",
     precision: Annotated[Literal[FORMATS["onnx"]], Option()] = "fp32",
-    to: Annotated[
-        str | None, Option(metavar="PATH", help="file or folder to write; without it the run's; a bundle needs one")
-    ] = None,
+    to: Annotated[str | None, Option(metavar="PATH", help="file or folder to write; a bundle needs one")] = None,
     calibration: Annotated[int, Option(metavar="N", help="int8: utterances of training speakers")] = CALIBRATION,
     mode: Annotated[Literal["static", "dynamic"], Option(help="int8: ranges fixed, or found in every call")] = "static",
-    speech: Annotated[
-        str | None, Option(metavar="FOLDER", help="recordings to compare on, for a student without experiment")
-    ] = None,
-    batch: Annotated[
-        tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: sizes of batches")
-    ] = None,
+    speech: Annotated[str | None, Option(metavar="FOLDER", help="recordings to compare on, for a bundle")] = None,
+    batch: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: batches")] = None,
     samples: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: lengths")] = None,
 ) -> None:
     given = {name: value for name, value in (("batch", batch), ("samples", samples)) if value}

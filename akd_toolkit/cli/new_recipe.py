@@ -23,10 +23,7 @@ def run(
             "'{speaker}/*/{emotion}/*', or a regular expression with groups (?P<speaker>...) and (?P<emotion>...)"
         ),
     ] = None,
-    table: Annotated[
-        str | None,
-        Option(metavar="FILE", help="CSV or TSV file, or '*/metadata.csv'; the only one in data_folder if not given"),
-    ] = None,
+    table: Annotated[str | None, Option(metavar="FILE", help="CSV, TSV, or several: '*/metadata.csv'")] = None,
     columns: Annotated[
         list[str],
         Option(
@@ -35,10 +32,7 @@ def run(
         ),
     ] = (),
     labels: Annotated[list[str], Option(metavar="CODE=LABEL...", help="W=anger; X=- leaves X out")] = (),
-    no_speakers: Annotated[
-        bool,
-        Option("--no-speakers", "--no_speakers", help="nobody knows who speaks: every table will say so"),
-    ] = False,
+    no_speakers: Annotated[bool, Option("--no-speakers", "--no_speakers", help="nobody knows who speaks")] = False,
     folds: Annotated[int, Option(help="outer folds, from 3; as many as speakers at most")] = 5,
     to: Annotated[str, Option(metavar="FOLDER", help="folder in which the recipe's folder is made")] = ".",
 ) -> None:

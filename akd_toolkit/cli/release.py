@@ -17,14 +17,10 @@ folder with ./ to be sure."""
 def run(
     run_folder: Annotated[str, Argument(metavar="RUN", help="finished outer run, or a compressed student of one")],
     to: Annotated[str, Option(metavar="FOLDER|owner/name", help="where the bundle goes")],
-    licence: Annotated[
-        str | None, Option(metavar="NAME", help="identifier of the student's licence; without it: that of its corpora")
-    ] = None,
+    licence: Annotated[str | None, Option(metavar="NAME", help="of the student; else that of its corpora")] = None,
     precision: Annotated[list[str], Option(metavar="P...", help="exported files: fp32 fp16 int8")] = ("fp32",),
     private: Annotated[bool, Option("--private", help="a repository made now is private")] = False,
-    revision: Annotated[
-        str | None, Option(metavar="BRANCH", help="branch of the repository; without it the main one")
-    ] = None,
+    revision: Annotated[str | None, Option(metavar="BRANCH", help="of the repository; else the main one")] = None,
     no_sound: Annotated[bool, Option("--no-sound", help="audit: do not compare how recordings sound")] = False,
 ) -> None:
     from akd_toolkit.data.files import is_hub_name

@@ -10,9 +10,7 @@ def run(
     folders: Annotated[list[str], Argument(metavar="FOLDER...", help="output_folder of a recipe or of an ablation")],
     to: Annotated[str, Option(metavar="OUT", help="folder to write")] = "report",
     title: Annotated[str, Option(metavar="TEXT", help="heading of the page")] = "",
-    baseline: Annotated[
-        str | None, Option(metavar="NAME", help="test all systems against this one, not every two")
-    ] = None,
+    baseline: Annotated[str | None, Option(metavar="NAME", help="test all against this system, not every two")] = None,
     cited: Annotated[str | None, Option(metavar="CSV", help="published numbers of your own")] = None,
 ) -> None:
     from akd_toolkit.paper import write_paper  # here, because it takes its time

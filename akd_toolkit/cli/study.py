@@ -32,7 +32,7 @@ def overlap(
         list[float] | None, Option("--window_s", metavar="S...", help="seconds (1 2 3), beside the length trained with")
     ] = None,
     overlap_s: Annotated[
-        list[float] | None, Option("--overlap_s", metavar="S...", help="seconds (0 0.25 0.5), beside 0")
+        list[float] | None, Option("--overlap_s", metavar="S...", help="(0 0.25 0.5), beside 0")
     ] = None,
     jobs: Jobs = 1,
     to: To = None,
@@ -51,12 +51,8 @@ def noise(folders: Folders, jobs: Jobs = 1, to: To = None) -> None:
 def cross(
     folder: Annotated[str, Argument(metavar="FOLDER", help="finished experiment")],
     on: Annotated[str, Option(metavar="FOLDER", help="any experiment on the other corpus")],
-    labels: Annotated[
-        str | None, Option(metavar="YAML", help="which labels are the same: lines of 'label: common name'")
-    ] = None,
-    unlabelled: Annotated[
-        str | None, Option(metavar="MANIFEST", help="manifest.csv of the speech without labels of FOLDER")
-    ] = None,
+    labels: Annotated[str | None, Option(metavar="YAML", help="equal labels: lines of 'label: common name'")] = None,
+    unlabelled: Annotated[str | None, Option(metavar="MANIFEST", help="speech without labels of FOLDER")] = None,
     jobs: Jobs = 1,
 ) -> None:
     """all utterances of another corpus"""
