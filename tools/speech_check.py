@@ -1,6 +1,6 @@
 """Is speech found, is noise not taken for it, and are the student's answers those to the speech alone?
 
-    python tools/speech_check.py --corpora EmoDB=/data/EmoDB RAVDESS=/data/RAVDESS --model results/akd/seed17/fold1/outer
+    python tools/speech_check.py --corpora EmoDB=/data/EmoDB RAVDESS=/data/RAVDESS --model student.onnx
 
 Tables for each way to detect speech: recordings without detected speech, and with a pause that is shortened (with
 ``--model``, how many of these change their label); noises with detected speech; processor time for a second of sound;
@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--utterances", type=int, default=50, help="of the first corpus that go into a minute")
     arguments = parser.parse_args(argv)
     corpora = {name: find_sounds(folder) for name, _, folder in (word.partition("=") for word in arguments.corpora)}
-    models = {name: EmotionRecognizer.from_pretrained(arguments.model, activity=name) for name in DETECTORS} if (
-        arguments.model
-    ) else {}
+    models = {}
+    if arguments.model:
+        models = {name: EmotionRecognizer.from_pretrained(arguments.model, activity=name) for name in DETECTORS}
     first = next(iter(corpora.values()))
     print("| recordings of | detector | files | no speech | pause shortened | other label |\n|---|---|---|---|---|---|")
     for corpus, files in corpora.items():
@@ -124,7 +125,7 @@ def print_noises() -> None:
             total[name] += 1
             for detector in DETECTORS:
                 found[name, detector] += without_pauses(sound, detector) is not None
-    print(f"\n| noise, {NOISE_S} s | sounds | speech by {' | by '.join(DETECTORS)} |\n|---|---|---|---|")
+    print(f"\n| noise, {NOISE_S} s each | sounds | speech by {' | by '.join(DETECTORS)} |\n|---|---|---|---|")
     for name, count in total.items():
         print(f"| {name} | {count} | " + " | ".join(str(found[name, detector]) for detector in DETECTORS) + " |")
 
@@ -132,42 +133,54 @@ def print_noises() -> None:
 def print_cost(files: list[Path]) -> None:
     sound = np.resize(np.concatenate([read_audio(file) for file in files[:200]]), SPEED_S * SAMPLE_RATE_HZ)
     spent = dict.fromkeys(DETECTORS, 0.0)
+    activities = {name: open_activity(name) for name in DETECTORS}
     for second in np.split(sound, SPEED_S):  # in turns, so that other work disturbs both alike
-        for name, activity in {name: ACTIVE.setdefault(name, open_activity(name)) for name in DETECTORS}.items():
+        for name, activity in activities.items():
             began = time.process_time()
             activity.push(second)
             spent[name] += time.process_time() - began
-    each = {name: 1000 * seconds / SPEED_S for name, seconds in spent.items()}
-    ratio = each["silero"] / each["energy"]
-    print("\n" + ", ".join(f"{name} {ms:.2f} ms" for name, ms in each.items()) + " of processor time for a second of ")
-    print(f"sound in pieces of 1 s, {ratio:.0f} to 1")
-
-
-ACTIVE: dict = {}
+    silero, energy = (1000 * spent[name] / SPEED_S for name in DETECTORS)
+    print(
+        f"\nprocessor time for a second of sound, in pieces of 1 s: silero {silero:.2f} ms, energy {energy:.2f} ms,",
+        end="",
+    )
+    print(f" {silero / energy:.0f} to 1")
 
 
 def print_minutes(files: list[Path], models: dict[str, EmotionRecognizer]) -> None:
+    print("\n| in a minute of | detector | sounds | same label | mean difference |\n|---|---|---|---|---|")
     random = np.random.default_rng(0)
     around = {
         "digital zeros": np.zeros(MINUTE),
         "dither": random.integers(-1, 2, MINUTE) / 2**15,
         "pink noise at -60 dB": coloured(random, MINUTE, 1) / 1000,
     }
-    print("\n| in a minute of | detector | utterances x places | same label | mean difference |\n|---|---|---|---|---|")
     for background, silence in around.items():
         for name, recognizer in models.items():
-            same, differences = 0, []
-            for file in tqdm(files, unit="file", leave=False):
-                speech = read_audio(file)
-                alone = recognizer(speech, timeline=False)
-                for place in (0, (MINUTE - len(speech)) // 3, MINUTE - len(speech)):
-                    sound = silence.copy()
-                    sound[place : place + len(speech)] += speech
-                    within = recognizer(sound.astype(np.float32).clip(-1, 1), timeline=False)
-                    same += within.label == alone.label
-                    differences += [abs(p - within.probabilities.get(k, 0)) for k, p in alone.probabilities.items()]
-            asked = 3 * len(files)
-            print(f"| {background} | {name} | {asked} | {same} ({same / asked:.0%}) | {np.mean(differences):.3f} |")
+            pairs = [
+                pair for file in tqdm(files, unit="file", leave=False) for pair in within(file, silence, recognizer)
+            ]
+            same = sum(alone.label == other.label for alone, other in pairs)
+            apart = np.mean(
+                [
+                    abs(p - other.probabilities.get(k, 0))
+                    for alone, other in pairs
+                    for k, p in alone.probabilities.items()
+                ]
+            )
+            print(
+                f"| {background} | {name} | {len(pairs)} | {same} ({same / len(pairs):.1%}) | {apart:.3f} |", flush=True
+            )
+
+
+def within(file: Path, silence: np.ndarray, recognizer: EmotionRecognizer) -> Iterator[tuple]:
+    """What is recognised in an utterance alone, and at the beginning, after a third and at the end of a minute."""
+    speech = read_audio(file)
+    alone = recognizer(speech, timeline=False)
+    for place in (0, (MINUTE - len(speech)) // 3, MINUTE - len(speech)):
+        sound = silence.copy()
+        sound[place : place + len(speech)] += speech
+        yield alone, recognizer(sound.clip(-1, 1), timeline=False)
 
 
 if __name__ == "__main__":

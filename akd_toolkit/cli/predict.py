@@ -203,7 +203,7 @@ class _Table:
         return []
 
     def tell(self, file: str, answer) -> list[str]:
-        seconds = f"{answer.duration_s:8.2f} s, {answer.speech_s:8.2f} s speech"
+        seconds = f"{answer.duration_s:8.2f} s  {answer.speech_s:8.2f} s speech"
         first = f"{file:<{self.width}}  {self._decision(answer)}  {seconds}"
         spans = answer.timeline if self.timeline else ()
         return [first, *(f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {self._decision(s)}".rstrip() for s in spans)]

@@ -42,7 +42,7 @@ class PauseCutter:
     @property
     def speech_s(self) -> float:
         """Seconds of speech in what was pushed."""
-        return self._spoken * self._frame_s
+        return round(self._spoken * self._frame_s, 3)
 
     def push(self, samples: np.ndarray, speech: np.ndarray) -> np.ndarray:
         """Samples that are now certain to be kept, after those given before.
