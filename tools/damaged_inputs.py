@@ -35,6 +35,7 @@ from tqdm import tqdm
 
 from akd_toolkit.data.reader import open_sound_file
 from akd_toolkit.recognizer import EmotionRecognizer
+from akd_toolkit.recognizer.timeline import NO_SPEECH
 
 HANG_S = 60  # the slowest input takes about a second
 MAX_GROWTH_MB = 400
@@ -240,6 +241,8 @@ def sentence(error: Exception, name: str) -> str:
 
 def checked(label: str, probabilities, labels) -> str:
     values = np.array(list(probabilities), dtype=float)
+    if label == NO_SPEECH and not len(values):
+        return "answered"
     if label not in labels or values.shape != (len(labels),) or not np.isfinite(values).all():
         raise Violation(f"answered {label} with {values.tolist()}")
     if abs(values.sum() - 1) > 1e-3 or values.min() < 0:

@@ -16,6 +16,10 @@ Revision = Annotated[
     str | None, typer.Option(metavar="NAME", help="version of a model on the hub: branch, tag or commit")
 ]
 Backend = Annotated[Literal["auto", "torch", "onnx"], typer.Option(help="what runs the student")]
+Activity = Annotated[
+    Literal["auto", "silero", "energy", "off"],
+    typer.Option(help="what detects speech; auto: silero, where it is installed"),
+]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="how many are computed side by side")]
 
 
@@ -58,11 +62,11 @@ def check_input(model: str | None, piped: bool, cure: str) -> None:
         raise ValueError(f"nothing is piped in; send {cure}")
 
 
-def open_recognizer(model: str, revision: str | None, backend: str):
+def open_recognizer(model: str, revision: str | None, backend: str, activity: str):
     """The recogniser of a trained student, on one thread: a small student gains nothing from more."""
     from akd_toolkit.recognizer import EmotionRecognizer  # here, because it takes its time
 
-    recognizer = EmotionRecognizer.from_pretrained(model, revision, backend=backend)
+    recognizer = EmotionRecognizer.from_pretrained(model, revision, backend=backend, activity=activity)
     if recognizer.engine.backend == "torch":
         import torch
 

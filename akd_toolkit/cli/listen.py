@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from akd_toolkit.cli.command import Backend, Model, Revision, check_input, open_recognizer
+from akd_toolkit.cli.command import Activity, Backend, Model, Revision, check_input, open_recognizer
 
 FORMATS = ("s16le", "s32le", "f32le")  # those of recognizer.live, whose import takes its time
 BAR = 20  # characters
@@ -25,6 +25,7 @@ def run(
     model: Model = None,
     revision: Revision = None,
     backend: Backend = "auto",
+    activity: Activity = "auto",
     rate: Annotated[int, Option(metavar="HZ", help="of raw samples on the pipe; a WAV knows")] = 16000,
     format: Annotated[Literal[FORMATS], Option(help="of raw samples on the pipe; a WAV knows")] = "s16le",
     hop_s: Annotated[
@@ -44,7 +45,7 @@ def run(
             f"listen takes - or the microphone, got '{source}'; for files: akd predict {source} --timeline."
         )
     check_input(model, source == "-", "sound: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | akd listen - ...")
-    recognizer = open_recognizer(model, revision, backend)
+    recognizer = open_recognizer(model, revision, backend, activity)
     stream = recognizer.stream(**({} if hop_s is None else {"hop_s": hop_s}))
     sound = _sound(source, rate, format, device, stream.engine.sample_rate_hz)
     return _listen(sound, stream, _as_json if as_json else Lines(bar=sys.stdout.isatty()))
@@ -93,24 +94,29 @@ def _print(told, moments) -> None:
 
 
 def _as_json(moment) -> str:
-    return json.dumps({**asdict(moment), "probability": moment.probability}, ensure_ascii=False)
+    told = {**asdict(moment), "label": _label(moment), "probability": moment.probability}
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _label(moment) -> str | None:
+    """The emotion, ``no speech``, or None where speech has no answer yet."""
+    return moment.label if moment.speaking else "no speech"
 
 
 class Lines:
-    """A line where the decision has changed, None where it has not; someone not answered yet changes nothing."""
+    """A line where the decision has changed, None where it has not; speech without an answer yet changes nothing."""
 
     def __init__(self, bar: bool):
         self._bar = bar
-        self._last = "silence"
+        self._last = "no speech"
 
     def __call__(self, moment) -> str | None:
-        if moment.speaking and moment.label is None:
+        label = _label(moment)
+        if label in (None, self._last):
             return None
-        told, self._last, before = moment.label or "silence", moment.label or "silence", self._last
-        if told == before:
-            return None
+        self._last = label
         minutes, seconds = divmod(round(moment.time_s, 1), 60)
-        line = f"{int(minutes):02d}:{seconds:04.1f}  {told}"
+        line = f"{int(minutes):02d}:{seconds:04.1f}  {label}"
         if moment.label is None:
             return line
         share = f"{moment.probability:.2f}"

@@ -16,9 +16,8 @@ from typing import Annotated
 import typer
 from typer import Argument, Option
 
-from akd_toolkit.cli.command import Backend, Jobs, Model, Revision, check_input, open_recognizer
+from akd_toolkit.cli.command import Activity, Backend, Jobs, Model, Revision, check_input, open_recognizer
 
-SUFFIXES = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")  # looked for in folders
 STDIN = "-"
 LOG_S = 10  # between two lines of progress where standard error is no terminal
 EPILOG = """examples:
@@ -40,13 +39,14 @@ def run(
     as_csv: Annotated[bool, Option("--csv", help="a row a file; with --timeline a row a span")] = False,
     timeline: Annotated[bool, Option("--timeline", help="also who feels what from when to when")] = False,
     backend: Backend = "auto",
+    activity: Activity = "auto",
     jobs: Jobs = 1,
 ) -> int:
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other; give one of them.")
     check_input(model, STDIN in paths, "a sound file: cat FILE | akd predict - --model SOURCE.")
     files, problems = _found(paths)
-    recognizer = open_recognizer(model, revision, backend)
+    recognizer = open_recognizer(model, revision, backend, activity)
     with suppress(AttributeError):  # a name that is no UTF-8 must not end the list
         sys.stdout.reconfigure(errors="backslashreplace")
         sys.stderr.reconfigure(errors="backslashreplace")
@@ -132,18 +132,15 @@ def _found(given: list[str]) -> tuple[list[str], list[str]]:
     files, problems = [], []
     for path in given:
         if path != STDIN and Path(path).is_dir():
-            inside = sorted(str(file) for file in Path(path).rglob("*") if _is_sound(file))
-            files += inside
-            if not inside:
-                problems.append(f"{path} holds no sound file ({', '.join(SUFFIXES)}); give files by name.")
+            from akd_toolkit.data.sounds import find_sounds  # here, because it takes its time
+
+            try:
+                files += map(str, find_sounds(path, "folder", "give the folder of the recordings, or files by name"))
+            except (ValueError, OSError) as error:
+                problems.append(str(error))
         else:
             files.append(path)
     return files, problems
-
-
-def _is_sound(path: Path) -> bool:
-    # macOS leaves ._name.wav beside name.wav
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _name(file: str) -> str:
@@ -183,13 +180,15 @@ class _Csv:
 
     def begin(self) -> list[str]:
         if self.timeline:
-            return ["file,start_s,end_s,label,probability"]
-        return [_row(["file", "label", "duration_s", *(f"p_{label}" for label in self.labels)])]
+            return [_row(["file", "start_s", "end_s", "label", "probability", "speech"])]
+        columns = (f"p_{label}" for label in self.labels)
+        return [_row(["file", "label", "duration_s", *columns, "speech", "speech_s", "activity"])]
 
     def tell(self, file: str, answer) -> list[str]:
         if self.timeline:
             return [_row([file, *vars(span).values()]) for span in answer.timeline]
-        return [_row([file, answer.label, answer.duration_s, *answer.probabilities.values()])]
+        cells = (answer.probabilities.get(label) for label in self.labels)  # an empty cell is one without speech
+        return [_row([file, answer.label, answer.duration_s, *cells, answer.speech, answer.speech_s, answer.activity])]
 
 
 @dataclass
@@ -204,15 +203,14 @@ class _Table:
         return []
 
     def tell(self, file: str, answer) -> list[str]:
-        longest = max(map(len, self.labels))
-        first = (
-            f"{file:<{self.width}}  {answer.label:<{longest}}  {answer.probability:4.0%}  {answer.duration_s:8.2f} s"
-        )
+        seconds = f"{answer.duration_s:8.2f} s  {answer.speech_s:8.2f} s speech"
+        first = f"{file:<{self.width}}  {self._decision(answer)}  {seconds}"
         spans = answer.timeline if self.timeline else ()
-        return [
-            first,
-            *(f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {s.label:<{longest}}  {s.probability:4.0%}" for s in spans),
-        ]
+        return [first, *(f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {self._decision(s)}".rstrip() for s in spans)]
+
+    def _decision(self, answer) -> str:
+        share = "" if answer.probability is None else f"{answer.probability:.0%}"
+        return f"{answer.label:<{max(map(len, (*self.labels, 'no speech')))}}  {share:>4}"
 
 
 def _row(cells: list) -> str:

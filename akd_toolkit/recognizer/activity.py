@@ -1,11 +1,17 @@
-"""Is someone speaking? Energy above a noise floor that follows the surroundings."""
+"""Is someone speaking? Voice activity by name, and the light one: energy above a noise floor that follows the noise."""
 
+import logging
 import math
+from functools import lru_cache
 
 import numpy as np
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.recognizer.silero import SileroActivity
 
+logger = logging.getLogger(__name__)
+
+ACTIVITIES = ("auto", "silero", "energy", "off")
 FRAME_S = 0.02
 FALL_S = 0.1  # time constant with which the floor falls to a quieter frame
 FIRST_FLOOR_DB = -40.0  # a stream may begin amid speech, which must not be taken for the noise
@@ -29,7 +35,8 @@ class EnergyActivity:
     enhancement by spectral minima tracking in subbands") in one band; a hangover of 0.2 s is that of ITU-T P.56, and
     that only a burst earns one, of the voice activity detector in ETSI ES 202 050. Constants: ours.
 
-    Anything with ``push`` and ``reset`` as here can take its place in ``StreamingRecognizer``.
+    Loud noise that sets in is taken for speech until the floor has followed; ``SileroActivity``, which costs more, does
+    not make this mistake.
 
     Arguments
     ---------
@@ -61,6 +68,8 @@ class EnergyActivity:
     array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0])
     """
 
+    name = "energy"
+
     def __init__(
         self,
         sample_rate_hz: int = SAMPLE_RATE_HZ,
@@ -75,6 +84,7 @@ class EnergyActivity:
                 f"{margin_db}, {rise_db_per_s}, {hangover_s} and {quiet_db}."
             )
         self.frame = round(FRAME_S * sample_rate_hz)  # samples
+        self.frame_s = self.frame / sample_rate_hz
         self.margin_db = margin_db
         self.quiet_db = quiet_db
         self._rise = rise_db_per_s * FRAME_S
@@ -83,7 +93,7 @@ class EnergyActivity:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything heard."""
+        """Forget the past; the next sample is the first."""
         self._rest = np.zeros(0, dtype=np.float32)  # of a frame that is not whole yet
         self._floor = None
         self._loud = 0  # loud frames in a row
@@ -98,7 +108,7 @@ class EnergyActivity:
         return np.array(self._follow(levels.tolist()), dtype=bool)
 
     def _follow(self, levels: list[float]) -> list[bool]:
-        """Frame by frame; plain floats in local names, as this runs 50 times for every second heard."""
+        """Frame by frame; plain floats in local names, as this runs 50 times for every second of sound."""
         floor, loud, bridged = self._floor, self._loud, self._bridged
         active = []
         for level in levels:
@@ -114,3 +124,63 @@ class EnergyActivity:
             active.append(is_loud or bridged >= 0)
         self._floor, self._loud, self._bridged = floor, loud, bridged
         return active
+
+
+class NoActivity:
+    """Everything is speech: for sounds that are known to be, and for voices without words that no detector knows.
+
+    Example
+    -------
+    >>> NoActivity(sample_rate_hz=8000).push(np.zeros(400, np.float32))
+    array([ True,  True])
+    """
+
+    name = "off"
+
+    def __init__(self, sample_rate_hz: int = SAMPLE_RATE_HZ):
+        self.frame = round(FRAME_S * sample_rate_hz)  # samples
+        self.frame_s = self.frame / sample_rate_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past; the next sample is the first."""
+        self._rest = 0
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        whole, self._rest = divmod(self._rest + len(samples), self.frame)
+        return np.ones(whole, bool)
+
+
+def open_activity(name: str, sample_rate_hz: int = SAMPLE_RATE_HZ):
+    """A detector of speech: an object with ``name``, ``frame_s``, ``push`` and ``reset``.
+
+    Arguments
+    ---------
+    name
+        ``"silero"`` (a network), ``"energy"`` (light), ``"off"`` (all is speech), or ``"auto"``: Silero, or energy
+        where the package silero-vad is missing, which the log says once.
+    sample_rate_hz
+        Of the samples that will be pushed.
+
+    Raises
+    ------
+    ImportError
+        If the package silero-vad is missing and ``"silero"`` is asked for.
+    ValueError
+        If the name is another.
+    """
+    if name not in ACTIVITIES:
+        raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, got {name!r}.")
+    if name == "auto":
+        name = _available()
+    return {"silero": SileroActivity, "energy": EnergyActivity, "off": NoActivity}[name](sample_rate_hz)
+
+
+@lru_cache(maxsize=1)
+def _available() -> str:
+    try:
+        SileroActivity()
+    except ImportError as error:
+        logger.warning("speech is found by energy, which takes loud noise for speech: %s", error)
+        return "energy"
+    return "silero"

@@ -11,11 +11,13 @@ from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.engine import Engine, open_engine
+from akd_toolkit.recognizer.activity import open_activity
+from akd_toolkit.recognizer.pauses import PauseCutter
 from akd_toolkit.recognizer.recognition import Recognition
 from akd_toolkit.recognizer.sound import Sound, open_sound
 from akd_toolkit.recognizer.source import check_options, find_student
 from akd_toolkit.recognizer.streaming import StreamingRecognizer
-from akd_toolkit.recognizer.timeline import Moment
+from akd_toolkit.recognizer.timeline import NO_SPEECH, Moment
 from akd_toolkit.recognizer.timeline import timeline as spans_of
 from akd_toolkit.recognizer.windows import WindowCutter
 
@@ -29,8 +31,9 @@ class EmotionRecognizer:
     """A trained student that answers for sounds: ``recognizer("a.wav").label``.
 
     The label is that of the evaluation: windows as the student was scored with, the mean of their posteriors, the
-    largest of these. Sound of any rate and length is read piece by piece, so that hours need no more memory than
-    seconds.
+    largest of these. Before that, pauses of more than 2 s are shortened to 0.1 s beside the speech (``PauseCutter``),
+    and a sound without speech has the label ``"no speech"``. Sound of any rate and length is read piece by piece, so
+    that hours need no more memory than seconds.
 
     Arguments
     ---------
@@ -39,12 +42,14 @@ class EmotionRecognizer:
     stream_options
         Of ``StreamingRecognizer``, which makes the timeline and ``stream``: ``{"hop_s": 0.5}``. By default a hop of
         1 s, or of the student's window where that is shorter.
+    activity
+        What detects speech, see ``open_activity``.
 
     Example
     -------
     >>> louder = Engine("none", ("calm", "angry"), 3.0, 0.0, answer=lambda x: np.array([[1 - x.max(), x.max()]]))
     >>> import torch
-    >>> recognizer = EmotionRecognizer(louder)
+    >>> recognizer = EmotionRecognizer(louder, activity="off")
     >>> recognition = recognizer(np.full(22050, 0.75, np.float32), sample_rate_hz=44100)
     >>> recognition.label, recognition.duration_s
     ('angry', 0.5)
@@ -52,8 +57,8 @@ class EmotionRecognizer:
     (tensor([0.7500, 0.7500]), tensor([0, 1]), ['calm', 'angry'])
     """
 
-    def __init__(self, engine: Engine, stream_options: dict | None = None):
-        self.engine = engine
+    def __init__(self, engine: Engine, stream_options: dict | None = None, activity: str = "auto"):
+        self.engine, self.activity = engine, activity
         longest = {"hop_s": min(1.0, engine.window_s), "min_s": min(1.0, engine.window_s)}
         self.stream_options = {**longest, **(stream_options or {})}
         self.stream()  # options that cannot be are refused here and not with the first sound
@@ -68,6 +73,7 @@ class EmotionRecognizer:
         backend: str = "auto",
         threads: int = 1,
         stream_options: dict | None = None,
+        activity: str = "auto",
     ) -> EmotionRecognizer:
         """A recogniser of a student that lies here or on the hub.
 
@@ -79,9 +85,13 @@ class EmotionRecognizer:
             Of a student on the hub: which version; where it is kept; whether nobody may be asked for it.
         backend, threads
             See ``open_engine``.
+        activity
+            See ``open_activity``.
 
         Raises
         ------
+        ImportError
+            If the activity ``"silero"`` is asked for and its package is missing.
         FileNotFoundError, ConnectionError, PermissionError, ValueError
             If there is no such student, it is not as it was released, or an option is out of range; see
             ``resolve_source``.
@@ -89,7 +99,7 @@ class EmotionRecognizer:
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be a whole number from 1, got {threads!r}.")
         place = find_student(source, revision, cache_folder, local_only, built=backend == "torch")
-        return cls(open_engine(place, backend, threads), stream_options)
+        return cls(open_engine(place, backend, threads), stream_options, activity)
 
     @classmethod
     def from_hparams(
@@ -177,7 +187,8 @@ class EmotionRecognizer:
         """As SpeechBrain's interfaces of emotion recognition answer: probabilities, not their logarithms.
 
         Each utterance is answered as if it were alone: its padding is cut off, and if it is longer than the student's
-        window, the mean over windows is taken.
+        window, the mean over windows is taken. One without speech has probabilities and a score of 0, the index -1 and
+        the label ``"no speech"``.
 
         Arguments
         ---------
@@ -230,58 +241,76 @@ class EmotionRecognizer:
             If an option is not one of ``StreamingRecognizer``, or out of range.
         """
         check_options({**self.stream_options, **options}, StreamingRecognizer, "stream", but=("engine",))
-        return StreamingRecognizer(self.engine, **{**self.stream_options, **options})
+        return StreamingRecognizer(self.engine, **{"activity": self.activity, **self.stream_options, **options})
 
     def _recognized(self, sound: Sound, timeline: bool, progress) -> Recognition:
-        heard = _Heard(self.engine)
+        spoken = _Spoken(self.engine, open_activity(self.activity, self.sample_rate_hz))
         pieces = _shown(sound, self.sample_rate_hz, progress)
         if timeline:
-            spans = tuple(spans_of(_moments(pieces, heard, self.stream())))
+            spans = tuple(spans_of(_moments(pieces, self.stream(activity=spoken))))
         else:
             spans = ()
             for piece in pieces:
-                heard.push(piece)
-        probabilities = heard.mean(sound.name)
-        labels = dict(zip(self.label_order, probabilities.tolist(), strict=True))
-        return Recognition(self.label_order[int(probabilities.argmax())], labels, sound.duration_s, spans)
+                spoken.push(piece)
+        label, probabilities = NO_SPEECH, {}
+        if (mean := spoken.mean(sound.name)) is not None:
+            label = self.label_order[int(mean.argmax())]
+            probabilities = dict(zip(self.label_order, mean.tolist(), strict=True))
+        return Recognition(label, probabilities, sound.duration_s, spoken.speech_s, spoken.activity.name, spans)
 
     def _classified(self, answers: list[Recognition]):
         import torch
 
-        out_prob = torch.tensor([list(answer.probabilities.values()) for answer in answers], dtype=torch.float32)
-        labels = [answer.label for answer in answers]
-        index = torch.tensor([self.label_order.index(label) for label in labels])
-        return out_prob, out_prob.gather(1, index[:, None])[:, 0], index, labels
+        order = self.label_order
+        rows = [[answer.probabilities.get(label, 0.0) for label in order] for answer in answers]
+        out_prob = torch.tensor(rows, dtype=torch.float32)
+        index = torch.tensor([order.index(answer.label) if answer.speech else -1 for answer in answers])
+        return out_prob, out_prob.max(dim=1).values, index, [answer.label for answer in answers]
 
 
-class _Heard:
-    """The mean answer to windows that are forgotten as soon as they are answered."""
+class _Spoken:
+    """The mean answer to the windows of a sound without its long pauses; as it detects speech, a stream can use it."""
 
-    def __init__(self, engine: Engine):
+    def __init__(self, engine: Engine, activity):
         size, overlap = (round(s * engine.sample_rate_hz) for s in (engine.window_s, engine.overlap_s))
-        self.engine, self.cutter = engine, WindowCutter(size, size - overlap)
-        self.sum, self.count = np.zeros(len(engine.label_order)), 0
+        self.engine, self.activity = engine, activity
+        self._pauses = PauseCutter(engine.sample_rate_hz, activity.frame_s)
+        self._windows = WindowCutter(size, size - overlap)
+        self._sum, self._count = np.zeros(len(engine.label_order)), 0
 
-    def push(self, samples: np.ndarray) -> None:
-        self._answer(self.cutter.push(samples))
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech so far."""
+        return self._pauses.speech_s
 
-    def mean(self, name: str) -> np.ndarray:
-        """Posterior of all that was pushed, float64 [classes]."""
-        self._answer([self.cutter.finish()])
-        if not np.isfinite(self.sum).all():
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Whether there is speech in each frame that these samples complete; its windows are answered."""
+        active = self.activity.push(samples)
+        self._answer(self._windows.push(self._pauses.push(samples, active)))
+        return active
+
+    def reset(self) -> None:
+        """The stream begins or ends."""
+
+    def mean(self, name: str) -> np.ndarray | None:
+        """Posterior of all that was pushed, float64 [classes]; None without speech."""
+        if not self.speech_s:
+            return None
+        self._answer(self._windows.push(self._pauses.finish()))
+        self._answer([self._windows.finish()])
+        if not np.isfinite(self._sum).all():
             raise ValueError(f"the student answers {name} with no numbers; its weights are damaged, get it again.")
-        return self.sum / self.count
+        return self._sum / self._count
 
     def _answer(self, windows) -> None:
         for window in windows:
-            self.sum += self.engine(window[None])[0]
-            self.count += 1
+            self._sum += self.engine(window[None])[0]
+            self._count += 1
 
 
-def _moments(pieces: Iterator[np.ndarray], heard: _Heard, stream: StreamingRecognizer) -> Iterator[Moment]:
-    """The moments of a sound, one after another, while its windows are answered too."""
+def _moments(pieces: Iterator[np.ndarray], stream: StreamingRecognizer) -> Iterator[Moment]:
+    """The moments of a sound, one after another."""
     for piece in pieces:
-        heard.push(piece)
         yield from stream.push(piece)
     yield from stream.finish()
 

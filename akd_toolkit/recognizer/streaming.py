@@ -7,7 +7,7 @@ import numpy as np
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
 from akd_toolkit.data.reader import MAX_PEAK
 from akd_toolkit.engine import Engine
-from akd_toolkit.recognizer.activity import EnergyActivity
+from akd_toolkit.recognizer.activity import open_activity
 from akd_toolkit.recognizer.arrays import FULL_SCALE, scaled, whole_numbers_hint
 from akd_toolkit.recognizer.timeline import Moment
 
@@ -86,15 +86,15 @@ class StreamingRecognizer:
 
     Hop k ends at sample k * hop. Its window is the last ``window_s`` of the engine, or less: it does not reach back
     over a pause of ``pause_s`` or more, nor before the stream, and an answer needs ``min_s`` of it. A hop in which
-    fewer than a quarter of the frames are active is silence; it has no label and costs no call of the student.
+    fewer than a quarter of the frames are active has no speech: no label, and no call of the student.
 
-    While speech after a pause has not filled a window, each answer stands for itself: it has heard all that the one
-    before has heard, and more. From then on answers are smoothed, and the decision changes with hysteresis.
+    While speech after a pause has not filled a window, each answer stands for itself: its window holds all of the one
+    before, and more. From then on answers are smoothed, and the decision changes with hysteresis.
 
     What is answered depends on the samples alone, never on how they were cut: nothing is computed before a hop is
     whole, and windows are answered one by one. Memory is one window and one hop, however long the stream.
 
-    A hop with samples that are not finite or above a peak of 2 is refused with an error and counts as silence. The
+    A hop with samples that are not finite or above a peak of 2 is refused with an error and counts as zeros. The
     stream goes on: the moments of a push that raised are given by the next one.
 
     Arguments
@@ -108,10 +108,10 @@ class StreamingRecognizer:
     min_s
         Speech needed for the first answer, s, at least 0.1 and at most the engine's window.
     pause_s
-        Silence, counted in hops, after which what follows is taken for something new, s, > 0.
+        Hops without speech after which what follows is taken for something new, s, > 0.
     activity
-        Voice activity, an object with ``push(samples) -> bool per frame`` and ``reset()``; None is ``EnergyActivity``.
-        It hears one hop at a time; a hop that completes none of its frames counts as silence.
+        What detects speech: a name, see ``open_activity``, or an object with ``push(samples) -> bool per frame`` and
+        ``reset()``. It is given one hop at a time; a hop that completes none of its frames has no speech.
 
     Shape
     -----
@@ -127,7 +127,7 @@ class StreamingRecognizer:
     Example
     -------
     >>> sure = Engine("none", ("calm", "angry"), window_s=3.0, overlap_s=0.0, answer=lambda x: np.array([[0.25, 0.75]]))
-    >>> recognizer = StreamingRecognizer(sure, hop_s=1.0)
+    >>> recognizer = StreamingRecognizer(sure, hop_s=1.0, activity="energy")
     >>> sound = np.random.default_rng(0).uniform(-0.1, 0.1, 24000)  # 1.5 s
     >>> [(m.time_s, m.label, m.probability) for m in recognizer.push(sound) + recognizer.push(0.0 * sound)]
     [(1.0, 'angry', 0.75), (2.0, 'angry', 0.75), (3.0, None, None)]
@@ -142,7 +142,7 @@ class StreamingRecognizer:
         hold_s: float = 1.0,
         min_s: float = 1.0,
         pause_s: float = 1.0,
-        activity=None,
+        activity="auto",
     ):
         shortest_s = MIN_SAMPLES / SAMPLE_RATE_HZ
         for name, seconds in (("hop_s", hop_s), ("min_s", min_s)):
@@ -158,20 +158,20 @@ class StreamingRecognizer:
         self._hop, self._window, self._least, self._pause = (
             round(seconds * rate) for seconds in (hop_s, engine.window_s, min_s, pause_s)
         )
-        self._activity = EnergyActivity(rate) if activity is None else activity
+        self.activity = open_activity(activity, rate) if isinstance(activity, str) else activity
         self._decision = SmoothedDecision(smoothing_s, margin, hold_s)
         self._buffer = np.zeros(self._window + self._hop, dtype=np.float32)
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything heard; the next sample is at 0 s."""
+        """Forget the past; the next sample is at 0 s."""
         self._filled = 0  # samples in the buffer
         self._fresh = 0  # of these, the last that no moment has told of yet
         self._heard = 0  # samples told of since the stream began
         self._speech = 0  # samples since speech set in after a pause; 0 in a pause
         self._silence = 0  # samples since a hop with speech
         self._moments = []  # not given yet
-        self._activity.reset()
+        self.activity.reset()
         self._decision.reset()
 
     def push(self, samples: np.ndarray) -> list[Moment]:
@@ -195,7 +195,7 @@ class StreamingRecognizer:
         return self._given()
 
     def finish(self) -> list[Moment]:
-        """The moment of the hop that the stream's end cuts short, if 20 ms of it were heard; then all is forgotten."""
+        """The moment of the hop that the end cuts short, if it has a frame of voice activity; then all is reset."""
         try:
             if self._fresh:
                 if problems := self._silenced():
@@ -230,12 +230,12 @@ class StreamingRecognizer:
         ]
 
     def _tell(self) -> None:
-        """Put down the moment of the fresh samples; of a hop cut short none, if it has no frame of voice activity."""
+        """Make the moment of the fresh samples; of a hop cut short none, if it has no frame of voice activity."""
         fresh, self._fresh = self._fresh, 0  # told of once, even if the student fails or is interrupted
         start_s = self._heard / self._rate
         self._heard += fresh
         time_s = self._heard / self._rate
-        active = self._activity.push(self._buffer[self._filled - fresh : self._filled])
+        active = self.activity.push(self._buffer[self._filled - fresh : self._filled])
         if not len(active) and fresh < self._hop:
             return
         speaking = len(active) > 0 and bool(np.count_nonzero(active) >= SPEECH_SHARE * len(active))

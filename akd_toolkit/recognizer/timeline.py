@@ -1,7 +1,10 @@
-"""What a recogniser says hop by hop, and the same told as spans."""
+"""What a recogniser answers hop by hop, and the same as spans."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
+
+NO_SPEECH = "no speech"  # instead of an emotion
 
 
 @dataclass(frozen=True)
@@ -11,12 +14,12 @@ class Moment:
     Arguments
     ---------
     start_s, time_s
-        The hop that this moment tells of, in seconds since the stream began: it was heard from ``start_s`` until
-        ``time_s``, and the answer rests on nothing later.
+        The hop that this moment is about, in seconds since the stream began; the answer rests on nothing after
+        ``time_s``.
     speaking
         Whether there was speech in the hop.
     label
-        The decision; None in silence, and where someone speaks but too little has been heard for an answer.
+        The decision; None without speech, and where there was too little of it for an answer.
     raw
         Probabilities of the window that ends at ``time_s``, by label; None where the student was not asked.
     smoothed
@@ -38,27 +41,33 @@ class Moment:
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of speech with one decision.
+    """A stretch of speech with one decision, or of sound without speech.
 
     Arguments
     ---------
     start_s, end_s
         Seconds since the sound began.
+    label
+        The decision; ``"no speech"`` where nobody speaks.
     probability
-        Mean of the label's smoothed probability over the answered hops, each weighted by its length; 0 to 1.
+        Mean of the label's smoothed probability over the answered hops, each weighted by its length; 0 to 1. None
+        without speech.
+    speech
+        Whether there is speech.
     """
 
     start_s: float
     end_s: float
     label: str
-    probability: float
+    probability: float | None
+    speech: bool = True
 
 
 def timeline(moments: Iterable[Moment]) -> list[Span]:
-    """Neighbouring moments with the same label as one span; silence is left out, so spans may have gaps.
+    """Neighbouring moments with the same label as one span, and neighbouring ones without speech.
 
-    Someone who speaks and has not been answered yet is counted to the span that follows: after the fact it is known.
-    Speech that never was answered is left out as silence is.
+    Speech without an answer yet is counted to the span that follows it without a pause, because its label is known
+    afterwards. Speech that ends before it had an answer is left out: it is too short for one.
 
     Example
     -------
@@ -71,25 +80,20 @@ def timeline(moments: Iterable[Moment]) -> list[Span]:
     ...     Moment(4.0, 4.5, speaking=True, label="calm", raw=angry, smoothed=angry),
     ... ]
     >>> for span in timeline(moments):  # calm: (1 x 0.75 + 0.5 x 0.25) / 1.5
-    ...     print(span.start_s, span.end_s, span.label, round(span.probability, 4))
+    ...     print(span.start_s, span.end_s, span.label, span.probability and round(span.probability, 4))
     0.0 2.0 anger 0.75
+    2.0 3.0 no speech None
     3.0 4.5 calm 0.5833
     """
-    spans, begun_s, answered = [], None, []
-    for moment in moments:
-        if answered and moment.label != answered[-1].label:
-            spans.append(_span(begun_s, answered))
-            begun_s, answered = None, []
-        if not moment.speaking:
-            begun_s = None
-        elif begun_s is None:
-            begun_s = moment.start_s
-        if moment.label is not None:
-            answered.append(moment)
-    return [*spans, _span(begun_s, answered)] if answered else spans
-
-
-def _span(begun_s: float, answered: list[Moment]) -> Span:
-    seconds = [moment.time_s - moment.start_s for moment in answered]
-    total = sum(length * moment.probability for length, moment in zip(seconds, answered, strict=True))
-    return Span(begun_s, answered[-1].time_s, answered[-1].label, total / sum(seconds))
+    spans, waiting_s = [], None  # since when there is speech without an answer
+    for (speaking, label), group in groupby(moments, lambda moment: (moment.speaking, moment.label)):
+        group = list(group)
+        start_s, end_s = group[0].start_s, group[-1].time_s
+        if not speaking:
+            spans.append(Span(start_s, end_s, NO_SPEECH, None, speech=False))
+        elif label is not None:
+            seconds = [moment.time_s - moment.start_s for moment in group]
+            total = sum(length * moment.probability for length, moment in zip(seconds, group, strict=True))
+            spans.append(Span(start_s if waiting_s is None else waiting_s, end_s, label, total / sum(seconds)))
+        waiting_s = start_s if speaking and label is None else None
+    return spans

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -59,7 +60,8 @@ def piped(monkeypatch, data):
 
 
 def as_json(moment):
-    told = {"start_s": moment.start_s, "time_s": moment.time_s, "speaking": moment.speaking, "label": moment.label}
+    label = moment.label if moment.speaking else "no speech"
+    told = {"start_s": moment.start_s, "time_s": moment.time_s, "speaking": moment.speaking, "label": label}
     return {**told, "raw": moment.raw, "smoothed": moment.smoothed, "probability": moment.probability}
 
 
@@ -102,9 +104,10 @@ def test_people_see_a_line_where_the_decision_changes(model, talk, monkeypatch, 
     piped(monkeypatch, talk.tobytes() + b"\0")
     assert main(["listen", "-", "--model", model]) == 0
     out, err = capsys.readouterr()
-    labels = [moment.label or "silence" for moment in expected(model, talk) if moment.label or not moment.speaking]
-    changes = [label for before, label in zip(["silence", *labels], labels) if label != before]
-    assert [line.split()[1] for line in out.splitlines()] == changes and changes.count("silence") == 2
+    labels = [moment.label or "no speech" for moment in expected(model, talk) if moment.label or not moment.speaking]
+    changes = [label for before, label in zip(["no speech", *labels], labels) if label != before]
+    found = [re.split(" {2,}", line)[1] for line in out.splitlines()]
+    assert found == changes and changes.count("no speech") == 2
     assert "the last 1 of 2 bytes were left out" in err
 
 
@@ -115,7 +118,7 @@ def test_a_line_has_time_label_and_on_a_terminal_a_bar():
         lines = listen.Lines(bar)
         assert [lines(m) for m in (silence, waiting)] == [None, None]
         assert lines(joy) == f"{'01:11.2  joy':<24}  {between}0.50" and lines(joy) is None and lines(waiting) is None
-        assert lines(silence) == "61:00.0  silence" and lines(joy) is not None
+        assert lines(silence) == "61:00.0  no speech" and lines(joy) is not None
 
 
 def test_ctrl_c_tells_what_was_heard_and_ends_with_130(model, talk, monkeypatch, capsys):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from scipy.signal import resample_poly
 
+from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.saved import save_student
 
@@ -22,14 +24,19 @@ def student_folder(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def talk():
+    """About 10 s of generated voices without pauses, at 16 kHz."""
+    random = np.random.default_rng(0)
+    return np.concatenate([speak(random_sentence(random), VoiceSettings(level_db=6.0), random) for _ in range(7)])
+
+
 @pytest.fixture
-def speech(tmp_path):
-    """A file: ``speech(seconds, rate)``; noise whose loudness comes and goes."""
+def speech(tmp_path, talk):
+    """A file: ``speech(seconds, rate)``; a stretch of ``talk``."""
 
     def make(seconds=1.9, rate=16000, name="a.wav", seed=0):
-        count = round(seconds * rate)
-        envelope = np.sin(np.arange(count) / rate * 7) ** 2
-        samples = np.random.default_rng(seed).normal(0, 0.2, count) * envelope
+        samples = resample_poly(np.roll(talk, -20000 * seed), rate, 16000)[: round(seconds * rate)]
         soundfile.write(tmp_path / name, samples.clip(-1, 1), rate)
         return tmp_path / name
 

@@ -50,4 +50,7 @@ def test_what_must_not_happen_is_noticed(tool):
     for values in ([float("nan"), 1.0], [0.7, 0.7], [1.5, -0.5], [1.0]):
         with pytest.raises(tool.Violation):
             tool.checked("calm", values, ("calm", "angry"))
+        with pytest.raises(tool.Violation):
+            tool.checked("no speech", values, ("calm", "angry"))
     assert tool.checked("calm", [0.75, 0.25], ("calm", "angry")) == "answered"
+    assert tool.checked("no speech", [], ("calm", "angry")) == "answered"

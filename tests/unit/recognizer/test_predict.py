@@ -8,8 +8,10 @@ import shutil
 import sys
 from functools import partial
 
+import numpy as np
 import onnx
 import pytest
+import soundfile
 
 from akd_toolkit.cli import main
 from akd_toolkit.cli import predict as predicting
@@ -46,7 +48,9 @@ def test_every_file_is_a_line_and_what_failed_is_listed_at_the_end(predict, fold
     recognizer = EmotionRecognizer.from_pretrained(student_folder)
     for line, name, seconds in zip(lines, ("a.wav", "b.flac", "deeper/a.wav"), ("1.20", "0.60", "2.50")):
         answer = recognizer(folder / name)
-        assert line.split() == [str(folder / name), answer.label, f"{answer.probability:.0%}", seconds, "s"]
+        decision = [answer.label, f"{answer.probability:.0%}"]
+        spoken = [f"{answer.speech_s:.2f}", "s", "speech"]
+        assert line.split() == [str(folder / name), *decision, seconds, "s", *spoken]
     assert "1 could not be answered, 3 could:\n" in err
     assert re.search(r"  \S+words\.wav cannot be read as audio", err)
     assert "._a.wav" not in err and "Traceback" not in err
@@ -62,6 +66,9 @@ def test_json_is_an_object_a_line(predict, folder, student_folder):
         "label": answer.label,
         "probabilities": answer.probabilities,
         "duration_s": 1.2,
+        "speech": True,
+        "speech_s": answer.speech_s,
+        "activity": "silero",
     }
     _, lines, _ = predict(folder / "a.wav", "--json", "--timeline")
     assert json.loads(lines[0])["timeline"] == answer.as_dict()["timeline"] != []
@@ -76,8 +83,53 @@ def test_csv_is_a_row_a_file_or_a_row_a_span(predict, folder, student_folder):
     assert [float(rows[0][f"p_{label}"]) for label in answer.probabilities] == list(answer.probabilities.values())
     _, lines, _ = predict(folder / "deeper/a.wav", "--csv", "--timeline")
     spans = EmotionRecognizer.from_pretrained(student_folder)(folder / "deeper/a.wav").timeline
-    assert lines[0] == "file,start_s,end_s,label,probability" and len(lines) == 1 + len(spans) > 1
+    assert lines[0] == "file,start_s,end_s,label,probability,speech" and len(lines) == 1 + len(spans) > 1
     assert lines[1].split(",")[1:4] == [str(spans[0].start_s), str(spans[0].end_s), spans[0].label]
+
+
+def test_no_speech_has_its_own_field_and_no_probabilities(predict, folder):
+    soundfile.write(folder / "zeros.wav", np.zeros(48000), 16000)
+    shutil.copy(folder / "deeper/a.wav", folder / "z.wav")  # in whose columns the silence stands as well
+    words = (folder / "zeros.wav", folder / "z.wav")
+    code, lines, err = predict(*words, "--timeline")
+    assert code == 0 and not err and lines[0].split()[1:] == ["no", "speech", "3.00", "s", "0.00", "s", "speech"]
+    assert lines[1].split() == ["0.00", "-", "3.00", "s", "no", "speech"] and lines[0].index("3.00") == lines[2].index(
+        "2.50"
+    )
+    silence = {"label": "no speech", "speech": False}
+    _, lines, _ = predict(*words, "--json", "--timeline")
+    span = {"start_s": 0.0, "end_s": 3.0, "probability": None, **silence}
+    told = {
+        "probabilities": {},
+        "duration_s": 3.0,
+        "speech_s": 0.0,
+        "activity": "silero",
+        **silence,
+        "timeline": [span],
+    }
+    assert json.loads(lines[0]) == {"file": str(folder / "zeros.wav"), **told}
+    _, lines, _ = predict(*words, "--csv")
+    zeros, z = csv.DictReader(lines)
+    assert zeros.keys() == z.keys() and (zeros["label"], zeros["speech"]) == ("no speech", "False")
+    assert {zeros[name] for name in zeros if name.startswith("p_")} == {""} and z["speech"] == "True"
+    _, lines, _ = predict(*words, "--csv", "--timeline")
+    assert lines[1].split(",")[1:] == ["0.0", "3.0", "no speech", "", "False"]
+
+
+def test_who_knows_better_can_turn_the_detector_off(predict, folder):
+    soundfile.write(folder / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 48000), 16000)
+    found = {}
+    for activity in ("silero", "off"):
+        code, lines, _ = predict(folder / "noise.wav", "--json", "--activity", activity)
+        found[activity] = json.loads(lines[0])
+        assert code == 0 and found[activity]["activity"] == activity
+    assert (found["silero"]["speech_s"], found["off"]["speech_s"]) == (0.0, 3.0)
+
+
+def test_sound_files_of_a_folder_that_are_not_read_are_counted_and_named(predict, folder, caplog):
+    (folder / "deeper" / "talk.sph").write_bytes(bytes(100))
+    predict(folder)
+    assert "1 sound files are not read (deeper/talk.sph)" in caplog.text
 
 
 def test_side_by_side_says_the_same_in_the_same_order(predict, folder):
@@ -143,7 +195,7 @@ def test_a_folder_without_sounds_is_a_failure_and_the_rest_is_done(predict, fold
     (tmp_path / "empty").mkdir()
     code, lines, err = predict(tmp_path / "empty", folder / "a.wav", tmp_path / "gone.wav")
     assert code == 1 and len(lines) == 1
-    assert "empty holds no sound file (.wav, .flac, " in err and "gone.wav is not a file; check the path." in err
+    assert "empty holds no sound file" in err and "gone.wav is not a file; check the path." in err
     assert "2 could not be answered, 1 could" in err
 
 

@@ -155,7 +155,7 @@ def test_while_the_window_grows_each_answer_stands_for_itself_and_then_it_is_smo
 
 
 def test_the_end_is_answered_and_then_all_begins_at_0():
-    recognizer = StreamingRecognizer(level_engine())
+    recognizer = StreamingRecognizer(level_engine(), activity="energy")
     tone = np.sin(np.arange(24000)).astype(np.float32)
     for _ in range(2):
         assert [m.time_s for m in recognizer.push(tone)] == [1.0]

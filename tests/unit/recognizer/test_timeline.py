@@ -20,19 +20,23 @@ def moments(*told, hop_s=1.0):
     "told, spans",
     [
         ([], []),
-        (["-", "-"], []),
-        (["?", "?", "-"], []),
+        (["-", "-"], [(0.0, 2.0)]),
+        (["?", "?", "-"], [(2.0, 3.0)]),
         (["joy 0.5"], [(0.0, 1.0, "joy", 0.5)]),
         (["joy 0.5", "joy 1.0", "joy 0.75"], [(0.0, 3.0, "joy", 0.75)]),
         (["joy 0.5", "joy 1.0", "fear 0.5"], [(0.0, 2.0, "joy", 0.75), (2.0, 3.0, "fear", 0.5)]),
-        (["joy 0.5", "-", "joy 1.0"], [(0.0, 1.0, "joy", 0.5), (2.0, 3.0, "joy", 1.0)]),
-        (["-", "?", "?", "joy 0.5", "-", "?"], [(1.0, 4.0, "joy", 0.5)]),
-        (["?", "-", "joy 0.5", "fear 0.25"], [(2.0, 3.0, "joy", 0.5), (3.0, 4.0, "fear", 0.25)]),
-        (["joy 0.5", "-", "?", "fear 0.25", "-"], [(0.0, 1.0, "joy", 0.5), (2.0, 4.0, "fear", 0.25)]),
+        (["joy 0.5", "-", "joy 1.0"], [(0.0, 1.0, "joy", 0.5), (1.0, 2.0), (2.0, 3.0, "joy", 1.0)]),
+        (["-", "?", "?", "joy 0.5", "-", "?"], [(0.0, 1.0), (1.0, 4.0, "joy", 0.5), (4.0, 5.0)]),
+        (["?", "-", "joy 0.5", "fear 0.25"], [(1.0, 2.0), (2.0, 3.0, "joy", 0.5), (3.0, 4.0, "fear", 0.25)]),
+        (
+            ["joy 0.5", "-", "?", "fear 0.25", "-"],
+            [(0.0, 1.0, "joy", 0.5), (1.0, 2.0), (2.0, 4.0, "fear", 0.25), (4.0, 5.0)],
+        ),
     ],
 )
 def test_moments_become_these_spans(told, spans):
-    assert timeline(moments(*told)) == [Span(*span) for span in spans]
+    silence = ("no speech", None, False)
+    assert timeline(moments(*told)) == [Span(*span, *silence) if len(span) == 2 else Span(*span) for span in spans]
 
 
 def test_a_short_last_hop_counts_by_its_length():
