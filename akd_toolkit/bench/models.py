@@ -124,7 +124,7 @@ def _cut_features(model: Model, part: str) -> None:
     from akd_toolkit.export.names import front_end_nodes
     from akd_toolkit.export.padding import without_lengths
 
-    whole = without_lengths(onnx.load(model.places[part]))
+    whole = onnx.shape_inference.infer_shapes(without_lengths(onnx.load(model.places[part])))
     inside = set(front_end_nodes(whole.graph))
     made = {name for node in whole.graph.node if node.name in inside for name in node.output}
     read = {name for node in whole.graph.node if node.name not in inside for name in node.input}
