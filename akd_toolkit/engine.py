@@ -11,8 +11,7 @@ import numpy as np
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
 from akd_toolkit.data.segments import window_starts
-from akd_toolkit.export.model_file import unreadable
-from akd_toolkit.export.session import open_session, session_metadata
+from akd_toolkit.export.session import MIN_SAMPLES, answer_of, open_session, session_metadata
 
 BACKENDS = ("auto", "torch", "onnx")
 
@@ -20,6 +19,9 @@ BACKENDS = ("auto", "torch", "onnx")
 @dataclass(frozen=True)
 class Engine:
     """A student that answers: ``engine(waveforms)`` is [batch, samples] float32 -> [batch, classes] float32.
+
+    ``engine(waveforms, lengths)`` answers a padded batch: ``lengths`` [batch] is the share of the samples that is
+    speech, in (0, 1], and each row gets the answer that it gets alone.
 
     Arguments
     ---------
@@ -41,10 +43,11 @@ class Engine:
     sample_rate_hz: int = SAMPLE_RATE_HZ
     about: dict = field(default_factory=dict, repr=False)
 
-    def __call__(self, waveforms: np.ndarray) -> np.ndarray:
+    def __call__(self, waveforms: np.ndarray, lengths=None) -> np.ndarray:
         waveforms = np.ascontiguousarray(waveforms, dtype=np.float32)
+        given = (waveforms,) if lengths is None else (waveforms, _checked_lengths(lengths, waveforms))
         # 8-bit arithmetic would answer NaN with some number; squares of samples above 1e19 are infinite in float32.
-        if np.isfinite(waveforms).all() and np.isfinite(probabilities := self.answer(waveforms)).all():
+        if np.isfinite(waveforms).all() and np.isfinite(probabilities := self.answer(*given)).all():
             return probabilities
         raise ValueError("the student answers a waveform with no numbers; give finite samples in [-1, 1].")
 
@@ -57,6 +60,24 @@ class Engine:
         starts = window_starts(len(waveform), size, size - overlap)
         windows = [self(waveform[None, start : start + size])[0].astype(np.float64) for start in starts]
         return np.mean(windows, axis=0)
+
+
+def _checked_lengths(lengths, waveforms: np.ndarray) -> np.ndarray:
+    """Shares [batch] of the samples, float32; refused where a row would be left with less than 0.1 s."""
+    batch, samples = len(waveforms), waveforms.shape[-1]
+    try:
+        shares = np.asarray(lengths, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"lengths must be numbers, one for each waveform ({error}).") from None
+    if shares.shape != (batch,):
+        raise ValueError(f"lengths must be [batch] = [{batch}], one share for each waveform, got {list(shares.shape)}.")
+    right = (shares <= 1) & (np.round(shares * samples) >= MIN_SAMPLES)  # NaN is neither
+    if not right.all():
+        raise ValueError(
+            f"lengths[{right.argmin()}] is {shares[right.argmin()]:g}; give the share of the {samples} samples that is "
+            f"speech, at most 1 and at least {MIN_SAMPLES} samples (0.1 s)."
+        )
+    return shares
 
 
 def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> Engine:
@@ -105,9 +126,10 @@ def engine_of(student, about: dict) -> Engine:
     student = student.eval()
 
     @torch.inference_mode()
-    def answer(waveforms: np.ndarray) -> np.ndarray:
+    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         device = next(student.parameters()).device
-        logits = student(torch.from_numpy(waveforms).to(device)).logits
+        given = [torch.from_numpy(each).to(device) for each in (waveforms, lengths) if each is not None]
+        logits = student(*given).logits
         return torch.softmax(logits.float(), dim=-1).cpu().numpy()
 
     return _engine("torch", about, answer)
@@ -121,14 +143,7 @@ def _torch_engine(folder: Path) -> Engine:
 
 def _onnx_engine(file: Path, threads: int) -> Engine:
     session = open_session(file, threads)
-
-    def answer(waveforms: np.ndarray) -> np.ndarray:
-        try:
-            return session.run(["probabilities"], {"waveform": waveforms})[0]
-        except Exception as error:  # a damaged graph may open and then fail, with a class of the library's own
-            raise unreadable(file, error) from None
-
-    return _engine("onnx", session_metadata(session, file), answer)
+    return _engine("onnx", session_metadata(session, file), answer_of(session, file))
 
 
 def _engine(backend: str, about: dict, answer) -> Engine:

@@ -171,8 +171,8 @@ def _compared(file: Path, name: str, student, engine: Engine, heard: Speech, pre
     limits = TOLERANCES[precision]
     batches = speech_batches(list(heard.heard.values()))
     parity = check_parity(file, student, batches, limits.probability)
-    batch_difference = check_batches(file, student, batches, limits.probability)
-    after = Engine(file.suffix[1:], engine.label_order, engine.window_s, engine.overlap_s, open_answer(file))
+    batch_difference = check_batches(file, batches, limits.probability)
+    after = Engine(file.suffix[1:], engine.label_order, engine.window_s, engine.overlap_s, open_answer(file)[0])
     decisions = pd.DataFrame({"utterance": list(heard.heard)})
     for when, each in (("before", engine), ("after", after)):
         if heard.heldout is None:

@@ -122,8 +122,9 @@ def _cut_features(model: Model, part: str) -> None:
     import onnx
 
     from akd_toolkit.export.names import front_end_nodes
+    from akd_toolkit.export.padding import without_lengths
 
-    whole = onnx.load(model.places[part])
+    whole = onnx.shape_inference.infer_shapes(without_lengths(onnx.load(model.places[part])))
     inside = set(front_end_nodes(whole.graph))
     made = {name for node in whole.graph.node if node.name in inside for name in node.output}
     read = {name for node in whole.graph.node if node.name not in inside for name in node.input}
@@ -131,7 +132,7 @@ def _cut_features(model: Model, part: str) -> None:
     if not outputs:
         return
     target = model.work / f"features.{part}.onnx"
-    onnx.utils.extract_model(str(model.places[part]), str(target), [whole.graph.input[0].name], outputs)
+    onnx.save(onnx.utils.Extractor(whole).extract_model([whole.graph.input[0].name], outputs), target)
     model.places[f"features/{part}"] = target
 
 

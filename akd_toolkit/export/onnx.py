@@ -14,6 +14,7 @@ from torch import Tensor
 from akd_toolkit import __version__
 from akd_toolkit.export.compact import compact
 from akd_toolkit.export.names import name_front_end
+from akd_toolkit.export.padding import LENGTHS, MEANING, with_lengths
 from akd_toolkit.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.export.session import MIN_SAMPLES
 
@@ -43,12 +44,14 @@ def export_onnx(
     opset: int = OPSET,
     tolerance: float = TOLERANCE,
     about: dict | None = None,
+    lengths: bool = True,
 ) -> ParityReport:
     """Write ``student`` as one ONNX file and prove that it answers as the module does.
 
     The graph maps ``waveform`` [batch, samples], float32 in [-1, 1], any length from 0.1 s, to ``probabilities``
-    [batch, classes]. It is written aside, compared with the module on several lengths and batch sizes, and only then
-    given its name, so that ``path`` never holds a half-written or a wrong file.
+    [batch, classes]; the optional input ``lengths`` says how much of each row is speech (``padding.with_lengths``). It
+    is written aside, compared with the module on several lengths and batch sizes, and only then given its name, so that
+    ``path`` never holds a half-written or a wrong file.
 
     Arguments
     ---------
@@ -66,6 +69,8 @@ def export_onnx(
         Largest difference of a probability between file and module, > 0.
     about
         What ``student.json`` says of the student; of it ``test_overlap_s`` and ``corpus`` are stored in the file.
+    lengths
+        False leaves the input ``lengths`` out, and with it the control flow that some converters do not read.
 
     Raises
     ------
@@ -76,6 +81,8 @@ def export_onnx(
     # A copy, so that neither the training mode nor the device of the caller's student is touched.
     student = copy.deepcopy(student).cpu().float().eval()
     metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
+    if not lengths:
+        del metadata[LENGTHS]
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -123,6 +130,8 @@ def _stamp(path, metadata):
     compact(model)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     onnx.helper.set_model_props(model, {**metadata, "opset": str(opset), "onnx": onnx.__version__})
+    if LENGTHS in metadata:
+        model = with_lengths(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
 
@@ -143,6 +152,7 @@ def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | No
         "window_s": str(float(window_s)),
         "test_overlap_s": str(float(about.get("test_overlap_s", 0.0))),
         "corpus": str(about.get("corpus", "")),
+        LENGTHS: MEANING,
         "precision": "fp32",
         "student": type(student).__name__,
         "num_parameters": str(sum(p.numel() for p in student.parameters())),

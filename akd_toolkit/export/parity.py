@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from akd_toolkit.export.session import open_session
+from akd_toolkit.export.padding import LENGTHS, by_row, takes_lengths
+from akd_toolkit.export.session import answer_of, open_session
 
 # A tenth of a second, the shortest window of a recogniser, and a length that no stride divides.
-LENGTHS = (1600, 16000, 47123)
-BATCH_SIZES = (1, 3)
+PROBE_LENGTHS = (1600, 16000, 47123)
+PROBE_BATCH_SIZES = (1, 3)
 SPEECH_LENGTHS = (1600, 8000, 16000, 31415, 48000, 80000)  # real speech: from 0.1 s to beyond every window
 SPEECH_BATCH_SIZES = (1, 2, 5)
 TOLERANCE = 1e-4
@@ -34,6 +35,9 @@ class ParityReport:
         Largest difference of one logit, each logit less the mean over the classes (see ``centred_log_probs``).
     lengths, batch_sizes
         What they have heard: samples of a waveform, waveforms of a batch.
+    padding_difference
+        Largest difference of one probability between an utterance alone, by the file, and in a padded batch with
+        lengths, by the module and by a file that takes them.
     """
 
     largest_difference: float
@@ -42,6 +46,7 @@ class ParityReport:
     largest_logit_difference: float = 0.0
     lengths: tuple[int, ...] = ()
     batch_sizes: tuple[int, ...] = ()
+    padding_difference: float = 0.0
 
     def as_dict(self) -> dict:
         """Plain data."""
@@ -53,10 +58,13 @@ def check_parity(
     student: torch.nn.Module,
     waveforms=None,
     tolerance: float = TOLERANCE,
-    lengths: tuple[int, ...] = LENGTHS,
-    batch_sizes: tuple[int, ...] = BATCH_SIZES,
+    lengths: tuple[int, ...] = PROBE_LENGTHS,
+    batch_sizes: tuple[int, ...] = PROBE_BATCH_SIZES,
 ) -> ParityReport:
     """Run the module and the exported file on the same waveforms and refuse a file that differs.
+
+    The first waveforms of all batches are also given as one padded batch with lengths, and answered as each is alone:
+    by the module within ``tolerance``, and by a file that takes lengths within a tenth of it.
 
     Arguments
     ---------
@@ -75,7 +83,7 @@ def check_parity(
     ValueError
         If a probability differs by more than ``tolerance`` or is not finite.
     """
-    answer = open_answer(path)
+    answer, padded_too = open_answer(path)
     batches = list(waveforms) if waveforms is not None else probe_waveforms(lengths, batch_sizes)
     largest, largest_logit, changed, heard = 0.0, 0.0, 0, 0
     for batch in batches:
@@ -87,57 +95,69 @@ def check_parity(
         largest, largest_logit = max(largest, difference), max(largest_logit, logits)
         changed += int((exported.argmax(axis=1) != expected.argmax(axis=1)).sum())
         heard += len(batch)
+    padded, shares = padded_batch([np.asarray(batch[0], dtype=np.float32) for batch in batches])
+    alone = by_row(answer, padded, shares)
+    by_module = float(np.abs(module_probabilities(student, padded, torch.from_numpy(shares)) - alone).max())
+    _refuse(
+        by_module, tolerance, path, f"and the module on padded speech differ by {by_module:.1e}", padded,
+        cure="let the student's forward leave out what its lengths call padding",
+    )  # fmt: skip
+    by_file = float(np.abs(answer(padded, shares) - alone).max()) if padded_too else 0.0
+    _refuse(by_file, tolerance / 10, path, f"answers a padded waveform by {by_file:.1e} otherwise than alone", padded)
     shapes = [np.shape(batch) for batch in batches]
     tried = (tuple(sorted({shape[axis] for shape in shapes})) for axis in (1, 0))
-    return ParityReport(largest, changed / heard, heard, largest_logit, *tried)
+    return ParityReport(largest, changed / heard, heard, largest_logit, *tried, max(by_module, by_file))
 
 
-def check_batches(path, student: torch.nn.Module, batches, tolerance: float = TOLERANCE) -> float:
-    """Does an utterance get the same answer in a batch as alone? The largest difference of a probability.
-
-    Two claims in one. The file has no lengths: every waveform of a batch must be answered as it is alone. The module
-    has: in a batch padded to the longest, with ``lengths``, it must answer each as the file answers it alone.
+def check_batches(path, batches, tolerance: float = TOLERANCE) -> float:
+    """Does an exported file answer a waveform in a batch as alone? The largest difference of a probability.
 
     Arguments
     ---------
     batches
-        As ``waveforms`` of ``check_parity``; the padded batch is made of the first waveform of each.
+        As ``waveforms`` of ``check_parity``.
 
     Raises
     ------
     ValueError
         If an answer depends on the others by more than ``tolerance``.
     """
-    answer = open_answer(path)
+    answer, _ = open_answer(path)
     largest = 0.0
     for batch in batches:
-        alone = np.concatenate([answer(waveform[None]) for waveform in batch])
-        difference = float(np.abs(answer(batch) - alone).max())
+        difference = float(np.abs(answer(batch) - by_row(answer, batch, np.ones(len(batch)))).max())
         _refuse(difference, tolerance, path, f"answers a waveform by {difference:.1e} differently in a batch", batch)
         largest = max(largest, difference)
-    firsts = [batch[0] for batch in batches]
-    padded = np.zeros((len(firsts), max(map(len, firsts))), np.float32)
-    for row, waveform in zip(padded, firsts, strict=True):
-        row[: len(waveform)] = waveform
-    lengths = torch.tensor([len(waveform) / padded.shape[1] for waveform in firsts])
-    alone = np.concatenate([answer(waveform[None]) for waveform in firsts])
-    difference = float(np.abs(module_probabilities(student, padded, lengths) - alone).max())
-    _refuse(difference, tolerance, path, f"and the module on padded speech differ by {difference:.1e}", padded)
-    return max(largest, difference)
+    return largest
 
 
-def open_answer(path) -> Callable[[np.ndarray], np.ndarray]:
-    """An exported file as a function of waveforms: [batch, samples] -> [batch, classes]."""
+def open_answer(path) -> tuple[Callable, bool]:
+    """An exported file as a function of waveforms [batch, samples], and whether it also takes lengths [batch]."""
     if Path(path).suffix == ".pt":
         from akd_toolkit.export.torchscript import load_torchscript
 
-        return load_torchscript(path)[0]
+        answer, metadata = load_torchscript(path)
+        return answer, LENGTHS in metadata
     if Path(path).suffix == ".plan":
         from akd_toolkit.export.tensorrt import load_engine
 
-        return load_engine(path)
+        return load_engine(path), True
     session = open_session(path)
-    return lambda batch: session.run(["probabilities"], {"waveform": np.ascontiguousarray(batch, np.float32)})[0]
+    return answer_of(session, path), takes_lengths(session)
+
+
+def padded_batch(waveforms: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Waveforms as one batch, padded at the end with zeros, and the share of each row that is speech.
+
+    Example
+    -------
+    >>> batch, lengths = padded_batch([np.ones(4), np.ones(2)])
+    >>> batch.tolist(), lengths.tolist()
+    ([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]], [1.0, 0.5])
+    """
+    longest = max(map(len, waveforms))
+    batch = np.stack([np.pad(waveform, (0, longest - len(waveform))) for waveform in waveforms])
+    return batch, np.array([len(waveform) / longest for waveform in waveforms], dtype=np.float32)
 
 
 def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:
@@ -203,7 +223,7 @@ def speech_batches(
     return batches
 
 
-def probe_waveforms(lengths=LENGTHS, batch_sizes=BATCH_SIZES) -> list[np.ndarray]:
+def probe_waveforms(lengths=PROBE_LENGTHS, batch_sizes=PROBE_BATCH_SIZES) -> list[np.ndarray]:
     """Noise with a slow swell, the same in every run: one batch for each length and batch size.
 
     Example
@@ -222,10 +242,14 @@ def probe_waveforms(lengths=LENGTHS, batch_sizes=BATCH_SIZES) -> list[np.ndarray
     return batches
 
 
-def _refuse(difference: float, tolerance: float, path, what: str, batch) -> None:
+def _refuse(
+    difference: float,
+    tolerance: float,
+    path,
+    what: str,
+    batch,
+    cure: str = "do not use the file; export again in eval mode, and report the student if it stays",
+) -> None:
     # The negation catches NaN, which no comparison finds larger than anything.
     if not difference <= tolerance:
-        raise ValueError(
-            f"{path} {what} of a batch of shape {list(batch.shape)}, more than {tolerance:.0e}: do not use the file; "
-            "export again in eval mode, and report the student if it stays."
-        )
+        raise ValueError(f"{path} {what} of a batch of shape {list(batch.shape)}, more than {tolerance:.0e}: {cure}.")

@@ -15,6 +15,7 @@ from akd_toolkit.export.eight_bits import WEIGHTED, Plan, plan, store_weights
 from akd_toolkit.export.half import in_half
 from akd_toolkit.export.model_file import load_model
 from akd_toolkit.export.names import front_end_nodes
+from akd_toolkit.export.padding import LENGTHS, with_lengths, without_lengths
 from akd_toolkit.export.session import MIN_SAMPLES
 
 MODES = ("static", "dynamic")
@@ -60,7 +61,8 @@ def to_int8(
     mode
         ``"static"``: ranges of activations are fixed by ``calibration``. ``"dynamic"``: they are found anew in every
         call and for matrix products alone (8-bit convolutions of this kind take four times as long as in 32 bits),
-        which needs no speech; an utterance's answer then depends a little on the others in its batch.
+        which needs no speech; an utterance's answer then depends a little on the others in its batch, but not where
+        the batch is padded and has ``lengths``.
     method
         How ranges follow from the calibration: ``"minmax"`` (their extremes), ``"percentile"`` (99.999 % of the
         values) or ``"entropy"`` (least information lost). The last two compare windows of one length, the commonest,
@@ -166,7 +168,7 @@ def _fp32_model(source):
     if "label_order" not in stored or stored.get("precision", "fp32") != "fp32":
         found = f"is in {stored['precision']}" if stored.get("precision") else "was not written by export_onnx"
         raise ValueError(f"{source} {found}; give an exported file in fp32.")
-    return model
+    return without_lengths(model)
 
 
 def _save(changed, model, target, **metadata) -> Path:
@@ -180,6 +182,8 @@ def _save(changed, model, target, **metadata) -> Path:
     compact(changed)  # an optimiser may have computed the constants that the source only describes
     stored = {entry.key: entry.value for entry in model.metadata_props}
     onnx.helper.set_model_props(changed, {**stored, **metadata})
+    if LENGTHS in stored:
+        changed = with_lengths(changed)
     onnx.checker.check_model(changed)
     with written_aside(target) as aside:
         onnx.save(changed, aside)

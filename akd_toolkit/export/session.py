@@ -3,9 +3,13 @@
 import contextlib
 import io
 import json
+from collections.abc import Callable
+
+import numpy as np
 
 from akd_toolkit.data.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from akd_toolkit.export.model_file import read_checked, unreadable
+from akd_toolkit.export.padding import LENGTHS, takes_lengths
 
 MIN_SAMPLES = 1600
 
@@ -50,6 +54,32 @@ def open_session(path, threads: int = 1):
             return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong.
         raise unreadable(path, error) from None
+
+
+def answer_of(session, path) -> Callable:
+    """The answering function of an open session, of ``waveforms`` [batch, samples] and perhaps ``lengths`` [batch].
+
+    Raises
+    ------
+    ValueError
+        If it is given lengths that the file does not take, or ONNX Runtime cannot run the file.
+    """
+
+    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        feeds = {"waveform": np.ascontiguousarray(waveforms, dtype=np.float32)}
+        if lengths is not None:
+            if not takes_lengths(session):
+                raise ValueError(
+                    f"{path} has no input lengths; export the student again with akd export, or give each waveform "
+                    "alone."
+                )
+            feeds[LENGTHS] = np.ascontiguousarray(lengths, dtype=np.float32)
+        try:
+            return session.run(["probabilities"], feeds)[0]
+        except Exception as error:  # a damaged graph may open and then fail, with a class of the library's own
+            raise unreadable(path, error) from None
+
+    return answer
 
 
 def session_metadata(session, path) -> dict:

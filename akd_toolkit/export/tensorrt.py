@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.export.model_file import read_checked
+from akd_toolkit.export.model_file import load_model
+from akd_toolkit.export.padding import by_row, without_lengths
 from akd_toolkit.export.session import MIN_SAMPLES
 
 WORKSPACE_BYTES = 1 << 30  # memory that TensorRT may try tactics with
@@ -54,7 +55,8 @@ def build_engine(source, target, shapes: Shapes | None = None) -> Path:
     """Build the engine of the ONNX file ``source`` for this machine's GPU, or take the one built before.
 
     The network is strongly typed: every layer has the precision that the file gives it, so an engine in half
-    precision is one of the file that ``to_fp16`` writes, whose front end stays in 32 bits.
+    precision is one of the file that ``to_fp16`` writes, whose front end stays in 32 bits. The engine has the one input
+    ``waveform``: the file's loop over padded rows is left out, as TensorRT builds no loop whose turns differ in shape.
 
     Arguments
     ---------
@@ -71,7 +73,7 @@ def build_engine(source, target, shapes: Shapes | None = None) -> Path:
     """
     trt = _tensorrt()
     shapes = shapes or Shapes()
-    stored, target = read_checked(source), Path(target)
+    model, target = without_lengths(load_model(source)), Path(target)
     if target.suffix != ".plan":
         target = target / engine_name_here(source, shapes)
         if target.is_file():
@@ -80,7 +82,7 @@ def build_engine(source, target, shapes: Shapes | None = None) -> Path:
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse(stored):
+    if not parser.parse(model.SerializeToString()):
         reasons = "; ".join(parser.get_error(place).desc() for place in range(parser.num_errors))
         raise ValueError(f"TensorRT does not read {source} ({reasons}); use the ONNX file with ONNX Runtime.")
     config = builder.create_builder_config()
@@ -151,6 +153,9 @@ def check_tensorrt() -> str:
 def load_engine(path):
     """The answering function of a ``.plan`` file, [batch, samples] -> [batch, classes], on the first GPU.
 
+    It takes ``lengths`` [batch] as its second argument, the share of the samples of each row that is speech; the engine
+    then answers row by row, each at its own length (``set_input_shape``), so its profile must allow a batch of 1.
+
     An engine may hold compiled code, so load none that was not built on this machine.
 
     Raises
@@ -167,7 +172,9 @@ def load_engine(path):
         raise ValueError(f"{path} was built for another GPU or TensorRT; build it again on this machine.")
     context = engine.create_execution_context()
 
-    def answer(waveforms: np.ndarray) -> np.ndarray:
+    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        if lengths is not None:
+            return by_row(answer, waveforms, lengths)
         waveform = torch.from_numpy(np.ascontiguousarray(waveforms, dtype=np.float32)).cuda()
         if not context.set_input_shape("waveform", tuple(waveform.shape)):
             raise ValueError(f"{path} was not built for a batch of shape {list(waveform.shape)}; build it with more.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.export.onnx import Probabilities, metadata_of
@@ -16,6 +17,23 @@ from akd_toolkit.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.export.session import MIN_SAMPLES, checked_metadata
 
 ABOUT = "about.json"  # the extra file with the labels, within the archive
+
+
+class WithLengths(torch.nn.Module):
+    """A traced student that also takes ``lengths``: a padded batch is answered row by row, as by ``with_lengths``."""
+
+    def __init__(self, student: torch.nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is None or bool((lengths == 1).all()):
+            return self.student(waveform)
+        counts = (lengths * waveform.shape[1]).round().long().expand(waveform.shape[0])
+        rows: list[Tensor] = []
+        for row in range(waveform.shape[0]):
+            rows.append(self.student(waveform[row : row + 1, : int(counts[row])]))
+        return torch.cat(rows)
 
 
 def export_torchscript(
@@ -29,9 +47,10 @@ def export_torchscript(
 ) -> ParityReport:
     """Write ``student`` as one TorchScript file and prove that it answers as the module does.
 
-    The file maps ``waveform`` [batch, samples] to ``probabilities`` [batch, classes] as the ONNX file does, and keeps
-    the same metadata as ``about.json`` in the archive. It is a trace: a student whose way depends on the length in
-    Python answers wrongly at other lengths than it was traced at, which the comparison at several lengths finds out.
+    The file maps ``waveform`` [batch, samples], and optionally ``lengths`` [batch] or [1], to ``probabilities`` [batch,
+    classes] as the ONNX file does, and keeps the same metadata as ``about.json`` in the archive. It is a trace: a
+    student whose way depends on the length in Python answers wrongly at other lengths than it was traced at, which the
+    comparison at several lengths finds out.
 
     Arguments
     ---------
@@ -57,14 +76,17 @@ def export_torchscript(
             raise ValueError(
                 f"{type(student).__name__} cannot be traced for TorchScript ({reason}); export it to ONNX instead."
             ) from None
+        scripted = torch.jit.script(WithLengths(traced))
         with written_aside(path) as aside:
-            torch.jit.save(traced, str(aside), _extra_files={ABOUT: json.dumps(stored).encode()})
+            torch.jit.save(scripted, str(aside), _extra_files={ABOUT: json.dumps(stored).encode()})
             _drop_traces(aside)
             return check_parity(aside, student, tolerance=tolerance)
 
 
 def load_torchscript(path):
     """The answering function of an exported ``.pt`` file, [batch, samples] -> [batch, classes], and its metadata.
+
+    The function takes ``lengths`` [batch] as its second argument where the metadata name them.
 
     Only TorchScript is read, never a pickle. But a TorchScript file holds a program that PyTorch runs, so open none
     that you would not run: what is downloaded should be ONNX, which the toolkit's own downloads are.
@@ -91,8 +113,9 @@ def load_torchscript(path):
         raise ValueError(f"{path} does not say what it needs; export it again.") from None
 
     @torch.inference_mode()
-    def answer(waveforms: np.ndarray) -> np.ndarray:
-        return module(torch.from_numpy(np.ascontiguousarray(waveforms, dtype=np.float32))).numpy()
+    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        given = [np.ascontiguousarray(each, dtype=np.float32) for each in (waveforms, lengths) if each is not None]
+        return module(*map(torch.from_numpy, given)).numpy()
 
     return answer, metadata
 

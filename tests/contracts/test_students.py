@@ -11,7 +11,8 @@ import torch
 from akd_toolkit import students  # noqa: F401  registers the students
 from akd_toolkit.engine import open_engine
 from akd_toolkit.export import check_parity, export_onnx
-from akd_toolkit.export.parity import probe_waveforms
+from akd_toolkit.export.padding import by_row
+from akd_toolkit.export.parity import padded_batch, probe_waveforms
 from akd_toolkit.export.precision import to_fp16, to_int8
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
@@ -198,20 +199,48 @@ def test_exports_to_onnx_and_agrees_at_every_length_and_batch_size(name, trained
     assert again.largest_difference <= 1e-4 and again.changed_decisions == 0.0
 
 
+SOUNDS = probe_waveforms(lengths=(MIN_SAMPLES, 8000), batch_sizes=(2,))
+
+
+@pytest.fixture(scope="module")
+def converted(trained, exported):
+    """Name of a student -> its files in every precision; written once."""
+
+    @cache
+    def make(name):
+        file, _ = exported(name, trained(name))
+        return {
+            "fp32": file,
+            "fp16": to_fp16(file, file.with_name("student.fp16.onnx")),
+            "dynamic": to_int8(file, file.with_name("dynamic.onnx"), mode="dynamic"),
+            "static": to_int8(file, file.with_name("static.onnx"), [sound[0] for sound in SOUNDS]),
+        }
+
+    return make
+
+
 @each_student
-def test_every_precision_answers_on_edge_cases(name, trained, exported, tmp_path):
+def test_a_file_answers_a_padded_batch_as_each_utterance_alone(name, converted):
+    waveforms = [sound.numpy() for sound in (noise(1, 16000)[0], *noise(3, 5003), noise(1, MIN_SAMPLES)[0])]
+    padded, lengths = padded_batch(waveforms)
+    padded[1, 5003:] = 0.5  # what lies in the padding does not matter
+    for precision, path in converted(name).items():
+        engine = open_engine(path)
+        together, alone = engine(padded, lengths), by_row(engine, padded, lengths)
+        limit = 1e-5 if precision == "fp32" else 1e-3
+        np.testing.assert_allclose(together, alone, rtol=0, atol=limit, err_msg=precision)
+        assert (together.argmax(axis=1) == alone.argmax(axis=1)).all(), precision
+
+
+@each_student
+def test_every_precision_answers_on_edge_cases(name, converted):
     """Half precision and 8 bits: 0.1 s, silence, a square wave at full scale; finite, and near the file in 32 bits."""
-    file, _ = exported(name, trained(name))
     square = np.sign(np.sin(np.arange(8000) / 9)).astype(np.float32)[None]
-    sounds = [*probe_waveforms(lengths=(MIN_SAMPLES, 8000), batch_sizes=(2,)), np.zeros_like(square), square]
-    expected = [open_engine(file)(sound) for sound in sounds]
-    made = {
-        "fp16": to_fp16(file, tmp_path / "student.fp16.onnx"),
-        "dynamic": to_int8(file, tmp_path / "dynamic.onnx", mode="dynamic"),
-        "static": to_int8(file, tmp_path / "static.onnx", [sound[0] for sound in sounds[:2]]),
-    }
-    for precision, path in made.items():
-        engine = open_engine(path)  # which refuses answers that are no numbers
+    sounds = [*SOUNDS, np.zeros_like(square), square]
+    files = converted(name)
+    expected = [open_engine(files["fp32"])(sound) for sound in sounds]
+    for precision in ("fp16", "dynamic", "static"):
+        engine = open_engine(files[precision])  # which refuses answers that are no numbers
         limit = 0.02 if precision == "fp16" else 0.3
         for sound, wanted in zip(sounds, expected):
             assert np.abs(engine(sound) - wanted).max() < limit, (precision, sound.shape)

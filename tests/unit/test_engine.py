@@ -10,6 +10,7 @@ import torch
 
 from akd_toolkit.engine import ONNX_FILE, Engine, open_engine
 from akd_toolkit.export import export_onnx
+from akd_toolkit.export.padding import without_lengths
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.saved import save_student
 
@@ -72,6 +73,41 @@ def test_what_cannot_be_opened_is_refused_by_name(folder, tmp_path):
         open_engine(folder, "tflite")
     with pytest.raises(ValueError, match="PyTorch does not run"):
         open_engine(folder / ONNX_FILE, "torch")
+
+
+@pytest.mark.parametrize("backend", ["torch", "onnx"])
+def test_a_padded_batch_is_answered_as_its_waveforms_alone(folder, backend):
+    engine = open_engine(folder, backend)
+    batch = (0.1 * np.random.default_rng(0).standard_normal((3, 16000))).astype(np.float32)
+    together = engine(batch, [1.0, 0.5, 0.1])
+    alone = [engine(batch[row : row + 1, :count])[0] for row, count in enumerate((16000, 8000, 1600))]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "error", "told"),
+    [
+        ([1.0], ValueError, r"lengths must be \[batch\] = \[2\]"),
+        (0.5, ValueError, r"one share for each waveform, got \[\]"),
+        ([1.0, 0.0], ValueError, r"lengths\[1\] is 0"),
+        ([1.0, 0.09], ValueError, r"at least 1600 samples"),
+        ([16000, 8000], ValueError, r"lengths\[0\] is 16000; give the share"),
+        ([float("nan"), 1.0], ValueError, r"lengths\[0\] is nan"),
+        (["all", "half"], TypeError, "lengths must be numbers"),
+    ],
+)
+def test_wrong_lengths_are_refused(folder, lengths, error, told):
+    with pytest.raises(error, match=told):
+        open_engine(folder)(np.zeros((2, 16000)), lengths)
+
+
+def test_a_file_that_takes_no_lengths_still_opens_and_says_what_to_do(folder, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    onnx.save(without_lengths(onnx.load(folder / ONNX_FILE)), tmp_path / "old.onnx")
+    engine = open_engine(tmp_path / "old.onnx")
+    assert engine(np.zeros((2, 16000))).shape == (2, 3)
+    with pytest.raises(ValueError, match=r"old\.onnx has no input lengths; export the student again with akd export"):
+        engine(np.zeros((2, 16000)), [1.0, 0.5])
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])

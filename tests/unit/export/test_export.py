@@ -10,7 +10,9 @@ import torch
 
 from akd_toolkit.engine import open_engine
 from akd_toolkit.export import ParityReport, check_parity, export_onnx, read_metadata
+from akd_toolkit.export.padding import without_lengths
 from akd_toolkit.export.parity import check_batches, module_probabilities, probe_waveforms, speech_batches
+from akd_toolkit.export.session import open_session
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.students.base import Student
 
@@ -28,6 +30,8 @@ class Level(Student):
 
     def forward(self, waveform, lengths=None):
         level = waveform.abs().mean(dim=1, keepdim=True)
+        if lengths is not None:  # in the padding is silence
+            level = level / lengths[:, None]
         return ModelOutput(self.dropout(level * self.weight), embedding=level)
 
 
@@ -68,15 +72,11 @@ def test_the_metadata_tells_labels_rate_window_and_versions(exported):
     assert metadata["torch"] == torch.__version__ and metadata["akd_toolkit"]
 
 
-def test_the_graph_has_one_input_and_one_output_with_batch_and_length_open(exported):
+def test_the_graph_has_batch_and_length_open_and_one_input_that_must_be_given(exported):
     graph = onnx.load(exported[0]).graph
-    (waveform,), (probabilities,) = graph.input, graph.output
-    dims = [
-        [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (waveform, probabilities)
-    ]
-    assert (waveform.name, probabilities.name) == ("waveform", "probabilities")
-    assert dims == [["batch", "samples"], ["batch", 3]]
+    dims = {value.name: shape(value) for value in (*graph.input, *graph.output)}
+    assert dims == {"waveform": ["batch", "samples"], "lengths": ["batch_or_1"], "probabilities": ["batch", 3]}
+    assert [value.name for value in open_session(exported[0]).get_inputs()] == ["waveform"]
 
 
 def test_the_file_tells_nothing_of_the_machine_it_was_written_on(exported):
@@ -203,25 +203,49 @@ def test_module_probabilities_restore_the_training_mode():
     assert student.training and copy.deepcopy(student).eval() is not student
 
 
-class Jealous(Level):
-    """Answers an utterance by what else is in the batch, and counts padding as speech."""
+class Deaf(Level):
+    """Counts padding as speech."""
 
     def forward(self, waveform, lengths=None):
-        level = waveform.abs().mean(dim=1, keepdim=True)
-        return ModelOutput((level.mean(dim=0, keepdim=True) + 0 * level) * self.weight)
+        return super().forward(waveform)
+
+
+class Jealous(Level):
+    """Answers an utterance by what else is in the batch, where nothing is padded."""
+
+    def forward(self, waveform, lengths=None):
+        output = super().forward(waveform, lengths)
+        return (
+            output if lengths is not None else ModelOutput(output.logits.mean(dim=0, keepdim=True) + 0 * output.logits)
+        )
+
+
+def test_a_module_that_counts_padding_as_speech_is_found(exported):
+    batches = [np.full((1, 1600), 0.1), np.full((1, 3200), 0.9)]
+    assert check_parity(exported[0], Level(), batches).padding_difference < 1e-6
+    with pytest.raises(ValueError, match=r"level\.onnx and the module on padded speech differ by"):
+        check_parity(exported[0], Deaf(), batches)
+
+
+def test_a_file_that_counts_padding_as_speech_is_found(exported, tmp_path):
+    model = onnx.load(exported[0])
+    flat = without_lengths(model).graph
+    flat.node.add(op_type="Identity", input=["lengths"], output=["unread"], name="unread")
+    flat.input.add().CopyFrom(model.graph.input[1])
+    flat.initializer.add().CopyFrom(onnx.numpy_helper.from_array(np.ones(1, np.float32), "lengths"))
+    model.graph.CopyFrom(flat)
+    onnx.save(model, tmp_path / "deaf.onnx")
+    with pytest.raises(ValueError, match=r"deaf\.onnx answers a padded waveform by .* otherwise than alone"):
+        check_parity(tmp_path / "deaf.onnx", Level(), [np.full((1, 1600), 0.1), np.full((1, 3200), 0.9)])
 
 
 def test_an_answer_that_depends_on_the_batch_is_found(exported, tmp_path):
-    # Level's mean counts padding as silence, so the padded batch differs from the file that heard each alone.
-    with pytest.raises(ValueError, match=r"level\.onnx and the module on padded speech differ by"):
-        check_batches(exported[0], Level(), [np.full((1, 1600), 0.1), np.full((1, 3200), 0.9)])
-    same = [np.full((2, 1600), level, np.float32) for level in (0.1, 0.2)]
-    assert check_batches(exported[0], Level(), same) < 1e-6
+    mixed = [np.stack([np.full(1600, 0.1), np.full(1600, 0.9)]).astype(np.float32)]
+    assert check_batches(exported[0], mixed) < 1e-6
     path = tmp_path / "jealous.onnx"
     export_onnx(Jealous(), path, LABELS)
-    mixed = [np.stack([np.full(1600, 0.1), np.full(1600, 0.9)]).astype(np.float32)]
     with pytest.raises(ValueError, match=r"jealous\.onnx answers a waveform by .* differently in a batch"):
-        check_batches(path, Jealous(), mixed)
+        check_batches(path, mixed)
 
 
 def test_the_largest_logit_difference_forgets_what_all_logits_share(exported):

@@ -190,6 +190,8 @@ class Level(Student):
 
     def forward(self, waveform, lengths=None):
         level = waveform.abs().mean(dim=1, keepdim=True)
+        if lengths is not None:  # in the padding is silence
+            level = level / lengths[:, None]
         return ModelOutput(torch.cat([level, -level], dim=1), embedding=level)
 
 

@@ -1,0 +1,169 @@
+"""An optional second input of an exported file: how much of each row of a padded batch is speech."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+LENGTHS = "lengths"
+MEANING = "optional input, float32 [batch] or [1]: share of the samples of a row that is speech, (0, 1]; 1 if not given"
+
+# What stands around the student. ``sizes`` is [batch, samples] where nothing is padded, else [1, samples of row 0,
+# samples of row 1, ...]: the student answers the whole batch, or row 0 alone; the loop, whose body gets a copy of the
+# student's nodes, answers the other rows one by one. {classes} is filled in.
+_BEFORE = """
+<ir_version: 10, opset_import: ["": 18]>
+before (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batch, {classes}] probabilities)
+<float lengths_all = {{1}}, float lengths_none = {{0}}, bool lengths_true = {{1}}, int64[2] lengths_origin = {{0, 0}},
+ int64[1] lengths_zero = {{0}}, int64[1] lengths_one = {{1}}, int64[1] lengths_two = {{2}},
+ int64[2] lengths_rows = {{-1, {classes}}}>
+{{
+    lengths_excess = Sub (lengths, lengths_all)
+    lengths_distance = ReduceL1 <keepdims = 0> (lengths_excess)
+    lengths_unpadded = Equal (lengths_distance, lengths_none)
+    lengths_sizes = If (lengths_unpadded) <
+        then_branch = whole () => (int64[sizes] lengths_shape)
+        {{
+            lengths_shape = Shape (waveform)
+        }},
+        else_branch = padded () => (int64[sizes] lengths_each)
+        {{
+            lengths_batch = Shape <start = 0, end = 1> (waveform)
+            lengths_samples = Shape <start = 1, end = 2> (waveform)
+            lengths_shares = Expand (lengths, lengths_batch)
+            lengths_width = Cast <to = 1> (lengths_samples)
+            lengths_exact = Mul (lengths_shares, lengths_width)
+            lengths_rounded = Round (lengths_exact)
+            lengths_counts = Cast <to = 7> (lengths_rounded)
+            lengths_each = Concat <axis = 0> (lengths_one, lengths_counts)
+        }}
+    >
+    lengths_first = Slice (lengths_sizes, lengths_zero, lengths_two)
+    lengths_speech = Slice (waveform, lengths_origin, lengths_first)
+}}
+"""
+_AFTER = """
+<ir_version: 10, opset_import: ["": 18]>
+after () => (float[batch, {classes}] probabilities)
+{{
+    lengths_known = Shape (lengths_sizes)
+    lengths_turns = Sub (lengths_known, lengths_two)
+    lengths_stacked = Loop (lengths_turns, lengths_true) <
+        body = row (int64 lengths_turn, bool lengths_going) => (bool lengths_goes, float[rows, {classes}] lengths_row)
+        {{
+            lengths_goes = Identity (lengths_going)
+            lengths_number = Add (lengths_turn, lengths_one)
+            lengths_place = Add (lengths_number, lengths_one)
+            lengths_count = Gather (lengths_sizes, lengths_place)
+            lengths_line = Gather (waveform, lengths_number)
+            lengths_alone = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
+        }}
+    >
+    lengths_others = Reshape (lengths_stacked, lengths_rows)
+    probabilities = Concat <axis = 0> (lengths_answer, lengths_others)
+}}
+"""
+_AROUND = {"waveform": "lengths_speech", "probabilities": "lengths_answer"}  # the student's ends within
+
+
+def with_lengths(model):
+    """A copy of an exported file that also takes ``lengths``: share of the samples of each row that is speech.
+
+    Without the input, or where all shares are 1, the student answers the batch as it did. Otherwise it answers row by
+    row, each cut to round(share * samples), so a row gets the answer that it gets alone whatever the student and its
+    precision, and no time is spent on padding. The weights are in the file once, the student's nodes twice.
+
+    Arguments
+    ---------
+    model
+        An ``onnx.ModelProto`` from ``waveform`` [batch, samples] to ``probabilities`` [batch, classes], opset >= 18.
+
+    Shape
+    -----
+    lengths: [batch], or [1] for all rows alike; float32. A share above 1 counts as 1; a row of less than 0.1 s is
+    answered, or refused by the runtime, as it would be alone.
+    """
+    flat, changed = model.graph, _copy(model)
+    before, after = (_parsed(text, flat) for text in (_BEFORE, _AFTER))
+    loop = next(node for node in after.node if node.op_type == "Loop")
+    loop.attribute[0].g.node.extend(_student_of_a_row(flat))
+    graph = changed.graph
+    del graph.node[:], graph.initializer[:]
+    for part in (before.node, _renamed(flat.node, _AROUND), after.node):
+        graph.node.extend(part)
+    graph.initializer.extend([*flat.initializer, *before.initializer])
+    graph.input.add().CopyFrom(before.input[1])
+    graph.input[1].type.tensor_type.shape.dim[0].dim_param = "batch_or_1"
+    return changed
+
+
+def without_lengths(model):
+    """What ``with_lengths`` was given: a graph without control flow; any other model comes back as it is."""
+    if LENGTHS not in [value.name for value in model.graph.input]:
+        return model
+    changed = _copy(model)
+    graph = changed.graph
+    student = [node for node in graph.node if not node.name.startswith(LENGTHS)]
+    weights = [_copy(tensor) for tensor in graph.initializer if not tensor.name.startswith(LENGTHS)]
+    del graph.node[:], graph.initializer[:], graph.input[1:]
+    graph.node.extend(_renamed(student, {inner: outer for outer, inner in _AROUND.items()}))
+    graph.initializer.extend(weights)
+    return changed
+
+
+def takes_lengths(session) -> bool:
+    """Whether the file of an ONNX Runtime session has the input ``lengths``."""
+    return any(value.name == LENGTHS for value in session.get_overridable_initializers())
+
+
+def by_row(answer: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """What ``answer`` gives for each row alone, cut to its share of the samples: [batch, classes].
+
+    Example
+    -------
+    >>> total = lambda waveforms: waveforms.sum(axis=1, keepdims=True)
+    >>> by_row(total, np.ones((2, 4)), np.array([1.0, 0.5]))
+    array([[4.],
+           [2.]])
+    """
+    # As the graph and the students do, in float32: exact for rows of up to 2^22 samples (262 s).
+    counts = np.round(np.asarray(lengths, dtype=np.float32) * np.float32(waveforms.shape[1])).astype(int)
+    return np.concatenate([answer(row[None, :count]) for row, count in zip(waveforms, counts, strict=True)])
+
+
+def _parsed(text: str, flat):
+    """The nodes of a text, with names that begin with ``lengths``."""
+    import onnx
+
+    graph = onnx.parser.parse_model(text.format(classes=flat.output[0].type.tensor_type.shape.dim[1].dim_value)).graph
+    for node in graph.node:
+        node.name = f"{LENGTHS}/{node.output[0].removeprefix('lengths_')}"
+    return graph
+
+
+def _student_of_a_row(flat) -> list:
+    """A copy of the student's nodes for the body of the loop, with values of other names.
+
+    What they compute of constants alone is read from the graph around. Not so the weights of 8-bit nodes: a runtime
+    fuses a node with its weight's DequantizeLinear only where nobody else reads that.
+    """
+    names, nodes = {"waveform": "lengths_alone"}, []
+    for node in flat.node:
+        if node.op_type == "DequantizeLinear" or any(name in names for name in node.input):
+            names |= {name: f"{LENGTHS}_{len(names) + place}" for place, name in enumerate(node.output) if name}
+            nodes.append(node)
+    nodes = _renamed(nodes, {**names, "probabilities": "lengths_row"})
+    for node in nodes:
+        node.ClearField("name")
+    return nodes
+
+
+def _renamed(nodes, names: dict[str, str]) -> list:
+    renamed = [_copy(node) for node in nodes]
+    for node in renamed:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+    return renamed
+
+
+def _copy(message):
+    return type(message).FromString(message.SerializeToString())
