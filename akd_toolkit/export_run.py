@@ -38,6 +38,7 @@ def export_run(
     speech: str | Path | None = None,
     shapes: Shapes | None = None,
     progress: bool = True,
+    lengths: bool = True,
 ) -> ExportReport:
     """Write the student of a finished run as one file, prove that it is the same student, and tell how far it is.
 
@@ -64,6 +65,8 @@ def export_run(
         experiment the toolkit's generated voices are compared on.
     shapes
         What a TensorRT engine shall accept.
+    lengths
+        Whether an ONNX file takes ``lengths`` (``export.padding``).
 
     Raises
     ------
@@ -84,7 +87,7 @@ def export_run(
         if format != "torchscript":
             calibrated = f", calibrated on {len(heard.calibration)} windows" if heard.calibration else ""
             logger.log(level, "building the ONNX graph in %s%s", precision, calibrated)
-            graph = _graph(student, about, folder, precision, heard.calibration, mode)
+            graph = _graph(student, about, folder, precision, heard.calibration, mode, lengths)
         target = _target(Path(run_folder), format, precision, to, graph, shapes)
         with written_aside(target) as aside:
             try:
@@ -145,11 +148,13 @@ def _settings(about: dict) -> tuple:
     return about["label_order"], about.get("sample_rate_hz", SAMPLE_RATE_HZ), about.get("window_s", 3.0)
 
 
-def _graph(student, about: dict, folder: str, precision: str, windows: list[np.ndarray], mode: str) -> Path:
+def _graph(
+    student, about: dict, folder: str, precision: str, windows: list[np.ndarray], mode: str, lengths: bool
+) -> Path:
     """The student as an ONNX file in ``folder``."""
     whole, converted = (Path(folder) / f"student.{name}.onnx" for name in ("fp32", precision))
     with quiet("akd_toolkit.export.onnx"):  # it would name a file that is soon gone
-        export_onnx(student, whole, *_settings(about), about=about)
+        export_onnx(student, whole, *_settings(about), about=about, lengths=lengths)
     if precision == "fp16":
         to_fp16(whole, converted)
     elif precision == "int8":

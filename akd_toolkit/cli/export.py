@@ -26,10 +26,15 @@ def run(
     speech: Annotated[str | None, Option(metavar="FOLDER", help="recordings to compare on, for a bundle")] = None,
     batch: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: batches")] = None,
     samples: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: lengths")] = None,
+    no_lengths: Annotated[
+        bool, Option("--no-lengths", help="onnx: without the input lengths and its loop, for converters that read none")
+    ] = False,
 ) -> None:
     given = {name: value for name, value in (("batch", batch), ("samples", samples)) if value}
     if given and format != "tensorrt":
         raise ValueError("--batch and --samples are of tensorrt alone; other files take any batch and length.")
+    if no_lengths and format != "onnx":
+        raise ValueError(f"--no-lengths is of onnx alone, and the format is {format}; leave it out.")
     check_format(format, precision, calibration)
     _check_places(folder, to, speech)
     from akd_toolkit.export.tensorrt import Shapes  # here, because torch comes with it
@@ -37,7 +42,7 @@ def run(
     from akd_toolkit.export_run import export_experiment, export_run
 
     options = {"format": format, "precision": precision, "to": to, "calibration": calibration, "mode": mode}
-    options |= {"speech": speech, "shapes": Shapes(**given)}
+    options |= {"speech": speech, "shapes": Shapes(**given), "lengths": not no_lengths}
     if _is_experiment(folder):
         reports = export_experiment(folder, **options)
     else:

@@ -1,6 +1,6 @@
 """An optional second input of an exported file: how much of each row of a padded batch is speech."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -115,6 +115,22 @@ def takes_lengths(session) -> bool:
     return any(value.name == LENGTHS for value in session.get_overridable_initializers())
 
 
+def padded_batch(waveforms: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Waveforms as one batch, padded at the end with zeros, and the share of each row that is speech.
+
+    Example
+    -------
+    >>> batch, lengths = padded_batch([np.ones(4), np.ones(2)])
+    >>> batch.tolist(), lengths.tolist()
+    ([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]], [1.0, 0.5])
+    """
+    longest = max(map(len, waveforms))
+    batch = np.zeros((len(waveforms), longest), dtype=np.float32)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return batch, np.array([len(waveform) / longest for waveform in waveforms], dtype=np.float32)
+
+
 def by_row(answer: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """What ``answer`` gives for each row alone, cut to its share of the samples: [batch, classes].
 
@@ -141,7 +157,7 @@ def _parsed(text: str, flat):
 
 
 def _student_of_a_row(flat) -> list:
-    """A copy of the student's nodes for the body of the loop, with values of other names.
+    """A copy of the student's nodes for the body of the loop, with values of other, short names.
 
     What they compute of constants alone is read from the graph around. Not so the weights of 8-bit nodes: a runtime
     fuses a node with its weight's DequantizeLinear only where nobody else reads that.
@@ -149,7 +165,7 @@ def _student_of_a_row(flat) -> list:
     names, nodes = {"waveform": "lengths_alone"}, []
     for node in flat.node:
         if node.op_type == "DequantizeLinear" or any(name in names for name in node.input):
-            names |= {name: f"{LENGTHS}_{len(names) + place}" for place, name in enumerate(node.output) if name}
+            names |= {name: f"_{len(names) + place}" for place, name in enumerate(node.output) if name}
             nodes.append(node)
     nodes = _renamed(nodes, {**names, "probabilities": "lengths_row"})
     for node in nodes:

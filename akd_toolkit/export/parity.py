@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from akd_toolkit.export.padding import LENGTHS, by_row, takes_lengths
+from akd_toolkit.export.padding import LENGTHS, by_row, padded_batch, takes_lengths
 from akd_toolkit.export.session import answer_of, open_session
 
 # A tenth of a second, the shortest window of a recogniser, and a length that no stride divides.
@@ -95,18 +95,24 @@ def check_parity(
         largest, largest_logit = max(largest, difference), max(largest_logit, logits)
         changed += int((exported.argmax(axis=1) != expected.argmax(axis=1)).sum())
         heard += len(batch)
-    padded, shares = padded_batch([np.asarray(batch[0], dtype=np.float32) for batch in batches])
-    alone = by_row(answer, padded, shares)
-    by_module = float(np.abs(module_probabilities(student, padded, torch.from_numpy(shares)) - alone).max())
+    shapes = [np.shape(batch) for batch in batches]
+    tried = (tuple(sorted({shape[axis] for shape in shapes})) for axis in (1, 0))
+    padding = _padding_difference(answer, padded_too, student, path, [batch[0] for batch in batches], tolerance)
+    return ParityReport(largest, changed / heard, heard, largest_logit, *tried, padding)
+
+
+def _padding_difference(answer, padded_too: bool, student, path, waveforms: list, tolerance: float) -> float:
+    """Largest difference of a probability between waveforms alone, by the file, and in one padded batch."""
+    padded, lengths = padded_batch(waveforms)
+    alone = by_row(answer, padded, lengths)
+    by_module = float(np.abs(module_probabilities(student, padded, torch.from_numpy(lengths)) - alone).max())
     _refuse(
         by_module, tolerance, path, f"and the module on padded speech differ by {by_module:.1e}", padded,
         cure="let the student's forward leave out what its lengths call padding",
     )  # fmt: skip
-    by_file = float(np.abs(answer(padded, shares) - alone).max()) if padded_too else 0.0
+    by_file = float(np.abs(answer(padded, lengths) - alone).max()) if padded_too else 0.0
     _refuse(by_file, tolerance / 10, path, f"answers a padded waveform by {by_file:.1e} otherwise than alone", padded)
-    shapes = [np.shape(batch) for batch in batches]
-    tried = (tuple(sorted({shape[axis] for shape in shapes})) for axis in (1, 0))
-    return ParityReport(largest, changed / heard, heard, largest_logit, *tried, max(by_module, by_file))
+    return max(by_module, by_file)
 
 
 def check_batches(path, batches, tolerance: float = TOLERANCE) -> float:
@@ -144,20 +150,6 @@ def open_answer(path) -> tuple[Callable, bool]:
         return load_engine(path), True
     session = open_session(path)
     return answer_of(session, path), takes_lengths(session)
-
-
-def padded_batch(waveforms: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Waveforms as one batch, padded at the end with zeros, and the share of each row that is speech.
-
-    Example
-    -------
-    >>> batch, lengths = padded_batch([np.ones(4), np.ones(2)])
-    >>> batch.tolist(), lengths.tolist()
-    ([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]], [1.0, 0.5])
-    """
-    longest = max(map(len, waveforms))
-    batch = np.stack([np.pad(waveform, (0, longest - len(waveform))) for waveform in waveforms])
-    return batch, np.array([len(waveform) / longest for waveform in waveforms], dtype=np.float32)
 
 
 def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:

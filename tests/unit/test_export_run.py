@@ -136,6 +136,13 @@ def test_files_that_pass_one_by_one_may_fail_together(experiment, tmp_path, caps
     assert "all stay where they were written" in told
 
 
+def test_a_file_can_do_without_lengths(run, tmp_path, capsys):
+    assert main(["export", str(run), "--precision", "fp16", "--no-lengths", "--to", str(tmp_path)]) == 0
+    assert "lengths" not in open_engine(tmp_path / "student.fp16.onnx").about
+    assert main(["export", str(run), "--format", "torchscript", "--no-lengths", "--to", str(tmp_path)]) == 1
+    assert "--no-lengths is of onnx alone" in capsys.readouterr().err
+
+
 def test_torchscript_is_compared_too(run, tmp_path):
     report = export_run(run, "torchscript", to=tmp_path / "other.pt", progress=False)
     assert report.file.name == "other.pt" and report.changed == 0 and report.parity.largest_difference < 1e-5

@@ -6,8 +6,7 @@ import pytest
 from onnx import helper
 
 from akd_toolkit.export import export_onnx, read_metadata
-from akd_toolkit.export.padding import by_row, takes_lengths, with_lengths, without_lengths
-from akd_toolkit.export.parity import padded_batch
+from akd_toolkit.export.padding import by_row, padded_batch, takes_lengths, with_lengths, without_lengths
 from akd_toolkit.export.precision import to_fp16, to_int8
 from akd_toolkit.export.session import answer_of, open_session
 from akd_toolkit.export.torchscript import export_torchscript, load_torchscript

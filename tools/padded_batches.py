@@ -1,0 +1,79 @@
+"""What padding does to the answers of exported files, and what their input ``lengths`` costs where nothing is padded.
+
+    python tools/padded_batches.py student.onnx student.int8.onnx --data_folder EmoDB/wav
+
+Whole recordings are answered alone and in batches padded with zeros to the longest, with ``lengths`` and without.
+Times, of 3 s of noise, batch 1, one thread, are ratios to the same graph without the input, both called in turn.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import onnx
+from tqdm import tqdm
+
+from akd_toolkit.compress.measures import latencies
+from akd_toolkit.data.audio import read_audio
+from akd_toolkit.data.sounds import find_sounds
+from akd_toolkit.engine import open_engine
+from akd_toolkit.export.padding import padded_batch, without_lengths
+from akd_toolkit.export.session import open_session
+from akd_toolkit.report.tables import markdown_table
+
+HEADER = [
+    "file", "decisions changed by padding: without lengths", "with lengths", "largest difference with lengths",
+    "time", "bytes more", "ms to open",
+]  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="exported .onnx files that take lengths")
+    parser.add_argument("--data_folder", required=True, type=Path, help="recordings")
+    parser.add_argument("--batch", type=int, default=8, help="recordings of a batch")
+    arguments = parser.parse_args(argv)
+    files = find_sounds(arguments.data_folder)
+    waveforms = [read_audio(file) for file in tqdm(files, desc="reading", unit="file")]
+    rows = [[file.name, *padding_of(file, waveforms, arguments.batch), *cost_of(file)] for file in arguments.files]
+    print(f"{len(waveforms)} recordings in batches of {arguments.batch}, 3 s of noise for the times.\n")
+    print(markdown_table(HEADER, rows))
+    return 0
+
+
+def padding_of(file: Path, waveforms: list[np.ndarray], size: int) -> list[str]:
+    """Changed decisions without and with lengths, and the largest difference of a probability with them."""
+    engine = open_engine(file)
+    alone = np.concatenate([engine(waveform[None]) for waveform in tqdm(waveforms, desc=file.name, unit="file")])
+    plain, given = [], []
+    for start in range(0, len(waveforms), size):
+        batch, lengths = padded_batch(waveforms[start : start + size])
+        plain.append(engine(batch))
+        given.append(engine(batch, lengths))
+    plain, given = np.concatenate(plain), np.concatenate(given)
+    changed = [int((answers.argmax(axis=1) != alone.argmax(axis=1)).sum()) for answers in (plain, given)]
+    return [*(f"{count} of {len(alone)}" for count in changed), f"{np.abs(given - alone).max():.1e}"]
+
+
+def cost_of(file: Path) -> list[str]:
+    """Ratio of times, bytes more, and ms to open before and after, against the same graph without lengths."""
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder) / "bare.onnx"
+        onnx.save(without_lengths(onnx.load(file)), bare)
+        ms = latencies({"without": bare, "with": file}, window_s=3.0, rounds=100)
+        opened = [1e3 * min(seconds_to_open(each) for _ in range(5)) for each in (bare, file)]
+        more = file.stat().st_size - bare.stat().st_size
+    return [f"{ms['with'] / ms['without']:.3f}", str(more), f"{opened[0]:.0f} -> {opened[1]:.0f}"]
+
+
+def seconds_to_open(file: Path) -> float:
+    start = time.perf_counter()
+    open_session(file)
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())
