@@ -20,8 +20,9 @@ from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.recognizer import EmotionRecognizer, StreamingRecognizer
+from akd_toolkit.recognizer.activity import ACTIVITIES
 
-SPEED = 500  # times real time that are demanded
+SPEEDS = {"silero": 150, "energy": 500, "off": 500}  # times real time that are demanded
 GROWTH_MB = 4.0  # that are allowed from the first tenth of the stream to its end
 LARGEST_CHUNK = 48000  # samples
 
@@ -33,19 +34,21 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--hop_s", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=17, help="of the chunks' sizes")
-    parser.add_argument("--speed", type=float, default=SPEED, help="times real time to be reached")
+    parser.add_argument("--activity", choices=ACTIVITIES, default="auto", help="as of akd listen")
+    parser.add_argument("--speed", type=float, help=f"times real time to be reached; without it {SPEEDS}")
     arguments = parser.parse_args(argv)
     if not arguments.hours > 0:
         parser.error(f"--hours must be > 0, got {arguments.hours}.")
     torch.set_num_threads(1)
-    recognizer = EmotionRecognizer.from_pretrained(arguments.model)
+    recognizer = EmotionRecognizer.from_pretrained(arguments.model, activity=arguments.activity)
     rate_hz = recognizer.sample_rate_hz
     speech = speech_of(arguments.data_folder, rate_hz)
     total = round(arguments.hours * 3600 * rate_hz)
     cut = chunked(recognizer.stream(hop_s=arguments.hop_s), speech, total, arguments.seed)
     whole, whole_s = at_once(recognizer.stream(hop_s=arguments.hop_s), np.resize(speech, total))
-    failures = told(cut, whole, whole_s, total / rate_hz, arguments.speed)
-    print(f"a push of one sample takes {one_sample_us(recognizer.stream()):.1f} us")
+    activity = recognizer.stream().activity.name
+    failures = told(cut, whole, whole_s, total / rate_hz, arguments.speed or SPEEDS[activity])
+    print(f"a push of one sample takes {one_sample_us(recognizer.stream()):.1f} us; speech was found by {activity}")
     for failure in failures:
         print(f"FAILED: {failure}")
     return int(bool(failures))

@@ -130,10 +130,11 @@ print(recognizer("speech.wav"))  # a label, the probability of every emotion, an
 ```"""
     alone = (
         f"or `akd predict speech.wav --model {source}`. Recordings of any length, rate and number of channels are "
-        "taken. The file `student.onnx` also runs by itself, in ONNX Runtime: input `waveform` [batch, samples], "
-        "16 kHz mono float32 in [-1, 1], at least 0.1 s; output `probabilities` [batch, "
-        f"{len(about['label_order'])}] in the order above. It was trained on windows of {about['window_s']:g} s: of a "
-        "longer recording, average the answers to such windows, which overlap by "
+        "taken; one without speech has the label `no speech` instead of an emotion. The file `student.onnx` also runs "
+        "by itself, in ONNX Runtime: input `waveform` [batch, samples], 16 kHz mono float32 in [-1, 1], at least 0.1 "
+        f"s; output `probabilities` [batch, {len(about['label_order'])}] in the order above. It gives every sound an "
+        "emotion, silence and noise too, so find the speech first. It was trained on windows of "
+        f"{about['window_s']:g} s: of a longer recording, average the answers to such windows, which overlap by "
         f"{about['test_overlap_s']:g} s in the scores below."
     )
     return f"## Use\n\nWith `akd_toolkit` installed:\n\n{code}\n\n{alone}"

@@ -8,6 +8,7 @@ import pytest
 import soundfile
 import torch
 
+from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.engine import ONNX_FILE, Engine, open_engine
 from akd_toolkit.export import export_onnx
 from akd_toolkit.export.padding import without_lengths
@@ -119,7 +120,8 @@ def test_an_answer_without_numbers_is_refused(folder, backend):
 def test_an_exported_file_answers_without_pytorch(folder, tmp_path):
     """In a process of its own, whose memory and start a device would feel."""
     wav = tmp_path / "a.wav"
-    soundfile.write(wav, 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
+    random = np.random.default_rng(0)
+    soundfile.write(wav, speak(random_sentence(random), VoiceSettings(), random), 16000)
     code = (
         "import sys; from akd_toolkit.recognizer import EmotionRecognizer; "
         f"print(EmotionRecognizer.from_pretrained({str(folder / ONNX_FILE)!r})({str(wav)!r}).label); "

@@ -416,7 +416,7 @@ def test_the_command_releases_to_a_folder_and_to_the_hub(
 
 def test_a_recogniser_comes_by_name(hub, released, tmp_path):
     hub.put("me/emotion", released)
-    recognizer = EmotionRecognizer.from_pretrained("me/emotion", cache_folder=tmp_path / "kept")
+    recognizer = EmotionRecognizer.from_pretrained("me/emotion", cache_folder=tmp_path / "kept", activity="off")
     told = recognizer(SOUND[0], 16000)
     expected = open_engine(released).posterior(SOUND[0])
     np.testing.assert_allclose([told.probabilities[label] for label in recognizer.label_order], expected, atol=1e-6)
