@@ -6,7 +6,6 @@ import json
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -63,10 +62,11 @@ def run(
 
 def _answer(files: list[str], recognizer, form, jobs: int) -> tuple[int, list[str]]:
     """Answer and print file after file, until the last or Ctrl-C: how many, and a sentence for each that failed."""
-    from tqdm import tqdm
+    from concurrent.futures import ThreadPoolExecutor
 
     one = len(files) == 1  # whose own seconds are shown instead
     bar = sys.stderr.isatty()
+    write = print
     log = (lambda _text: None) if bar else _Log()
     told, problems = 0, []
     stopped = threading.Event()
@@ -76,24 +76,29 @@ def _answer(files: list[str], recognizer, form, jobs: int) -> tuple[int, list[st
         return _asked(recognizer, file, form.timeline, seconds if one else partial(_go_on, stopped))
 
     for line in form.begin():
-        tqdm.write(line, file=sys.stdout)
+        print(line)
     with ThreadPoolExecutor(jobs) as pool:
         asking = map(asked, files) if one else pool.map(asked, files)
-        answers = tqdm(asking, total=len(files), unit="file", disable=one or not bar, leave=False)
+        if bar and not one:
+            from tqdm import tqdm  # here, because without a bar its import would be a tenth of the start
+
+            asking = tqdm(asking, total=len(files), unit="file", leave=False)
+            write = partial(tqdm.write, file=sys.stdout)
         try:
-            for file, (answer, problem) in zip(files, answers):
+            for file, (answer, problem) in zip(files, asking):
                 log(f"{told + len(problems) + 1} of {len(files)} files")
                 if answer is None:
                     problems.append(problem)
                     continue
                 for line in form.tell(_name(file), answer):
-                    tqdm.write(line, file=sys.stdout)
+                    write(line)
                 sys.stdout.flush()
                 told += 1
         except KeyboardInterrupt:
             pass
         finally:
-            answers.close()
+            if write is not print:
+                asking.close()
             stopped.set()
             pool.shutdown(cancel_futures=True)
     return told, problems

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_recording
 from akd_toolkit.data.files import write_text_aside
@@ -238,6 +237,8 @@ def load_waveforms(manifest: Manifest, progress: bool = True) -> dict[str, np.nd
     ValueError
         If any file is missing or bad.
     """
+    from tqdm import tqdm  # here, because akd predict, which shows no such bar, would start a tenth later
+
     waveforms, problems, resampled, averaged = {}, [], 0, 0
     for row in tqdm(manifest, desc=f"reading {manifest.corpus}", unit="file", disable=not progress):
         try:

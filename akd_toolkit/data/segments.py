@@ -1,9 +1,14 @@
 """Windows cut from the utterances of one partition, after the split and never before."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
-from akd_toolkit.data.manifest import Manifest
+
+if TYPE_CHECKING:  # an exported student is run without it
+    from akd_toolkit.data.manifest import Manifest
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,7 @@ def cut(manifest: Manifest, window_s: float, overlap_s: float = 0.0) -> list[Seg
 
     Example
     -------
-    >>> from akd_toolkit.data.manifest import Utterance
+    >>> from akd_toolkit.data.manifest import Manifest, Utterance
     >>> row = Utterance("a1", "/a1.wav", 0, 40000, 2.5, speaker="A", emotion="neutral")
     >>> [(s.t_start, s.t_end) for s in cut(Manifest("toy", ("neutral",), (row,)), window_s=1.0)]
     [(0.0, 1.0), (1.0, 2.0), (1.5, 2.5)]

@@ -7,26 +7,57 @@ import numpy as np
 LENGTHS = "lengths"
 MEANING = "optional input, float32 [batch] or [1]: share of the samples of a row that is speech, (0, 1]; 1 if not given"
 
-# What stands around the student. ``sizes`` is [batch, samples] where nothing is padded, else [1, samples of row 0,
-# samples of row 1, ...]: the student answers the whole batch, or row 0 alone; the loop, whose body gets a copy of the
-# student's nodes, answers the other rows one by one. {classes} is filled in.
-_BEFORE = """
+# What stands around the student, which comes before the last node. Where nothing is padded it answers the whole batch.
+# Otherwise it answers the first row, cut to its samples, and a loop, whose body gets a copy of its nodes, answers the
+# other rows one by one. {classes} and {counts} are filled in.
+_GRAPH = """
 <ir_version: 10, opset_import: ["": 18]>
-before (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batch, {classes}] probabilities)
-<float lengths_all = {{1}}, float lengths_none = {{0}}, bool lengths_true = {{1}}, int64[2] lengths_origin = {{0, 0}},
- int64[1] lengths_zero = {{0}}, int64[1] lengths_one = {{1}}, int64[1] lengths_two = {{2}},
- int64[2] lengths_rows = {{-1, {classes}}}>
+around (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batch, {classes}] probabilities)
+<float lengths_all = {{1}}, float lengths_none = {{0}}, bool lengths_true = {{1}}, int64[1] lengths_zero = {{0}},
+ int64[1] lengths_one = {{1}}, int64[2] lengths_rows = {{-1, {classes}}}>
 {{
     lengths_excess = Sub (lengths, lengths_all)
     lengths_distance = ReduceL1 <keepdims = 0> (lengths_excess)
     lengths_unpadded = Equal (lengths_distance, lengths_none)
-    lengths_sizes = If (lengths_unpadded) <
-        then_branch = whole () => (int64[sizes] lengths_shape)
+    lengths_speech = If (lengths_unpadded) <
+        then_branch = all_rows () => (float[rows, cut] lengths_as_given)
         {{
-            lengths_shape = Shape (waveform)
+            lengths_as_given = Identity (waveform)
         }},
-        else_branch = padded () => (int64[sizes] lengths_each)
+        else_branch = first_row () => (float[rows, cut] lengths_first)
         {{
+            {counts}
+            lengths_line = Gather (waveform, lengths_zero)
+            lengths_count = Gather (lengths_counts, lengths_zero)
+            lengths_first = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
+        }}
+    >
+    probabilities = If (lengths_unpadded) <
+        then_branch = all_answers () => (float[rows, {classes}] lengths_whole)
+        {{
+            lengths_whole = Identity (lengths_answer)
+        }},
+        else_branch = other_answers () => (float[rows, {classes}] lengths_joined)
+        {{
+            {counts}
+            lengths_turns = Sub (lengths_batch, lengths_one)
+            lengths_stacked = Loop (lengths_turns, lengths_true) <
+                body = row (int64 lengths_turn, bool lengths_on) => (bool lengths_go, float[r, {classes}] lengths_row)
+                {{
+                    lengths_go = Identity (lengths_on)
+                    lengths_number = Add (lengths_turn, lengths_one)
+                    lengths_line = Gather (waveform, lengths_number)
+                    lengths_count = Gather (lengths_counts, lengths_number)
+                    lengths_alone = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
+                }}
+            >
+            lengths_others = Reshape (lengths_stacked, lengths_rows)
+            lengths_joined = Concat <axis = 0> (lengths_answer, lengths_others)
+        }}
+    >
+}}
+"""
+_COUNTS = """
             lengths_batch = Shape <start = 0, end = 1> (waveform)
             lengths_samples = Shape <start = 1, end = 2> (waveform)
             lengths_shares = Expand (lengths, lengths_batch)
@@ -34,33 +65,6 @@ before (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batc
             lengths_exact = Mul (lengths_shares, lengths_width)
             lengths_rounded = Round (lengths_exact)
             lengths_counts = Cast <to = 7> (lengths_rounded)
-            lengths_each = Concat <axis = 0> (lengths_one, lengths_counts)
-        }}
-    >
-    lengths_first = Slice (lengths_sizes, lengths_zero, lengths_two)
-    lengths_speech = Slice (waveform, lengths_origin, lengths_first)
-}}
-"""
-_AFTER = """
-<ir_version: 10, opset_import: ["": 18]>
-after () => (float[batch, {classes}] probabilities)
-{{
-    lengths_known = Shape (lengths_sizes)
-    lengths_turns = Sub (lengths_known, lengths_two)
-    lengths_stacked = Loop (lengths_turns, lengths_true) <
-        body = row (int64 lengths_turn, bool lengths_going) => (bool lengths_goes, float[rows, {classes}] lengths_row)
-        {{
-            lengths_goes = Identity (lengths_going)
-            lengths_number = Add (lengths_turn, lengths_one)
-            lengths_place = Add (lengths_number, lengths_one)
-            lengths_count = Gather (lengths_sizes, lengths_place)
-            lengths_line = Gather (waveform, lengths_number)
-            lengths_alone = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
-        }}
-    >
-    lengths_others = Reshape (lengths_stacked, lengths_rows)
-    probabilities = Concat <axis = 0> (lengths_answer, lengths_others)
-}}
 """
 _AROUND = {"waveform": "lengths_speech", "probabilities": "lengths_answer"}  # the student's ends within
 
@@ -82,16 +86,22 @@ def with_lengths(model):
     lengths: [batch], or [1] for all rows alike; float32. A share above 1 counts as 1; a row of less than 0.1 s is
     answered, or refused by the runtime, as it would be alone.
     """
+    import onnx
+
     flat, changed = model.graph, _copy(model)
-    before, after = (_parsed(text, flat) for text in (_BEFORE, _AFTER))
-    loop = next(node for node in after.node if node.op_type == "Loop")
+    classes = flat.output[0].type.tensor_type.shape.dim[1].dim_value
+    around = onnx.parser.parse_model(_GRAPH.format(classes=classes, counts=_COUNTS)).graph
+    for node in around.node:
+        node.name = f"{LENGTHS}/{node.output[0]}"
+    *before, after = around.node
+    other_answers = after.attribute[1].g.node
+    loop = next(node for node in other_answers if node.op_type == "Loop")
     loop.attribute[0].g.node.extend(_student_of_a_row(flat))
     graph = changed.graph
-    del graph.node[:], graph.initializer[:]
-    for part in (before.node, _renamed(flat.node, _AROUND), after.node):
-        graph.node.extend(part)
-    graph.initializer.extend([*flat.initializer, *before.initializer])
-    graph.input.add().CopyFrom(before.input[1])
+    del graph.node[:]
+    graph.node.extend([*before, *_renamed(flat.node, _AROUND), after])
+    graph.initializer.extend(around.initializer)
+    graph.input.append(around.input[1])
     graph.input[1].type.tensor_type.shape.dim[0].dim_param = "batch_or_1"
     return changed
 
@@ -144,16 +154,6 @@ def by_row(answer: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.n
     # As the graph and the students do, in float32: exact for rows of up to 2^22 samples (262 s).
     counts = np.round(np.asarray(lengths, dtype=np.float32) * np.float32(waveforms.shape[1])).astype(int)
     return np.concatenate([answer(row[None, :count]) for row, count in zip(waveforms, counts, strict=True)])
-
-
-def _parsed(text: str, flat):
-    """The nodes of a text, with names that begin with ``lengths``."""
-    import onnx
-
-    graph = onnx.parser.parse_model(text.format(classes=flat.output[0].type.tensor_type.shape.dim[1].dim_value)).graph
-    for node in graph.node:
-        node.name = f"{LENGTHS}/{node.output[0].removeprefix('lengths_')}"
-    return graph
 
 
 def _student_of_a_row(flat) -> list:

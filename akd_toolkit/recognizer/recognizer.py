@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.engine import Engine, open_engine
@@ -172,7 +171,11 @@ class EmotionRecognizer:
         """
         if isinstance(x, (list, tuple)):
             names = [_name_in_list(item, number) for number, item in enumerate(x, start=1)]
-            items = tqdm(zip(x, names), total=len(x), unit="sound", disable=progress is not True, leave=False)
+            items = zip(x, names)
+            if progress is True:
+                from tqdm import tqdm  # here, because without a bar its import would be a tenth of the start
+
+                items = tqdm(items, total=len(x), unit="sound", leave=False)
             return [self.recognize(item, sample_rate_hz, timeline, progress, name) for item, name in items]
         with open_sound(x, sample_rate_hz, name) as sound:
             return self._recognized(sound, timeline, progress)
@@ -317,13 +320,18 @@ def _moments(pieces: Iterator[np.ndarray], stream: StreamingRecognizer) -> Itera
 
 def _shown(sound: Sound, rate_hz: int, progress: bool | Callable[[float], None]) -> Iterator[np.ndarray]:
     total_s = sound.num_samples / sound.sample_rate_hz
-    hidden = progress is not True or total_s < LONG_S
-    with tqdm(total=round(total_s), unit="s", desc=Path(sound.name).name, disable=hidden, leave=False) as bar:
-        for piece in sound.waveform(rate_hz):
-            yield piece
-            bar.update(round(sound.duration_s) - bar.n)
-            if callable(progress):
-                progress(sound.duration_s)
+    if progress is True and total_s >= LONG_S:
+        from tqdm import tqdm
+
+        with tqdm(total=round(total_s), unit="s", desc=Path(sound.name).name, leave=False) as bar:
+            for piece in sound.waveform(rate_hz):
+                yield piece
+                bar.update(round(sound.duration_s) - bar.n)
+        return
+    for piece in sound.waveform(rate_hz):
+        yield piece
+        if callable(progress):
+            progress(sound.duration_s)
 
 
 def _name_in_list(x, number: int) -> str | None:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
-from akd_toolkit.hub.download import resolve_source
 
 WHAT = "the folder of a finished run or of a bundle, an .onnx file, or owner/name of a repository on the hub"
 RUNS = ("outer", "fold*/outer", "seed*/fold*/outer", "*/seed*/fold*/outer")  # from a fold, a seed, ..., an ablation
@@ -30,6 +29,10 @@ def find_student(
     """
     if not isinstance(source, (str, os.PathLike)) or not str(source):
         raise ValueError(f"source must be {WHAT}, got {source!r}.")
+    if revision is None and (file := Path(source).expanduser()).is_file():
+        return file
+    from akd_toolkit.hub.download import resolve_source  # here, because a file needs nothing of it
+
     place = resolve_source(source, revision, cache_folder, local_only, built)
     if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
         return place
