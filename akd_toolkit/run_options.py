@@ -47,7 +47,7 @@ def check_run_options(options: sb.RunOptions, precision: str = "fp32") -> list[s
     precision = options.precision if "precision" in options.overridden_args else precision
     if device == "cpu" and precision == "fp16":
         problems.append("precision: fp16 trains on a GPU only; take bf16 or fp32 (--precision bf16)")
-    if options.max_grad_norm <= 0:
+    if not options.max_grad_norm > 0:  # the negation also catches NaN
         problems.append(f"max_grad_norm: got {options.max_grad_norm}; it must be above 0")
     if options.nonfinite_patience < 0:
         problems.append(f"nonfinite_patience: got {options.nonfinite_patience}; it must be a count from 0")

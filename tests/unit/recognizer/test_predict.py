@@ -12,10 +12,13 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
+from programs import run_python
 
 from akd_toolkit.cli import main
 from akd_toolkit.cli import predict as predicting
+from akd_toolkit.export import export_onnx
 from akd_toolkit.recognizer import EmotionRecognizer
+from akd_toolkit.saved import load_student
 
 
 @pytest.fixture
@@ -230,3 +233,15 @@ def test_the_backend_can_be_chosen(predict, folder, student_folder):
     code, _, err = predict(folder / "a.wav", "--backend", "onnx")
     assert code == 1 and "holds no student.onnx; export the student first" in err
     assert predict(folder / "a.wav", "--backend", "torch")[0] == 0
+
+
+def test_an_exported_student_answers_without_what_is_slow_to_import(student_folder, speech, tmp_path):
+    student, about = load_student(student_folder)
+    export_onnx(student, tmp_path / "student.onnx", about["label_order"], window_s=about["window_s"])
+    slow = ("torch", "pandas", "speechbrain", "tqdm", "huggingface_hub", "akd_toolkit.hub", "rich", "pydantic")
+    code = (
+        "import sys; from akd_toolkit.cli import main; code = main(sys.argv[1:]); "
+        f"print(code, [name for name in {slow} if name in sys.modules])"
+    )
+    words = ["predict", str(speech(1.2)), "--model", str(tmp_path / "student.onnx")]
+    assert run_python("-c", code, *words, cwd=tmp_path).stdout.splitlines()[-1] == "0 []"
