@@ -104,7 +104,7 @@ def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
             if (parts := parts_of(file)) is None:
                 stored = stack.enter_context(_temporary())
                 if not decode_container(file, stored):
-                    raise DamagedError("cannot be read as audio; WAV, FLAC, OGG and MP3 can")
+                    raise ForeignError("cannot be read as audio; WAV, FLAC, OGG and MP3 can")
                 file, parts = stored, parts_of(stored)
             decoders = [stack.enter_context(_decoder(file, part)) for part in parts]
             kinds = {(decoder.samplerate, decoder.channels) for decoder in decoders}

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
+from akd_toolkit.data.formats.pieces import TAIL, DamagedError, ForeignError, Pieces, read_at
 
 # Lengths that programs write that cannot go back to fill them in.
 PLACEHOLDERS = (0, 0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
@@ -49,7 +49,10 @@ def chunked_part(file: BinaryIO, size: int) -> Pieces | None:
             raise DamagedError(f"is damaged: its samples begin at byte {begin}")
         return _checked(file, size, begin, length, False, (8, ">I", 0))
     if head[:7] == b"NIST_1A":
-        words = dict(re.findall(rb"(\w+) -i (\d+)\n", read_at(file, 0, 1024)))
+        head = read_at(file, 0, 1024)
+        if b"embedded-" in head:
+            raise ForeignError("is NIST SPHERE of compressed samples")
+        words = dict(re.findall(rb"(\w+) -\w+ (\d+)\n", head))  # libsndfile writes numbers as texts: -s1 1
         length = 1
         for word in (b"sample_count", b"channel_count", b"sample_n_bytes"):
             length *= int(words.get(word, 0))

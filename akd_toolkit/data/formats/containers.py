@@ -13,7 +13,8 @@ import soundfile
 from akd_toolkit.data.formats.mpeg import skip_tag
 from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, read_at
 
-SHORTER = 0.1  # s that may be missing of what the header says, because it is rounded to a frame
+SHORTER = 0.1  # s that may be missing of what the header says, because it is rounded,
+DELAY = 2  # and so many frames, of an encoder's delay that the header counts and FFmpeg leaves out
 SEGMENT, CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"  # of Matroska: elements that hold others
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 ESTIMATED = ("aac", "mp3", "amr")  # whose length FFmpeg guesses
@@ -113,12 +114,13 @@ def _decode(file: BinaryIO, name: str, ffmpeg_name: str, into: BinaryIO) -> None
                 raise ForeignError(f"is {name} without a sound track")
             track = container.streams.audio[0]
             seconds = _written(container.demux(track), into)
+            shorter = SHORTER + DELAY * (track.codec_context.frame_size or 0) / track.codec_context.sample_rate
             promised = track.duration and float(track.duration * track.time_base)
             if not promised and not container.streams.video:
                 promised = (container.duration or 0) / av.time_base
     except av.FFmpegError as error:
         raise DamagedError(f"is damaged or truncated, FFmpeg says: {error.strerror}") from error
-    if ffmpeg_name not in ESTIMATED and seconds < (promised or 0) - SHORTER:
+    if ffmpeg_name not in ESTIMATED and seconds < (promised or 0) - shorter:
         raise DamagedError(f"is truncated: it promises {promised:.2f} s and holds {seconds:.2f} s")
 
 

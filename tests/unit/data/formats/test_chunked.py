@@ -105,3 +105,17 @@ def test_a_file_without_samples_is_refused(encoded, read):
 
 def test_big_endian_wav_is_read(encoded, samples, read):
     same(read(encoded("WAV", endian="BIG")), samples())
+
+
+@pytest.mark.parametrize("subtype", ["ULAW", "ALAW"])
+def test_nist_with_numbers_as_texts_is_read_whole(encoded, samples, read, subtype):
+    data = encoded("NIST", subtype=subtype)
+    assert len(read(data)) == len(samples())
+    with pytest.raises(ValueError, match="truncated"):
+        read(data[:-1000])
+
+
+def test_compressed_nist_is_refused_with_the_line_that_converts_it(encoded, read):
+    data = encoded("NIST").replace(b"sample_coding -s3 pcm", b"sample_coding -s26 pcm,embedded-shorten-v2.00")
+    with pytest.raises(ValueError, match="ffmpeg -i"):
+        read(data[:9000])

@@ -33,6 +33,12 @@ def test_a_container_is_read_whole(contained, read, container, codec, channels):
     assert 3 * 48000 <= len(found) < 3.05 * 48000 and found.ndim == channels
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_the_delay_of_an_encoder_is_not_taken_for_missing_sound(encoded_by_ffmpeg, samples, read, rate):
+    found = read(encoded_by_ffmpeg("matroska", "aac", samples(3 * rate), rate))
+    assert 3 * rate <= len(found) < 3 * rate + 2048
+
+
 @pytest.mark.parametrize("container, codec", [("mov", "alac"), ("matroska", "flac"), ("avi", "pcm_s16le")])
 def test_without_loss_it_is_the_same_sound(contained, samples, read, container, codec):
     np.testing.assert_allclose(read(contained(container, codec)), samples(144000) / 32768, atol=2 / 32768)
@@ -110,3 +116,9 @@ def test_bytes_that_only_begin_like_a_container_are_refused(read):
     for head in (b"\0\0\0\x1cftypM4A ", b"\x1aE\xdf\xa3\x9f", b"\xff\xf1\x60\x40", b"FLV\1", b"#!AMR\n", b"0&\xb2u"):
         with pytest.raises(ValueError, match="damaged|truncated"):
             read(head + np.random.default_rng(0).bytes(5000))
+
+
+@pytest.mark.parametrize("head", [b"\x0bw", b"wvpk", b"Creative Voice File\x1a", b"G@"])
+def test_sound_of_another_format_is_refused_with_the_line_that_converts_it(read, head):
+    with pytest.raises(ValueError, match="ffmpeg -i"):
+        read(head + bytes(5000))
