@@ -54,7 +54,7 @@ def _nameless(splits: Sequence[Split]) -> list[Finding]:
 
 
 def _spelled_alike(splits: Sequence[Split]) -> list[Finding]:
-    """Speakers across a split whose names differ in capitals, blanks, dashes, zeros or the corpus alone."""
+    """Speakers across a split whose names differ in capitals, blanks, dashes, zeros, invisible letters or the corpus alone."""
     pairs = {}
     for split in splits:
         train, test = (
@@ -80,7 +80,8 @@ def _spelling(name: str) -> str:
     >>> _spelling("Speaker_03 "), _spelling("speaker-3"), _spelling("3.0"), _spelling("03 (EmoDB)"), _spelling("1-3")
     ('speaker3', 'speaker3', '3', '3', '1-3')
     """
-    plain = re.sub(r"\s*\(.*\)$|(?<=\d)\.0+$", "", unicodedata.normalize("NFKC", name).casefold().strip())
+    seen = "".join(letter for letter in unicodedata.normalize("NFKC", name) if unicodedata.category(letter) != "Cf")
+    plain = re.sub(r"\s*\(.*\)$|(?<=\d)\.0+$", "", seen.casefold().strip())
     plain = re.sub(r"(?<!\d)[\s_\-.]+|[\s_\-.]+(?!\d)", "", plain)
     return re.sub(r"(?<!\d)0+(?=\d)", "", plain)
 

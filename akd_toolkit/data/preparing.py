@@ -54,6 +54,7 @@ def measure(
     utterances = list(utterances)
     for row in tqdm(utterances, desc=f"measuring {corpus}", unit="file", disable=not progress):
         try:
+            _check_name(row.wav)
             recording = read_recording(row.wav)
             recording.waveform()  # refuses what is too short or silent
             if look is not None:
@@ -65,6 +66,13 @@ def measure(
         measured.append(Utterance(**{**vars(row), **facts}))
     raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}")
     return measured
+
+
+def _check_name(path: str) -> None:
+    """Refuse a name that is not UTF-8, as a manifest cannot hold it."""
+    shown = path.encode(errors="backslashreplace").decode()
+    if shown != path:
+        raise ValueError(f"{shown} has a name that is not UTF-8; rename the file or its folder.")
 
 
 def trim_silence(row: Utterance) -> Utterance:
@@ -201,5 +209,5 @@ def _fingerprint(files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
         stat = path.stat()
-        digest.update(f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        digest.update(f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()[:12]

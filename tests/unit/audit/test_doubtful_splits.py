@@ -368,3 +368,9 @@ def test_the_files_of_the_cases(shared_folder):
     assert {("proved", "speakers"), ("proved", "utterances")} <= found and "10 speakers" in told["speakers"]
     found, told = verdict("dialogue_train.csv", "dialogue_test.csv")
     assert {("leak", "speakers"), ("not_proved", "utterances")} <= found and ("leak", "utterances") not in found
+
+
+@pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u00ad"])
+def test_a_name_with_an_invisible_letter_may_be_the_one_without(tmp_path, invisible):
+    files = {"train.csv": lines("a1.wav,ana", "b1.wav,ben"), "test.csv": lines(f"c9.wav,ana{invisible}", "d9.wav,dia")}
+    assert verdicts(tmp_path, files)["speakers"] == "not_proved"

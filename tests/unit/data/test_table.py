@@ -94,6 +94,14 @@ def test_parts_outside_their_file_and_bad_files_are_told_at_once(tmp_path, tone)
         prepare_table(tmp_path, tmp_path / "out", ["joy"], "Talk", source)
 
 
+def test_names_that_a_manifest_cannot_hold_are_named(tmp_path, tone):
+    path = tmp_path / "gr\udcfc\udcdf_joy.wav"  # Latin-1, as a disk of before UTF-8 has it
+    with path.open("wb") as file:
+        soundfile.write(file, tone(1.0), 16000, format="WAV")
+    with pytest.raises(ValueError, match=r"gr\\udcfc\\udcdf_joy\.wav.*UTF-8"):
+        prepare_table(tmp_path, tmp_path / "out", ["joy"], "Talk", Source(pattern="{speaker}_{emotion}"))
+
+
 def test_parts_that_differ_late_in_a_long_file_have_names_of_their_own(tmp_path, tone):
     soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
     (tmp_path / "t.csv").write_text("path,speaker,emotion,start\na.wav,1,joy,3601.2341\na.wav,1,joy,3601.2342\n")
