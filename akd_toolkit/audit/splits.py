@@ -54,7 +54,7 @@ def _nameless(splits: Sequence[Split]) -> list[Finding]:
 
 
 def _spelled_alike(splits: Sequence[Split]) -> list[Finding]:
-    """Speakers across a split whose names differ in capitals, blanks, dashes, zeros, invisible letters or the corpus alone."""
+    """Speakers across a split whose names differ in capitals, blanks, zeros, invisible letters or the like alone."""
     pairs = {}
     for split in splits:
         train, test = (

@@ -36,6 +36,11 @@ def run(
 
     folders = _experiments(path)
     if folders:
+        columns = {"--speaker": speaker, "--speaker-pattern": speaker_pattern, "--partition": partition, "--id": ids}
+        _refuse({**columns, "--audio": audio}, f"split files, and {path[0]} holds an experiment")
+    else:
+        _refuse({"--no-sound": no_sound, "--unlabelled": unlabelled}, f"experiments, and {path[0]} holds none")
+    if folders:
         more_speech = Manifest.read(unlabelled) if unlabelled else None
         audits = []
         for folder in folders:
@@ -52,6 +57,12 @@ def run(
     if any(has_leak(findings) for _, findings in audits):
         return 1
     return 3 if strict and any(unproved(findings) for _, findings in audits) else 0
+
+
+def _refuse(options: dict, purpose: str) -> None:
+    """Refuse options that would have no effect."""
+    for option in (name for name, given in options.items() if given):
+        raise ValueError(f"{option} is for {purpose}; leave it out.")
 
 
 def _experiments(paths: list[str]) -> list[Path]:

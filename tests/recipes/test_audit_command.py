@@ -70,6 +70,13 @@ def test_a_path_that_is_no_experiment_is_not_passed_over(planned, tmp_path, caps
     assert f"error: {nowhere} holds no experiment" in told.err and "verdict" not in told.out
 
 
+def test_options_without_effect_are_refused(planned, tmp_path, capsys):
+    (tmp_path / "train.csv").write_text("file,speaker\na,ann\n")
+    for words in ([str(planned()), "--audio", "x"], [str(tmp_path / "train.csv"), "--unlabelled", "x"]):
+        assert main(["audit", *words]) == 1
+        assert f"{words[1]} is for" in capsys.readouterr().err
+
+
 def test_strict_stops_where_speakers_or_utterances_are_not_proved(tmp_path, capsys):
     for side, row in (("train", "1,0,Anna"), ("test", "1,1,Unknown")):
         (tmp_path / f"{side}.csv").write_text(f"Dialogue,Turn,speaker\n{row}\n")
