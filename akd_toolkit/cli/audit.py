@@ -38,16 +38,12 @@ def run(
     if folders:
         columns = {"--speaker": speaker, "--speaker-pattern": speaker_pattern, "--partition": partition, "--id": ids}
         _refuse({**columns, "--audio": audio}, f"split files, and {path[0]} holds an experiment")
-    else:
-        _refuse({"--no-sound": no_sound, "--unlabelled": unlabelled}, f"experiments, and {path[0]} holds none")
-    if folders:
         more_speech = Manifest.read(unlabelled) if unlabelled else None
         audits = []
-        for folder in folders:
-            experiment = Experiment.read(folder)
-            findings = audit_experiment(experiment, not no_sound, more_speech)
-            audits.append((title_of(experiment), findings))
+        for experiment in map(Experiment.read, folders):
+            audits.append((title_of(experiment), audit_experiment(experiment, not no_sound, more_speech)))
     else:
+        _refuse({"--no-sound": no_sound, "--unlabelled": unlabelled}, f"experiments, and {path[0]} holds none")
         columns = [name.strip() for name in (ids or "").split(",") if name.strip()]
         audits = [audit_split_files(path, speaker, speaker_pattern, partition, audio, columns)]
     if as_json:
