@@ -3,20 +3,22 @@
     python tools/padded_batches.py student.onnx student.int8.onnx --data_folder EmoDB/wav
 
 Whole recordings are answered alone and in batches padded with zeros to the longest, with ``lengths`` and without.
-Times, of 3 s of noise, batch 1, one thread, are ratios to the same graph without the input, both called in turn.
+Times are processor time of 3 s of noise, batch 1, one thread: ratios to the same graph without the input, called in
+turn. The last column is the processor time to open the file without the input, and with it.
 """
 
 import argparse
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import onnx
 from tqdm import tqdm
 
-from akd_toolkit.compress.measures import latencies
+from akd_toolkit.bench.timing import percentile_ms, time_calls
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.engine import open_engine
@@ -24,6 +26,8 @@ from akd_toolkit.export.padding import padded_batch, without_lengths
 from akd_toolkit.export.session import open_session
 from akd_toolkit.report.tables import markdown_table
 
+ROUNDS = 100
+NOISE = (0.1 * np.random.default_rng(0).standard_normal((1, 48000))).astype(np.float32)
 HEADER = [
     "file", "decisions changed by padding: without lengths", "with lengths", "largest difference with lengths",
     "time", "bytes more", "ms to open",
@@ -63,16 +67,18 @@ def cost_of(file: Path) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.onnx"
         onnx.save(without_lengths(onnx.load(file)), bare)
-        ms = latencies({"without": bare, "with": file}, window_s=3.0, rounds=100)
-        opened = [1e3 * min(seconds_to_open(each) for _ in range(5)) for each in (bare, file)]
+        answers = [partial(open_engine(each), NOISE) for each in (bare, file)]
+        seconds = [[], []]
+        for _ in range(ROUNDS):
+            for answer, taken in zip(answers, seconds):
+                taken += time_calls(answer, seconds=0.0, fewest=10, warm_up=2, clock=time.thread_time)
+        opened = [
+            percentile_ms(time_calls(partial(open_session, each), 0.0, 10, clock=time.thread_time), 50)
+            for each in (bare, file)
+        ]
         more = file.stat().st_size - bare.stat().st_size
-    return [f"{ms['with'] / ms['without']:.3f}", str(more), f"{opened[0]:.0f} -> {opened[1]:.0f}"]
-
-
-def seconds_to_open(file: Path) -> float:
-    start = time.perf_counter()
-    open_session(file)
-    return time.perf_counter() - start
+    ratio = np.median(seconds[1]) / np.median(seconds[0])
+    return [f"{ratio:.3f}", str(more), f"{opened[0]:.0f} -> {opened[1]:.0f}"]
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ import numpy as np
 LENGTHS = "lengths"
 MEANING = "optional input, float32 [batch] or [1]: share of the samples of a row that is speech, (0, 1]; 1 if not given"
 
-# What stands around the student, which comes before the last node. Where nothing is padded it answers the whole batch.
+# What stands around the student, whose nodes come behind the If. Where nothing is padded it answers the whole batch.
 # Otherwise it answers the first row, cut to its samples, and a loop, whose body gets a copy of its nodes, answers the
-# other rows one by one. {classes} and {counts} are filled in.
+# other rows one by one. {classes} is filled in.
 _GRAPH = """
 <ir_version: 10, opset_import: ["": 18]>
 around (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batch, {classes}] probabilities)
@@ -19,52 +19,43 @@ around (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batc
     lengths_excess = Sub (lengths, lengths_all)
     lengths_distance = ReduceL1 <keepdims = 0> (lengths_excess)
     lengths_unpadded = Equal (lengths_distance, lengths_none)
-    lengths_speech = If (lengths_unpadded) <
-        then_branch = all_rows () => (float[rows, cut] lengths_as_given)
+    lengths_speech, lengths_others = If (lengths_unpadded) <
+        then_branch = all_rows () => (float[rows, cut] lengths_as_given, int64[others] lengths_no_others)
         {{
             lengths_as_given = Identity (waveform)
+            lengths_no_others = Shape <start = 2> (waveform)
         }},
-        else_branch = first_row () => (float[rows, cut] lengths_first)
+        else_branch = first_row () => (float[rows, cut] lengths_first, int64[others] lengths_behind)
+        <int64[1] lengths_end = {{9223372036854775807}}>
         {{
-            {counts}
-            lengths_line = Gather (waveform, lengths_zero)
-            lengths_count = Gather (lengths_counts, lengths_zero)
-            lengths_first = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
-        }}
-    >
-    probabilities = If (lengths_unpadded) <
-        then_branch = all_answers () => (float[rows, {classes}] lengths_whole)
-        {{
-            lengths_whole = Identity (lengths_answer)
-        }},
-        else_branch = other_answers () => (float[rows, {classes}] lengths_joined)
-        {{
-            {counts}
-            lengths_turns = Sub (lengths_batch, lengths_one)
-            lengths_stacked = Loop (lengths_turns, lengths_true) <
-                body = row (int64 lengths_turn, bool lengths_on) => (bool lengths_go, float[r, {classes}] lengths_row)
-                {{
-                    lengths_go = Identity (lengths_on)
-                    lengths_number = Add (lengths_turn, lengths_one)
-                    lengths_line = Gather (waveform, lengths_number)
-                    lengths_count = Gather (lengths_counts, lengths_number)
-                    lengths_alone = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
-                }}
-            >
-            lengths_others = Reshape (lengths_stacked, lengths_rows)
-            lengths_joined = Concat <axis = 0> (lengths_answer, lengths_others)
-        }}
-    >
-}}
-"""
-_COUNTS = """
             lengths_batch = Shape <start = 0, end = 1> (waveform)
-            lengths_samples = Shape <start = 1, end = 2> (waveform)
+            lengths_samples = Shape <start = 1> (waveform)
             lengths_shares = Expand (lengths, lengths_batch)
             lengths_width = Cast <to = 1> (lengths_samples)
             lengths_exact = Mul (lengths_shares, lengths_width)
             lengths_rounded = Round (lengths_exact)
             lengths_counts = Cast <to = 7> (lengths_rounded)
+            lengths_behind = Slice (lengths_counts, lengths_one, lengths_end)
+            lengths_first_line = Gather (waveform, lengths_zero)
+            lengths_first_count = Gather (lengths_counts, lengths_zero)
+            lengths_first = Slice (lengths_first_line, lengths_zero, lengths_first_count, lengths_one)
+        }}
+    >
+    lengths_turns = Shape (lengths_others)
+    lengths_stacked = Loop (lengths_turns, lengths_true) <
+        body = row (int64 lengths_turn, bool lengths_on) => (bool lengths_go, float[rows, {classes}] lengths_row)
+        {{
+            lengths_go = Identity (lengths_on)
+            lengths_number = Add (lengths_turn, lengths_one)
+            lengths_line = Gather (waveform, lengths_number)
+            lengths_place = Add (lengths_turn, lengths_zero)
+            lengths_count = Gather (lengths_others, lengths_place)
+            lengths_alone = Slice (lengths_line, lengths_zero, lengths_count, lengths_one)
+        }}
+    >
+    lengths_joined = Reshape (lengths_stacked, lengths_rows)
+    probabilities = Concat <axis = 0> (lengths_answer, lengths_joined)
+}}
 """
 _AROUND = {"waveform": "lengths_speech", "probabilities": "lengths_answer"}  # the student's ends within
 
@@ -90,16 +81,15 @@ def with_lengths(model):
 
     flat, changed = model.graph, _copy(model)
     classes = flat.output[0].type.tensor_type.shape.dim[1].dim_value
-    around = onnx.parser.parse_model(_GRAPH.format(classes=classes, counts=_COUNTS)).graph
+    around = onnx.parser.parse_model(_GRAPH.format(classes=classes)).graph
     for node in around.node:
         node.name = f"{LENGTHS}/{node.output[0]}"
-    *before, after = around.node
-    other_answers = after.attribute[1].g.node
-    loop = next(node for node in other_answers if node.op_type == "Loop")
+    behind = [node.op_type for node in around.node].index("If") + 1
+    loop = next(node for node in around.node if node.op_type == "Loop")
     loop.attribute[0].g.node.extend(_student_of_a_row(flat))
     graph = changed.graph
     del graph.node[:]
-    graph.node.extend([*before, *_renamed(flat.node, _AROUND), after])
+    graph.node.extend([*around.node[:behind], *_renamed(flat.node, _AROUND), *around.node[behind:]])
     graph.initializer.extend(around.initializer)
     graph.input.append(around.input[1])
     graph.input[1].type.tensor_type.shape.dim[0].dim_param = "batch_or_1"
