@@ -1,10 +1,14 @@
 """The input ``lengths``: a padded batch is answered as its utterances alone, and nothing else changes."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
+from akd_toolkit.data.audio import read_audio
 from akd_toolkit.export import export_onnx, read_metadata
 from akd_toolkit.export.padding import by_row, padded_batch, takes_lengths, with_lengths, without_lengths
 from akd_toolkit.export.precision import to_fp16, to_int8
@@ -149,3 +153,34 @@ def test_openvino_answers_the_batch_and_takes_lengths_where_they_have_no_default
     model.graph.initializer.remove(next(each for each in model.graph.initializer if each.name == "lengths"))
     onnx.save(model, tmp_path / "both.onnx")
     np.testing.assert_allclose(run(tmp_path / "both.onnx", batch, lengths), answer(batch, lengths), atol=1e-5)
+
+
+def test_real_speech_in_padded_batches_keeps_every_decision(shared_folder, micro_file, tmp_path):
+    paths = sorted((shared_folder / "data/EmoDB/wav").glob("*.flac"))[::20]
+    speech = [read_audio(path) for path in paths]
+    files = {
+        "fp32": micro_file,
+        "fp16": to_fp16(micro_file, tmp_path / "fp16.onnx"),
+        "static": to_int8(micro_file, tmp_path / "static.onnx", [waveform[:16000] for waveform in speech[:5]]),
+        "dynamic": to_int8(micro_file, tmp_path / "dynamic.onnx", mode="dynamic"),
+    }
+    batch, lengths = padded_batch(speech)
+    for precision, file in files.items():
+        answer = opened(file, tmp_path)
+        together, alone = answer(batch, lengths), by_row(answer, batch, lengths)
+        assert np.abs(together - alone).max() < (1e-5 if precision == "fp32" else 1e-3), precision
+        assert (together.argmax(axis=1) == alone.argmax(axis=1)).all(), precision
+
+
+def test_the_example_of_the_export_page_runs(micro_file, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[3] / "docs/export.md").read_text(encoding="utf-8")
+    (code,) = re.findall(
+        r"```python\n(.*?)```", page.partition("## Padded batches")[2].partition("\n## ")[0], re.DOTALL
+    )
+    (tmp_path / "student.onnx").write_bytes(micro_file.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    names = {"waveforms": [voice[: 16000 - 2880 * row] for row, voice in enumerate(voices())]}
+    exec(code, names)
+    answer = opened(micro_file, tmp_path)
+    alone = np.concatenate([answer(waveform[None]) for waveform in names["waveforms"]])
+    np.testing.assert_allclose(names["probabilities"], alone, rtol=0, atol=1e-5)
