@@ -41,8 +41,8 @@ def main(argv):
     print(f"{export.file}: {export.size_bytes / 1000:.0f} kB, differs from the module by {difference:.1e}")
     utterance = run.test.utterances[0]
     answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
-    told = f"{answer.label} with {answer.probability:.2f}"
-    print(f"{utterance.id}, a speaker it never heard: {told}; true is {utterance.emotion}")
+    sure = f" with {answer.probability:.2f}" if answer.speech else ""
+    print(f"{utterance.id}, an unseen speaker: {answer.label}{sure}; true is {utterance.emotion}")
     print((Path(config["output_folder"]) / "report.md").read_text(encoding="utf-8").split("## Confusion")[0])
     print(f"report and confusion matrix: {config['output_folder']}/report.md")
 
