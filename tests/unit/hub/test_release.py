@@ -86,6 +86,7 @@ def test_the_card_says_what_the_stored_scores_say(released, front_matter):
     assert "Trained on 2 speakers of EmoDB (C, D); scored on 2 (A, B)." in card
     assert "no leak found" in card and "CC0 1.0" in card and "commit 0a1b2c3" in card
     assert "NOT speaker-independent" not in card
+    assert "optional input `lengths` [batch], float32" in card
     head = front_matter(released)
     assert (head["license"], head["pipeline_tag"], head["language"]) == ("apache-2.0", "audio-classification", "de")
     (entry,) = head["model-index"]
