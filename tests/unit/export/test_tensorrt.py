@@ -3,6 +3,7 @@
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
 
@@ -128,6 +129,30 @@ def test_an_engine_of_another_gpu_is_refused(library, tmp_path):
     (tmp_path / "student.plan").write_bytes(b"engine")
     with pytest.raises(ValueError, match="was built for another GPU or TensorRT"):
         load_engine(tmp_path / "student.plan")
+
+
+class Context(Noted):
+    def get_tensor_shape(self, name):
+        return (CALLS[-1][2][0], 3)
+
+    def set_input_shape(self, name, shape):
+        CALLS.append(("set_input_shape", name, shape))
+        return True
+
+    def execute_async_v3(self, stream):
+        return True
+
+
+def test_an_engine_answers_padded_rows_one_by_one_at_their_own_lengths(library, monkeypatch, tmp_path):
+    engine = types.SimpleNamespace(create_execution_context=Context)
+    monkeypatch.setattr(library.Runtime, "deserialize_cuda_engine", lambda self, stored: engine, raising=False)
+    monkeypatch.setattr(torch.Tensor, "cuda", lambda self: self)
+    stream = types.SimpleNamespace(cuda_stream=0, synchronize=lambda: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    (tmp_path / "student.plan").write_bytes(b"engine")
+    answer = load_engine(tmp_path / "student.plan")
+    assert answer(np.zeros((2, 4800)), np.array([1.0, 0.5])).shape == (2, 3)
+    assert [call[2] for call in CALLS if call[0] == "set_input_shape"] == [(1, 4800), (1, 2400)]
 
 
 def test_without_the_library_the_error_says_what_to_do(monkeypatch, micro_file, tmp_path):
