@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.config import Config, row_overrides
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.watermark import marked
-from akd_toolkit.protocol import NestedCrossValidation
+from akd_toolkit.experiment.config import Config, row_overrides
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.run import Run
+from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.recipe import report_row_of_teacher, report_student
-from akd_toolkit.report import write_ablation, write_scores
-from akd_toolkit.run import Run
+from akd_toolkit.report import write_ablation
 
 logger = logging.getLogger(__name__)
 

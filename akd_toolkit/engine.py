@@ -136,7 +136,7 @@ def engine_of(student, about: dict) -> Engine:
 
 
 def _torch_engine(folder: Path) -> Engine:
-    from akd_toolkit.saved import load_student
+    from akd_toolkit.models.storage import load_student
 
     return engine_of(*load_student(folder))
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.engine import Engine, engine_of
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.export.onnx import export_onnx, quiet
 from akd_toolkit.export.parity import check_batches, check_parity, open_answer, speech_batches
 from akd_toolkit.export.precision import to_fp16, to_int8
@@ -23,7 +23,7 @@ from akd_toolkit.export_formats import CALIBRATION, SUFFIXES, check_format
 from akd_toolkit.export_report import ExportReport
 from akd_toolkit.export_speech import Speech, speech_for
 from akd_toolkit.heldout import score
-from akd_toolkit.saved import load_student
+from akd_toolkit.models.storage import load_student
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from akd_toolkit.data.segments import window_starts
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.engine import Engine
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.heldout import Heldout, heldout_speech, training_speech
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from tqdm import tqdm
 
 from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.engine import Engine
-from akd_toolkit.experiment import Experiment, StoredRun
-from akd_toolkit.report.scores_file import make_scores
+from akd_toolkit.experiment.scores_file import make_scores
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.watermark import MARK, is_marked, marked
+from akd_toolkit.experiment.protocol import NestedCrossValidation, recipe_name, system_of
+from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.mistakes import exit_code
-from akd_toolkit.protocol import NestedCrossValidation, recipe_name, system_of
-from akd_toolkit.report import append_results, results_row, summarise, write_report, write_scores
+from akd_toolkit.report import append_results, results_row, summarise, write_report
 from akd_toolkit.report.results import ABLATION
 from akd_toolkit.teachers import teacher_params
 

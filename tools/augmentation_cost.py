@@ -17,9 +17,9 @@ import numpy as np
 import soundfile
 import torch
 
-import akd_toolkit.students  # noqa: F401  (registers)
-from akd_toolkit.augment import Mixup, build_augmentations, change_batch
+import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.augment import Mixup, build_augmentations, change_batch
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.registry import AUGMENTATIONS, STUDENTS
 

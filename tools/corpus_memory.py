@@ -17,7 +17,7 @@ from pathlib import Path
 import soundfile
 import torch
 
-import akd_toolkit.students  # noqa: F401  (registers)
+import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.batches import Speech, TrainBatches
 from akd_toolkit.data.files import SOUND_SUFFIXES, walk_files

@@ -19,11 +19,11 @@ sys.path.insert(0, str(Path.cwd()))
 
 from prepare import prepare_emodb
 
-from akd_toolkit.brains import DistillBrain, SupervisedBrain
-from akd_toolkit.config import load_config
-from akd_toolkit.protocol import NestedCrossValidation
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.run import Run, teacher_bank
 from akd_toolkit.recipe import run_recipe
-from akd_toolkit.run import Run, teacher_bank
+from akd_toolkit.training.brain import DistillBrain, SupervisedBrain
 
 REPEATS = 5
 

@@ -16,9 +16,9 @@ from dataclasses import replace
 
 import torch
 
-import akd_toolkit.students  # noqa: F401  (registers)
+import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.objective import build_objective
+from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import STUDENTS
 

@@ -1,6 +1,5 @@
-"""Whether a score is what it says: the gate of every run, and the audit of experiments and of other people's splits."""
+"""Whether a score is what it says: the audit of experiments and of other people's splits."""
 
-from akd_toolkit.audit.findings import Finding, Split, as_dict, as_text, has_leak, unproved
-from akd_toolkit.audit.gate import audit
+from akd_toolkit.data.verdicts import Finding, Split, as_dict, as_text, has_leak, unproved
 
-__all__ = ["Finding", "Split", "as_dict", "as_text", "audit", "has_leak", "unproved"]
+__all__ = ["Finding", "Split", "as_dict", "as_text", "has_leak", "unproved"]

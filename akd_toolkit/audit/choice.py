@@ -7,9 +7,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.audit.findings import Finding, counted, some
 from akd_toolkit.audit.runs import Readings
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.data.verdicts import Finding, counted, some
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.metrics.scores import ua
 
 ROUNDING = 1e-4  # of the scores that choice.json holds

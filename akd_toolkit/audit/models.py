@@ -4,15 +4,14 @@ import copy
 from collections.abc import Sequence
 from pathlib import Path
 
-from akd_toolkit.audit.findings import Finding, Split, counted
 from akd_toolkit.audit.near import NOT_COMPARED, check_near
-from akd_toolkit.audit.splits import check_identical, check_segments
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.split_checks import check_identical, check_segments
 from akd_toolkit.data.unlabelled import find_unlabelled
-from akd_toolkit.data.watermark import unmarked
-from akd_toolkit.experiment import Experiment, StoredRun
-from akd_toolkit.teachers.provenance import names_corpus, provenance_of
-from akd_toolkit.yaml_tree import override
+from akd_toolkit.data.verdicts import Finding, Split, counted
+from akd_toolkit.experiment.leaks import check_model
+from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.yaml_tree import override
 
 
 def check_provenance(experiment: Experiment) -> list[Finding]:
@@ -37,38 +36,6 @@ def settings_of_candidates(experiment: Experiment) -> list[dict]:
             override(settings, key, value)
         found.append(settings)
     return found
-
-
-def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
-    """What is known of one model: ``spec`` as in the YAML, its relative source meant from ``near`` or above."""
-    known, corpus = provenance_of(spec, near), unmarked(corpus)
-    source = f" ({spec['source']})" if spec.get("source") else ""
-    aside = f"; its card also names {corpus}, not as training" if names_corpus(known.mentions, corpus) else ""
-    if names_corpus(known.corpora or (), corpus):
-        told = f"{who}{source} was trained on {corpus} ({known.source}): it may have heard the test; take another."
-        return Finding("leak", "provenance", told)
-    if known.corpora is None or not known.complete:
-        among = (
-            f"it was trained on {', '.join(known.corpora)}, and nobody says that this is all; " if known.corpora else ""
-        )
-        told = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}{aside}."
-        return Finding("not_proved", "provenance", told)
-    on = f"was trained on {', '.join(known.corpora)}" if known.corpora else "was trained on nothing"
-    told = f"{who}{source} {on} and not on {corpus}, by its authors' account ({known.source}{aside})."
-    return Finding("proved", "provenance", told)
-
-
-def check_noise(augment: Sequence[dict] | None) -> list[Finding]:
-    """What is laid under the training speech is not read by any audit; ``augment`` as in the YAML."""
-    folders = dict.fromkeys(str(spec["folder"]) for spec in augment or () if spec.get("folder"))
-    return [
-        Finding(
-            "not_proved",
-            "noise",
-            f"that the noise in {folder}, laid under the training speech, holds no speech of the test.",
-        )
-        for folder in folders
-    ]
 
 
 def check_unlabelled(

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import combinations
 
-from akd_toolkit.audit.findings import Split
 from akd_toolkit.audit.places import Placed
 from akd_toolkit.audit.records import COLUMNS, cell_of
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.sheets import plain_name
+from akd_toolkit.data.verdicts import Split
 
 SUFFIX = re.compile(f"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+$", re.IGNORECASE)
 PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name

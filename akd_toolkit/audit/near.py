@@ -6,13 +6,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from akd_toolkit.audit.findings import Finding, Split, counted
 from akd_toolkit.audit.fingerprint import ALIKE, COPY, HOP, MIN_FRAMES, codes_of, similar_pairs
 from akd_toolkit.audit.names import path_of
 from akd_toolkit.audit.places import Placed
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_recording
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.verdicts import Finding, Split, counted
 
 HOP_S = HOP / SAMPLE_RATE_HZ
 NOT_COMPARED = (

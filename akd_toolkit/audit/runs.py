@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from akd_toolkit.audit.findings import Finding, counted, some
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.experiment import Experiment, StoredRun
-from akd_toolkit.report.scores_file import read_scores
+from akd_toolkit.data.verdicts import Finding, counted, some
+from akd_toolkit.experiment.scores_file import read_scores
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 
 Readings = dict[StoredRun, pd.DataFrame | Exception]  # what each finished run scored, or why that cannot be trusted
 

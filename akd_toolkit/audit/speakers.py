@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from akd_toolkit.audit.findings import some
 from akd_toolkit.audit.names import SUFFIX
 from akd_toolkit.audit.places import Placed
 from akd_toolkit.audit.records import cell_of
@@ -12,6 +11,7 @@ from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import are_partitions, is_nobody
 from akd_toolkit.data.patterns import EMOTION_WORDS
 from akd_toolkit.data.sheets import plain_name
+from akd_toolkit.data.verdicts import some
 
 # Where the names of well-known corpora hold the speaker; taken only where every name of a split fits.
 SPEAKERS_IN_NAMES = {

@@ -5,19 +5,19 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from akd_toolkit.audit.findings import Finding, Split, counted, some
 from akd_toolkit.audit.names import doubtful, name_rows
 from akd_toolkit.audit.near import check_near, with_sound
 from akd_toolkit.audit.places import Placed, read_placed
 from akd_toolkit.audit.speakers import CURE, is_a_name_for_each, speakers_of
-from akd_toolkit.audit.splits import (
+from akd_toolkit.data.names import PARTITIONS
+from akd_toolkit.data.split_checks import (
     check_identical,
     check_segments,
     check_sentences,
     check_speakers,
     check_utterances,
 )
-from akd_toolkit.data.names import PARTITIONS
+from akd_toolkit.data.verdicts import Finding, Split, counted, some
 
 
 def audit_split_files(

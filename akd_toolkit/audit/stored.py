@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from akd_toolkit.audit.choice import check_choice, check_epochs
-from akd_toolkit.audit.findings import Finding, Split, counted, some
-from akd_toolkit.audit.models import check_noise, check_provenance, check_unlabelled, settings_of_candidates
+from akd_toolkit.audit.models import check_provenance, check_unlabelled, settings_of_candidates
 from akd_toolkit.audit.near import check_near
 from akd_toolkit.audit.runs import (
     check_heads,
@@ -15,17 +14,19 @@ from akd_toolkit.audit.runs import (
     check_speakers_written,
     read_all_scores,
 )
-from akd_toolkit.audit.splits import (
+from akd_toolkit.data.folds import inner_folds
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.split_checks import (
     check_identical,
     check_segments,
     check_sentences,
     check_speakers,
     check_utterances,
 )
-from akd_toolkit.data.folds import inner_folds
-from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.verdicts import Finding, Split, counted, some
 from akd_toolkit.data.watermark import is_marked
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.leaks import check_noise
+from akd_toolkit.experiment.stored import Experiment
 
 
 def audit_experiment(

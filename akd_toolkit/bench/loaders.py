@@ -128,7 +128,7 @@ def _set_threads(threads: int) -> None:
 
 
 def _opened(folder: str, threads: int):
-    from akd_toolkit.saved import load_student
+    from akd_toolkit.models.storage import load_student
 
     _set_threads(threads)
     return load_student(folder)

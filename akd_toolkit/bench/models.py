@@ -7,7 +7,7 @@ import numpy as np
 
 from akd_toolkit.bench.operations import operations_of_file
 from akd_toolkit.export import export_onnx
-from akd_toolkit.saved import WEIGHTS, load_student
+from akd_toolkit.models.storage import WEIGHTS, load_student
 
 STORED = {  # part -> what an exported file is called in the folder of a run or of a bundle
     "fp32": "student.onnx",

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import numpy as np
 
-import akd_toolkit.students  # noqa: F401  (registers)
+import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.bench.models import STORED, Model, inspect_file, make_missing
 from akd_toolkit.bench.operations import operations_of_module
 from akd_toolkit.bench.rows import Row
 from akd_toolkit.bench.ways import WAYS
 from akd_toolkit.export import read_metadata
 from akd_toolkit.hub import check_folder
+from akd_toolkit.models.storage import SETTINGS, WEIGHTS, load_student, save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.saved import SETTINGS, WEIGHTS, load_student, save_student
 
 CLASSES = 7  # of a student with fresh weights; EmoDB tells so many apart
 

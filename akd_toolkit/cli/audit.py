@@ -32,7 +32,7 @@ def run(
     from akd_toolkit.audit.split_files import audit_split_files
     from akd_toolkit.audit.stored import audit_experiment, title_of
     from akd_toolkit.data.manifest import Manifest
-    from akd_toolkit.experiment import Experiment
+    from akd_toolkit.experiment.stored import Experiment
 
     folders = _experiments(path)
     if folders:

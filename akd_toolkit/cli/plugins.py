@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 KINDS = ("losses", "gates", "weightings", "schedules", "teachers", "students", "augmentations")
-ROOMS = ("losses", "gates", "weightings", "schedules", "teachers", "students", "augment")  # their plugins register
+ROOMS = ("distill", "teachers", "models", "data.augment")  # their plugins register
 
 
 def run(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.experiment.locks import STATES
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.report.tables import markdown_table
-from akd_toolkit.running import STATES
 
 
 def print_runs(folders: list[Path], every: bool = False, state: str | None = None) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from akd_toolkit.running import STATES
+from akd_toolkit.experiment.locks import STATES
 
 
 def run(

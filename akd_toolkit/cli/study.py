@@ -15,7 +15,7 @@ app = Typer(help="re-evaluate finished experiments, without training", rich_mark
 def study(name: str, experiments, **options) -> None:
     """Make a study and print its table."""
     from akd_toolkit import studies  # here, because torch and speechbrain come with it
-    from akd_toolkit.experiment import Experiment
+    from akd_toolkit.experiment.stored import Experiment
 
     several = isinstance(experiments, list)
     experiments = [Experiment.read(folder) for folder in experiments] if several else Experiment.read(experiments)

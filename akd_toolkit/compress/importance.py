@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from akd_toolkit.run import Run
+from akd_toolkit.experiment.run import Run
 
 IMPORTANCES = ("norm", "taylor")
 

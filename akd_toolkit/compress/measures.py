@@ -11,8 +11,8 @@ from akd_toolkit.bench.timing import percentile_ms, time_calls
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
 from akd_toolkit.engine import open_engine
+from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.heldout import Heldout, score
-from akd_toolkit.report.scores_file import write_scores
 
 ROUNDS, CALLS = 20, 10  # every file is called so often in turn
 

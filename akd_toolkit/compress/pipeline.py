@@ -17,9 +17,9 @@ from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import Step
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.engine import ONNX_FILE
+from akd_toolkit.experiment.locks import marked_as_running
 from akd_toolkit.export import export_onnx
-from akd_toolkit.running import marked_as_running
-from akd_toolkit.saved import load_student, save_student
+from akd_toolkit.models.storage import load_student, save_student
 
 logger = logging.getLogger(__name__)
 

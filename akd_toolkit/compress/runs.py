@@ -11,7 +11,7 @@ from akd_toolkit.compress.pipeline import records_of, run_steps
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps, read_steps
 from akd_toolkit.compress.table import table_of, write_table
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.parallel import run_tasks
 
 FOLDER = "compressed"

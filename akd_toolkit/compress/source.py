@@ -10,15 +10,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.tag import Tag
 
-from akd_toolkit.config import Config, load_config
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import find_unlabelled
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.experiment.config import Config, load_config
+from akd_toolkit.experiment.run import Run
+from akd_toolkit.experiment.settings import SETTINGS
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.heldout import Heldout, heldout_speech
-from akd_toolkit.run import Run
-from akd_toolkit.saved import WEIGHTS
-from akd_toolkit.settings import SETTINGS
+from akd_toolkit.models.storage import WEIGHTS
 
 LEVELS = 3  # how far above an experiment its store and its recipe's folder are looked for
 RECIPE = "recipe.yaml"

@@ -6,7 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 from akd_toolkit.compress.base import COMPRESSIONS, Compression
-from akd_toolkit.yaml_tree import plain, read, tags_in
+from akd_toolkit.experiment.yaml_tree import plain, read, tags_in
 
 DEFAULT = "default.yaml"  # the same as hparams/compress.yaml
 

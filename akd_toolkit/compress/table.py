@@ -9,9 +9,9 @@ from akd_toolkit.compress.measures import scores_file
 from akd_toolkit.compress.pipeline import ORIGINAL, files_of
 from akd_toolkit.compress.steps import Step
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.report import compare
-from akd_toolkit.report.scores_file import read_scores
 from akd_toolkit.report.tables import markdown_table
 
 FEW_SPEAKERS = 4  # below, an interval over speakers says nothing

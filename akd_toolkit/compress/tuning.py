@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from akd_toolkit.brains import DistillBrain
 from akd_toolkit.compress.base import Work
+from akd_toolkit.training.brain import DistillBrain
 
 
 def tuned(student: nn.Module, spec: dict, work: Work, epochs: int, lr: float, **changes) -> nn.Module:

@@ -12,7 +12,7 @@ from akd_toolkit.data.manifest import Utterance
 
 FEWEST = 3  # speakers: one is tested, and of the others one is left out to choose
 TRIES = 20
-FEW = 8  # training speakers, up to which heads of teachers leave out one at a time, as in akd_toolkit.run
+FEW = 8  # training speakers, up to which heads of teachers leave out one at a time, as in akd_toolkit.experiment.run
 
 
 def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str]]:

@@ -6,7 +6,7 @@ ONNX Runtime computes such nodes once, when it opens the file, and never again; 
 import numpy as np
 import torch
 
-from akd_toolkit.features.power import cosines_of_a_turn, folded_cosines
+from akd_toolkit.models.features.power import cosines_of_a_turn, folded_cosines
 
 SMALL = 4096  # bytes: below this there is nothing to gain
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, as_text
-from akd_toolkit.audit.findings import VERDICTS, counted, shortened
+from akd_toolkit.data.verdicts import VERDICTS, counted, shortened
 from akd_toolkit.data.watermark import WATERMARK, marked, unmarked
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.hub.card_numbers import compression_in_words, protocol_section, scores_section
 from akd_toolkit.hub.corpora import IDENTIFIERS, UNKNOWN, terms_of
 from akd_toolkit.registry import STUDENTS

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from akd_toolkit.audit.findings import counted
+from akd_toolkit.data.verdicts import counted
 
 
 def scores_section(facts: dict) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 from akd_toolkit.audit import Finding
 from akd_toolkit.data.unlabelled import find_unlabelled
 from akd_toolkit.data.watermark import is_marked, unmarked
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.report.page import GENERATED
 from akd_toolkit.report.summary import summarise
 from akd_toolkit.teachers.provenance import provenance_of

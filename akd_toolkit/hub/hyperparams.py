@@ -4,9 +4,9 @@ import copy
 from pathlib import Path
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.experiment.yaml_tree import override
 from akd_toolkit.hub.facts import is_place
-from akd_toolkit.yaml_tree import override
 
 HEAD = """# How this student was trained, in the manner of SpeechBrain's hyperparams.yaml, for people to read. It calls
 # nothing, and nothing reads it: the student is rebuilt from student.json and student.safetensors alone.

@@ -14,7 +14,7 @@ from akd_toolkit.audit.stored import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.data.watermark import marked
 from akd_toolkit.engine import ONNX_FILE
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.export.tolerance import PRECISIONS
 from akd_toolkit.export_run import export_run
 from akd_toolkit.hub.bundle import ALLOWED, CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import akd_toolkit.students  # noqa: F401  (registers)
+import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.hub.contents import CURE, check_json, printable, safetensors_header
 from akd_toolkit.registry import STUDENTS

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.paper.document import Block, Figure, Heading, Table, Text
 from akd_toolkit.paper.markdown import read_markdown
 from akd_toolkit.paper.systems import folder_of, marking, marks_of, whole_seeds

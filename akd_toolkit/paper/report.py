@@ -11,7 +11,7 @@ from tqdm import tqdm
 from akd_toolkit.audit.stored import audit_experiment
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.paper.ablation import ablation_blocks, is_ablation
 from akd_toolkit.paper.cited import COMMITTED, GRADES, read_cited
 from akd_toolkit.paper.document import Document, Heading, Items, Text, table

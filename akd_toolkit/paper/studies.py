@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.audit.findings import Finding, counted, shortened
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.data.verdicts import Finding, counted, shortened
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.paper.document import Block, Figure, Heading, Items, Table, Text
 from akd_toolkit.paper.markdown import read_markdown
 from akd_toolkit.paper.systems import marking, marks_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.paper.document import Block, Figure, Text
 from akd_toolkit.paper.figures import plot_reliability, plot_speakers, speaker_scores
 from akd_toolkit.paper.studies import calibration_bins

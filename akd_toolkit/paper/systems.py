@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.audit.findings import Finding
+from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.data.watermark import MARK, is_marked
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.report.ablation import read_ablation
 from akd_toolkit.report.page import GENERATED
 from akd_toolkit.report.summary import summarise

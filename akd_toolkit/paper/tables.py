@@ -8,7 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.data.watermark import MARK
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS
 from akd_toolkit.paper.cited import grade
 from akd_toolkit.paper.document import Block, Items, Table, table

@@ -12,13 +12,6 @@ from akd_toolkit.report.plots import (
 )
 from akd_toolkit.report.readme import check_ablation, check_readme, sync_readme
 from akd_toolkit.report.results import append_results, publish_results, read_results, results_row
-from akd_toolkit.report.scores_file import (
-    check_scores,
-    label_order_of,
-    make_scores,
-    read_scores,
-    write_scores,
-)
 from akd_toolkit.report.summary import summarise
 from akd_toolkit.report.tables import markdown_table, results_table_markdown
 
@@ -27,11 +20,8 @@ __all__ = [
     "append_results",
     "check_ablation",
     "check_readme",
-    "check_scores",
     "compare",
     "holm",
-    "label_order_of",
-    "make_scores",
     "markdown_table",
     "mean_agreement",
     "plot_ablation",
@@ -42,12 +32,10 @@ __all__ = [
     "publish_results",
     "read_ablation",
     "read_results",
-    "read_scores",
     "results_row",
     "results_table_markdown",
     "summarise",
     "sync_readme",
     "write_ablation",
     "write_report",
-    "write_scores",
 ]

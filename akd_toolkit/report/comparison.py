@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
+from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.metrics import intervals, significance
 from akd_toolkit.metrics import scores as measures
-from akd_toolkit.report.scores_file import label_order_of
 from akd_toolkit.report.summary import table_counts, utterance_table
 
 

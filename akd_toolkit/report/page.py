@@ -7,6 +7,7 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import WATERMARK, is_marked
+from akd_toolkit.experiment.scores_file import attributes_in
 from akd_toolkit.report.comparison import compare, mean_agreement
 from akd_toolkit.report.plots import (
     plot_confusion,
@@ -14,7 +15,6 @@ from akd_toolkit.report.plots import (
     plot_teacher_weights_epochs,
     plot_training,
 )
-from akd_toolkit.report.scores_file import attributes_in
 from akd_toolkit.report.summary import concordances, summarise
 from akd_toolkit.report.tables import markdown_table
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from akd_toolkit.experiment.scores_file import attributes_in, check_scores
 from akd_toolkit.metrics import intervals
 from akd_toolkit.metrics import scores as measures
 from akd_toolkit.metrics.calibration import expected_calibration_error
 from akd_toolkit.metrics.concordance import ccc, speaker_bootstrap_ccc
-from akd_toolkit.report.scores_file import attributes_in, check_scores
 
 
 def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: int = 10_000) -> dict:

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import label_order_of
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import NUM_RESAMPLES, interval_of, speaker_draws
-from akd_toolkit.report.scores_file import label_order_of
 from akd_toolkit.report.tables import markdown_table
 from akd_toolkit.studies.answering import finished_runs
 from akd_toolkit.studies.tables import by_system, check_place, percent, publish, system_names, write_table

@@ -17,14 +17,14 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from akd_toolkit.brains import predict
 from akd_toolkit.data.batches import scoring_batches
 from akd_toolkit.data.manifest import Manifest, load_waveforms
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.models.storage import WEIGHTS, load_student
 from akd_toolkit.parallel import run_tasks
-from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
-from akd_toolkit.saved import WEIGHTS, load_student
 from akd_toolkit.studies.disturbances import CLEAN, VERSION, disturb
+from akd_toolkit.training.brain import predict
 
 BATCH_SIZE = 32
 

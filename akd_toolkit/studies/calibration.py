@@ -8,7 +8,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.experiment import Experiment, StoredRun
+from akd_toolkit.experiment.scores_file import label_order_of
+from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.metrics.intervals import NUM_RESAMPLES, Interval, interval_of, speaker_draws
 from akd_toolkit.metrics.reliability import (
     NUM_BINS,
@@ -18,7 +19,6 @@ from akd_toolkit.metrics.reliability import (
     negative_log_likelihood,
     tempered,
 )
-from akd_toolkit.report.scores_file import label_order_of
 from akd_toolkit.report.summary import label_indices
 from akd_toolkit.studies.answering import finished_runs
 from akd_toolkit.studies.tables import by_system, check_place, publish, system_names, write_table

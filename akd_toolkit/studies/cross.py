@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.brains import predict
 from akd_toolkit.data.batches import Batch, scoring_batches
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.report.tables import markdown_table
 from akd_toolkit.studies.answering import (
@@ -34,6 +33,7 @@ from akd_toolkit.studies.answering import (
 from akd_toolkit.studies.heard import heard_without_labels, refuse_shared_recordings
 from akd_toolkit.studies.labels import common_name, read_label_map, scores_on_shared, shared_labels, to_shared
 from akd_toolkit.studies.tables import SUMMARY, percent, score_row, system_names, write_table
+from akd_toolkit.training.brain import predict
 
 STUDY = "cross"
 

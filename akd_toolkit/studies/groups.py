@@ -9,7 +9,8 @@ import pandas as pd
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.watermark import is_marked
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import label_order_of
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import (
     NUM_RESAMPLES,
     SCORES,
@@ -19,7 +20,6 @@ from akd_toolkit.metrics.intervals import (
     speaker_counts,
     speaker_draws,
 )
-from akd_toolkit.report.scores_file import label_order_of
 from akd_toolkit.report.summary import label_indices, utterance_table
 from akd_toolkit.report.tables import markdown_table
 from akd_toolkit.studies.answering import finished_runs

@@ -2,7 +2,7 @@
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import find_unlabelled
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 
 
 def refuse_shared_recordings(experiment: Experiment, other: Manifest) -> None:

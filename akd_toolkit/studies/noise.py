@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.studies.answering import Condition, answer
 from akd_toolkit.studies.disturbances import CLEAN, CODECS, NOISES, ROOM
 from akd_toolkit.studies.noise_plot import plot_noise

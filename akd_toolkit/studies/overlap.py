@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.studies.answering import Condition, answer, finished_runs
 from akd_toolkit.studies.tables import (
     INTERVALS,

@@ -9,10 +9,10 @@ import pandas as pd
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.synthetic import ABOUT
 from akd_toolkit.data.watermark import WATERMARK, is_marked, marked
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import label_order_of
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.report.comparison import compare
 from akd_toolkit.report.page import GENERATED
-from akd_toolkit.report.scores_file import label_order_of
 from akd_toolkit.report.summary import summarise
 from akd_toolkit.report.tables import markdown_table
 

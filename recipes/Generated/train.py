@@ -9,13 +9,13 @@ understands people.
 import sys
 from pathlib import Path
 
-from akd_toolkit.brains import DistillBrain, predict
-from akd_toolkit.config import load_config
 from akd_toolkit.data.synthetic import prepare_generated
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.export_run import export_run
-from akd_toolkit.protocol import NestedCrossValidation
 from akd_toolkit.recipe import report_student, run_recipe
 from akd_toolkit.recognizer import EmotionRecognizer
+from akd_toolkit.training.brain import DistillBrain, predict
 
 
 def train_student(run):

@@ -11,10 +11,10 @@ import sys
 from prepare import prepare_ravdess
 
 from akd_toolkit.ablation import run_ablation
-from akd_toolkit.brains import DistillBrain, predict
-from akd_toolkit.config import load_config
-from akd_toolkit.protocol import NestedCrossValidation
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.recipe import debug_corpus, report_student, report_teachers, run_recipe
+from akd_toolkit.training.brain import DistillBrain, predict
 
 
 def train_student(run):

@@ -8,31 +8,21 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "settings", "yaml_tree", "metrics", "parallel", "export_formats"},
-    {"mistakes", "environment"},
-    {"data", "features"},
-    {"augment"},
-    {"losses", "gates", "weightings", "schedules", "students", "teachers", "report", "checkpoint"},
-    {"objective_check", "saved", "export", "trial"},
-    {"objective"},
-    {"engine", "running"},
-    {"experiment"},
-    {"heldout"},
-    {"audit", "export_report", "export_speech"},
+    {"outputs", "registry", "metrics", "parallel", "export_formats", "mistakes", "environment"},
+    {"data"},
+    {"distill", "models", "teachers"},
+    {"training", "export"},
+    {"experiment", "engine"},
+    {"report", "audit"},
+    {"heldout", "export_report"},
+    {"export_speech"},
     {"export_run"},
-    {"hub"},
-    {"recognizer", "bench"},
-    {"run_options"},
-    {"checks"},
-    {"config", "brains"},
-    {"run"},
-    {"protocol"},
-    {"studies"},
-    {"recipe"},
+    {"hub", "studies"},
+    {"recognizer", "bench", "recipe"},
     {"ablation", "paper", "compress"},
     {"cli"},
 ]
-APART = [("students", "teachers"), ("teachers", "students"), ("losses", "students"), ("losses", "teachers")]
+APART = [("distill", "models"), ("distill", "teachers"), ("models", "teachers")]
 HEAVY = {  # imported where they are used
     *("onnx", "onnxruntime", "tensorrt", "openvino", "opensmile", "ray", "sounddevice", "huggingface_hub", "pynvml"),
 }

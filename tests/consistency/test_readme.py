@@ -30,7 +30,7 @@ def test_links_in_the_readme_lead_somewhere():
 
 
 def test_the_loss_of_the_readme_works(pair):
-    code = re.search(r"```python\n(from akd_toolkit.losses.*?)```", README, flags=re.S)[1]
+    code = re.search(r"```python\n(from akd_toolkit.distill.losses.*?)```", README, flags=re.S)[1]
     space = {}
     try:
         exec(code, space)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import ruamel.yaml
 
-from akd_toolkit.config import load_config
+from akd_toolkit.experiment.config import load_config
 from akd_toolkit.report import check_readme
 
 ROOT = Path(__file__).resolve().parents[2]

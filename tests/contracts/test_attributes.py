@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from akd_toolkit import students  # noqa: F401  registers the students
+from akd_toolkit import models  # noqa: F401  registers the students
 from akd_toolkit.export import check_parity, export_onnx
 from akd_toolkit.export.parity import probe_waveforms
+from akd_toolkit.models.storage import load_student, save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.saved import load_student, save_student
 
 LABELS = ["anger", "boredom", "fear", "neutral"]
 each_student = pytest.mark.parametrize("name", STUDENTS.names())

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-import akd_toolkit.augment  # noqa: F401  (registers)
+import akd_toolkit.data.augment  # noqa: F401  (registers)
 from akd_toolkit.registry import AUGMENTATIONS
 
 COUNTS = torch.tensor([8000, 16000, 1600, 4001])  # 0.1 s is the shortest that there is

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-import akd_toolkit.objective  # noqa: F401  (registers)
+import akd_toolkit.distill.objective  # noqa: F401  (registers)
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, WEIGHTINGS
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit import students  # noqa: F401  registers the students
+from akd_toolkit import models  # noqa: F401  registers the students
 from akd_toolkit.engine import open_engine
 from akd_toolkit.export import check_parity, export_onnx
 from akd_toolkit.export.padding import by_row, padded_batch

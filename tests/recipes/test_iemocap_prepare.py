@@ -13,8 +13,8 @@ from programs import run_python
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import generate_corpus
+from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.registry import CORPORA
-from akd_toolkit.report import read_scores
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes/IEMOCAP"
 LABELS = ["ang", "hap", "sad", "neu"]

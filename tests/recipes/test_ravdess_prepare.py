@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from akd_toolkit.config import load_config
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.experiment.config import load_config
 from akd_toolkit.registry import CORPORA
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes/RAVDESS"

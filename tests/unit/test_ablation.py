@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from akd_toolkit.ablation import rows_of, run_ablation
-from akd_toolkit.config import load_config
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.config import load_config
 
 BASE = """
     seeds: [1, 2]

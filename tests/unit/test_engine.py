@@ -12,8 +12,8 @@ from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.engine import ONNX_FILE, Engine, open_engine
 from akd_toolkit.export import export_onnx
 from akd_toolkit.export.padding import without_lengths
+from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.saved import save_student
 
 LABELS = ("anger", "fear", "joy")
 

@@ -16,6 +16,7 @@ import akd_toolkit.export_run as export_run_module
 from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.engine import engine_of, open_engine
+from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.export.parity import ParityReport
 from akd_toolkit.export.tolerance import PRECISIONS
 from akd_toolkit.export_formats import FORMATS
@@ -23,9 +24,8 @@ from akd_toolkit.export_report import ExportReport, check_together
 from akd_toolkit.export_run import export_experiment, export_run
 from akd_toolkit.heldout import score
 from akd_toolkit.hub.bundle import write_list
+from akd_toolkit.models.storage import load_student, save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.report import write_scores
-from akd_toolkit.saved import load_student, save_student
 
 LABELS = ("anger", "sadness")
 OPTIONS = {"channels": [16, 32], "dim": 128, "dilations": [1], "embedding_dim": 16}

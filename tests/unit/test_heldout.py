@@ -9,9 +9,9 @@ from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.engine import Engine
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.heldout import heldout_speech, score, training_speech
-from akd_toolkit.report.scores_file import make_scores, write_scores
 
 LABELS = ("loud", "soft")
 FOLDS = [["A"], ["B"]]

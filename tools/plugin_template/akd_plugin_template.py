@@ -1,6 +1,6 @@
 """A loss that the AKD toolkit finds through the entry point of this package."""
 
-from akd_toolkit.losses import Loss
+from akd_toolkit.distill.losses import Loss
 
 
 class Jeffreys(Loss):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.metrics import ccc
-from akd_toolkit.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import GATES, LOSSES
 

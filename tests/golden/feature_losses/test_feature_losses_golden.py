@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import akd_toolkit.losses  # noqa: F401  (registers)
+import akd_toolkit.distill.losses  # noqa: F401  (registers)
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from akd_toolkit.gates import TeacherAgreement, TeacherCorrect, TeacherEntropy
+from akd_toolkit.distill.gates import TeacherAgreement, TeacherCorrect, TeacherEntropy
+from akd_toolkit.distill.weightings import BestSingle, ValidationAccuracy
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
-from akd_toolkit.weightings import BestSingle, ValidationAccuracy
 
 
 @pytest.fixture(scope="module")

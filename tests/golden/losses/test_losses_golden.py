@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from akd_toolkit.objective import build_objective
+from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import GATES, LOSSES, WEIGHTINGS
 

@@ -13,10 +13,10 @@ import torch
 from ruamel.yaml import YAML
 
 from akd_toolkit.audit.stored import audit_experiment
-from akd_toolkit.config import load_config
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment import Experiment
-from akd_toolkit.protocol import NestedCrossValidation
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.stored import Experiment
 
 LABELS = ("anger", "sadness")
 SETTINGS = """

@@ -1,6 +1,6 @@
 """How findings are told."""
 
-from akd_toolkit.audit.findings import Finding, as_dict, as_text, has_leak, shortened
+from akd_toolkit.data.verdicts import Finding, as_dict, as_text, has_leak, shortened
 
 
 def test_leaks_come_first_and_the_verdict_counts_them():

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from akd_toolkit.audit import audit
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.leaks import audit
 
 
 def corpus(*names, sound="", corpus="Toy"):

@@ -10,10 +10,10 @@ import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from akd_toolkit.audit.splits import SEGMENT
 from akd_toolkit.audit.stored import title_of
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.data.split_checks import SEGMENT
+from akd_toolkit.experiment.stored import Experiment
 
 OUTER, INNER = "seed1/fold2/outer", "seed1/fold2/inner1-candidate1"  # fold 2: C is the test; inner 1: A and B
 

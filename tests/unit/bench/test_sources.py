@@ -5,8 +5,8 @@ from akd_toolkit.bench import models
 from akd_toolkit.bench.sources import open_source, student_rows
 from akd_toolkit.bench.voices import generated_voices
 from akd_toolkit.bench.ways import WAYS, Way
+from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.saved import save_student
 
 VOICES = np.zeros((2, 3200), dtype=np.float32)
 

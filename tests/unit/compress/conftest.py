@@ -10,10 +10,10 @@ import torch
 from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.report.scores_file import make_scores, write_scores
-from akd_toolkit.saved import save_student
 
 LABELS = ("anger", "sadness")
 FOLDS = [["A", "B"], ["C", "D"]]

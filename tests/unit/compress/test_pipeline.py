@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 
-from akd_toolkit import brains
 from akd_toolkit.cli import main
 from akd_toolkit.compress import pipeline
 from akd_toolkit.compress.base import Work
@@ -21,9 +20,10 @@ from akd_toolkit.compress.steps import build_steps
 from akd_toolkit.compress.table import table_markdown, table_of
 from akd_toolkit.compress.tuning import tuned
 from akd_toolkit.engine import open_engine
-from akd_toolkit.experiment import Experiment
-from akd_toolkit.report.scores_file import make_scores, read_scores, write_scores
-from akd_toolkit.saved import load_student
+from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.models.storage import load_student
+from akd_toolkit.training import brain as brains
 
 PRUNE = {"name": "prune", "share": 0.5, "multiple": 4, "epochs": 1, "lr": 0.01}
 STATIC = {"name": "quantize", "utterances": 4}

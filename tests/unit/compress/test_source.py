@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from akd_toolkit.compress.source import Source
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 
 
 def source_of(experiment, to, store=None) -> Source:

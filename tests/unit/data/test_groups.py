@@ -22,7 +22,7 @@ def full(speakers, emotions=("fear", "joy"), count=2):
 
 
 def test_few_speakers_are_as_many_as_when_heads_are_cross_fitted():
-    from akd_toolkit import run
+    from akd_toolkit.experiment import run
 
     assert FEW == run.FEW
 

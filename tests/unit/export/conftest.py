@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit import students  # noqa: F401  registers the students
+from akd_toolkit import models  # noqa: F401  registers the students
 from akd_toolkit.export import export_onnx
 from akd_toolkit.registry import STUDENTS
 

@@ -7,7 +7,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from akd_toolkit.export.compact import compact
-from akd_toolkit.features.log_mel import LogMel
+from akd_toolkit.models.features.log_mel import LogMel
 
 
 def model_with(*constants):

@@ -13,8 +13,8 @@ from akd_toolkit.export import ParityReport, check_parity, export_onnx, read_met
 from akd_toolkit.export.padding import without_lengths
 from akd_toolkit.export.parity import check_batches, module_probabilities, probe_waveforms, speech_batches
 from akd_toolkit.export.session import open_session
+from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import ModelOutput
-from akd_toolkit.students.base import Student
 
 onnx = pytest.importorskip("onnx")
 LABELS = ("anger", "fear", "neutral")

@@ -10,8 +10,8 @@ import torch
 from akd_toolkit.export import check_parity
 from akd_toolkit.export.parity import probe_waveforms
 from akd_toolkit.export.torchscript import export_torchscript, load_torchscript
+from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import ModelOutput
-from akd_toolkit.students.base import Student
 from tests.unit.export.conftest import LABELS
 
 

@@ -18,11 +18,11 @@ import soundfile
 import torch
 from ruamel.yaml import YAML
 
-import akd_toolkit.students  # noqa: F401  (registers)
+import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
+from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.report import make_scores, write_scores
-from akd_toolkit.saved import save_student
 
 TOKEN = "hf_a_token_of_the_tests"
 LABELS = ("anger", "sadness", "neutral")

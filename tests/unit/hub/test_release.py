@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from akd_toolkit.cli import main
 from akd_toolkit.engine import open_engine
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.hub import check_bundle, resolve_source
 from akd_toolkit.hub import release as release_module
 from akd_toolkit.hub.corpora import KNOWN, student_licence, terms_of

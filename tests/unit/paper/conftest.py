@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.report import make_scores, write_scores
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
 
 LABELS = ("anger", "sadness")
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from akd_toolkit.experiment.scores_file import make_scores
 from akd_toolkit.paper.figures import (
     plot_forest,
     plot_reliability,
@@ -12,7 +13,6 @@ from akd_toolkit.paper.figures import (
     seed_scores,
     speaker_scores,
 )
-from akd_toolkit.report import make_scores
 
 LABELS = ["anger", "sadness"]
 

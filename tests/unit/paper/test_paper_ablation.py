@@ -4,13 +4,13 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.ablation import folder_name
+from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.paper import write_paper
 from akd_toolkit.paper.ablation import ablation_blocks
 from akd_toolkit.paper.document import Table, Text
 from akd_toolkit.paper.systems import folder_of, read_experiments, systems_of
 from akd_toolkit.report import write_ablation
 from akd_toolkit.report.ablation import COLUMNS
-from akd_toolkit.report.scores_file import read_scores, write_scores
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 
 from akd_toolkit.cli import main
 from akd_toolkit.data.watermark import MARK
+from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.paper import write_paper
 from akd_toolkit.paper.report import slug
-from akd_toolkit.report.scores_file import read_scores, write_scores
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000000000300014b5b0a3c"

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from akd_toolkit.audit.findings import Finding
+from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.data.watermark import MARK
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import read_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.paper.cited import read_cited
 from akd_toolkit.paper.systems import read_experiments, systems_of
 from akd_toolkit.paper.tables import choice_table, comparison_table, fold_tables, honesty, pair_tables
 from akd_toolkit.report.ablation import holm
-from akd_toolkit.report.scores_file import read_scores, write_scores
 
 
 def systems(*folders):

@@ -7,8 +7,8 @@ import torch
 from scipy.signal import resample_poly
 
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
+from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.saved import save_student
 
 LABELS = ["anger", "boredom", "sadness", "neutral"]
 

@@ -17,8 +17,8 @@ from programs import run_python
 from akd_toolkit.cli import main
 from akd_toolkit.cli import predict as predicting
 from akd_toolkit.export import export_onnx
+from akd_toolkit.models.storage import load_student
 from akd_toolkit.recognizer import EmotionRecognizer
-from akd_toolkit.saved import load_student
 
 
 @pytest.fixture

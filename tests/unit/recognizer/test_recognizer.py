@@ -13,12 +13,12 @@ import torch
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.engine import Engine, open_engine
+from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.export import export_onnx
+from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.recognizer import EmotionRecognizer, Recognition
 from akd_toolkit.recognizer.timeline import timeline
-from akd_toolkit.report.scores_file import read_scores
-from akd_toolkit.students.base import Student
 
 LABELS = ["anger", "boredom", "sadness", "neutral"]  # of the student in conftest.py
 RUN = Path(__file__).parents[3] / "recipes/EmoDB/results/ablation/only-logit-mse/seed17/fold1/outer"

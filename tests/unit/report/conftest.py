@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.report import make_scores
+from akd_toolkit.experiment.scores_file import make_scores
 
 LABELS = ["ang", "neu", "sad"]
 

@@ -9,15 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from akd_toolkit.report import (
-    ablation_markdown,
-    compare,
-    holm,
-    plot_ablation,
-    read_ablation,
-    summarise,
-    write_ablation,
-)
+from akd_toolkit.report import ablation_markdown, compare, holm, plot_ablation, read_ablation, summarise, write_ablation
 from akd_toolkit.report.ablation import COLUMNS
 
 NAMES = ["ablation.csv", "ablation.md", "ablation.png", "ablation.svg"]

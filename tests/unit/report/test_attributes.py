@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from akd_toolkit.experiment.scores_file import attributes_in, check_scores, make_scores, read_scores, write_scores
 from akd_toolkit.metrics import ccc
-from akd_toolkit.report import check_scores, make_scores, read_scores, summarise, write_report, write_scores
-from akd_toolkit.report.scores_file import attributes_in
+from akd_toolkit.report import summarise, write_report
 from akd_toolkit.report.summary import concordances
 
 NAMES = ["valence", "arousal"]

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from akd_toolkit.report import compare, make_scores, mean_agreement, summarise
+from akd_toolkit.experiment.scores_file import make_scores
+from akd_toolkit.report import compare, mean_agreement, summarise
 
 
 def test_difference_equals_that_of_the_two_summaries(invented, labels):

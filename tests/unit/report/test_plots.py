@@ -5,13 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from akd_toolkit.report import (
-    plot_confusion,
-    plot_teacher_weights,
-    plot_teacher_weights_epochs,
-    plot_training,
-    plots,
-)
+from akd_toolkit.report import plot_confusion, plot_teacher_weights, plot_teacher_weights_epochs, plot_training, plots
 
 LONG = ["anger (hot)", "boredom", "disgust", "a rather long label", "$neutral_1$"]
 

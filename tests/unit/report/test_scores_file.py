@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.report import check_scores, label_order_of, make_scores, read_scores, write_scores
+from akd_toolkit.experiment.scores_file import check_scores, label_order_of, make_scores, read_scores, write_scores
 
 
 def test_scores_come_back_from_disk_as_they_were(tmp_path, invented, labels):

@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from akd_toolkit.experiment.scores_file import make_scores
 from akd_toolkit.metrics import ua, wa
-from akd_toolkit.report import make_scores, summarise
+from akd_toolkit.report import summarise
 
 
 @pytest.fixture

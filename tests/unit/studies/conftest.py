@@ -12,10 +12,10 @@ from ruamel.yaml import YAML
 
 from akd_toolkit.data.folds import inner_folds
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment import Experiment
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.report.scores_file import make_scores, write_scores
-from akd_toolkit.saved import save_student
 
 SPEAKERS = ("f1", "m1", "f2", "m2")
 FOLDS = [["f1", "m1"], ["f2", "m2"]]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.report.scores_file import make_scores, write_scores
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.studies import agreement_study
 from akd_toolkit.studies.agreement import agreement_row, paired
 

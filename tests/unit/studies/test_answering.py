@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.report.scores_file import read_scores
-from akd_toolkit.saved import load_student
+from akd_toolkit.experiment.scores_file import read_scores
+from akd_toolkit.models.storage import load_student
 from akd_toolkit.studies import answering
 from akd_toolkit.studies.answering import Condition, answer
 from akd_toolkit.studies.disturbances import disturb

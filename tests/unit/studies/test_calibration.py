@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy.special import log_softmax
 
+from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.metrics.calibration import expected_calibration_error
-from akd_toolkit.report.scores_file import read_scores
 from akd_toolkit.studies import calibration_study
 from akd_toolkit.studies.calibration import calibration_row, reliability
 

@@ -9,9 +9,9 @@ import torch
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.metrics.scores import ua
-from akd_toolkit.report.scores_file import read_scores
-from akd_toolkit.saved import load_student
+from akd_toolkit.models.storage import load_student
 from akd_toolkit.studies import cross_study
 
 

@@ -4,8 +4,8 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.data.watermark import MARK
+from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.metrics.scores import ua
-from akd_toolkit.report.scores_file import read_scores
 from akd_toolkit.studies import noise, noise_study, overlap_study
 from akd_toolkit.studies.answering import Condition
 

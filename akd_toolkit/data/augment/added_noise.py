@@ -1,0 +1,87 @@
+"""Noise made by the machine, white or coloured, under the speech."""
+
+import torch
+from scipy.fft import next_fast_len
+from speechbrain.augment.time_domain import AddNoise
+from torch import Tensor
+
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.augment.base import WaveformAugmentation, check_range, is_sound, uniform
+from akd_toolkit.registry import AUGMENTATIONS
+
+COLOURS = {"white": (0.0, 0.0), "pink": (0.5, 0.5), "brown": (1.0, 1.0), "any": (0.0, 1.0)}  # amplitude ~ f^-slope
+LOWEST_HZ = 50.0  # below, coloured noise would spend its power where no front end listens
+SNR_DB = (-10, 60)  # what makes sense
+
+
+@AUGMENTATIONS.register("added_noise")
+class AddedNoise(WaveformAugmentation):
+    """White, pink or brown noise at a random level under the speech.
+
+    y = (1 - f) x + f (rms of x / rms of n) n,   f = 1 / (1 + 10^(SNR / 20)),   |N(hz)| ~ hz^-slope above 50 Hz
+
+    Slope 0 is white, 1/2 pink (3 dB an octave), 1 brown (6 dB an octave). Speech gives way as noise comes in, so that
+    the level stays about the same; the sum is scaled where it leaves [-1, 1]. Mixing is SpeechBrain's ``AddNoise``,
+    given noise that is as long as each utterance: its own would count the padding's noise.
+
+    Source: Snyder et al. 2018 ("X-vectors"), who train on noise at 0 to 15 dB; theirs is recorded (``noise_files``).
+
+    Arguments
+    ---------
+    p
+        Probability that an utterance is changed, in [0, 1].
+    snr_db
+        [low, high] of the speech's level over the noise's, dB, in [-10, 60]; drawn for each utterance.
+    colour
+        ``white``, ``pink``, ``brown``, or ``any``: a slope between white and brown for each utterance.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+
+    Example
+    -------
+    >>> speech = torch.ones(1, 16000)
+    >>> noisy, _ = AddedNoise(p=1.0, snr_db=[20, 20])(speech, torch.tensor([16000]))
+    >>> noise = noisy - noisy.mean()
+    >>> round(float(20 * torch.log10(noisy.mean() / noise.square().mean().sqrt())))
+    20
+    """
+
+    def __init__(self, p: float = 0.5, snr_db: list[float] = (5.0, 25.0), colour: str = "any"):
+        super().__init__(p)
+        self.snr_db = check_range("snr_db", snr_db, *SNR_DB)
+        if colour not in COLOURS:
+            raise ValueError(f"colour must be one of {', '.join(COLOURS)}, got {colour!r}.")
+        self.slopes = COLOURS[colour]
+
+    def change(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
+        noise = coloured_noise(uniform(*self.slopes, len(waveforms)), waveforms.shape[1])
+        return with_noise(waveforms, num_samples, noise, self.snr_db), num_samples
+
+
+def coloured_noise(slopes: Tensor, num_samples: int) -> Tensor:
+    """Gaussian noise whose amplitude falls with hz^-slope above 50 Hz, one row a slope: [batch, num_samples].
+
+    Example
+    -------
+    >>> noise = coloured_noise(torch.tensor([1.0]), 16000)
+    >>> power = torch.fft.rfft(noise[0]).abs().square()
+    >>> round(float(10 * torch.log10(power[500:1000].mean() / power[2000:4000].mean())))  # two octaves of 6 dB
+    12
+    """
+    total = next_fast_len(num_samples, real=True)
+    white = torch.randn(len(slopes), total)
+    if not slopes.any():
+        return white[:, :num_samples]
+    hz = torch.fft.rfftfreq(total, 1 / SAMPLE_RATE_HZ)
+    shape = torch.where(hz < LOWEST_HZ, 0.0, (hz.clamp(min=LOWEST_HZ) / 1000) ** -slopes[:, None])
+    return torch.fft.irfft(torch.fft.rfft(white) * shape, total)[:, :num_samples]
+
+
+def with_noise(waveforms: Tensor, num_samples: Tensor, noise: Tensor, snr_db: tuple[float, float]) -> Tensor:
+    """Noise of the waveforms' shape laid under each of them, at a level drawn for each."""
+    noise = noise * is_sound(num_samples, waveforms.shape[1])
+    add = AddNoise(snr_low=snr_db[0], snr_high=snr_db[1], normalize=True, noise_funct=lambda like: noise)
+    return add(waveforms, num_samples / waveforms.shape[1])

@@ -1,0 +1,119 @@
+"""Pairs of utterances heard at once, each with its own label and its own teachers' answers."""
+
+import difflib
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from akd_toolkit.data.augment.base import check_number
+from akd_toolkit.data.batches import Batch
+from akd_toolkit.outputs import UNLABELLED
+
+MOST_GAIN = 10.0  # 20 dB: a window that holds hardly any speech is not lifted beyond that
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """Each utterance of a batch mixed with another of its kind, at equal loudness.
+
+    x[b] = (s a[b] + (1 - s) g[b] a[j]) / sqrt(s^2 + (1 - s)^2),   g = rms of a[b] / rms of a[j], within 20 dB
+    s = max(l, 1 - l),   l ~ Beta(alpha, alpha), one a batch
+
+    j is the partner of b: labelled speech mixes with labelled, unlabelled with unlabelled, none with itself unless it
+    is alone. The batch keeps labels, attributes and teachers of b and names j and s; the objective of the mixture is
+    s objective(x, those of b) + (1 - s) objective(x, those of j), see ``brains.SupervisedBrain``. For losses that are
+    linear in their target (cross-entropy, divergence from soft targets) this has the gradient of the mixed target, and
+    so has the squared difference of logits. The mixture lasts as long as the longer of the two.
+
+    Source: Zhang, Cisse, Dauphin & Lopez-Paz 2018, "mixup: Beyond empirical risk minimization"; loudness: Tokozume,
+    Ushiku & Harada 2018, "Learning from between-class examples for deep sound recognition"; the larger share first:
+    Berthelot et al. 2019, "MixMatch", which changes no mixture and lets an utterance prevail in its own row.
+
+    Arguments
+    ---------
+    alpha
+        Of the Beta distribution, in [0.01, 100]: near 0 one of the two prevails, 1 draws every share alike, more tends
+        to halves.
+    p
+        Probability that a batch is mixed, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+    """
+
+    alpha: float = 0.2
+    p: float = 1.0
+
+    def __post_init__(self):
+        check_number("alpha", self.alpha, 0.01, 100)
+        check_number("p", self.p, 0, 1)
+
+    def __call__(self, batch: Batch, random: np.random.Generator) -> Batch:
+        share, mixes = float(random.beta(self.alpha, self.alpha)), random.random() < self.p
+        if not mixes:
+            return batch
+        share = max(share, 1 - share)
+        partner = partners(batch.labels, random)
+        waveforms, lengths = mixed(batch.waveforms, batch.lengths, partner, share)
+        return replace(batch, waveforms=waveforms, lengths=lengths, partner=partner, share=share)
+
+
+def partners(labels: Tensor, random: np.random.Generator) -> Tensor:
+    """Another row of the same kind for each, labelled or not: [batch].
+
+    Example
+    -------
+    >>> partners(torch.tensor([0, 1, UNLABELLED]), np.random.default_rng(0))  # the unlabelled one is alone
+    tensor([1, 0, 2])
+    """
+    partner = torch.arange(len(labels))
+    for kind in (labels != UNLABELLED, labels == UNLABELLED):
+        rows = kind.nonzero().squeeze(1)
+        rows = rows[torch.from_numpy(random.permutation(len(rows)))]
+        partner[rows] = rows.roll(1)
+    return partner
+
+
+def mixed(waveforms: Tensor, lengths: Tensor, partner: Tensor, share: float) -> tuple[Tensor, Tensor]:
+    """Waveforms mixed with those of their partners, never beyond full scale, and the longer of the two lengths.
+
+    Example
+    -------
+    >>> waveforms = torch.tensor([[0.3, -0.3], [0.6, 0.6]])
+    >>> mixed(waveforms, torch.ones(2), torch.tensor([1, 0]), share=0.5)[0]  # both at the loudness of the row's own
+    tensor([[0.4243, 0.0000],
+            [0.8485, 0.0000]])
+    """
+    counts = (lengths * waveforms.shape[1]).round()
+    rms = (waveforms.square().sum(dim=1) / counts).sqrt()
+    gain = (rms / rms[partner].clamp(min=1e-9)).clamp(1 / MOST_GAIN, MOST_GAIN)
+    gain = torch.where((rms > 0) & (rms[partner] > 0), gain, 1.0)[:, None]
+    both = (share * waveforms + (1 - share) * gain * waveforms[partner]) / (share**2 + (1 - share) ** 2) ** 0.5
+    both = both / both.abs().amax(dim=1, keepdim=True).clamp(min=1)
+    alone = (partner == torch.arange(len(partner)))[:, None]
+    return torch.where(alone, waveforms, both), torch.maximum(lengths, lengths[partner])
+
+
+def build_mixup(spec: dict | None) -> Mixup | None:
+    """What the setting ``mixup`` describes; None where there is none.
+
+    Example
+    -------
+    >>> build_mixup({"alfa": 0.4})
+    Traceback (most recent call last):
+    ValueError: mixup: unknown key 'alfa'; did you mean 'alpha'?
+    """
+    if spec is None:
+        return None
+    known = [field.name for field in fields(Mixup)]
+    for key in spec:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise ValueError(
+                f"mixup: unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else "known: alpha, p.")
+            )
+    return Mixup(**spec)

@@ -1,0 +1,86 @@
+"""Log-mels with bands and stretches of time that say nothing."""
+
+import torch
+from torch import Tensor
+
+from akd_toolkit.data.augment.base import FeatureAugmentation, check_count, check_number, is_sound
+from akd_toolkit.registry import AUGMENTATIONS
+
+
+@AUGMENTATIONS.register("spec_augment")
+class SpecAugment(FeatureAugmentation):
+    """Random bands and random stretches of the log-mels replaced by the utterance's mean.
+
+    A mask of a range of n has width w, uniform in [0, share n], and begins uniformly in [0, n - w].
+
+    It acts inside the student's front end, after its normalisation and before anything that is learned: energies become
+    the mean over all bands and speech frames (0 where ``normalize`` takes the level away), slopes their mean, about 0.
+    Masks lie within the speech of each utterance, which is why neither SpeechBrain's ``SpectrogramDrop`` nor
+    torchaudio's masking is used: both draw over the padding too, and fill with one number for the whole batch. Time is
+    not warped.
+
+    Source: Park et al. 2019, "SpecAugment: A simple data augmentation method for automatic speech recognition",
+    section 2; widths are shares here, as students differ in bands and frames.
+
+    Arguments
+    ---------
+    p
+        Probability that an utterance is changed, in [0, 1].
+    time_masks, band_masks
+        How many masks of either kind, >= 0.
+    time_share
+        Widest stretch as a share of the utterance's frames, in [0, 1].
+    band_share
+        Widest band as a share of all bands, in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range.
+
+    Example
+    -------
+    >>> mask = SpecAugment(p=1.0, time_masks=0, band_masks=1, band_share=1.0)
+    >>> features = torch.tensor([0.0, 2.0]).expand(1, 4, 1, 2)  # [batch, T, kinds, bands]
+    >>> changed = mask(features, torch.tensor([4]))
+    >>> changed.shape, (changed == changed[:, :1]).all()  # a band is masked for all of the time, or for none
+    (torch.Size([1, 4, 1, 2]), tensor(True))
+    """
+
+    def __init__(
+        self,
+        p: float = 1.0,
+        time_masks: int = 2,
+        band_masks: int = 2,
+        time_share: float = 0.1,
+        band_share: float = 0.15,
+    ):
+        super().__init__(p)
+        self.time_masks = check_count("time_masks", time_masks)
+        self.band_masks = check_count("band_masks", band_masks)
+        self.time_share = check_number("time_share", time_share, 0, 1)
+        self.band_share = check_number("band_share", band_share, 0, 1)
+
+    def change(self, features: Tensor, num_frames: Tensor) -> Tensor:
+        _, total, _, bands = features.shape
+        speech = is_sound(num_frames, total)[..., None, None]
+        mean = (features * speech).sum(dim=(1, 3), keepdim=True) / (num_frames[:, None, None, None] * bands)
+        in_time = masks(num_frames, self.time_masks, self.time_share, total)
+        in_bands = masks(torch.full_like(num_frames, bands), self.band_masks, self.band_share, bands)
+        return torch.where(in_time[:, :, None, None] | in_bands[:, None, None, :], mean, features)
+
+
+def masks(sizes: Tensor, count: int, share: float, total: int) -> Tensor:
+    """Whether a place lies under one of ``count`` masks of its row, [batch, total]; none reaches beyond ``sizes``.
+
+    Example
+    -------
+    >>> masks(torch.tensor([3]), count=1, share=0.0, total=4)
+    tensor([[False, False, False, False]])
+    """
+    # Drawn on the CPU, so that every device masks the same.
+    draws = torch.rand(2, len(sizes), count).to(sizes.device)
+    width = (draws[0] * ((share * sizes).floor() + 1)[:, None]).floor()
+    begin = (draws[1] * (sizes[:, None] - width + 1)).floor()
+    places = torch.arange(total, device=sizes.device)[:, None, None]  # [total, 1, 1]
+    return ((begin <= places) & (places < begin + width)).any(dim=-1).T

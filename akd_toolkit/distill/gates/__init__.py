@@ -1,0 +1,19 @@
+"""Gates: per utterance, whether to trust any teacher."""
+
+from akd_toolkit.distill.gates.always_open import AlwaysOpen
+from akd_toolkit.distill.gates.base import Gate
+from akd_toolkit.distill.gates.teacher_agreement import TeacherAgreement
+from akd_toolkit.distill.gates.teacher_concordance_error import TeacherConcordanceError
+from akd_toolkit.distill.gates.teacher_correct import TeacherCorrect
+from akd_toolkit.distill.gates.teacher_entropy import TeacherEntropy
+from akd_toolkit.distill.gates.teacher_error import TeacherError
+
+__all__ = [
+    "AlwaysOpen",
+    "Gate",
+    "TeacherAgreement",
+    "TeacherConcordanceError",
+    "TeacherCorrect",
+    "TeacherEntropy",
+    "TeacherError",
+]

@@ -1,0 +1,48 @@
+"""The gate of consensus: trust shrinks with the teachers' disagreement among themselves."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from akd_toolkit.distill.gates.base import Gate
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.registry import GATES
+
+
+@GATES.register("teacher_agreement")
+class TeacherAgreement(Gate):
+    """One minus the generalised Jensen-Shannon divergence of the trusted teachers.
+
+    gate[b] = 1 - (H(sum_t w[t, b] p[t, b]) - sum_t w[t, b] H(p[t, b])) / log min(m, C)
+
+    H is the entropy, p[t, b] the teacher's softmax at T = 1, w its weight. The divergence is at most H(w) <= log m and
+    at most log C, so the gate is in [0, 1]: 1 where all say the same, 0 where min(m, C) equally trusted teachers are
+    sure of different classes. A teacher without weight has no say: with one teacher, or all trust in one, the gate is
+    always open. It asks no label, so it acts on unlabelled speech too.
+
+    Source: Lin 1991, "Divergence measures based on the Shannon entropy", for the divergence; as a gate it is ours.
+
+    Shape
+    -----
+    teacher.logits [m, batch, classes]; the labels are not read. Returns [batch], in [0, 1].
+
+    Example
+    -------
+    >>> first, second = [[99.0, 0.0], [99.0, 0.0]], [[99.0, 0.0], [0.0, 99.0]]  # they differ on the second utterance
+    >>> TeacherAgreement()(ModelOutput(torch.zeros(2, 2)), TeacherOutput(torch.tensor([first, second])), labels=None)
+    tensor([1., 0.])
+    """
+
+    needs_truth = False
+
+    @torch.no_grad()
+    def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        num_teachers, batch, num_classes = teacher.logits.shape
+        if num_teachers == 1:  # log 1 would divide by 0
+            return torch.ones(batch, device=teacher.logits.device)
+        probs, trust = torch.softmax(teacher.logits.float(), dim=-1), teacher.trust()[..., None]
+        mixture_entropy = torch.special.entr((trust * probs).sum(dim=0)).sum(dim=-1)  # [batch]; entr(0) is 0
+        own_entropy = (trust * torch.special.entr(probs)).sum(dim=(0, 2))
+        divergence = (mixture_entropy - own_entropy) / math.log(min(num_teachers, num_classes))
+        return (1 - divergence).clamp(0, 1)  # rounding can leave it at 1 + 1e-7

@@ -1,0 +1,74 @@
+"""The distances between utterances, alike in teacher and student up to one factor."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import smooth_l1_loss
+
+from akd_toolkit.distill.losses.base import Loss, check_positive
+from akd_toolkit.distill.losses.relations import check_space, distances_between, points_of
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.registry import LOSSES
+
+
+@LOSSES.register("distance_relation")
+class DistanceRelation(Loss):
+    """Huber distance between the relative distances of teacher and student.
+
+    psi(x_i, x_j) = |x_i - x_j| / mu,   mu = mean of |x_i - x_j| over all pairs i != j of the batch
+    loss[i] = mean over j != i of Huber( psi(student i, j) - psi(teacher i, j) ),   Huber's delta = 1
+
+    The mean over the batch is the mean over pairs, where the paper has the sum. Spaces are those of ``angle_relation``:
+    soft targets against the teachers' mixture, or embeddings against each teacher's own distances, weighed at i by the
+    trust in it there. Points that are nearly equal (see ``relations.RESOLUTION``) have distance 0 and no gradient. A
+    teacher whose points are all equal teaches nothing: loss 0. A student whose points are all equal has psi = 0, so a
+    loss above 0, and no gradient: no direction would be better than another.
+
+    Source: Park et al. 2019 (RKD), distance-wise loss.
+
+    Arguments
+    ---------
+    space
+        ``soft_targets`` or ``embedding``.
+    temperature
+        Softening T > 0 of the soft targets, no unit; embeddings are taken as they are.
+
+    Shape
+    -----
+    As for ``angle_relation``. Returns [batch], >= 0.
+
+    Raises
+    ------
+    ValueError
+        If an option is out of range, the logits differ in shape, or an embedding is missing.
+
+    Example
+    -------
+    >>> line, equilateral = torch.tensor([[0.0], [1.0], [2.0]]), torch.eye(3)
+    >>> student = ModelOutput(torch.zeros(3, 2), line)  # relative distances 3/4, 3/4, 3/2; the teacher's are 1
+    >>> teacher = TeacherOutput(torch.zeros(1, 3, 2), embedding=(equilateral,))
+    >>> DistanceRelation(space="embedding")(student, teacher, None)  # (1/32 + 1/8) / 2, 1/32, the first again
+    tensor([0.0781, 0.0312, 0.0781])
+    """
+
+    def __init__(self, space: str = "soft_targets", temperature: float = 4.0):
+        super().__init__()
+        self.space = check_space(space)
+        self.temperature = check_positive("temperature", temperature)
+        self.reads = ("embedding",) if space == "embedding" else ()
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        points, teachers, trust = points_of(student, teacher, self.space, self.temperature)
+        relative, _ = _relative_distances(points)
+        values = torch.zeros_like(points[:, 0])
+        for other, weight in zip(teachers, trust):
+            wanted, exists = _relative_distances(other)
+            pairs = smooth_l1_loss(relative, wanted, reduction="none")  # [batch, batch], 0 on the diagonal
+            values = values + weight * exists * pairs.sum(dim=1) / max(len(points) - 1, 1)
+        return values
+
+
+def _relative_distances(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Distances divided by their mean over different utterances [batch, batch], and whether that mean is above 0."""
+    distances, _ = distances_between(points)
+    mean = distances.sum() / max(len(points) * (len(points) - 1), 1)
+    return distances / torch.where(mean > 0, mean, 1.0), mean.detach() > 0

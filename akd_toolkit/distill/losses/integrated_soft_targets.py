@@ -1,0 +1,58 @@
+"""Distillation from the mixture of m teachers that the weighting trusts."""
+
+from torch import Tensor, log_softmax
+
+from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.registry import LOSSES
+
+
+@LOSSES.register("integrated_soft_targets")
+class IntegratedSoftTargets(Loss):
+    """Divergence of the student from the teachers' weighted mixture, equations (7)-(8).
+
+    loss[b] = T^2 KL(y[b] || softmax(student logits[b] / T)),   y[b] = sum_t w[t, b] softmax(teacher logits[t, b] / T)
+
+    The weights come from the objective's weighting (for the paper: the Adapter). Probabilities are mixed, never
+    logits; the paper leaves open which. With one teacher this equals ``soft_target_kl``.
+
+    Source: Liu, Zhang & Wang 2020 (AMTML-KD), equations (4)-(5); Khan et al. 2026, equations (7)-(8).
+
+    Arguments
+    ---------
+    temperature
+        Softening T > 0, no unit, of the student and of every teacher.
+    detach_mixture
+        True stops the mixture's gradient, so that the weighting cannot lower this loss by moving trust to the teacher
+        that the student already resembles. The weighting then learns by its own supervision alone.
+
+    Shape
+    -----
+    student.logits [batch, classes], teacher.logits [m, batch, classes]. Returns [batch], in nats, >= 0.
+
+    Raises
+    ------
+    ValueError
+        If ``temperature`` is not positive, or the logits differ in shape.
+
+    Example
+    -------
+    >>> import torch
+    >>> student = ModelOutput(torch.tensor([[0.0, 0.0]]))
+    >>> teacher = TeacherOutput(torch.tensor([[[100.0, 0.0]], [[0.0, 0.0]]]))  # the mixture is (3/4, 1/4)
+    >>> IntegratedSoftTargets(temperature=1.0)(student, teacher, None)  # log 2 - H(3/4)
+    tensor([0.1308])
+    """
+
+    def __init__(self, temperature: float = 4.0, detach_mixture: bool = True):
+        super().__init__()
+        self.temperature = check_positive("temperature", temperature)
+        self.detach_mixture = detach_mixture
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        check_same_classes(student, teacher)
+        mixture = teacher.log_mixture(self.temperature)  # [batch, classes]
+        if self.detach_mixture:
+            mixture = mixture.detach()
+        student_log_probs = log_softmax(student.logits.float() / self.temperature, dim=-1)
+        return self.temperature**2 * (mixture.exp() * (mixture - student_log_probs)).sum(dim=-1)

@@ -1,0 +1,56 @@
+"""Logits as a regression target."""
+
+import torch
+from torch import Tensor
+
+from akd_toolkit.distill.losses.base import Loss, check_same_classes
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.registry import LOSSES
+
+
+@LOSSES.register("logit_mse")
+class LogitMSE(Loss):
+    """Mean squared difference of the student's logits and the teachers'.
+
+    loss[b] = 1 / classes sum_c (z_s[b, c] - sum_t w[t, b] z[t, b, c])^2,   w = trust in the teachers, sum over t is 1
+
+    With ``centred`` each model's mean over the classes is taken away first. A constant added to all logits changes no
+    probability, so it says nothing of emotion, and a head may carry any; the sources regress it too. Centred, this is
+    twice the limit of ``soft_target_kl`` of one teacher as T grows.
+
+    Source: Ba & Caruana 2014, section 2; Kim et al. 2021 ("Comparing Kullback-Leibler divergence and mean squared
+    error loss in knowledge distillation").
+
+    Arguments
+    ---------
+    centred
+        Whether constants are taken away. False is the sources' form.
+
+    Shape
+    -----
+    student.logits [batch, classes], teacher.logits [m, batch, classes]. Returns [batch], >= 0.
+
+    Raises
+    ------
+    ValueError
+        If the logits differ in shape.
+
+    Example
+    -------
+    >>> student = ModelOutput(torch.tensor([[6.0, 4.0]]))  # centred: 1, -1
+    >>> teacher = TeacherOutput(torch.tensor([[[3.0, -3.0]], [[1.0, -1.0]]]))  # on average 2, -2
+    >>> LogitMSE()(student, teacher, None), LogitMSE(centred=False)(student, teacher, None)
+    (tensor([1.]), tensor([26.]))
+    """
+
+    def __init__(self, centred: bool = True):
+        super().__init__()
+        self.centred = centred
+
+    def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
+        check_same_classes(student, teacher)
+        wanted = (teacher.trust().detach()[..., None] * teacher.logits.float()).sum(dim=0)  # [batch, classes]
+        gaps = student.logits.float() - wanted
+        if self.centred:
+            gaps = gaps - gaps.mean(dim=-1, keepdim=True)
+        return torch.square(gaps).mean(dim=-1)

@@ -1,0 +1,1 @@
+"""One experiment: its settings, its protocol, its trainings, and what is read of them afterwards."""

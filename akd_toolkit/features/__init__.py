@@ -1,6 +1,0 @@
-"""Front ends that live inside a student's graph: waveform in, log-mel frames out."""
-
-from akd_toolkit.features.log_mel import LogMel
-from akd_toolkit.features.mfcc import MFCC
-
-__all__ = ["MFCC", "LogMel"]

@@ -1,0 +1,27 @@
+"""Small models that are trained and exported; they know nothing of teachers."""
+
+from akd_toolkit.models import (
+    base,
+    dkdfmh,
+    encoder_student,
+    hybrid_transformer,
+    light_sernet,
+    micro_cnn,
+    multihead_attention,
+    tim_net,
+    vanilla_transformer,
+)
+from akd_toolkit.models.base import Student
+
+__all__ = [
+    "Student",
+    "base",
+    "dkdfmh",
+    "encoder_student",
+    "hybrid_transformer",
+    "light_sernet",
+    "micro_cnn",
+    "multihead_attention",
+    "tim_net",
+    "vanilla_transformer",
+]

@@ -1,0 +1,1 @@
+"""The training loop: a SpeechBrain Brain that distils."""

@@ -1,0 +1,200 @@
+"""The settings augment, mixup and sampling: what they may be, what they do to a run, and what they leave alone."""
+
+import re
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.run import Run
+from akd_toolkit.registry import AUGMENTATIONS
+from akd_toolkit.training.brain import DistillBrain, predict
+
+ROOT = Path(__file__).resolve().parents[4]
+LABELS = ("anger", "sadness")
+YAML = """
+    seeds: [1]
+    corpus: Toy
+    output_folder: {folder}/out
+    store_folder: {folder}/store
+    label_order: [anger, sadness]
+    attributes: [arousal]
+    outer_folds: [["A", "B"], ["C"], ["D"]]
+    teachers: {{bands: {{name: logmel_statistics, num_mels: 8}}}}
+    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+    objective:
+        task: [{{name: cross_entropy}}, {{name: concordance}}]
+        distill: [{{name: logit_mse}}, {{name: teacher_concordance}}]
+        gate: {{name: teacher_error}}
+    number_of_epochs: 2
+    batch_size: 6
+    window_s: 0.4
+    test_overlap_s: 0.0
+    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
+"""
+EVERYTHING = (
+    "--augment=[{name: speed_change, p: 1.0}, {name: added_noise}, {name: spec_augment}]",
+    "--mixup={alpha: 1.0}",
+    "--sampling={name: class_balanced}",
+)
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
+    return str(path)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    rows, random = [], np.random.default_rng(0)
+    for speaker in "ABCD":
+        for index in range(6):
+            name = f"{speaker}{index}"
+            soundfile.write(tmp_path / f"{name}.wav", 0.1 * random.standard_normal(8000), 16000)
+            facts = (0, 8000, 0.5, speaker, LABELS[index < 2])
+            ratings = {"arousal": float(index)} if index else {}
+            rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), *facts, sha256=name, attributes=ratings))
+    return Manifest("Toy", LABELS, tuple(rows))
+
+
+def make(recipe, manifest, *options):
+    return Run(load_config([recipe, *options]), manifest, "run", 1, 1, {}, tuple("ABC"), ("D",))
+
+
+def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
+    plain, changed = make(recipe, manifest), make(recipe, manifest, *EVERYTHING)
+    assert plain.student.state_dict().keys() == changed.student.state_dict().keys()
+    student = plain.student.eval()
+    for one, other in zip(plain.test_batches, changed.test_batches, strict=True):
+        assert one.ids == other.ids and other.partner is None
+        assert torch.equal(one.waveforms, other.waveforms) and torch.equal(one.lengths, other.lengths)
+    scores, same = predict(student, plain.test_batches), predict(changed.student.eval(), changed.test_batches)
+    assert all(np.array_equal(scores[name], same[name]) for name in plain.test.ids)
+    for one, other in zip(plain.train_batches.whole(), changed.train_batches.whole(), strict=True):
+        assert torch.equal(one.waveforms, other.waveforms)  # what a head is fitted on at once
+
+
+def test_without_them_training_batches_are_what_they_were(recipe, manifest):
+    absent = make(recipe, manifest)
+    off = make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")
+    assert absent.train_batches.change is None and off.train_batches.change is None
+    for one, other in zip(absent.train_batches, off.train_batches, strict=True):
+        assert one.ids == other.ids and torch.equal(one.waveforms, other.waveforms) and other.partner is None
+
+
+def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe, manifest):
+    run = make(recipe, manifest, *EVERYTHING)
+    brain = DistillBrain(run.student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
+    student = brain.train_student(run.train_batches, progressbar=False)
+    run.keep(student, predict(student, run.test_batches), brain.history, brain.seconds)
+    parts = {"total", "cross_entropy", "concordance", "logit_mse", "teacher_concordance", "gate"}
+    assert all(parts <= set(row) and np.isfinite([row[part] for part in parts]).all() for row in brain.history)
+    assert len(run.scores()) == 6
+
+
+def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
+    run = make(recipe, manifest, "--sampling={name: class_balanced}")
+    batches, heard = run.train_batches, []
+    for epoch in (1, 2):
+        batches.set_epoch(epoch)
+        labels = torch.cat([batch.labels for batch in batches])
+        assert torch.bincount(labels).tolist() == [9, 9]  # of 12 and 6
+        heard.append([name for batch in batches for name in batch.ids])
+    rare = [name for name in heard[0] if name[1] in "01"]
+    assert sorted(set(rare)) == sorted(f"{speaker}{i}" for speaker in "ABC" for i in (0, 1))  # all, before any twice
+    assert heard[0] != heard[1] and len(batches) == 3
+
+
+def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifest):
+    fewer = Manifest("Toy", LABELS, tuple(row for row in manifest if row.id not in ("A2", "A3", "A4", "A5")))
+    run = make(recipe, fewer, "--sampling={name: speaker_balanced}")
+    ids = [name for batch in run.train_batches for name in batch.ids]
+    counts = [sum(name.startswith(speaker) for name in ids) for speaker in "ABC"]
+    assert sum(counts) == 14 and set(counts) == {4, 5}
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--augment={name: random_gain}"], r"augment: got .*; it must be a list of augmentations"),
+        (["--augment=[{name: noise}]"], r"augment: number 1 \(noise\): unknown augmentation 'noise'"),
+        (
+            ["--augment=[{p: 0.5}]"],
+            r"augment: number 1: give a mapping with a 'name'; known augmentations: added_noise",
+        ),
+        (
+            ["--augment=[{name: random_gain, gain: 3}]"],
+            r"number 1 \(random_gain\): augmentation 'random_gain': .*'gain'",
+        ),
+        (
+            ["--augment=[{name: random_gain}, {name: added_noise, snr_db: [9]}]"],
+            r"augment: number 2 \(added_noise\): snr_db must be \[low, high\]",
+        ),
+        (
+            ["--augment=[{name: noise_files, folder: no/such}]"],
+            r"number 1 \(noise_files\): folder no/such ",
+        ),
+        (["--mixup=0.2"], r"mixup: got 0.2; it must be \{alpha: 0.01 to 100, p: 0 to 1\} or null"),
+        (["--mixup={alpa: 0.2}"], r"mixup: unknown key 'alpa'; did you mean 'alpha'\?"),
+        (["--mixup={alpha: a}"], r"mixup: alpha must be a number from 0.01 to 100, got 'a'"),
+        (["--mixup={p: 1}", "--batch_size=1"], r"mixup needs another utterance to mix with, and batch_size is 1"),
+        (
+            ["--sampling={name: class_balance}"],
+            r"sampling: unknown name 'class_balance'; did you mean 'class_balanced'\?",
+        ),
+        (["--sampling={name: natural, p: 1}"], r"sampling: give \{name: one of natural, .*\} and no more"),
+        (
+            ["--sampling={name: class_balanced}", "--objective.task.0.balanced=true"],
+            r"sampling class_balanced and balanced of the loss 'cross_entropy' would both lift rare classes",
+        ),
+        (
+            ["--mixup={p: 1}", "--objective.distill.0={name: hint}"],
+            r"mixup: the loss 'hint' means nothing for two utterances heard at once",
+        ),
+        (["--objective.task.0.balanced=sometimes"], r"balanced must be false, true or effective, got 'sometimes'"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_built(recipe, manifest, options, message):
+    with pytest.raises(ValueError, match=message):
+        make(recipe, manifest, *options).objective  # noqa: B018
+
+
+def test_nothing_acts_on_a_head_that_is_fitted_at_once(recipe):
+    student = "--student={name: encoder_student, source: openai/whisper-base}"
+    options = [student, "--head_decay=1.0", "--number_of_epochs=0", "--attributes=null"]
+    options.append("--objective={task: {name: cross_entropy}, distill: [{name: logit_mse}]}")
+    load_config([recipe, *options, "--augment=[]", "--mixup=null", "--sampling={name: natural}"])
+    with pytest.raises(ValueError, match="augment acts on training epochs, and number_of_epochs is 0; set augment to"):
+        load_config([recipe, *options, "--augment=[{name: random_gain}]"])
+
+
+def test_the_settings_of_the_page_and_the_file_bind_to_a_recipe(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, flags=re.S)
+    assert len(blocks) >= 2
+    monkeypatch.chdir(ROOT / "recipes" / "EmoDB")
+    for number, block in enumerate([*blocks, (ROOT / "hparams" / "augmentation.yaml").read_text(encoding="utf-8")]):
+        extra = tmp_path / f"extra{number}.yaml"
+        extra.write_text(block, encoding="utf-8")
+        config = load_config(["hparams/akd.yaml", "--data_folder=x", f"--with={extra}"])
+        assert any(config.get(key) for key in ("augment", "mixup", "sampling")) or "balanced" in block
+
+
+def test_the_augmentation_of_the_page_works():
+    page = (ROOT / "docs" / "augmentation.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", page, flags=re.S)[1]
+    try:
+        exec(code, {})
+        waveforms, num_samples = AUGMENTATIONS.build("polarity", p=1.0)(torch.ones(2, 1600), torch.tensor([1600, 3]))
+        assert waveforms.sum() == -1603 and num_samples.tolist() == [1600, 3]
+    finally:
+        AUGMENTATIONS._plugins.pop("polarity", None)
+    table = page.split("## Augmentations")[1].split("`akd plugins")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", table, flags=re.M)) == AUGMENTATIONS.names()

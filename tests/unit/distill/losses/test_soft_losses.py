@@ -1,0 +1,417 @@
+"""Losses on logits, on softened probabilities and on the relations between utterances."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn.functional import huber_loss, one_hot
+
+from akd_toolkit.distill.losses.relations import distances_between, soft_targets
+from akd_toolkit.distill.objective import build_objective
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.registry import LOSSES
+
+# Title -> name and options: every form of the losses on trial.
+FORMS = {
+    "decoupled_kl": ("decoupled_kl", {}),
+    "logit_mse": ("logit_mse", {}),
+    "logit_mse not centred": ("logit_mse", {"centred": False}),
+    "standardized_logit_kl": ("standardized_logit_kl", {}),
+    "dist": ("dist", {}),
+    "angles of soft targets": ("angle_relation", {}),
+    "angles of embeddings": ("angle_relation", {"space": "embedding"}),
+    "angles of a sample": ("angle_relation", {"max_triplets": 20}),
+    "distances of soft targets": ("distance_relation", {}),
+    "distances of embeddings": ("distance_relation", {"space": "embedding"}),
+}
+RELATIONS = [title for title in FORMS if title.startswith(("angles", "distances"))]
+every_form = pytest.mark.parametrize("title", FORMS)
+
+
+def built(title, **options):
+    name, fixed = FORMS[title]
+    return LOSSES.build(name, **{**fixed, **options})
+
+
+def random_pair(seed=0, batch=6, classes=5, teachers=1, scale=1.0, dim=3):
+    generator = torch.Generator().manual_seed(seed)
+
+    def numbers(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    student = ModelOutput(scale * numbers(batch, classes), embedding=scale * numbers(batch, dim))
+    embedding = tuple(scale * numbers(batch, dim + t) for t in range(teachers))
+    teacher = TeacherOutput(scale * numbers(teachers, batch, classes), embedding=embedding)
+    return student, teacher, torch.randint(classes, (batch,), generator=generator)
+
+
+def learning(student):
+    """The same student, whose outputs collect gradients."""
+    return replace(student, logits=student.logits.requires_grad_(), embedding=student.embedding.requires_grad_())
+
+
+def check_finite(loss, student, teacher, labels):
+    student = learning(student)
+    values = loss(student, teacher, labels)
+    values.sum().backward()
+    grads = [tensor.grad for tensor in (student.logits, student.embedding) if tensor.grad is not None]
+    assert values.shape == labels.shape and values.isfinite().all() and (values >= -1e-4).all()
+    assert grads and all(grad.isfinite().all() for grad in grads)
+    return values.detach(), grads
+
+
+# --- what all of them promise ------------------------------------------------------------------------------------
+
+
+@every_form
+def test_a_student_equal_to_its_teacher_has_no_loss_and_hardly_a_gradient(title):
+    student, teacher, labels = random_pair(scale=3.0)
+    student = replace(student, logits=teacher.logits[0].clone(), embedding=teacher.embedding[0].clone())
+    values, grads = check_finite(built(title), student, teacher, labels)
+    torch.testing.assert_close(values, torch.zeros(6), rtol=0, atol=1e-5)
+    assert max(grad.abs().max() for grad in grads) < 1e-4
+
+
+@every_form
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
+def test_values_are_never_negative_and_gradients_finite(title, scale):
+    for seed, classes in enumerate((2, 3, 5, 7, 2, 7)):
+        check_finite(built(title), *random_pair(seed, classes=classes, teachers=2, scale=scale))
+
+
+@every_form
+@pytest.mark.parametrize("batch", [1, 2, 4])
+def test_equal_utterances_of_a_flat_student_and_of_certain_teachers_are_finite(title, batch):
+    _, teacher, labels = random_pair(batch=batch, teachers=2)
+    flat = ModelOutput(torch.zeros(batch, 5), embedding=torch.zeros(batch, 3))
+    certain = replace(teacher, logits=1e4 * one_hot(labels, 5).float().repeat(2, 1, 1))
+    for trust in (None, torch.tensor([[1.0], [0.0]]).expand(2, batch)):
+        check_finite(built(title), flat, replace(certain, weights=trust), labels)
+        check_finite(built(title), flat, replace(teacher, weights=trust), labels)
+    check_finite(built(title), flat, TeacherOutput(torch.zeros(2, batch, 5), embedding=(flat.embedding,) * 2), labels)
+
+
+@every_form
+def test_trust_in_one_teacher_alone_equals_that_teacher_alone(title):
+    student, teacher, labels = random_pair(teachers=2)
+    second = TeacherOutput(teacher.logits[1:], embedding=teacher.embedding[1:])
+    believed = teacher.weighted(torch.tensor([[0.0], [1.0]]).expand(2, 6))
+    loss = built(title)
+    torch.manual_seed(0)
+    expected = loss(student, second, labels)
+    torch.manual_seed(0)
+    torch.testing.assert_close(loss(student, believed, labels), expected)
+
+
+@every_form
+def test_the_weighting_gets_no_gradient_from_the_loss(title):
+    student, teacher, labels = random_pair(teachers=2)
+    weights = torch.full((2, 6), 0.5, requires_grad=True)
+    built(title)(learning(student), teacher.weighted(weights), labels).sum().backward()
+    assert weights.grad is None
+
+
+@pytest.mark.parametrize("title", [t for t in FORMS if t != "logit_mse not centred" and "embedding" not in t])
+def test_a_constant_added_to_all_logits_changes_nothing(title):
+    student, teacher, labels = random_pair(teachers=2)
+    moved = replace(student, logits=student.logits + 5), replace(teacher, logits=teacher.logits - 3)
+    torch.manual_seed(0)
+    expected = built(title)(student, teacher, labels)
+    torch.manual_seed(0)
+    torch.testing.assert_close(built(title)(*moved, labels), expected, rtol=1e-4, atol=1e-5)
+
+
+@every_form
+def test_other_classes_are_refused(title):
+    student, _, labels = random_pair(classes=5)
+    teacher = TeacherOutput(torch.zeros(1, 6, 4))
+    if "embedding" in title:
+        with pytest.raises(ValueError, match="of each of the 1 teachers, got one and 0. Use space 'soft_targets'"):
+            built(title)(student, teacher, labels)
+    else:
+        with pytest.raises(ValueError, match="logits must agree in shape"):
+            built(title)(student, teacher, labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("decoupled_kl", {"alpha": -1.0}, "alpha must be >= 0, got -1.0"),
+        ("decoupled_kl", {"beta": float("nan")}, "beta must be >= 0, got nan"),
+        ("decoupled_kl", {"temperature": 0}, "temperature must be > 0"),
+        ("standardized_logit_kl", {"temperature": -2}, "temperature must be > 0"),
+        ("dist", {"gamma": -0.5}, "gamma must be >= 0"),
+        ("dist", {"temperature": 0}, "temperature must be > 0"),
+        ("angle_relation", {"space": "logits"}, "space must be one of soft_targets, embedding, got 'logits'"),
+        ("angle_relation", {"max_triplets": 0}, "max_triplets must be > 0, got 0"),
+        ("distance_relation", {"space": "frames"}, "space must be one of soft_targets, embedding, got 'frames'"),
+        ("distance_relation", {"temperature": 0}, "temperature must be > 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        LOSSES.build(name, **options)
+
+
+# --- decoupled_kl ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+@pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_plain_distillation_is_its_target_part_and_its_weighted_other_part(seed, scale, temperature):
+    student, teacher, labels = random_pair(seed, scale=scale)
+    target, others = (
+        LOSSES.build("decoupled_kl", alpha=alpha, beta=1 - alpha, temperature=temperature)(student, teacher, labels)
+        for alpha in (1.0, 0.0)
+    )
+    true_probs = teacher.mixture(temperature).gather(1, labels[:, None]).squeeze(1)
+    plain = LOSSES.build("soft_target_kl", temperature=temperature)(student, teacher, labels)
+    torch.testing.assert_close(target + (1 - true_probs) * others, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_two_classes_leave_nothing_to_compare_beside_the_target():
+    student, teacher, labels = random_pair(classes=2)
+    assert not LOSSES.build("decoupled_kl", alpha=0.0, beta=8.0)(student, teacher, labels).any()
+    plain = LOSSES.build("soft_target_kl")(student, teacher, labels)
+    torch.testing.assert_close(LOSSES.build("decoupled_kl")(student, teacher, labels), plain)
+
+
+def test_a_teacher_certain_of_the_label_still_teaches_how_the_others_compare():
+    teacher = TeacherOutput(torch.tensor([[[400.0, 4.0, 0.0]]]))  # the true class has probability 1 in float32
+    student = ModelOutput(torch.tensor([[400.0, 0.0, 0.0]]).requires_grad_())
+    LOSSES.build("decoupled_kl")(student, teacher, torch.tensor([0])).sum().backward()
+    # T^2 beta / T (q_student - q_teacher) = 32 (1/2 - sigmoid(1))
+    assert student.logits.grad[0, 1].item() == pytest.approx(32 * (0.5 - 0.7310586), rel=1e-4)
+
+
+def test_the_whole_term_can_be_warmed_up():
+    spec = {
+        "task": {"name": "cross_entropy"},
+        "distill": [{"name": "decoupled_kl", "weight": {"name": "warmup", "value": 2.0, "until": 0.5}}],
+    }
+    objective, (student, teacher, labels) = build_objective(spec), random_pair()
+    for progress, weight in ((0.0, 0.0), (0.25, 1.0), (0.75, 2.0)):
+        objective.set_progress(progress)
+        result = objective(student, teacher, labels)
+        expected = result.parts["cross_entropy"] + weight * result.parts["decoupled_kl"]
+        torch.testing.assert_close(result.total, expected)
+
+
+# --- logit_mse ---------------------------------------------------------------------------------------------------
+
+
+def test_centred_logit_mse_is_twice_the_limit_of_plain_distillation_as_the_temperature_grows():
+    student, teacher, labels = random_pair()
+    limit = LOSSES.build("soft_target_kl", temperature=50.0)(student, teacher, labels)
+    torch.testing.assert_close(LOSSES.build("logit_mse")(student, teacher, labels), 2 * limit, rtol=0.05, atol=1e-3)
+
+
+# --- standardized_logit_kl ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("factor", "shift"), [(0.1, -10.0), (1.0, 3.0), (30.0, 0.0), (1e3, 10.0)])
+@pytest.mark.parametrize("seed", range(4))
+def test_size_and_offset_of_either_model_do_not_matter(seed, factor, shift):
+    student, teacher, labels = random_pair(seed)
+    loss = LOSSES.build("standardized_logit_kl")
+    expected = loss(student, teacher, labels)
+    resized = replace(student, logits=factor * student.logits + shift)
+    torch.testing.assert_close(loss(resized, teacher, labels), expected, rtol=1e-3, atol=1e-3)
+    resized = replace(teacher, logits=factor * teacher.logits + shift)
+    torch.testing.assert_close(loss(student, resized, labels), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_flat_student_is_told_which_classes_to_raise():
+    student = ModelOutput(torch.zeros(1, 3).requires_grad_())
+    teacher = TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]]))
+    LOSSES.build("standardized_logit_kl")(student, teacher, None).sum().backward()
+    assert student.logits.grad.isfinite().all() and student.logits.grad[0, 0] < 0 < student.logits.grad[0, 2]
+
+
+# --- dist --------------------------------------------------------------------------------------------------------
+
+
+def naive_dist(p, q, b):
+    """(inter, intra) as the paper has them: correlations of rows, and of columns."""
+
+    def correlation(u, v):
+        return torch.corrcoef(torch.stack([u, v]))[0, 1]
+
+    inter = 1 - correlation(p[b], q[b])
+    return inter, sum(1 - correlation(p[:, c], q[:, c]) for c in range(p.shape[1])) / p.shape[1]
+
+
+def test_dist_equals_correlations_written_out():
+    student, teacher, _ = random_pair(teachers=2)
+    p, q = torch.softmax(student.logits.double() / 4, dim=1), teacher.mixture(4.0).double()
+    inter = LOSSES.build("dist", gamma=0.0)(student, teacher, None)
+    intra = LOSSES.build("dist", beta=0.0)(student, teacher, None)
+    for b in range(6):
+        assert inter[b].item() == pytest.approx(naive_dist(p, q, b)[0].item(), rel=1e-4)
+    assert intra.mean().item() == pytest.approx(naive_dist(p, q, 0)[1].item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
+@pytest.mark.parametrize("seed", range(4))
+def test_dist_is_blind_to_affine_maps_of_the_probabilities(seed, share):
+    student, teacher, _ = random_pair(seed)
+    smoothed = (1 - share) * torch.softmax(student.logits, dim=1) + share / 5
+    loss = LOSSES.build("dist", temperature=1.0)
+    expected = loss(student, teacher, None)
+    torch.testing.assert_close(loss(ModelOutput(smoothed.log()), teacher, None), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_one_utterance_has_no_intra_class_loss():
+    student, teacher, _ = random_pair(batch=1)
+    assert not LOSSES.build("dist", beta=0.0)(student, teacher, None).any()
+    assert LOSSES.build("dist", gamma=0.0)(student, teacher, None) > 0
+
+
+def test_a_teacher_without_a_view_teaches_no_relation():
+    student, _, _ = random_pair()
+    assert not LOSSES.build("dist")(student, TeacherOutput(torch.zeros(1, 6, 5)), None).any()
+
+
+def test_a_flat_student_is_half_wrong_and_told_the_way():
+    student = ModelOutput(torch.zeros(1, 3).requires_grad_())
+    values = LOSSES.build("dist", gamma=0.0)(student, TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]])), None)
+    values.sum().backward()
+    assert values.item() == pytest.approx(0.5)
+    assert student.logits.grad.isfinite().all() and student.logits.grad[0, 0] < 0 < student.logits.grad[0, 2]
+
+
+# --- relations ---------------------------------------------------------------------------------------------------
+
+
+def naive_angles(x_s, x_t, j, apart):
+    """Mean Huber distance over the valid triplets of j, in loops and double precision."""
+    values = []
+    for i in range(len(x_s)):
+        for k in range(len(x_s)):
+            if len({i, j, k}) == 3 and apart(i, j) and apart(k, j):
+                angles = []
+                for x in (x_s, x_t):
+                    first, second = x[i] - x[j], x[k] - x[j]
+                    angles.append((first / first.norm()) @ (second / second.norm()))
+                values.append(huber_loss(*angles).item())
+    return sum(values) / len(values) if values else 0.0
+
+
+def test_angles_equal_the_definition_and_leave_out_triplets_of_equal_points():
+    student, teacher, _ = random_pair(batch=7)
+    student.embedding[2], teacher.embedding[0][5] = student.embedding[1], teacher.embedding[0][4]
+    equal = [{1, 2}, {4, 5}]
+    values = LOSSES.build("angle_relation", space="embedding")(student, teacher, None)
+    x_s, x_t = student.embedding.double(), teacher.embedding[0].double()
+    for j in range(7):
+        expected = naive_angles(x_s, x_t, j, apart=lambda a, b: {a, b} not in equal)
+        assert values[j].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_distances_of_equal_points_are_0():
+    student, teacher, _ = random_pair(batch=5)
+    student.embedding[2] = student.embedding[1]
+    values = LOSSES.build("distance_relation", space="embedding")(student, teacher, None)
+    x_s, x_t = student.embedding.double(), teacher.embedding[0].double()
+    pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
+    mean_s = sum((x_s[i] - x_s[j]).norm() for i, j in pairs) / 20
+    mean_t = sum((x_t[i] - x_t[j]).norm() for i, j in pairs) / 20
+    for i in range(5):
+        terms = [
+            huber_loss((x_s[i] - x_s[j]).norm() / mean_s, (x_t[i] - x_t[j]).norm() / mean_t) for j in range(5) if j != i
+        ]
+        assert values[i].item() == pytest.approx(sum(terms).item() / 4, rel=1e-4)
+
+
+@pytest.mark.parametrize("title", ["angles of embeddings", "distances of embeddings"])
+@pytest.mark.parametrize("factor", [0.01, 1.0, 7.0, 100.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_turning_moving_and_scaling_the_embeddings_changes_no_relation(title, seed, factor):
+    student, teacher, _ = random_pair(seed, teachers=2)
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)))[0]
+    moved = replace(student, embedding=factor * (student.embedding @ turn + torch.tensor([1.0, -2.0, 3.0])))
+    expected = built(title)(student, teacher, None)
+    torch.testing.assert_close(built(title)(moved, teacher, None), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("title", ["angles of embeddings", "distances of embeddings"])
+def test_following_the_gradient_leads_to_the_shape_of_the_teacher(title):
+    student, teacher, _ = random_pair(batch=8)
+    loss, points = built(title), student.embedding.requires_grad_()
+    first = loss(student, teacher, None).mean().item()
+    for _ in range(300):
+        value = loss(student, teacher, None).mean()
+        with torch.no_grad():
+            points -= torch.autograd.grad(value, points)[0]
+    assert value.item() < 0.1 * first
+
+
+def test_teachers_of_embeddings_are_weighed_at_each_utterance():
+    student, teacher, _ = random_pair(teachers=2)
+    weights = torch.linspace(0, 1, 6)
+    weights = torch.stack([weights, 1 - weights])
+    for title in ("angles of embeddings", "distances of embeddings"):
+        alone = [
+            built(title)(
+                student, TeacherOutput(teacher.logits[t : t + 1], embedding=teacher.embedding[t : t + 1]), None
+            )
+            for t in range(2)
+        ]
+        values = built(title)(student, teacher.weighted(weights), None)
+        torch.testing.assert_close(values, weights[0] * alone[0] + weights[1] * alone[1])
+
+
+@pytest.mark.parametrize("title", RELATIONS)
+def test_only_embeddings_are_read_and_only_where_they_are_compared(title):
+    assert built(title).reads == (("embedding",) if "embedding" in title else ())
+
+
+def test_a_sample_is_the_mean_over_the_partners_that_were_drawn():
+    student, teacher, _ = random_pair(batch=10)
+    sample = LOSSES.build("angle_relation", space="embedding", max_triplets=160)
+    torch.manual_seed(3)
+    partners = sample._partners(student.embedding)
+    torch.manual_seed(3)
+    values = sample(student, teacher, None)
+    assert partners.shape == (10, 4)  # 10 utterances with 4 x 4 pairs each
+    for j in range(10):
+        chosen = set(partners[j].tolist())
+        assert len(chosen) == 4 and j not in chosen
+        expected = naive_angles(
+            student.embedding.double(), teacher.embedding[0].double(), j, apart=lambda a, b, chosen=chosen: a in chosen
+        )
+        assert values[j].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_every_partner_is_drawn_equally_often():
+    sample = LOSSES.build("angle_relation", max_triplets=4 * 5)  # two of four partners
+    drawn = torch.stack([one_hot(sample._partners(torch.zeros(5, 1)), 5).sum(dim=1) for _ in range(400)])
+    shares = drawn.float().mean(dim=0)  # [j, i]
+    torch.testing.assert_close(shares, 0.5 * (1 - torch.eye(5)), rtol=0, atol=0.1)  # four standard errors
+
+
+def test_a_sample_of_all_partners_is_no_sample():
+    student, teacher, _ = random_pair(batch=10)
+    everything = LOSSES.build("angle_relation", max_triplets=None)(student, teacher, None)
+    nearly_all = LOSSES.build("angle_relation", max_triplets=999)(student, teacher, None)  # 9 partners of 9
+    torch.testing.assert_close(nearly_all, everything)
+    state = torch.get_rng_state()
+    LOSSES.build("angle_relation", max_triplets=1000)(student, teacher, None)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_near_points_keep_their_distance_far_from_the_origin():
+    points = torch.tensor([[1000.0, 0.0], [1000.5, 0.0], [1000.0, 0.25]])
+    distances, apart = distances_between(points)
+    expected = torch.tensor([[0.0, 0.5, 0.25], [0.5, 0.0, 0.3125**0.5], [0.25, 0.3125**0.5, 0.0]])
+    torch.testing.assert_close(distances, expected)
+    assert torch.equal(apart, ~torch.eye(3, dtype=torch.bool))
+
+
+def test_soft_targets_are_a_softmax_that_always_has_a_gradient():
+    logits = torch.tensor([[0.0, 40.0, 90.0, 100.0], [0.0, 1.0, 2.0, 1e4]], requires_grad=True)
+    probs = soft_targets(logits, temperature=2.0)
+    torch.testing.assert_close(probs, torch.softmax(logits / 2, dim=1), rtol=0, atol=2e-7)
+    probs[:, 3].sum().backward()
+    assert (logits.grad[1, 3] > 0) and (logits.grad[1, :3] < 0).all()

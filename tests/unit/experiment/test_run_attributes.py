@@ -1,0 +1,151 @@
+"""A corpus with dimensional labels: what a run does with them, and what it refuses."""
+
+import textwrap
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.data.batches import collate
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.run import Run, attributes_of
+from akd_toolkit.models.encoder_student import EncoderStudent
+from akd_toolkit.models.storage import load_student
+from akd_toolkit.outputs import Posteriors
+from akd_toolkit.training.brain import DistillBrain, predict
+
+LABELS = ("anger", "sadness")
+YAML = """
+    seeds: [1]
+    corpus: Toy
+    output_folder: {folder}/out
+    store_folder: {folder}/store
+    label_order: [anger, sadness]
+    attributes: [arousal, valence]
+    outer_folds: [["A", "B"], ["C"], ["D"]]
+    teachers: {{bands: {{name: logmel_statistics, num_mels: 8}}}}
+    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+    objective:
+        task: [{{name: cross_entropy, weight: 0.0}}, {{name: concordance}}]
+        distill: [{{name: teacher_concordance}}]
+        gate: {{name: teacher_concordance_error, theta: 0.9}}
+        complementary: true
+    number_of_epochs: 12
+    batch_size: 12
+    window_s: 1.0
+    test_overlap_s: 0.0
+    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
+"""
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Twelve tones of each speaker; arousal is their level, valence is known of the first speaker alone."""
+    import soundfile
+
+    rows, random = [], np.random.default_rng(0)
+    for speaker in "ABCD":
+        for index in range(12):
+            level_db, name = 2.0 * index, f"{speaker}{index}"
+            tone = 10 ** ((level_db - 34) / 20) * np.sin(np.arange(4800) * random.uniform(0.1, 0.2))
+            soundfile.write(tmp_path / f"{name}.wav", tone + 1e-3 * random.standard_normal(4800), 16000)
+            ratings = {"arousal": 1 + level_db / 5.5} | ({"valence": random.uniform(1, 5)} if speaker == "A" else {})
+            emotion = LABELS[index < 6]
+            facts = (0, 4800, 0.3, speaker, emotion)
+            rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), *facts, sha256=name, attributes=ratings))
+    return Manifest("Toy", LABELS, tuple(rows))
+
+
+@pytest.fixture
+def make(tmp_path, manifest):
+    path = tmp_path / "toy.yaml"
+    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
+
+    def build(*options, corpus=manifest, train="ABC"):
+        return Run(load_config([str(path), *options]), corpus, "run", 1, 1, {}, tuple(train), ("D",))
+
+    return build
+
+
+def trained(run):
+    brain = DistillBrain(run.student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
+    student = brain.train_student(run.train_batches, progressbar=False)
+    run.keep(student, predict(student, run.test_batches), brain.history, brain.seconds)
+    return student, brain
+
+
+def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
+    run = make("--attributes=[arousal]")
+    _, brain = trained(run)
+    assert brain.history[-1]["concordance"] < 0.5 * brain.history[0]["concordance"]
+    assert {"teacher_concordance", "gate", "cross_entropy"} <= set(brain.history[-1])
+    scores = run.scores()
+    assert scores["truth_arousal"].tolist() == [row.attributes["arousal"] for row in run.test]
+    assert np.corrcoef(scores["truth_arousal"], scores["prediction_arousal"])[0, 1] > 0.8
+    student, about = load_student(run.folder)
+    assert about["attributes"] == ["arousal"]
+    again = predict(student, run.test_batches)
+    np.testing.assert_allclose(
+        [again.attributes[name][0] for name in run.test.ids], scores["prediction_arousal"], atol=1e-5
+    )
+
+
+def test_student_begins_at_the_training_speakers_mean_and_deviation(make, manifest):
+    run = make(train="AB")
+    values = manifest.of(["A", "B"]).attribute_values(["arousal", "valence"])
+    np.testing.assert_allclose(run.student.regressor.centre, np.nanmean(values, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(run.student.regressor.scale, np.nanstd(values, axis=0), rtol=1e-5)
+
+
+def test_emotions_begin_with_the_same_weights_as_without_attributes(make):
+    plain = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}]}
+    without = make("--attributes=null", f"--objective={plain}").student.state_dict()
+    student = make().student.state_dict()
+    assert set(student) - set(without) == {
+        f"regressor.{n}" for n in ("linear.weight", "linear.bias", "centre", "scale")
+    }
+    assert all(torch.equal(student[name], tensor) for name, tensor in without.items())
+
+
+def test_attributes_of_an_utterance_are_the_mean_over_its_windows(make):
+    student = make().student.eval()
+    windows = [np.full(1600, level, dtype=np.float32) for level in (0.1, 0.9)]
+    both = predict(student, [collate(["u", "u"], windows, [0, 0])])
+    each = [predict(student, [collate(["u"], [window], [0])]).attributes["u"] for window in windows]
+    np.testing.assert_allclose(both.attributes["u"], np.mean(each, axis=0), atol=1e-6)
+    assert isinstance(both, Posteriors) and both["u"].sum() == pytest.approx(1.0)
+
+
+def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(make):
+    run = make("--attributes=[arousal]")
+    student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
+    student.add_attributes(2)
+    brain = DistillBrain(student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
+    brain.init_optimizers()
+    optimised = {id(p) for group in brain.optimizer.param_groups for p in group["params"]}
+    assert {id(p) for p in student.regressor.parameters()} <= optimised
+
+
+def test_attributes_that_the_manifest_lacks_are_refused(make, manifest):
+    with pytest.raises(ValueError, match="no utterance of Toy has dominance; its manifest has arousal, valence"):
+        make("--attributes=[arousal, dominance]").student  # noqa: B018
+    with pytest.raises(ValueError, match="no utterance of the training speakers B, C has valence"):
+        make(train="BC").student  # noqa: B018
+
+
+@pytest.mark.parametrize("key, plugin", [("task", "concordance"), ("distill", "teacher_concordance")])
+def test_a_loss_of_attributes_without_any_is_refused(make, manifest, key, plugin):
+    plain = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}]}
+    run = make("--attributes=null", f"--objective={ {**plain, key: [{'name': plugin}]} }")
+    with pytest.raises(
+        ValueError, match=f"loss '{plugin}' needs dimensional labels, and Toy has arousal, valence; list"
+    ):
+        attributes_of(run.config, manifest)
+
+
+def test_a_gate_of_attributes_without_any_is_refused_before_training(make):
+    plain = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}]}
+    run = make("--attributes=null", f"--objective={ {**plain, 'gate': {'name': 'teacher_concordance_error'}} }")
+    with pytest.raises(ValueError, match="gate 'teacher_concordance_error' needs dimensional labels"):
+        run.student  # noqa: B018

@@ -1,0 +1,253 @@
+"""encoder_student and its front end: Whisper's numbers, masks, rebuilding without the source, export."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.models.encoder_student import EncoderStudent
+from akd_toolkit.models.features.whisper_log_mel import WhisperLogMel, slaney_filters
+from akd_toolkit.models.whisper_layers import load_whisper
+from akd_toolkit.registry import STUDENTS
+
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def whisper():
+    """A small Whisper with random weights."""
+    config = transformers.WhisperConfig(
+        vocab_size=10,
+        num_mel_bins=80,
+        encoder_layers=3,
+        encoder_attention_heads=4,
+        decoder_layers=1,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        d_model=32,
+        max_source_positions=50,
+        max_target_positions=4,
+        pad_token_id=0,
+        bos_token_id=0,
+        eos_token_id=0,
+        decoder_start_token_id=0,
+        suppress_tokens=None,
+        begin_suppress_tokens=None,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = transformers.WhisperModel(config).eval()
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                torch.nn.init.normal_(parameter, std=0.2)
+    return model
+
+
+@pytest.fixture(scope="module")
+def source(whisper, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whisper")
+    whisper.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def student(source):
+    return EncoderStudent(num_classes=4, source=source, num_layers=2).eval()
+
+
+def noise(*lengths: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return [0.1 * torch.randn(length, generator=generator) for length in lengths]
+
+
+def padded(waveforms):
+    """Batch whose padding is loud, so that a look into it would show."""
+    longest = max(map(len, waveforms))
+    batch = torch.full((len(waveforms), longest), 0.9)
+    for row, waveform in zip(batch, waveforms, strict=True):
+        row[: len(waveform)] = waveform
+    return batch, torch.tensor([len(waveform) / longest for waveform in waveforms])
+
+
+@pytest.mark.parametrize("samples", [1600, 1759, 1760, 16000, 40001])
+def test_front_end_equals_the_published_extractor(samples):
+    time = np.arange(samples) / 16000
+    waveform = 0.3 * np.sin(2 * np.pi * 440 * time) * np.exp(-2 * time) + 1e-4 * np.cos(9000 * time)
+    waveform = waveform.astype("float32")
+    extractor = transformers.WhisperFeatureExtractor(feature_size=80)
+    expected = extractor(waveform, sampling_rate=16000, padding=False, return_tensors="pt").input_features
+    mel, num_frames = WhisperLogMel()(torch.tensor(waveform)[None], torch.tensor([samples]))
+    assert num_frames.tolist() == [expected.shape[-1]]
+    torch.testing.assert_close(mel, expected, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("num_mels", [80, 128])
+def test_filters_equal_the_published_ones(num_mels):
+    expected = transformers.WhisperFeatureExtractor(feature_size=num_mels).mel_filters.T
+    np.testing.assert_allclose(slaney_filters(num_mels, 400).numpy(), expected, atol=1e-9)
+
+
+def test_layers_equal_the_encoder_they_began_as(whisper, student):
+    (waveform,) = noise(16000)  # 100 mel frames, all 50 positions of the small encoder
+    mel, _ = student.front_end(waveform[None], torch.tensor([16000]))
+    with torch.no_grad():
+        expected = whisper.encoder(mel, output_hidden_states=True).hidden_states
+        output = student(waveform[None])
+    torch.testing.assert_close(output.layers["layer1"], expected[1], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(output.layers["layer2"], expected[2], atol=1e-4, rtol=1e-4)
+
+
+def test_shorter_input_uses_the_first_positions(whisper, student):
+    (waveform,) = noise(8000)
+    encoder = whisper.encoder
+    with torch.no_grad():
+        mel, _ = student.front_end(waveform[None], torch.tensor([8000]))
+        hidden = torch.nn.functional.gelu(encoder.conv2(torch.nn.functional.gelu(encoder.conv1(mel))))
+        hidden = hidden.transpose(1, 2) + encoder.embed_positions.weight[:25]
+        expected = encoder.layers[0](hidden, None)
+        torch.testing.assert_close(student(waveform[None]).layers["layer1"], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_padding_changes_nothing(student):
+    waveforms = noise(1600, 5001, 16000, 16321)
+    batch = student(*padded(waveforms))
+    for row, waveform in enumerate(waveforms):
+        alone = student(waveform[None])
+        torch.testing.assert_close(batch.logits[row], alone.logits[0], atol=1e-4, rtol=1e-4)
+        valid = batch.frame_mask()[row]
+        assert int(valid.sum()) == alone.frames.shape[1]
+        torch.testing.assert_close(batch.frames[row, valid], alone.frames[0], atol=1e-4, rtol=1e-4)
+
+
+def test_rebuilt_from_plain_options_and_weights_without_the_source(student):
+    saved = io.BytesIO()
+    torch.save(student.state_dict(), saved)
+    saved.seek(0)
+    assert "source" not in student.build_options
+    rebuilt = STUDENTS.build("encoder_student", **student.build_options).eval()
+    rebuilt.load_state_dict(torch.load(saved, weights_only=True))
+    (waveform,) = noise(4000)
+    assert torch.equal(rebuilt(waveform[None]).logits, student(waveform[None]).logits)
+
+
+def test_lowest_layers_are_frozen_and_upper_ones_learn(source):
+    student = EncoderStudent(num_classes=4, source=source, num_layers=2, frozen_layers=1)
+    student(torch.stack(noise(3200, 3200))).logits.square().sum().backward()
+    learning = {name.split(".")[1] for name, p in student.encoder.named_parameters() if p.grad is not None}
+    assert learning == {"1"}
+    assert student.encoder.conv1.weight.grad is None
+    assert student.layer_logits.grad is not None
+
+
+def test_none_freezes_nothing_and_silence_gives_finite_gradients(source):
+    student = EncoderStudent(num_classes=4, source=source, num_layers=2, frozen_layers=None)
+    student(torch.zeros(2, 3200)).logits.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in student.parameters())
+
+
+def test_fitted_head_separates_and_balances(student):
+    generator = torch.Generator().manual_seed(1)
+    labels = torch.arange(4).repeat(10)
+    pooled = torch.randn(40, 64, generator=generator) * 5 + 3
+    pooled[torch.arange(40), labels] += 40
+    student.fit_head(pooled, torch.nn.functional.one_hot(labels, 4).float())
+    logits = student.classifier((pooled - student.centre) / student.scale)
+    assert torch.equal(logits.argmax(1), labels)
+    # At the optimum the balanced residual of every class, the bias's gradient, is zero.
+    residual = torch.softmax(logits, 1).mean(0) - 0.25
+    torch.testing.assert_close(residual, torch.zeros(4), atol=1e-4, rtol=0)
+
+
+def test_fitted_head_gives_softened_targets_back(student):
+    generator = torch.Generator().manual_seed(1)
+    pooled = torch.randn(40, 64, generator=generator)
+    targets = torch.softmax(pooled[:, :4], dim=1)
+    student.fit_head(pooled, targets, temperature=2.0, decay=0.0)
+    logits = student.classifier((pooled - student.centre) / student.scale)
+    torch.testing.assert_close(torch.softmax(logits / 2, dim=1), targets, atol=2e-2, rtol=0)
+
+
+def test_parameter_groups_hold_every_learning_weight_once(source):
+    student = EncoderStudent(num_classes=4, source=source, num_layers=3, frozen_layers=1)
+    groups = student.parameter_groups(1e-4, layer_decay=0.5)
+    held = [id(p) for group in groups for p in group["params"]]
+    assert sorted(held) == sorted(id(p) for p in student.parameters() if p.requires_grad)
+    assert [group["lr"] for group in groups] == [1e-4, 1e-4, 5e-5]
+
+
+def test_missing_weights_are_refused_not_invented(whisper, tmp_path):
+    state = whisper.state_dict()
+    del state["encoder.layers.1.fc1.weight"]
+    whisper.save_pretrained(tmp_path, state_dict=state)
+    with pytest.raises(ValueError, match=r"no fitting weights for 1 encoder tensors, such as .*fc1"):
+        load_whisper(str(tmp_path), num_layers=2)
+
+
+def test_another_kind_of_model_is_refused(tmp_path):
+    transformers.Wav2Vec2Config().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="is a wav2vec2 model; give a Whisper model"):
+        EncoderStudent(num_classes=4, source=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"num_layers": 4}, "has 3 encoder layers, num_layers is 4"),
+        ({"num_layers": 0}, "num_layers must be at least 1, got 0"),
+        ({"num_layers": 2, "frozen_layers": 3}, "frozen_layers must be 0 to 2 or null, got 3"),
+        ({"num_layers": 2, "dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
+    ],
+)
+def test_wrong_options_are_named(source, options, message):
+    with pytest.raises(ValueError, match=message):
+        EncoderStudent(num_classes=4, source=source, **options)
+
+
+@pytest.mark.parametrize(
+    "architecture, message",
+    [
+        (None, "neither source nor architecture is given"),
+        ({"width": 16}, "architecture needs exactly width, heads, feed_forward, num_mels, got width"),
+        ({"width": 18, "heads": 4, "feed_forward": 8, "num_mels": 80}, "width must be a multiple of twice"),
+    ],
+)
+def test_wrong_architecture_is_named(architecture, message):
+    with pytest.raises(ValueError, match=message):
+        EncoderStudent(num_classes=4, architecture=architecture)
+
+
+# The exporter warns of its own dependencies, which is not ours to mend.
+@pytest.mark.filterwarnings("default::FutureWarning", "default::DeprecationWarning", "default::UserWarning")
+def test_exports_to_onnx_with_dynamic_batch_and_length(student, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+
+    class Logits(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, waveform, lengths):
+            return self.inner(waveform, lengths).logits
+
+    path = tmp_path / "student.onnx"
+    example = torch.stack(noise(8000, 8000)), torch.tensor([1.0, 0.75])
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=1600)
+    torch.onnx.export(
+        Logits(student).eval(),
+        example,
+        path,
+        dynamo=True,
+        dynamic_shapes=({0: batch, 1: samples}, {0: batch}),
+        input_names=["waveform", "lengths"],
+        output_names=["logits"],
+        verbose=False,
+    )
+    session = onnxruntime.InferenceSession(path)
+    for waveforms in (noise(1600), noise(16000, 5000), noise(40000, 16000, 1700)):
+        waveform, lengths = padded(waveforms)
+        (logits,) = session.run(None, {"waveform": waveform.numpy(), "lengths": lengths.numpy()})
+        expected = student(waveform, lengths).logits.detach().numpy()
+        np.testing.assert_allclose(logits, expected, atol=1e-3, rtol=1e-3)

@@ -1,0 +1,58 @@
+"""A trained student on disk: weights and plain data, and nothing that runs."""
+
+import json
+
+import pytest
+import torch
+
+from akd_toolkit.models.storage import load_student, save_student
+from akd_toolkit.registry import STUDENTS
+
+LABELS = ["anger", "joy", "sadness", "neutral"]
+
+
+@pytest.mark.parametrize("name", STUDENTS.names())
+def test_a_saved_student_answers_as_before(name, tmp_path):
+    student = STUDENTS.example(name, num_classes=4).eval()
+    spec = {"name": name, **STUDENTS.get(name).example_options}
+    save_student(tmp_path, student, spec, LABELS, window_s=3.0)
+    loaded, about = load_student(tmp_path)
+    waveform = 0.1 * torch.randn(2, 4000)
+    torch.testing.assert_close(loaded(waveform).logits, student(waveform).logits)
+    assert about["label_order"] == LABELS and about["window_s"] == 3.0 and not loaded.training
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["student.json", "student.safetensors"]
+
+
+def test_an_unfinished_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"student\.safetensors is missing; give the folder of a finished run"):
+        load_student(tmp_path)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    name = "micro_cnn"
+    spec = {"name": name, **STUDENTS.get(name).example_options}
+    save_student(tmp_path, STUDENTS.example(name, num_classes=4), spec, LABELS)
+    return tmp_path
+
+
+@pytest.mark.parametrize("change", [{"student": {"name": "micro_cnn", "dim": 8}}, {"label_order": LABELS[:3]}])
+def test_weights_that_do_not_fit_are_refused(saved, change):
+    about = json.loads((saved / "student.json").read_text())
+    (saved / "student.json").write_text(json.dumps({**about, **change}))
+    with pytest.raises(ValueError, match="holds no readable student"):
+        load_student(saved)
+
+
+def test_an_unregistered_student_is_refused(saved):
+    about = json.loads((saved / "student.json").read_text())
+    (saved / "student.json").write_text(json.dumps({**about, "student": {"name": "os.system"}}))
+    with pytest.raises(ValueError, match=r"unknown student 'os\.system'"):
+        load_student(saved)
+
+
+@pytest.mark.parametrize("file", ["student.json", "student.safetensors"])
+def test_a_damaged_file_is_refused(saved, file):
+    (saved / file).write_bytes(b"\x80\x04damaged")
+    with pytest.raises(ValueError, match="holds no readable student"):
+        load_student(saved)
