@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path.cwd()))
 from prepare import prepare_emodb
 
 from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import build_objective, build_student, build_teachers, make_datasets, teacher_bank
 from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.experiment.run import Run, teacher_bank
+from akd_toolkit.experiment.run import Run
 from akd_toolkit.recipe import run_recipe
 from akd_toolkit.training.brain import DistillBrain, SupervisedBrain
 
@@ -73,8 +74,11 @@ def main(argv):
         for kind, (brain_class, its_config, unlabelled) in kinds.items():
             speakers = fold.train_speakers, fold.test_speakers
             run = Run(its_config, manifest, kind, config["seeds"][0], 1, {}, *speakers, unlabelled)
-            brain = brain_class(run.student, run.objective, run.hparams, 0, run.folder, its_config.brain_options())
-            epochs[kind] = timed_epochs(brain, run.train_batches)
+            teachers, student = build_teachers(run), build_student(run)
+            objective = build_objective(run, student, teachers)
+            batches = make_datasets(run, objective, teachers).train
+            brain = brain_class(student, objective, its_config.build(), 0, run.folder, its_config.brain_options())
+            epochs[kind] = timed_epochs(brain, batches)
             for number in range(-3, 0):
                 epochs[kind](1000 + number)  # views are made when first heard: not in the timing
         seconds = {kind: [] for kind in epochs}
@@ -83,7 +87,7 @@ def main(argv):
                 seconds[kind].append(epoch(number))
     medians = {kind: statistics.median(values) for kind, values in seconds.items()}
 
-    batch = next(iter(run.train_batches))
+    batch = next(iter(batches))
     waveforms = batch.waveforms[: config["batch_size"]].numpy()
     for store in teacher_bank(config, manifest, config.get("views", 0)).stores.values():
         store.teacher.features(waveforms[0])  # loads the model

@@ -1,9 +1,12 @@
 """How much each number of a student matters: by its size, or by what the objective loses without it."""
 
+from itertools import islice
+
 import torch
 from torch import Tensor, nn
 
-from akd_toolkit.experiment.run import Run
+from akd_toolkit.data.batches import TrainBatches
+from akd_toolkit.distill.objective import Objective
 
 IMPORTANCES = ("norm", "taylor")
 
@@ -21,7 +24,7 @@ def by_norm(student: nn.Module) -> dict[str, Tensor]:
     return {name: parameter.detach().square() for name, parameter in student.named_parameters()}
 
 
-def by_taylor(student: nn.Module, run: Run, batches: int = 16) -> dict[str, Tensor]:
+def by_taylor(student: nn.Module, objective: Objective, batches: TrainBatches, count: int = 16) -> dict[str, Tensor]:
     """By how much the objective on training speech would move if a number were 0, to first order.
 
     score = sum over batches of (number * d objective / d number)^2
@@ -32,18 +35,16 @@ def by_taylor(student: nn.Module, run: Run, batches: int = 16) -> dict[str, Tens
 
     Arguments
     ---------
-    run
-        Gives the objective and the batches, which hold training speakers alone.
-    batches
+    objective, batches
+        Of the run's training; batches hold training speakers alone.
+    count
         How many batches to look at, >= 1.
     """
     named = dict(student.eval().named_parameters())
     scores = {name: torch.zeros_like(parameter) for name, parameter in named.items()}
-    for number, batch in enumerate(run.train_batches):
-        if number == batches:
-            break
+    for batch in islice(batches, count):
         output = student(batch.waveforms, batch.lengths)
-        total = run.objective(output, batch.teacher, batch.labels, batch.attributes).total
+        total = objective(output, batch.teacher, batch.labels, batch.attributes).total
         gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
         for name, gradient in zip(named, gradients):
             if gradient is not None:

@@ -12,7 +12,6 @@ import logging
 import platform
 import subprocess
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial, partialmethod
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +30,8 @@ from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.locks import marked_as_running
-from akd_toolkit.experiment.run import Run, attributes_of, fold_teachers, label_posteriors, teacher_bank
+from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_bank
+from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors
 from akd_toolkit.experiment.settings import SETTINGS
 from akd_toolkit.experiment.stored import PLAN
 from akd_toolkit.metrics.scores import ua
@@ -78,7 +78,7 @@ class NestedCrossValidation:
         ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
         """
         for candidate in self.candidates:  # a wrong option is found before teachers run for hours
-            replace(self.outer_run(self.config["seeds"][0], self.folds[0], candidate)).student  # noqa: B018
+            build_student(self.outer_run(self.config["seeds"][0], self.folds[0], candidate))
         how, views = (self.config.get("jobs", 1), self.config.get("backend", "local")), self.config.get("views", 0)
         if views:  # clean sound alone is stored in seconds by the training that needs it first
             AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, *how)
@@ -300,11 +300,9 @@ def _train_one(train: Callable[[Run], None], run: Run, threads: int, modules: li
         importlib.import_module(module)  # plugins of the recipe's own register themselves in every worker
     if modules is not None:  # in a worker: one bar for all instead of several that overwrite each other
         tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
-    run = replace(run)  # a copy, so that what one training loads is not kept for the next
     if run.done:  # meanwhile, by another process with other seeds or folds
         return
     with marked_as_running(run.folder):
-        run.audit  # noqa: B018  (a leak is refused before anything is trained)
         train(run)
 
 

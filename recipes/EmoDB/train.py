@@ -12,16 +12,22 @@ from prepare import prepare_emodb
 
 from akd_toolkit.ablation import run_ablation
 from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import build_objective, build_student, build_teachers, make_datasets, prove_split
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.recipe import debug_corpus, report_student, report_teachers, run_recipe
 from akd_toolkit.training.brain import DistillBrain, predict
 
 
 def train_student(run):
-    """Train on the run's training speakers, predict its test speakers, keep both."""
-    brain = DistillBrain(run.student, run.objective, run.hparams, run.seed, run.folder, run.config.brain_options())
-    student = brain.train_student(run.train_batches)
-    run.keep(student, predict(student, run.test_batches, brain.device), brain.history, brain.seconds)
+    """One training: build its parts, fit, score the test speakers, write what is kept."""
+    teachers = build_teachers(run)
+    proof = prove_split(run, teachers)  # a leak is refused before anything is trained
+    student = build_student(run)
+    objective = build_objective(run, student, teachers)
+    data = make_datasets(run, objective, teachers)
+    brain = DistillBrain(student, objective, run.config.build(), run.seed, run.folder, run.config.brain_options())
+    trained = brain.train_student(data.train)
+    run.keep(trained, predict(trained, data.test, brain.device), brain.history, brain.seconds, proof, teachers)
 
 
 def main(argv):

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from akd_toolkit.audit.stored import audit_experiment
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import prove_split
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.stored import Experiment
 
@@ -47,10 +48,10 @@ def syllables(seed: int, seconds: float = 2.0) -> np.ndarray:
 
 def pretend_to_train(run) -> None:
     """Candidate 2 is right everywhere, the other is wrong on sadness; heads hear the training speakers."""
-    good = run.hparams["batch_size"] == 2
+    good = run.config["batch_size"] == 2
     says = {row.id: np.eye(2)[LABELS.index(row.emotion) if good else 0] for row in run.test}
     history = [{"epoch": epoch, "total": 0.0} for epoch in (1, 2)]
-    run.keep(torch.nn.Linear(1, 1), says, history, seconds=1.0)
+    run.keep(torch.nn.Linear(1, 1), says, history, seconds=1.0, proof=prove_split(run, None))
     heads = [{"heard": [s for s in run.train_speakers if s != out], "speaks_for": []} for out in run.train_speakers]
     heads = [head for head in heads if head["heard"]]
     heads.append({"heard": list(run.train_speakers), "speaks_for": [row.id for row in run.test]})

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from one_run import parts_of
 
 from akd_toolkit.cli import main
 from akd_toolkit.compress import pipeline
@@ -18,7 +19,7 @@ from akd_toolkit.compress.quantize import Quantize, calibration
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps
 from akd_toolkit.compress.table import table_markdown, table_of
-from akd_toolkit.compress.tuning import tuned
+from akd_toolkit.compress.tuning import objective_and_batches, tuned
 from akd_toolkit.engine import open_engine
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
@@ -162,7 +163,7 @@ def test_only_training_speakers_are_heard_before_scoring(experiment, tmp_path):
     student, about = load_student(source.run.folder)
     work = Work(source, student, about["student"], 1, tmp_path / "1-prune", progress=False)
     run = source.training(1, about["student"], number_of_epochs=1)
-    heard = {name for batch in run.train_batches for name in batch.ids}
+    heard = {name for batch in parts_of(run).data.train for name in batch.ids}
     assert {name[0] for name in heard} == {"C", "D"}
     windows = calibration(work, utterances=5)
     assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)
@@ -175,10 +176,11 @@ def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tm
     source = source_of(experiment, tmp_path)
     student, about = load_student(source.run.folder)
     run = source.training(1, about["student"])
-    scores = by_taylor(student, run, batches=1)
-    batch = next(iter(run.train_batches))
+    objective, batches = objective_and_batches(run, student)
+    scores = by_taylor(student, objective, batches, count=1)
+    batch = next(iter(batches))
     output = student(batch.waveforms, batch.lengths)
-    run.objective(output, batch.teacher, batch.labels, batch.attributes).total.backward()
+    objective(output, batch.teacher, batch.labels, batch.attributes).total.backward()
     weight = student.classifier.weight
     torch.testing.assert_close(scores["classifier.weight"], (weight * weight.grad).detach().square())
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from akd_toolkit.compress.source import Source
+from akd_toolkit.experiment.parts import build_student
 from akd_toolkit.experiment.stored import Experiment
 
 
@@ -18,10 +19,10 @@ def test_a_training_is_that_of_the_run_with_its_candidate_and_its_speakers(exper
     assert run.train_speakers == ("C", "D") and run.test_speakers == ("A", "B") and run.seed == 2017
     assert run.config["batch_size"] == 8  # of candidate 2, which was chosen
     assert run.config["objective"] == experiment.settings["objective"]
-    assert run.hparams["number_of_epochs"] == 3
-    made = run.hparams["opt_class"]([torch.nn.Parameter(torch.zeros(1))])
+    assert run.config["number_of_epochs"] == 3
+    made = run.config.build()["opt_class"]([torch.nn.Parameter(torch.zeros(1))])
     assert isinstance(made, torch.optim.AdamW) and made.defaults["lr"] == 0.002 and made.defaults["weight_decay"] == 0
-    assert run.student.fuse.out_features == 8
+    assert build_student(run).fuse.out_features == 8
     assert run.config["store_folder"] == str(experiment.folder.parent.resolve() / "store")
 
 

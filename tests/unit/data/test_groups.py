@@ -22,9 +22,9 @@ def full(speakers, emotions=("fear", "joy"), count=2):
 
 
 def test_few_speakers_are_as_many_as_when_heads_are_cross_fitted():
-    from akd_toolkit.experiment import run
+    from akd_toolkit.experiment import parts
 
-    assert FEW == run.FEW
+    assert FEW == parts.FEW
 
 
 @pytest.mark.parametrize("num_speakers, sizes", [(3, [1, 1, 1]), (5, [1] * 5), (10, [2] * 5), (24, [4, 5, 5, 5, 5])])

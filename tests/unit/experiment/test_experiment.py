@@ -14,6 +14,7 @@ from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.locks import RUNNING, marked_as_running
+from akd_toolkit.experiment.parts import prove_split
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.stored import Experiment
 
@@ -44,9 +45,9 @@ def manifest() -> Manifest:
 
 def keep(run):
     """Stands for a training: candidate 2 is right everywhere, the other says anger always."""
-    good = run.hparams["batch_size"] == 2
+    good = run.config["batch_size"] == 2
     says = {row.id: np.eye(2)[LABELS.index(row.emotion) if good else 0] for row in run.test}
-    run.keep(torch.nn.Linear(1, 1), says, [{"epoch": 1, "total": 0.5}], seconds=30.0)
+    run.keep(torch.nn.Linear(1, 1), says, [{"epoch": 1, "total": 0.5}], seconds=30.0, proof=prove_split(run, None))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from joblib.externals.loky import get_reusable_executor
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import prove_split
 from akd_toolkit.experiment.protocol import NestedCrossValidation, differences
 from akd_toolkit.registry import LOSSES
 
@@ -58,9 +59,9 @@ class Trainer:
 
     def __call__(self, run):
         self.runs.append(run)
-        good = run.hparams["batch_size"] == 2
+        good = run.config["batch_size"] == 2
         says = {row.id: np.eye(2)[LABELS.index(row.emotion) if good else 0] for row in run.test}
-        run.keep(torch.nn.Linear(1, 1), says, [{"epoch": 1, "total": 0.0}], seconds=1.0)
+        run.keep(torch.nn.Linear(1, 1), says, [{"epoch": 1, "total": 0.0}], seconds=1.0, proof=prove_split(run, None))
 
 
 def test_every_speaker_is_scored_once_by_a_student_that_never_heard_it(make, manifest):

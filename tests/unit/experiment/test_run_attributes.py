@@ -5,10 +5,12 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from one_run import parts_of, train_and_keep
 
 from akd_toolkit.data.batches import collate
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import build_student
 from akd_toolkit.experiment.run import Run, attributes_of
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.models.storage import load_student
@@ -68,16 +70,9 @@ def make(tmp_path, manifest):
     return build
 
 
-def trained(run):
-    brain = DistillBrain(run.student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
-    student = brain.train_student(run.train_batches, progressbar=False)
-    run.keep(student, predict(student, run.test_batches), brain.history, brain.seconds)
-    return student, brain
-
-
 def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
     run = make("--attributes=[arousal]")
-    _, brain = trained(run)
+    _, brain = train_and_keep(run)
     assert brain.history[-1]["concordance"] < 0.5 * brain.history[0]["concordance"]
     assert {"teacher_concordance", "gate", "cross_entropy"} <= set(brain.history[-1])
     scores = run.scores()
@@ -85,7 +80,7 @@ def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
     assert np.corrcoef(scores["truth_arousal"], scores["prediction_arousal"])[0, 1] > 0.8
     student, about = load_student(run.folder)
     assert about["attributes"] == ["arousal"]
-    again = predict(student, run.test_batches)
+    again = predict(student, parts_of(run).data.test)
     np.testing.assert_allclose(
         [again.attributes[name][0] for name in run.test.ids], scores["prediction_arousal"], atol=1e-5
     )
@@ -94,14 +89,15 @@ def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
 def test_student_begins_at_the_training_speakers_mean_and_deviation(make, manifest):
     run = make(train="AB")
     values = manifest.of(["A", "B"]).attribute_values(["arousal", "valence"])
-    np.testing.assert_allclose(run.student.regressor.centre, np.nanmean(values, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(run.student.regressor.scale, np.nanstd(values, axis=0), rtol=1e-5)
+    student = build_student(run)
+    np.testing.assert_allclose(student.regressor.centre, np.nanmean(values, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(student.regressor.scale, np.nanstd(values, axis=0), rtol=1e-5)
 
 
 def test_emotions_begin_with_the_same_weights_as_without_attributes(make):
     plain = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}]}
-    without = make("--attributes=null", f"--objective={plain}").student.state_dict()
-    student = make().student.state_dict()
+    without = build_student(make("--attributes=null", f"--objective={plain}")).state_dict()
+    student = build_student(make()).state_dict()
     assert set(student) - set(without) == {
         f"regressor.{n}" for n in ("linear.weight", "linear.bias", "centre", "scale")
     }
@@ -109,7 +105,7 @@ def test_emotions_begin_with_the_same_weights_as_without_attributes(make):
 
 
 def test_attributes_of_an_utterance_are_the_mean_over_its_windows(make):
-    student = make().student.eval()
+    student = build_student(make()).eval()
     windows = [np.full(1600, level, dtype=np.float32) for level in (0.1, 0.9)]
     both = predict(student, [collate(["u", "u"], windows, [0, 0])])
     each = [predict(student, [collate(["u"], [window], [0])]).attributes["u"] for window in windows]
@@ -121,7 +117,7 @@ def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(
     run = make("--attributes=[arousal]")
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
     student.add_attributes(2)
-    brain = DistillBrain(student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
+    brain = DistillBrain(student, parts_of(run).objective, run.config.build(), run.seed, run.folder, {"device": "cpu"})
     brain.init_optimizers()
     optimised = {id(p) for group in brain.optimizer.param_groups for p in group["params"]}
     assert {id(p) for p in student.regressor.parameters()} <= optimised
@@ -129,9 +125,9 @@ def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(
 
 def test_attributes_that_the_manifest_lacks_are_refused(make, manifest):
     with pytest.raises(ValueError, match="no utterance of Toy has dominance; its manifest has arousal, valence"):
-        make("--attributes=[arousal, dominance]").student  # noqa: B018
+        build_student(make("--attributes=[arousal, dominance]"))
     with pytest.raises(ValueError, match="no utterance of the training speakers B, C has valence"):
-        make(train="BC").student  # noqa: B018
+        build_student(make(train="BC"))
 
 
 @pytest.mark.parametrize("key, plugin", [("task", "concordance"), ("distill", "teacher_concordance")])
@@ -148,4 +144,4 @@ def test_a_gate_of_attributes_without_any_is_refused_before_training(make):
     plain = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}]}
     run = make("--attributes=null", f"--objective={ {**plain, 'gate': {'name': 'teacher_concordance_error'}} }")
     with pytest.raises(ValueError, match="gate 'teacher_concordance_error' needs dimensional labels"):
-        run.student  # noqa: B018
+        build_student(run)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from one_run import parts_of, train_and_keep
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.registry import AUGMENTATIONS
-from akd_toolkit.training.brain import DistillBrain, predict
+from akd_toolkit.training.brain import predict
 
 ROOT = Path(__file__).resolve().parents[4]
 LABELS = ("anger", "sadness")
@@ -70,30 +71,30 @@ def make(recipe, manifest, *options):
 
 def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
     plain, changed = make(recipe, manifest), make(recipe, manifest, *EVERYTHING)
-    assert plain.student.state_dict().keys() == changed.student.state_dict().keys()
-    student = plain.student.eval()
-    for one, other in zip(plain.test_batches, changed.test_batches, strict=True):
+    before, after = parts_of(plain), parts_of(changed)
+    assert before.student.state_dict().keys() == after.student.state_dict().keys()
+    student = before.student.eval()
+    tests = list(before.data.test), list(after.data.test)
+    for one, other in zip(*tests, strict=True):
         assert one.ids == other.ids and other.partner is None
         assert torch.equal(one.waveforms, other.waveforms) and torch.equal(one.lengths, other.lengths)
-    scores, same = predict(student, plain.test_batches), predict(changed.student.eval(), changed.test_batches)
+    scores, same = predict(student, tests[0]), predict(after.student.eval(), tests[1])
     assert all(np.array_equal(scores[name], same[name]) for name in plain.test.ids)
-    for one, other in zip(plain.train_batches.whole(), changed.train_batches.whole(), strict=True):
+    for one, other in zip(before.data.train.whole(), after.data.train.whole(), strict=True):
         assert torch.equal(one.waveforms, other.waveforms)  # what a head is fitted on at once
 
 
 def test_without_them_training_batches_are_what_they_were(recipe, manifest):
-    absent = make(recipe, manifest)
-    off = make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")
-    assert absent.train_batches.change is None and off.train_batches.change is None
-    for one, other in zip(absent.train_batches, off.train_batches, strict=True):
+    absent = parts_of(make(recipe, manifest)).data.train
+    off = parts_of(make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")).data.train
+    assert absent.change is None and off.change is None
+    for one, other in zip(absent, off, strict=True):
         assert one.ids == other.ids and torch.equal(one.waveforms, other.waveforms) and other.partner is None
 
 
 def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe, manifest):
     run = make(recipe, manifest, *EVERYTHING)
-    brain = DistillBrain(run.student, run.objective, run.hparams, run.seed, run.folder, {"device": "cpu"})
-    student = brain.train_student(run.train_batches, progressbar=False)
-    run.keep(student, predict(student, run.test_batches), brain.history, brain.seconds)
+    _, brain = train_and_keep(run)
     parts = {"total", "cross_entropy", "concordance", "logit_mse", "teacher_concordance", "gate"}
     assert all(parts <= set(row) and np.isfinite([row[part] for part in parts]).all() for row in brain.history)
     assert len(run.scores()) == 6
@@ -101,7 +102,7 @@ def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe,
 
 def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
     run = make(recipe, manifest, "--sampling={name: class_balanced}")
-    batches, heard = run.train_batches, []
+    batches, heard = parts_of(run).data.train, []
     for epoch in (1, 2):
         batches.set_epoch(epoch)
         labels = torch.cat([batch.labels for batch in batches])
@@ -115,7 +116,7 @@ def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
 def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifest):
     fewer = Manifest("Toy", LABELS, tuple(row for row in manifest if row.id not in ("A2", "A3", "A4", "A5")))
     run = make(recipe, fewer, "--sampling={name: speaker_balanced}")
-    ids = [name for batch in run.train_batches for name in batch.ids]
+    ids = [name for batch in parts_of(run).data.train for name in batch.ids]
     counts = [sum(name.startswith(speaker) for name in ids) for speaker in "ABC"]
     assert sum(counts) == 14 and set(counts) == {4, 5}
 

@@ -1,0 +1,187 @@
+"""What one training is made of: teachers, student, objective and batches, each built by one function from a ``Run``."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from akd_toolkit.data.audio_store import AudioStore
+from akd_toolkit.data.augment import build_augmentations, build_mixup, change_batch
+from akd_toolkit.data.batches import Batch, Speech, TrainBatches, scoring_batches
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.sampling import sampling_of
+from akd_toolkit.distill.objective import Objective
+from akd_toolkit.distill.objective import build_objective as build
+from akd_toolkit.experiment.config import Config
+from akd_toolkit.experiment.leaks import audit
+from akd_toolkit.experiment.run import Run, attributes_of
+from akd_toolkit.metrics.scores import ua
+from akd_toolkit.models import Student
+from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
+from akd_toolkit.teachers import TeacherBank, TeacherFold, answers_on
+from akd_toolkit.training.front_end import check_front_end
+
+FEW = 8  # training speakers, up to which cross-fitting leaves out one at a time
+
+
+def build_teachers(run: Run) -> TeacherFold | None:
+    """The teachers of the run's fold, whose heads are fitted on training speakers alone; None where it has none."""
+    if not run.config.get("teachers"):
+        return None
+    return fold_teachers(run.config, run.manifest, run.train_speakers, run.one_head)
+
+
+def build_student(run: Run) -> Student:
+    """The untrained student; its first weights depend on the run's seed alone."""
+    hparams = run.config.build()
+    torch.manual_seed(run.seed)
+    student = STUDENTS.build(**run.config.local(hparams["student"]), num_classes=len(run.manifest.label_order))
+    if run.attributes:
+        student.add_attributes(len(run.attributes), *_attribute_scale(run))
+    check_front_end(student, build_augmentations(hparams.get("augment"), stage="features"))
+    return student
+
+
+def build_objective(run: Run, student: Student, teachers: TeacherFold | None) -> Objective:
+    """The objective of the run, fitted to the dimensions of its student and teachers."""
+    train, num_classes = run.train, len(run.manifest.label_order)
+    dims = student.output_dims()
+    torch.manual_seed(run.seed + 1)
+    return build(
+        run.config.build()["objective"],
+        num_classes=num_classes,
+        class_counts=np.bincount(train.labels, minlength=num_classes).tolist(),
+        num_attributes=len(run.attributes),
+        **dims,
+        num_teachers=len(teachers or ()),
+        teacher_embedding_dims=[] if teachers is None else teachers.embedding_dims,
+        teacher_frame_dims=[] if teachers is None else teachers.frame_dims,
+        teacher_accuracies=_teacher_accuracies(train, teachers),
+    )
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What a run is trained and scored on; ``test`` may be iterated once."""
+
+    train: TrainBatches
+    test: Iterator[Batch]
+
+
+def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
+    """The run's batches: windows of its training speakers with the teachers' outputs, and of its test speakers."""
+    config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
+    train = TrainBatches(
+        Speech(run.train, audio.waveform, _lookup(teachers, objective), config.get("views", 0)),
+        window_s=config["window_s"],
+        batch_size=config["batch_size"],
+        seed=run.seed,
+        unlabelled=_unlabelled_speech(run, objective, teachers),
+        unlabelled_ratio=config.get("unlabelled_ratio", 1.0),
+        attributes=run.attributes,
+        sampling=sampling_of(config.get("sampling")),
+        change=_change(config),
+    )
+    windows = [config[key] for key in ("window_s", "test_overlap_s", "batch_size")]
+    return Datasets(train, scoring_batches(run.test, audio.waveform, *windows))
+
+
+def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
+    """What can be proved of the run's split and what cannot; a leak is refused.
+
+    Raises
+    ------
+    ValueError
+        Naming the leak.
+    """
+    models = {f"teacher {title}": spec for title, spec in (run.config.get("teachers") or {}).items()}
+    if (run.config.get("student") or {}).get("source"):
+        models["the student's beginning"] = run.config["student"]
+    return audit(
+        run.train,
+        run.test,
+        teachers,
+        run.unlabelled_train,
+        one_head=run.one_head,
+        speaker_independent=run.config.get("speaker_independent", True),
+        models=models,
+        augment=run.config.get("augment"),
+    )
+
+
+def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
+    """The experiment's teachers over a corpus and its augmented copies."""
+    distill = (config.get("objective") or {}).get("distill") or []
+    frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
+    specs = {title: config.local(spec) for title, spec in config["teachers"].items()}
+    with_frames = [title for title, spec in specs.items() if frames and has_frames(spec)]
+    folder, device = config["store_folder"], config.run_opts.device or "cpu"
+    return TeacherBank(
+        specs, AudioStore(manifest, folder), folder, num_views=views + 1, frames=with_frames, device=device
+    )
+
+
+def has_frames(spec: dict) -> bool:
+    """Whether a teacher has frames."""
+    return TEACHERS.build(**spec).frame_rate_hz is not None
+
+
+def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: bool = False) -> TeacherFold:
+    """Heads of one set of training speakers.
+
+    Where these are few, cross-fitting leaves out one at a time: a head that misses one of eight errs less than one that
+    misses two. Where there are many, it leaves out a group of the outer folds at a time, which has a second merit: the
+    head that misses groups f and g serves fold f, fold g, and the inner folds of both.
+    """
+    groups = [[speaker] for speaker in train_speakers] if len(train_speakers) <= FEW else config["outer_folds"]
+    bank = teacher_bank(config, manifest, config.get("views", 0))
+    return bank.fold(train_speakers, groups, one_head=one_head, attributes=attributes_of(config, manifest))
+
+
+def _attribute_scale(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each attribute over the training utterances, [A]."""
+    values = run.train.attribute_values(run.attributes)
+    for name, known in zip(run.attributes, ~np.isnan(values).all(axis=0)):
+        if not known:
+            raise ValueError(
+                f"attributes: no utterance of the training speakers {', '.join(run.train_speakers)} has {name}; "
+                "put other speakers into the fold, or leave it out."
+            )
+    deviation = np.nanstd(values, axis=0)
+    return np.nanmean(values, axis=0), np.where(deviation > 0, deviation, 1.0)
+
+
+def _teacher_accuracies(train: Manifest, teachers: TeacherFold | None) -> list[float]:
+    """UA of each teacher on the training speakers, by heads that were not fitted on the speaker in question."""
+    if teachers is None:
+        return []
+    logits = teachers.lookup(train.ids, embeddings=False).logits
+    return [ua(train.labels, answers.argmax(dim=-1).numpy()) for answers in logits]
+
+
+def _unlabelled_speech(run: Run, objective: Objective, teachers: TeacherFold | None) -> Speech | None:
+    if run.unlabelled is None:
+        return None
+    config, views, manifest = run.config, run.config.get("unlabelled_views", 0), run.unlabelled_train
+    outputs = answers_on(teacher_bank(config, run.unlabelled, views), teachers, manifest)
+    audio = AudioStore(run.unlabelled, config["store_folder"])
+    return Speech(manifest, audio.waveform, _lookup(outputs, objective), views)
+
+
+def _lookup(teachers: TeacherFold | None, objective: Objective) -> Callable | None:
+    """(ids, views, spans) -> teacher outputs, with no more than the losses read."""
+    if teachers is None:
+        return None
+    wanted = {"embeddings": "embedding" in objective.reads, "frames": "frames" in objective.reads}
+    return lambda ids, views, spans: teachers.lookup(ids, views, spans=spans, **wanted)
+
+
+def _change(config: Config) -> Callable | None:
+    """What is done to each training batch before the student sees it; None where the YAML asks for nothing."""
+    augmentations = build_augmentations(config.get("augment"), stage="waveform")
+    mixup = build_mixup(config.get("mixup"))
+    if not augmentations and mixup is None:
+        return None
+    return partial(change_batch, augmentations=augmentations, mixup=mixup)
