@@ -8,6 +8,33 @@ from torch import Tensor
 UNLABELLED = -1  # stands in ``labels`` for speech whose emotion nobody has named
 
 
+def valid_frames(lengths: Tensor, num_frames: int) -> Tensor:
+    """How many of ``num_frames`` are speech, at least 1: [batch], from the relative ``lengths`` [batch].
+
+    A relative length came from a division, so 0.3 * 10 may fall short of 3: it is rounded.
+
+    Example
+    -------
+    >>> valid_frames(torch.tensor([0.3, 1.0]), 10)
+    tensor([ 3., 10.])
+    """
+    return (lengths * num_frames).round().clamp(min=1)
+
+
+def frame_mask(num_valid: Tensor | None, num_frames: int) -> Tensor | None:
+    """True where a frame is speech and not padding: [batch, num_frames], or None where nothing is padding.
+
+    Example
+    -------
+    >>> frame_mask(torch.tensor([1, 3]), 3)
+    tensor([[ True, False, False],
+            [ True,  True,  True]])
+    """
+    if num_valid is None:
+        return None
+    return torch.arange(num_frames, device=num_valid.device) < num_valid[:, None]
+
+
 @dataclass(frozen=True)
 class ModelOutput:
     """One forward pass of a student.
@@ -36,9 +63,7 @@ class ModelOutput:
         batch, num_frames = self.frames.shape[:2]
         if self.lengths is None:
             return torch.ones(batch, num_frames, dtype=torch.bool, device=self.frames.device)
-        # A relative length came from a division, so 0.3 * 10 may fall short of 3: round before comparing.
-        num_valid = (self.lengths * num_frames).round().clamp(min=1)
-        return torch.arange(num_frames, device=self.frames.device) < num_valid[:, None]
+        return frame_mask(valid_frames(self.lengths.to(self.frames.device), num_frames), num_frames)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.hybrid_blocks import frame_mask, halved, pooled
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.layers import halved, masked, pooled, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -124,8 +124,7 @@ class Dkdfmh(Student):
             layers[f"scale_{index}"] = frames
             statistics.append(pooled(frames.float(), mask))
         embedding = self.bottleneck(self.dropout(torch.cat(statistics, dim=1)))
-        lengths = None if mask is None else mask.float().mean(dim=1)
-        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, lengths)
+        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, speech_share(mask))
 
 
 class _Conv(nn.Module):
@@ -138,9 +137,7 @@ class _Conv(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, mask: Tensor | None, num_frames: Tensor | None):
-        if mask is not None:
-            x = x * mask[:, None, :, None]
-        x = torch.relu(self.norm(self.conv(x)))
+        x = torch.relu(self.norm(self.conv(masked(x, mask, time=2))))
         if self.stride == 2:
             num_frames = halved(num_frames)
             mask = frame_mask(num_frames, x.shape[2])

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.whisper_log_mel import WhisperLogMel
-from akd_toolkit.models.whisper_layers import WhisperLayers, load_whisper, masked_statistics
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.layers import mean_and_deviation
+from akd_toolkit.models.whisper_layers import WhisperLayers, load_whisper
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 ARCHITECTURE_KEYS = ("width", "heads", "feed_forward", "num_mels")
@@ -110,7 +111,7 @@ class EncoderStudent(Student):
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         layers, num_valid = self._encode(waveform, lengths)
         frames = self._mix(layers)
-        embedding = (masked_statistics(frames, num_valid) - self.centre) / self.scale
+        embedding = (self._pooled(frames, num_valid) - self.centre) / self.scale
         return ModelOutput(
             logits=self.classifier(self.dropout(embedding)),
             embedding=embedding,
@@ -123,7 +124,7 @@ class EncoderStudent(Student):
     def pooled(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Mean and deviation of the mixed frames, not yet standardised: [batch, 2 * width]."""
         layers, num_valid = self._encode(waveform, lengths)
-        return masked_statistics(self._mix(layers), num_valid)
+        return self._pooled(self._mix(layers), num_valid)
 
     def fit_head(self, pooled: Tensor, targets: Tensor, temperature: float = 1.0, decay: float = 30.0) -> Tensor:
         """Fit standardisation and classifier on the training utterances' ``pooled`` statistics.
@@ -211,6 +212,9 @@ class EncoderStudent(Student):
         else:
             mel, num_frames = self.front_end(waveform, num_samples)
         return self.encoder(mel, num_frames)
+
+    def _pooled(self, frames: Tensor, num_valid: Tensor) -> Tensor:
+        return mean_and_deviation(frames, frame_mask(num_valid, frames.shape[1]))
 
     def _mix(self, layers: list[Tensor]) -> Tensor:
         weights = torch.softmax(self.layer_logits, dim=0)

@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from akd_toolkit.models.layers import convolved_and_normalized, masked
+
 
 class DownConv(nn.Module):
     """Convolution that halves time and frequency: [B, T, F, C] -> [B, ceil(T / 2), ceil(F / 2), C'].
@@ -105,79 +107,3 @@ def hidden_run(x, axis, share):
     position = torch.arange(size, device=x.device)
     kept = ((position < start) | (position >= start + length)).to(x.dtype)
     return kept[:, :, None, None] if axis == 1 else kept[:, None, :, None]
-
-
-def halved(num_frames):
-    """Frames left by a convolution of stride 2 that pads by one: ceil(n / 2); None stays None.
-
-    >>> halved(torch.tensor([1, 4, 5]))
-    tensor([1, 2, 3])
-    """
-    return None if num_frames is None else (num_frames + 1) // 2
-
-
-def frame_mask(num_valid, num_frames):
-    """True where a frame is speech: [batch, T], or None where every frame of every utterance is.
-
-    >>> frame_mask(torch.tensor([1, 3]), 3)
-    tensor([[ True, False, False],
-            [ True,  True,  True]])
-    """
-    if num_valid is None:
-        return None
-    return torch.arange(num_frames, device=num_valid.device) < num_valid[:, None]
-
-
-def masked(x, mask):
-    """Zero in the padding: [batch, T, ...]."""
-    return x if mask is None else x * mask.reshape(*mask.shape, *[1] * (x.dim() - 2)).to(x.dtype)
-
-
-def convolved(conv, x):
-    """Convolution of [batch, T, C] or [batch, T, F, C], whose channels are last."""
-    return conv(x.movedim(-1, 1)).movedim(1, -1)
-
-
-def convolved_and_normalized(conv, norm, x, mask):
-    """Convolution, then batch norm by the statistics of speech alone; zero in the padding.
-
-    In evaluation the norm stands right behind the convolution, channels first, where an exported file merges the two.
-    """
-    if norm.training:
-        return normalized(norm, convolved(conv, x), mask)
-    statistics = norm.running_mean, norm.running_var, norm.weight, norm.bias
-    return masked(F.batch_norm(conv(x.movedim(-1, 1)), *statistics, eps=norm.eps).movedim(1, -1), mask)
-
-
-def normalized(norm, x, mask):
-    """Batch norm of [batch, T, C] or [batch, T, F, C] by the statistics of speech alone; zero in the padding.
-
-    >>> norm = nn.BatchNorm1d(1).train()
-    >>> x, mask = torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]])
-    >>> normalized(norm, x, mask).detach().squeeze()
-    tensor([-1.0000,  1.0000,  0.0000])
-    """
-    channels = x.shape[-1]
-    if mask is None or not norm.training:
-        return masked(norm(x.reshape(-1, channels)).reshape(x.shape), mask)
-    frames = x.flatten(2).flatten(0, 1)  # [batch * T, F * C]; whole frames are quick to take out and to put back
-    speech = mask.flatten().nonzero()[:, 0]
-    rows = norm(frames.index_select(0, speech).reshape(-1, channels)).reshape(len(speech), -1)
-    return torch.zeros_like(frames).index_copy(0, speech, rows).reshape(x.shape)
-
-
-def pooled(frames, mask):
-    """Mean, standard deviation and maximum over the speech frames: [batch, T, D] -> [batch, 3 D].
-
-    >>> pooled(torch.tensor([[[1.0], [3.0], [99.0]]]), torch.tensor([[True, True, False]]))
-    tensor([[2.0000, 1.0000, 3.0000]])
-    """
-    if mask is None:
-        mask = torch.ones_like(frames[:, :, 0], dtype=torch.bool)
-    mask = mask[:, :, None]
-    count = mask.sum(dim=1)
-    mean = (frames * mask).sum(dim=1) / count
-    variance = ((frames - mean[:, None]).square() * mask).sum(dim=1) / count
-    peak = frames.masked_fill(~mask, float("-inf")).amax(dim=1)
-    # The floor keeps the gradient of the root finite where all frames are alike.
-    return torch.cat([mean, (variance + 1e-5).sqrt(), peak], dim=-1)

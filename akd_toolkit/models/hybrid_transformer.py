@@ -5,19 +5,9 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.hybrid_blocks import (
-    AttentionBlock,
-    ConvBlock,
-    DownConv,
-    convolved,
-    frame_mask,
-    halved,
-    hidden_run,
-    masked,
-    normalized,
-    pooled,
-)
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.hybrid_blocks import AttentionBlock, ConvBlock, DownConv, hidden_run
+from akd_toolkit.models.layers import convolved, halved, masked, normalized, pooled, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -155,8 +145,7 @@ class HybridTransformer(Student):
         frames = normalized(self.norm, self._encoded_and_decoded(x, num_valid, layers), mask)
         embedding = pooled(frames, mask)
         logits = self.classifier(self.dropout(embedding))
-        relative = None if mask is None else mask.float().mean(dim=1)
-        return ModelOutput(logits, embedding, frames, layers, relative)
+        return ModelOutput(logits, embedding, frames, layers, speech_share(mask))
 
     def _fused_bands(self, features: Tensor, num_valid: Tensor | None, layers: dict) -> Tensor:
         """Stem, attention over frequency, and fusing: [batch, T, planes * mels] -> [batch, T / 4, dim]."""

@@ -6,8 +6,8 @@ from torch.nn import functional as F
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.mfcc import MFCC
-from akd_toolkit.models.hybrid_blocks import frame_mask, halved, masked
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.layers import halved, masked, speech_mean, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -116,9 +116,9 @@ class LightSernet(Student):
             x, mask, num_frames = block(x, mask, num_frames)
             layers[f"block_{index}"] = _over_coefficients(x)
             if index == 1:
-                lengths = None if mask is None else mask.float().mean(dim=1)
+                lengths = speech_share(mask)
         last = layers[f"block_{len(self.blocks) - 1}"]  # [batch, T / 32, channels[4]]
-        embedding = last.mean(dim=1) if mask is None else masked(last, mask).sum(dim=1) / mask.sum(dim=1)[:, None]
+        embedding = speech_mean(last, mask)
         return ModelOutput(self.classifier(self.dropout(embedding)), embedding, layers["block_1"], layers, lengths)
 
 
@@ -151,7 +151,7 @@ def pooled_map(x: Tensor, pool: tuple[int, int], mask: Tensor | None, num_frames
     """
     if mask is None:
         return F.avg_pool2d(x, pool, ceil_mode=True), None, None
-    x = F.avg_pool2d(x * mask[:, None, :, None], pool, ceil_mode=True)
+    x = F.avg_pool2d(masked(x, mask, time=2), pool, ceil_mode=True)
     heard = F.avg_pool1d(mask[:, None].to(x.dtype), 2, ceil_mode=True)[:, :, :, None]  # 1, 1/2 or 0
     num_frames = halved(num_frames)
     return x / heard.clamp(min=0.5), frame_mask(num_frames, x.shape[2]), num_frames

@@ -5,7 +5,8 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.layers import halved, masked, pooled, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -108,23 +109,19 @@ class MicroCNN(Student):
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
         mask = frame_mask(num_frames, features.shape[1])
-        x = self.input_norm(features.transpose(1, 2)).transpose(1, 2)[:, None]  # [batch, 1, T, mels]
+        x = _norm(self.input_norm, features.transpose(1, 2), mask).transpose(1, 2)[:, None]  # [batch, 1, T, mels]
         for stage in self.stem:
-            x = stage(x, mask)
-            if stage.time_stride == 2:
-                num_frames = None if num_frames is None else (num_frames + 1) // 2
-                mask = frame_mask(num_frames, x.shape[2])
+            x, mask, num_frames = stage(x, mask, num_frames)
         x = self.fuse(x.transpose(1, 2).flatten(2)).transpose(1, 2)  # [batch, dim, T / 4]
-        x = torch.relu(self.fuse_norm(x))
+        x = torch.relu(_norm(self.fuse_norm, x, mask))
         layers = {"stem": x.transpose(1, 2)}
         for index, block in enumerate(self.blocks):
             x = block(x, mask)
             layers[f"block_{index}"] = x.transpose(1, 2)
-        pooled = pooled_statistics(x, mask)
-        embedding = self.bottleneck(self.dropout(pooled))
-        lengths = None if mask is None else mask.float().mean(dim=1)
+        weights = None if mask is None else mask.float()  # sums in float32 under autocast
+        embedding = self.bottleneck(self.dropout(pooled(x, weights, time=2, floor=0.01)))
         logits = self.classifier(self.dropout(embedding))
-        return ModelOutput(logits, embedding, x.transpose(1, 2), layers, lengths)
+        return ModelOutput(logits, embedding, x.transpose(1, 2), layers, speech_share(mask))
 
 
 class _StemStage(nn.Module):
@@ -138,10 +135,12 @@ class _StemStage(nn.Module):
         )
         self.norm = nn.BatchNorm2d(channels_out)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        if mask is not None:
-            x = x * mask[:, None, :, None]
-        return torch.relu(self.norm(self.conv(x)))
+    def forward(self, x: Tensor, mask: Tensor | None, num_frames: Tensor | None):
+        x = self.conv(masked(x, mask, time=2))
+        if self.time_stride == 2:
+            num_frames = halved(num_frames)
+            mask = frame_mask(num_frames, x.shape[2])
+        return torch.relu(_norm(self.norm, x, mask)), mask, num_frames
 
 
 class _TimeBlock(nn.Module):
@@ -153,40 +152,12 @@ class _TimeBlock(nn.Module):
         self.norm = nn.BatchNorm1d(dim)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        masked = x if mask is None else x * mask[:, None]
-        return torch.relu(x + self.norm(self.conv(masked)))
+        return torch.relu(x + _norm(self.norm, self.conv(masked(x, mask, time=2)), mask))
 
 
-def frame_mask(num_frames: Tensor | None, total: int) -> Tensor | None:
-    """1 where a frame is speech, 0 where it is padding, [batch, total]; None where nothing is padding.
+def _norm(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+    """Batch norm of [B, C, T] or [B, C, T, F], padding included.
 
-    Example
-    -------
-    >>> frame_mask(torch.tensor([1, 3]), 3)
-    tensor([[1., 0., 0.],
-            [1., 1., 1.]])
+    ``normalized(norm, x.movedim(1, -1), mask).movedim(-1, 1)`` would leave padding out.
     """
-    if num_frames is None:
-        return None
-    return (torch.arange(total, device=num_frames.device) < num_frames[:, None]).float()
-
-
-def pooled_statistics(frames: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean, deviation and maximum over the speech frames: [batch, D, T] -> [batch, 3 D].
-
-    Example
-    -------
-    >>> pooled_statistics(torch.tensor([[[1.0, 3.0, 9.0]]]), torch.tensor([[1.0, 1.0, 0.0]]))
-    tensor([[2.0000, 1.0050, 3.0000]])
-    """
-    if mask is None:
-        mean, peak = frames.mean(dim=-1), frames.amax(dim=-1)
-        variance = (frames - mean[..., None]).square().mean(dim=-1)
-    else:
-        weights = mask[:, None]  # [batch, 1, T]
-        count = weights.sum(dim=-1)
-        mean = (frames * weights).sum(dim=-1) / count
-        variance = ((frames - mean[..., None]).square() * weights).sum(dim=-1) / count
-        peak = frames.masked_fill(weights == 0, float("-inf")).amax(dim=-1)
-    # A channel that never changes has deviation 0, where a root has no gradient; hence 0.01 under it.
-    return torch.cat([mean, (variance + 0.01).sqrt(), peak], dim=-1)
+    return norm(x)

@@ -5,8 +5,9 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.hybrid_blocks import ConvBlock, DownConv, frame_mask, halved, hidden_run, normalized
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.hybrid_blocks import ConvBlock, DownConv, hidden_run
+from akd_toolkit.models.layers import halved, normalized, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -119,9 +120,8 @@ class MultiheadAttention(Student):
         stem = x.flatten(2)  # [batch, T, bands * channels]
         frames = torch.relu(normalized(self.fuse_norm, self.fuse(stem), mask))
         embedding = self.pool(frames, mask)
-        relative = None if mask is None else mask.float().mean(dim=1)
         layers = {"stem": stem, "fused": frames}
-        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, relative)
+        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, speech_share(mask))
 
     def pool(self, frames: Tensor, mask: Tensor | None) -> Tensor:
         """What the heads read: [batch, T, dim] -> [batch, dim]. mask: True where there is speech, or None."""

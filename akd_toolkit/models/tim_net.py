@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.mfcc import MFCC
-from akd_toolkit.models.hybrid_blocks import frame_mask, masked
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.layers import speech_mean, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -101,12 +101,8 @@ class TimNet(Student):
             past, future = x.chunk(2, dim=2)
             layers[f"block_{index}"] = past + backwards(future, num_frames)
         frames = torch.stack(list(layers.values()), dim=-1) @ self.scale_weights
-        if mask is None:
-            embedding, lengths = frames.mean(dim=1), None
-        else:
-            count = mask.sum(dim=1)
-            embedding, lengths = masked(frames, mask).sum(dim=1) / count[:, None], count / mask.shape[1]
-        return ModelOutput(self.classifier(embedding), embedding, frames, layers, lengths)
+        embedding = speech_mean(frames, mask)
+        return ModelOutput(self.classifier(embedding), embedding, frames, layers, speech_share(mask))
 
 
 class _Block(nn.Module):

@@ -6,8 +6,9 @@ from torch.nn import functional as F
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.hybrid_blocks import AttentionBlock, frame_mask, hidden_run, masked, normalized
-from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.models.hybrid_blocks import AttentionBlock, hidden_run
+from akd_toolkit.models.layers import masked, normalized, speech_mean, speech_share
+from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
@@ -124,9 +125,8 @@ class VanillaTransformer(Student):
             x = block(x, mask)
             layers[f"block_{index}"] = x
         frames = masked(self.norm(x), mask)
-        embedding = frames.mean(dim=1) if mask is None else frames.sum(dim=1) / mask.sum(dim=1, keepdim=True)
-        relative = None if mask is None else mask.float().mean(dim=1)
-        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, relative)
+        embedding = speech_mean(frames, mask)
+        return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, speech_share(mask))
 
 
 def sinusoids(num_positions: int, dim: int, device=None) -> Tensor:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from akd_toolkit.data.files import is_hub_name
+from akd_toolkit.models.layers import halved, masked
+from akd_toolkit.outputs import frame_mask
 
 
 class WhisperLayers(nn.Module):
@@ -35,9 +37,9 @@ class WhisperLayers(nn.Module):
     def forward(self, mel: Tensor, num_frames: Tensor) -> tuple[list[Tensor], Tensor]:
         # The mel padding is 0 already, as a convolution's own; its output's padding must be made so again.
         hidden = nn.functional.gelu(self.conv1(mel))
-        hidden = hidden * frame_mask(num_frames, hidden.shape[2])[:, None]
+        hidden = masked(hidden, frame_mask(num_frames, hidden.shape[2]), time=2)
         hidden = nn.functional.gelu(self.conv2(hidden)).transpose(1, 2)  # [batch, T / 2, width]
-        num_valid = (num_frames + 1) // 2
+        num_valid = halved(num_frames)
         mask = frame_mask(num_valid, hidden.shape[1])
         hidden = hidden + sinusoids(hidden.shape[1], hidden.shape[2], hidden.device)
         outputs = []
@@ -80,17 +82,6 @@ class WhisperLayer(nn.Module):
         return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [batch, heads, T, width / heads]
 
 
-def frame_mask(num_valid: Tensor, num_frames: int) -> Tensor:
-    """True for the first ``num_valid[b]`` of ``num_frames``: [batch, num_frames].
-
-    Example
-    -------
-    >>> frame_mask(torch.tensor([1, 3]), 3).tolist()
-    [[True, False, False], [True, True, True]]
-    """
-    return torch.arange(num_frames, device=num_valid.device) < num_valid[:, None]
-
-
 def sinusoids(num_positions: int, width: int, device=None) -> Tensor:
     """Whisper's positions: sines, then cosines, of wavelengths from 2 pi to 20000 pi; [num_positions, width].
 
@@ -103,21 +94,6 @@ def sinusoids(num_positions: int, width: int, device=None) -> Tensor:
     rates = torch.exp(torch.arange(half, device=device) * (-math.log(10000) / (half - 1)))
     angles = torch.arange(num_positions, device=device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1)
-
-
-def masked_statistics(frames: Tensor, num_valid: Tensor) -> Tensor:
-    """Mean and deviation over the frames that are not padding: [batch, 2 * D].
-
-    Example
-    -------
-    >>> masked_statistics(torch.tensor([[[1.0], [3.0], [9.0]]]), torch.tensor([2]))
-    tensor([[2., 1.]])
-    """
-    weight = frame_mask(num_valid, frames.shape[1]).to(frames.dtype)[:, :, None] / num_valid[:, None, None]
-    mean = (frames * weight).sum(1)
-    variance = ((frames - mean[:, None]).square() * weight).sum(1)
-    # A constant channel has deviation 0, where the square root has no gradient.
-    return torch.cat([mean, (variance + 1e-8).sqrt()], dim=1)
 
 
 def load_whisper(source: str, num_layers: int) -> tuple[dict, dict]:

@@ -6,7 +6,8 @@ from speechbrain.augment.time_domain import AddNoise
 from torch import Tensor
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.data.augment.base import WaveformAugmentation, check_range, is_sound, uniform
+from akd_toolkit.data.augment.base import WaveformAugmentation, check_range, uniform
+from akd_toolkit.outputs import frame_mask
 from akd_toolkit.registry import AUGMENTATIONS
 
 COLOURS = {"white": (0.0, 0.0), "pink": (0.5, 0.5), "brown": (1.0, 1.0), "any": (0.0, 1.0)}  # amplitude ~ f^-slope
@@ -82,6 +83,6 @@ def coloured_noise(slopes: Tensor, num_samples: int) -> Tensor:
 
 def with_noise(waveforms: Tensor, num_samples: Tensor, noise: Tensor, snr_db: tuple[float, float]) -> Tensor:
     """Noise of the waveforms' shape laid under each of them, at a level drawn for each."""
-    noise = noise * is_sound(num_samples, waveforms.shape[1])
+    noise = noise * frame_mask(num_samples, waveforms.shape[1])
     add = AddNoise(snr_low=snr_db[0], snr_high=snr_db[1], normalize=True, noise_funct=lambda like: noise)
     return add(waveforms, num_samples / waveforms.shape[1])

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from akd_toolkit.outputs import frame_mask
+
 
 class Augmentation:
     """A change of the training sound, made anew each time it is heard, to each utterance with probability ``p``.
@@ -57,7 +59,7 @@ class WaveformAugmentation(Augmentation):
         for rows, sound in ((chosen, changed), (~chosen, waveforms[~chosen])):
             width = min(sound.shape[1], out.shape[1])
             out[rows, :width] = sound[:, :width]
-        return out.masked_fill(~is_sound(num_samples, out.shape[1]), 0.0), num_samples
+        return out.masked_fill(~frame_mask(num_samples, out.shape[1]), 0.0), num_samples
 
 
 class FeatureAugmentation(Augmentation):
@@ -80,18 +82,7 @@ class FeatureAugmentation(Augmentation):
             return features
         features = features.clone()
         features[chosen] = self.change(features[chosen], num_frames[chosen])
-        return features.masked_fill(~is_sound(num_frames, features.shape[1])[..., None, None], 0.0)
-
-
-def is_sound(counts: Tensor, total: int) -> Tensor:
-    """True up to each row's count, [batch, total].
-
-    Example
-    -------
-    >>> is_sound(torch.tensor([1, 2]), 2).tolist()
-    [[True, False], [True, True]]
-    """
-    return torch.arange(total, device=counts.device) < counts[:, None]
+        return features.masked_fill(~frame_mask(num_frames, features.shape[1])[..., None, None], 0.0)
 
 
 def check_number(name: str, value, lowest: float, highest: float) -> float:

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from akd_toolkit.data.augment.base import FeatureAugmentation, check_count, check_number, is_sound
+from akd_toolkit.data.augment.base import FeatureAugmentation, check_count, check_number
+from akd_toolkit.outputs import frame_mask
 from akd_toolkit.registry import AUGMENTATIONS
 
 
@@ -63,7 +64,7 @@ class SpecAugment(FeatureAugmentation):
 
     def change(self, features: Tensor, num_frames: Tensor) -> Tensor:
         _, total, _, bands = features.shape
-        speech = is_sound(num_frames, total)[..., None, None]
+        speech = frame_mask(num_frames, total)[..., None, None]
         mean = (features * speech).sum(dim=(1, 3), keepdim=True) / (num_frames[:, None, None, None] * bands)
         in_time = masks(num_frames, self.time_masks, self.time_share, total)
         in_bands = masks(torch.full_like(num_frames, bands), self.band_masks, self.band_share, bands)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from akd_toolkit.outputs import TeacherOutput
+from akd_toolkit.outputs import TeacherOutput, valid_frames
 
 
 def time_shares(frames: Tensor, lengths: Tensor | None, num_frames: int) -> Tensor:
@@ -21,8 +21,7 @@ def time_shares(frames: Tensor, lengths: Tensor | None, num_frames: int) -> Tens
     """
     batch, total = frames.shape[:2]
     lengths = torch.ones(batch) if lengths is None else lengths.float()
-    # Rounded as ``ModelOutput.frame_mask`` rounds.
-    num_valid = (lengths.to(frames.device) * total).round().clamp(min=1)[:, None, None]
+    num_valid = valid_frames(lengths.to(frames.device), total)[:, None, None]
     ends = torch.arange(num_frames + 1, device=frames.device)[:, None] * num_valid / num_frames  # [batch, F + 1, 1]
     return (ends - torch.arange(total, device=frames.device)).clamp(0, 1).diff(dim=1)
 

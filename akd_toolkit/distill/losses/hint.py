@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from akd_toolkit.distill.losses.alignment import averaged, check_all_have, time_shares
 from akd_toolkit.distill.losses.base import Loss, check_positive
-from akd_toolkit.outputs import ModelOutput, TeacherOutput
+from akd_toolkit.outputs import ModelOutput, TeacherOutput, valid_frames
 from akd_toolkit.registry import LOSSES
 
 DISTANCES = {"huber": functional.huber_loss, "squared": functional.mse_loss}
@@ -121,7 +121,7 @@ class Hint(Loss):
         some = frames[:, :: self.teacher_step]
         if lengths is None:
             return some, None
-        num_valid = (lengths * frames.shape[1]).round().clamp(min=1)
+        num_valid = valid_frames(lengths, frames.shape[1])
         return some, torch.ceil(num_valid / self.teacher_step) / some.shape[1]
 
 

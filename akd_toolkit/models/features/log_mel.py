@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from akd_toolkit.models.features.power import power_of
+from akd_toolkit.outputs import frame_mask
 
 NORMALIZATIONS = ("none", "level", "mean")
 _DELTA_REACH = 2  # frames to either side of the one whose slope is estimated
@@ -104,7 +105,7 @@ class LogMel(nn.Module):
         num_frames = self.count_frames(waveform, lengths)
         mask = None
         if lengths is not None:
-            mask = (torch.arange(features.shape[1], device=features.device) < num_frames[:, None])[..., None]
+            mask = frame_mask(num_frames, features.shape[1])[..., None]
         features = self._normalized(features, mask, num_frames)
         stack = [features]
         for _ in range(self.deltas):

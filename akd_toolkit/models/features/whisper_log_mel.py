@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from akd_toolkit.outputs import frame_mask
+
 WINDOW = 400  # samples, 25 ms at 16 kHz
 HOP = 160  # samples, 10 ms
 MIN_SAMPLES = 1600  # 0.1 s
@@ -50,7 +52,7 @@ class WhisperLogMel(nn.Module):
         energy = self.filters @ (real.square() + imaginary.square())  # [batch, mels, frames]
         log_energy = energy.clamp(min=1e-10).log10()
         num_frames = num_samples // HOP
-        valid = torch.arange(log_energy.shape[-1], device=waveform.device) < num_frames[:, None, None]
+        valid = frame_mask(num_frames, log_energy.shape[-1])[:, None]
         loudest = torch.where(valid, log_energy, -10.0).amax(dim=(1, 2), keepdim=True)
         return torch.where(valid, torch.maximum(log_energy, loudest - 8) / 4 + 1, 0.0), num_frames
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.models.hybrid_blocks import AttentionBlock, hidden_run, normalized, pooled
+from akd_toolkit.models.hybrid_blocks import AttentionBlock, hidden_run
 from akd_toolkit.models.hybrid_transformer import HybridTransformer
 from akd_toolkit.registry import STUDENTS
 
@@ -114,21 +114,6 @@ def test_the_decoder_adds_what_the_encoder_had_at_its_resolution(build):
     torch.testing.assert_close(layers["decoder_0"], expected)
 
 
-@pytest.mark.parametrize("bands", [(), (3,)])
-def test_norm_in_training_equals_its_definition_over_the_frames_of_speech(bands):
-    norm = torch.nn.BatchNorm1d(2).double()
-    x = torch.randn(2, 4, *bands, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
-    mask = torch.tensor([[True, True, True, True], [True, False, False, False]])
-    result = normalized(norm, x.requires_grad_(), mask)
-    speech = np.concatenate([x[0].detach().numpy(), x[1, :1].detach().numpy()]).reshape(-1, 2)
-    expected = (x.detach().numpy() - speech.mean(axis=0)) / np.sqrt(speech.var(axis=0) + norm.eps)
-    np.testing.assert_allclose(result[0].detach(), expected[0], atol=1e-12)
-    np.testing.assert_allclose(result[1, 0].detach(), expected[1, 0], atol=1e-12)
-    assert not result[1, 1:].any()
-    np.testing.assert_allclose(norm.running_mean, 0.1 * speech.mean(axis=0), atol=1e-12)
-    assert torch.autograd.gradcheck(lambda given: normalized(norm, given, mask), x)
-
-
 def test_in_half_precision_every_weight_learns(build):
     student = build().train()
     with torch.autocast("cpu", torch.bfloat16), torch.random.fork_rng():
@@ -136,13 +121,6 @@ def test_in_half_precision_every_weight_learns(build):
         logits = student(noise(batch=4), torch.tensor([1.0, 0.5, 0.7, 0.9])).logits
     torch.nn.functional.cross_entropy(logits.float(), torch.arange(4)).backward()
     assert all(weight.grad.isfinite().all() for weight in student.parameters())
-
-
-def test_pooling_leaves_out_padded_frames():
-    frames = torch.tensor([[[1.0], [3.0], [99.0]]])
-    statistics = pooled(frames, torch.tensor([[True, True, False]]))
-    # The mean, the deviation and the maximum of 1 and 3.
-    torch.testing.assert_close(statistics, torch.tensor([[2.0, 1.0, 3.0]]), atol=1e-4, rtol=0)
 
 
 def test_gain_does_not_matter_when_the_level_is_taken_away(build):
