@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from akd_toolkit.distill.objective_check import FILLED_IN, check_objective, is_schedule, listed, title_of
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
 from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, WEIGHTINGS
+from akd_toolkit.solvers import minimise
 
 
 class Objective(nn.Module):
@@ -142,20 +143,15 @@ class Objective(nn.Module):
         if not has_label.any():
             return
         self.set_progress(0.0)  # an Adapter that is frozen later learns here
-        optimizer = torch.optim.LBFGS(self.weighting.parameters(), max_iter=100, line_search_fn="strong_wolfe")
+        if self.weighting.supervision(teacher, known) is None:
+            return
 
-        def closure():
-            optimizer.zero_grad()
+        def loss() -> Tensor:
             weighted = teacher.weighted(self.weighting(student, teacher, known))
-            loss = _mean(self.weighting.supervision(weighted, known), has_label)
-            loss = loss + decay / (2 * has_label.sum()) * self.weighting.penalty()
-            loss.backward()
-            return loss
+            error = _mean(self.weighting.supervision(weighted, known), has_label)
+            return error + decay / (2 * has_label.sum()) * self.weighting.penalty()
 
-        if self.weighting.supervision(teacher, known) is not None:
-            with torch.enable_grad():
-                optimizer.step(closure)
-            optimizer.zero_grad()
+        minimise(loss, list(self.weighting.parameters()), steps=100, history=100, tolerance=1e-7)
 
     @torch.no_grad()
     def blended_targets(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from akd_toolkit.data.files import written_aside
+from akd_toolkit.solvers import ridge
 from akd_toolkit.teachers.base import code_hash, fingerprint_of
 from akd_toolkit.teachers.crossfit import SoftTargets
 from akd_toolkit.teachers.head import Head
@@ -87,30 +88,6 @@ def answers(heads: Sequence[AttributeHead], head_of: Sequence[int], views: Seque
         for view, features in enumerate(views):
             values[rows, view] = heads[index].predict(features[rows])
     return values
-
-
-def ridge(inputs: Tensor, truth: Tensor, strength: float) -> tuple[Tensor, Tensor]:
-    """Weight [A, D] and bias [A] of the linear regression of truth [n, A] on inputs [n, D], in closed form.
-
-    minimise   (1 / n) sum_i |truth_i - bias - W inputs_i|^2 + strength |W|^2
-
-    Source: Hoerl & Kennard 1970. With fewer rows than numbers it is solved in the space of the rows.
-
-    Example
-    -------
-    >>> ridge(torch.tensor([[-1.0], [1.0]]), torch.tensor([[2.0], [4.0]]), strength=1.0)  # 2 / (2 + 2), and the mean
-    (tensor([[0.5000]]), tensor([3.]))
-    """
-    centre, mean = inputs.mean(dim=0), truth.mean(dim=0)
-    rows, truth = inputs - centre, (truth - mean).double()
-    wide = rows.shape[1] > rows.shape[0]
-    system = (rows @ rows.T if wide else rows.T @ rows).double()
-    system.diagonal().add_(strength * len(rows))
-    if wide:
-        weight = rows.T @ torch.linalg.solve(system, truth).float()
-    else:
-        weight = torch.linalg.solve(system, rows.T.double() @ truth).float()
-    return weight.T.contiguous(), mean - centre @ weight
 
 
 def _fit(head: Head, views: Sequence[Tensor], truth: Tensor) -> list[AttributeHead]:

@@ -1,10 +1,11 @@
-"""What fitting a head needs: classes that weigh the same, a truthful temperature, one optimiser."""
+"""What fitting a head needs: classes that weigh the same, and a calibrated temperature."""
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from akd_toolkit.metrics.reliability import least_temperature
 
 
 def class_balance(labels: Tensor, label_order: Sequence[str], speakers: Sequence[str]) -> Tensor:
@@ -31,7 +32,7 @@ def balanced_nll(logits: Tensor, labels: Tensor, balance: Tensor) -> Tensor:
 
 
 def best_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
-    """The divisor of ``logits`` that makes their probabilities truest: least balanced cross-entropy, 0.05 to 20.
+    """The divisor of ``logits`` of least balanced cross-entropy, from 0.05 to 20; see ``least_temperature``.
 
     Example
     -------
@@ -41,50 +42,4 @@ def best_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
     8.192
     """
     logits = logits.double()
-    low, high = np.log(0.05), np.log(20.0)
-    golden = (np.sqrt(5) - 1) / 2
-
-    def loss(log_temperature: float) -> float:
-        return float(balanced_nll(logits / np.exp(log_temperature), labels, balance))
-
-    left, right = high - golden * (high - low), low + golden * (high - low)
-    left_loss, right_loss = loss(left), loss(right)
-    while high - low > 1e-6:  # one valley: the loss is convex in 1 / temperature
-        if left_loss < right_loss:
-            high, right, right_loss = right, left, left_loss
-            left = high - golden * (high - low)
-            left_loss = loss(left)
-        else:
-            low, left, left_loss = left, right, right_loss
-            right = low + golden * (high - low)
-            right_loss = loss(right)
-    return float(np.exp((low + high) / 2))
-
-
-def minimise(loss, parameters: list[Tensor], steps: int) -> None:
-    """Move ``parameters`` to the least of ``loss()`` by at most ``steps`` of L-BFGS, the same way every time.
-
-    Example
-    -------
-    >>> x = torch.zeros(1, requires_grad=True)
-    >>> minimise(lambda: (x - 3).square().sum(), [x], steps=10)
-    >>> round(x.item(), 3)
-    3.0
-    """
-    optimizer = torch.optim.LBFGS(
-        parameters,
-        max_iter=steps,
-        history_size=10,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-9,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        value = loss()
-        value.backward()
-        return value
-
-    with torch.enable_grad():
-        optimizer.step(closure)
+    return least_temperature(lambda temperature: float(balanced_nll(logits / temperature, labels, balance)))

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from akd_toolkit.data.files import write_text_aside, written_aside
-from akd_toolkit.teachers.fitting import balanced_nll, class_balance, minimise
+from akd_toolkit.solvers import fit_classifier
+from akd_toolkit.teachers.fitting import class_balance
 from akd_toolkit.teachers.layer_weights import learn_layer_weights
 
 MAX_STEPS = 100  # of L-BFGS; more move no answer on unheard speakers
@@ -165,7 +166,7 @@ def fit_heads(
     examples = labels.repeat(len(views)), balance.repeat(len(views)).float() / len(views)
     heads = []
     for strength in map(float, l2):
-        _fit_classifier(inputs, *examples, strength, weight, bias)
+        fit_classifier(inputs, *examples, strength, weight, bias, MAX_STEPS)
         full = back(weight.detach().clone()).reshape(len(label_order), *features.shape[1:])
         tensors = (mean, deviation, layer_weights, full, bias.detach().clone())
         heads.append(Head(*tensors, label_order=tuple(label_order), heard=heard, l2=strength))
@@ -187,12 +188,3 @@ def _coordinates(rows: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         lower.float(),
         lambda weight: torch.linalg.solve_triangular(lower, weight.double(), upper=False, left=False).float() @ rows,
     )
-
-
-def _fit_classifier(inputs: Tensor, labels: Tensor, balance: Tensor, l2: float, weight: Tensor, bias: Tensor) -> None:
-    """Move ``weight`` [C, r] and ``bias`` [C] to the least of the convex loss."""
-
-    def loss() -> Tensor:
-        return balanced_nll(inputs @ weight.T + bias, labels, balance) + 0.5 * l2 * weight.square().sum()
-
-    minimise(loss, [weight, bias], steps=MAX_STEPS)

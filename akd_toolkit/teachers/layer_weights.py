@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from akd_toolkit.teachers.fitting import balanced_nll, minimise
+from akd_toolkit.solvers import minimise
+from akd_toolkit.teachers.fitting import balanced_nll
 
 MAX_UTTERANCES = 1000  # from which the weights are learned; the cost grows with their cube
 

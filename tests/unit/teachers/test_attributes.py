@@ -11,7 +11,7 @@ from in_memory import InMemoryAudio
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.metrics import ccc
 from akd_toolkit.teachers import TeacherBank, answers_on
-from akd_toolkit.teachers.attributes import answers, fit_attributes, ridge
+from akd_toolkit.teachers.attributes import answers, fit_attributes
 from akd_toolkit.teachers.crossfit import crossfit
 
 SPEAKERS = [name for name in "ABCDEF" for _ in range(12)]
@@ -42,17 +42,6 @@ def fit(features, train="ABCD"):
 def predicted(target, features, truth, **options):
     heads = fit_attributes(target, features, truth, **options)
     return heads, answers(heads, target.head_of, [torch.tensor(view) for view in features])
-
-
-@pytest.mark.parametrize("rows", [5, 40])
-def test_ridge_equals_the_normal_equations_whether_wide_or_tall(rows):
-    random = np.random.default_rng(rows)
-    x, y = random.standard_normal((rows, 8)), random.standard_normal((rows, 2))
-    weight, bias = ridge(torch.tensor(x, dtype=torch.float), torch.tensor(y, dtype=torch.float), 0.3)
-    centred = np.vstack([x - x.mean(0), np.sqrt(0.3 * rows) * np.eye(8)])  # the penalty as eight more rows
-    expected = np.linalg.lstsq(centred, np.vstack([y - y.mean(0), np.zeros((8, 2))]), rcond=None)[0]
-    np.testing.assert_allclose(weight.numpy().T, expected, atol=1e-5)
-    np.testing.assert_allclose(bias.numpy(), y.mean(0) - x.mean(0) @ expected, atol=1e-5)
 
 
 def test_what_a_teacher_knows_is_told_of_speakers_that_no_head_has_heard(features, truth):
