@@ -52,6 +52,7 @@ class EcapaTDNN(Teacher):
     """
 
     name = "ecapa_tdnn"
+    version = 1
     title = "ECAPA-TDNN"
     num_layers = 2
     example_options = {"source": "ecapa-tdnn-voxceleb"}

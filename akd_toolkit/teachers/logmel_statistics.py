@@ -43,6 +43,7 @@ class LogMelStatistics(Teacher):
     """
 
     name = "logmel_statistics"
+    version = 1
     num_layers = 1
     example_options = {"num_mels": 24}
 

@@ -43,6 +43,7 @@ class OpenSmileFunctionals(Teacher):
     """
 
     name = "opensmile"
+    version = 1
     num_layers = 1
     example_options = {"feature_set": "eGeMAPSv02"}
 

@@ -57,6 +57,7 @@ class TransformersEncoder(Teacher):
     """
 
     name = "transformers_encoder"
+    version = 1
     frame_rate_hz = 50.0
     example_options = {"source": "facebook/wav2vec2-base"}
 

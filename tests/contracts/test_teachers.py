@@ -91,3 +91,8 @@ def test_teacher_gives_frames_or_says_that_it_has_none(name, build):
 @pytest.mark.parametrize("name", TEACHERS.names())
 def test_teacher_names_its_source(name):
     assert "Source:" in TEACHERS.get(name).__doc__ and "Example" in TEACHERS.get(name).__doc__
+
+
+@pytest.mark.parametrize("name", TEACHERS.names())
+def test_teacher_states_the_version_of_its_numbers(name):
+    assert isinstance(vars(TEACHERS.get(name)).get("version"), int)
