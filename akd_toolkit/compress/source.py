@@ -15,7 +15,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import find_unlabelled
 from akd_toolkit.experiment.config import Config, load_config
 from akd_toolkit.experiment.run import Run
-from akd_toolkit.experiment.settings import SETTINGS
+from akd_toolkit.experiment.settings import Settings
 from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.heldout import Heldout, heldout_speech
 from akd_toolkit.models.storage import WEIGHTS
@@ -117,7 +117,7 @@ class Source:
         return [folder, *list(folder.parents)[:LEVELS]]
 
     def _recipe(self) -> CommentedMap:
-        kept = {key: value for key, value in self.experiment.settings.items() if key in SETTINGS}
+        kept = {key: value for key, value in self.experiment.settings.items() if key in Settings.model_fields}
         places = {"output_folder": str(self.to), "store_folder": str(self._store), "seeds": [self.run.seed]}
         teachers = {title: self._at_hand(title, spec) for title, spec in (kept.get("teachers") or {}).items()}
         kept |= {"teachers": teachers or None, "candidates": [{}], **places}

@@ -1,16 +1,20 @@
 """Which utterances an epoch hears, and in what order."""
 
-import difflib
+from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.declared import Section, checked
 
-SAMPLINGS = {
-    "natural": "every utterance once",
-    "class_balanced": "every class the same number of times",
-    "speaker_balanced": "every speaker the same number of times",
-}
+
+class Sampling(Section):
+    """The setting ``sampling``."""
+
+    name: Literal["natural", "class_balanced", "speaker_balanced"] = Field(
+        description="natural has every utterance once, the others each class or speaker equally often"
+    )
 
 
 def epoch_order(manifest: Manifest, sampling: str, random: np.random.Generator) -> np.ndarray:
@@ -55,17 +59,7 @@ def sampling_of(spec: dict | None) -> str:
 
     Example
     -------
-    >>> sampling_of({"name": "balanced"})
-    Traceback (most recent call last):
-    ValueError: sampling: unknown name 'balanced'; did you mean 'class_balanced'?
+    >>> sampling_of({"name": "class_balanced"})
+    'class_balanced'
     """
-    if not spec:
-        return "natural"
-    extra = [key for key in spec if key != "name"]
-    if extra or "name" not in spec:
-        raise ValueError(f"sampling: give {{name: one of {', '.join(SAMPLINGS)}}} and no more, got {spec}.")
-    if spec["name"] not in SAMPLINGS:
-        near = difflib.get_close_matches(str(spec["name"]), SAMPLINGS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(SAMPLINGS)}."
-        raise ValueError(f"sampling: unknown name '{spec['name']}'; {hint}")
-    return spec["name"]
+    return "natural" if spec is None else checked(Sampling, spec, "sampling").name

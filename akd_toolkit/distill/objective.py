@@ -5,9 +5,10 @@ import inspect
 import torch
 from torch import Tensor, nn
 
-from akd_toolkit.distill.objective_check import FILLED_IN, check_objective, is_schedule, listed, title_of
+from akd_toolkit.declared import checked
+from akd_toolkit.distill.objective_spec import FILLED_IN, ObjectiveSpec, Part, is_schedule
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
-from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, WEIGHTINGS
+from akd_toolkit.registry import SCHEDULES
 from akd_toolkit.solvers import minimise
 
 
@@ -225,41 +226,37 @@ def build_objective(spec: dict, **shapes) -> Objective:
     ValueError
         For an unknown plugin or option, a negative weight, or two losses of one title.
     """
-    check_objective(spec)
-    schedules = []
+    spec, schedules = checked(ObjectiveSpec, spec, "objective"), []
 
-    def build(registry, options):
-        moving = {key: SCHEDULES.build(**value) for key, value in options.items() if is_schedule(value)}
-        moving.pop("weight", None)
-        wanted = inspect.signature(registry.get(options["name"])).parameters
+    def build(part: Part):
+        moving = {key: SCHEDULES.build(**value) for key, value in part.options.items() if is_schedule(value)}
+        wanted = inspect.signature(part.registry.get(part.name)).parameters
         filled_in = {key: shapes[key] for key in FILLED_IN if key in wanted and key in shapes}
-        fixed = {key: value for key, value in options.items() if key not in ("weight", "title")}
         for progress in (1.0, 0.0) if moving else (0.0,):  # both ends must be values that the plugin allows
             at = {key: schedule(progress) for key, schedule in moving.items()}
-            plugin = registry.build(**{**fixed, **at}, **filled_in)
+            plugin = part.registry.build(part.name, **{**part.options, **at}, **filled_in)
         for key, schedule in moving.items():
             kept = getattr(plugin, key, None)
             is_count = isinstance(kept, int) and isinstance(at[key], float)  # given as 2.0, kept as 2
             if is_count or not isinstance(kept, int | float):
-                raise ValueError(
-                    f"{registry.kind} '{options['name']}': '{key}' cannot follow a schedule; give one value."
-                )
+                raise ValueError(f"{part.registry.kind} '{part.name}': '{key}' cannot follow a schedule; give a value.")
             schedules.append((plugin, key, schedule))
         return plugin
 
-    def weighed(options):
-        weight = options.get("weight", 1.0)
-        return build(LOSSES, options), SCHEDULES.build(**weight)(0.0) if is_schedule(weight) else float(weight)
+    moving = {loss.column: SCHEDULES.build(**loss.weight) for loss in spec.losses if is_schedule(loss.weight)}
 
-    tasks, distill = listed(spec["task"]), listed(spec.get("distill"))
+    def weighed(losses):
+        return {
+            loss.column: (build(loss), moving[loss.column](0.0) if loss.column in moving else float(loss.weight))
+            for loss in losses
+        }
+
     objective = Objective(
-        task={title_of(options): weighed(options) for options in tasks},
-        distill={title_of(options): weighed(options) for options in distill},
-        weighting=build(WEIGHTINGS, spec["weighting"]) if spec.get("weighting") else None,
-        gate=build(GATES, spec["gate"]) if spec.get("gate") else None,
-        complementary=spec.get("complementary", False),
+        task=weighed(spec.task),
+        distill=weighed(spec.distill or []),
+        weighting=build(spec.weighting) if spec.weighting else None,
+        gate=build(spec.gate) if spec.gate else None,
+        complementary=spec.complementary,
     )
-    weights = {title_of(options): options.get("weight") for options in [*tasks, *distill]}
-    moving = {title: SCHEDULES.build(**weight) for title, weight in weights.items() if is_schedule(weight)}
     objective.schedules = [*schedules, *((objective.weights, title, schedule) for title, schedule in moving.items())]
     return objective

@@ -19,12 +19,8 @@ from akd_toolkit.data.local_models import local_source
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.checks import check_settings
 from akd_toolkit.experiment.run_options import check_run_options, read_command_line
+from akd_toolkit.experiment.settings import is_fixed, with_defaults
 from akd_toolkit.experiment.yaml_tree import plain, read, resolve, tags_in
-
-OF_THE_PROTOCOL = (  # settings that no training reads, so that a candidate cannot change them
-    *("corpus", "data_folder", "output_folder", "store_folder", "results_file", "prepare", "label_order"),
-    *("seeds", "outer_folds", "folds", "candidates", "speaker_independent"),
-)
 
 
 @dataclass(frozen=True)
@@ -55,11 +51,11 @@ class Config:
         """The spec of a teacher or student, its ``source`` a folder where ``models_folder`` holds that model."""
         if not spec.get("source"):
             return spec
-        return {**spec, "source": local_source(spec["source"], self.get("models_folder"))}
+        return {**spec, "source": local_source(spec["source"], self["models_folder"])}
 
     def build(self) -> dict:
-        """The settings with their tagged objects made anew."""
-        return load_hyperpyyaml(resolve(self.base, self.overrides))
+        """The settings, defaults included, with their tagged objects made anew."""
+        return with_defaults(load_hyperpyyaml(resolve(self.base, self.overrides)))
 
     def overridden(self, overrides: dict) -> "Config":
         """The same recipe with more overrides (dotted keys) on top; what is one of its rows has no rows itself."""
@@ -75,7 +71,7 @@ class Config:
         ``--debug`` is left out: here it means the same recipe on a tiny corpus, not a loop that stops early.
         """
         given = {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
-        return {"precision": self.get("precision", "fp32"), **given}
+        return {"precision": self["precision"], **given}
 
 
 def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
@@ -109,12 +105,12 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
         problems += [f"{name}: {problem}" for problem in found]
     problems += [
         f"candidate {n}: {key} is of the whole protocol and cannot differ between candidates; take it out"
-        for n, candidate in enumerate(settings.get("candidates") or [] if not problems else [], start=1)
+        for n, candidate in enumerate(settings["candidates"] if not problems else [], start=1)
         for key in candidate
-        if str(key).split(".")[0] in OF_THE_PROTOCOL
+        if is_fixed(key.split(".")[0])
     ]
     problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
-    problems += check_run_options(run_opts, settings.get("precision", "fp32"))
+    problems += check_run_options(run_opts, settings["precision"])
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")
@@ -139,13 +135,14 @@ def _based_on(file: Path) -> tuple[Path, list[dict]]:
 
 def _debug_section(layers: list[dict]) -> dict:
     """What --debug changes: the sections of all layers, a later one over an earlier."""
-    return {key: value for layer in layers for key, value in plain(layer.get("debug") or {}).items()}
+    sections = [plain(layer.get("debug")) for layer in layers]
+    return {key: value for section in sections if isinstance(section, dict) for key, value in section.items()}
 
 
 def _variants(settings: dict) -> dict[str, dict]:
     """Name -> overrides of everything that this recipe may run: its candidates and its rows."""
-    candidates = {f"candidate {n}": c for n, c in enumerate(settings.get("candidates") or [], start=1)}
-    return candidates | {f"row '{row['title']}'": row_overrides(row) for row in settings.get("rows") or []}
+    candidates = {f"candidate {n}": c for n, c in enumerate(settings["candidates"], start=1)}
+    return candidates | {f"row '{row['title']}'": row_overrides(row) for row in settings["rows"] or []}
 
 
 def row_overrides(row: dict) -> dict:

@@ -32,7 +32,7 @@ from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.locks import marked_as_running
 from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_bank
 from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors
-from akd_toolkit.experiment.settings import SETTINGS
+from akd_toolkit.experiment.settings import defines_result, with_defaults
 from akd_toolkit.experiment.stored import PLAN
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.outputs import Posteriors
@@ -200,12 +200,12 @@ class NestedCrossValidation:
     def _claim_folder(self) -> None:
         """Write down what defines the result, or refuse a folder that another definition has begun."""
         path = self.folder / "settings.yaml"
-        fixed = {key: self.config[key] for key in sorted(self.config.settings) if _defines_result(key)}
+        fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
         fixed["manifest_hash"] = self.manifest.hash
         fixed["unlabelled_hash"] = None if self.unlabelled is None else self.unlabelled.hash
         if path.is_file():
             before = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-            changes = list(differences(before, fixed))
+            changes = list(differences(with_defaults(before), with_defaults(fixed)))
             if changes:
                 raise ValueError(
                     f"{self.folder} holds an experiment with other settings: {'; '.join(changes)}. "
@@ -304,8 +304,3 @@ def _train_one(train: Callable[[Run], None], run: Run, threads: int, modules: li
         return
     with marked_as_running(run.folder):
         train(run)
-
-
-def _defines_result(key: str) -> bool:
-    """A key such as ``__parts`` is there for others to refer to."""
-    return not key.startswith("__") and (key not in SETTINGS or SETTINGS[key].defines_result)

@@ -1,127 +1,193 @@
-"""Every top-level setting that the toolkit reads from a recipe's YAML, with what it may be."""
+"""Every setting of a recipe's YAML, declared once: its type, range, default and meaning are one line.
 
-from collections.abc import Callable
-from dataclasses import dataclass
+Adding one: a line in the class that says what it may change, a line in the YAMLs that use it, then
+``python tools/settings_page.py``. ``config["key"]`` and a training's ``hparams["key"]`` then always hold a value.
+"""
 
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
-@dataclass(frozen=True)
-class Setting:
-    """What a value may be, in words for the message and as a test."""
+from pydantic import AfterValidator, Field
 
-    meaning: str
-    allows: Callable = lambda value: True
-    required: bool = False
-    # False for what may differ between two starts of the same experiment: where it runs, and how much of it.
-    defines_result: bool = True
+import akd_toolkit.data.augment
+import akd_toolkit.models
+import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
+from akd_toolkit.data.augment import Mixup
+from akd_toolkit.data.sampling import Sampling
+from akd_toolkit.declared import Plugin, Section
+from akd_toolkit.distill.objective_spec import ObjectiveSpec
+from akd_toolkit.registry import AUGMENTATIONS, STUDENTS, TEACHERS
 
-
-def _count(lowest: int, highest: float = float("inf")) -> Callable:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
-
-
-def _number(lowest: float, highest: float = float("inf"), above: bool = False) -> Callable:
-    def allows(value):
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and value < float("inf")
-        return is_number and (lowest < value if above else lowest <= value) and value <= highest
-
-    return allows
+Overrides = dict[str, Any]  # dotted key -> value
 
 
-def _optional(allows: Callable) -> Callable:
-    return lambda value: value is None or allows(value)
+def setting(default, description: str, **limits):
+    """A key of a section: its default (``...``: it must be given), what it means, and its limits."""
+    return Field(default, description=description, **limits)
 
 
-def _list_of(allows: Callable, shortest: int = 1) -> Callable:
-    return lambda value: isinstance(value, list) and len(value) >= shortest and all(allows(item) for item in value)
+class StudentPart(Plugin):
+    registry: ClassVar = STUDENTS
+    filled_in: ClassVar = ("num_classes",)
 
 
-def _is(kind: type) -> Callable:
-    return lambda value: isinstance(value, kind)
+class TeacherPart(Plugin):
+    registry: ClassVar = TEACHERS
 
 
-ROW_KEYS = {"title", "group", "against", "with", "set"}
+class AugmentationPart(Plugin):
+    registry: ClassVar = AUGMENTATIONS
+
+    def try_out(self) -> None:
+        """Options alone say whether it can be built."""
+        AUGMENTATIONS.build(self.name, **self.options)
 
 
-_text = _is(str)
-_mapping = _is(dict)
+class Row(Section):
+    """A row of an ablation."""
 
-SETTINGS = {
-    # data
-    "corpus": Setting("a corpus name", _text, required=True),
-    "data_folder": Setting("a folder, or null to download the corpus", _optional(_text), defines_result=False),
-    "output_folder": Setting("a folder for this experiment", _text, required=True, defines_result=False),
-    "store_folder": Setting("a folder for teacher features", _text, required=True, defines_result=False),
-    "results_file": Setting("a CSV file that collects one row an experiment", _optional(_text), defines_result=False),
-    "prepare": Setting("a mapping of options for the recipe's prepare function", _mapping),
-    "label_order": Setting("a list of at least two class names", _list_of(_text, 2), required=True),
-    "attributes": Setting(
-        "a list of dimensional labels that the manifest has, such as [valence, arousal], or null",
-        _optional(_list_of(_text)),
-    ),
-    "unlabelled": Setting(
-        "a folder of other people's speech, 'mixtures' or null", _optional(_text), defines_result=False
-    ),
-    "unlabelled_ratio": Setting("unlabelled windows for each labelled one, a number above 0", _number(0, above=True)),
-    "unlabelled_views": Setting("a count of augmented copies of each unlabelled utterance, from 0", _count(0)),
-    # protocol
-    "seeds": Setting(
-        "a list of integers from 0 to 2^32 - 1, one whole protocol each",
-        _list_of(_count(0, 2**32 - 1)),
-        True,
-        defines_result=False,
-    ),
-    "outer_folds": Setting("a list of speaker groups", _list_of(_list_of(_text), 2), required=True),
-    "speaker_independent": Setting("true, or false for a corpus that does not say who speaks", _is(bool)),
-    "folds": Setting(
-        "how many of the outer folds to run, from 1, or null for all", _optional(_count(1)), defines_result=False
-    ),
-    "candidates": Setting("a list of mappings of overrides", _list_of(_mapping, 0)),
-    "rows": Setting(
-        "a list of the rows of an ablation, {title, group, against, with: file of settings, set: {overrides}}",
-        _list_of(_mapping),
-        defines_result=False,
-    ),
-    "only": Setting("a list of titles of rows, or null for all", _optional(_list_of(_text)), defines_result=False),
-    "jobs": Setting("how many trainings run side by side, from 1", _count(1), defines_result=False),
-    "backend": Setting(
-        "local (the cores of this machine) or ray (the machines of a Ray cluster)",
-        lambda value: value in ("local", "ray"),
-        defines_result=False,
-    ),
-    "threads": Setting("how many threads each training uses, 1 to 1024", _count(1, 1024), defines_result=False),
-    # windows
-    "window_s": Setting("seconds above 0.1 and up to 30", _number(0.1, 30, above=True)),
-    "test_overlap_s": Setting("seconds, at least 0 and below window_s", _number(0)),
-    "views": Setting("a count of augmented copies of each training utterance, from 0", _count(0)),
-    # what is done to training batches, see docs/augmentation.md
-    "augment": Setting(
-        "a list of augmentations of the training sound, [{name: ..., options}, ...], or null",
-        _optional(_list_of(_mapping, 0)),
-    ),
-    "mixup": Setting("{alpha: 0.01 to 100, p: 0 to 1} or null", _optional(_mapping)),
-    "sampling": Setting("{name: natural, class_balanced or speaker_balanced} or null", _optional(_mapping)),
-    # models
-    "teachers": Setting(
-        "a mapping title -> {name: ..., options} or null for one that is left out; or null", _optional(_mapping)
-    ),
-    "models_folder": Setting(
-        "a folder looked into before the hub, with models as owner/name or a models.yaml of their folders, or null",
-        _optional(_text),
-        defines_result=False,
-    ),
-    "soft_targets": Setting("cross_fitted or one_head", lambda value: value in ("cross_fitted", "one_head")),
-    "student": Setting("{name: ..., options}, or null to score the teachers alone", _optional(_mapping)),
-    "objective": Setting(
-        "{task: {name, ...}, distill: [{name, ...}, ...], weighting: {name, ...}, gate: {name, ...}}",
-        _optional(_mapping),
-    ),
-    # optimisation
-    "head_decay": Setting("null, or a decay >= 0 for a student whose head is fitted first", _optional(_number(0))),
-    "number_of_epochs": Setting("a count from 0", _count(0)),
-    "batch_size": Setting("a count from 1", _count(1)),
-    "opt_class": Setting("!name: of an optimiser", _mapping),
-    "precision": Setting("fp32, bf16 or fp16", lambda value: value in ("fp32", "bf16", "fp16")),
-    "warmup": Setting("a share of all steps in [0, 1]", _number(0, 1)),
-    "weight_average": Setting("a decay in [0, 1); 0 turns averaging off", _number(0, 0.99999)),
-    "debug": Setting("a mapping of overrides for --debug", _mapping, defines_result=False),
-}
+    title: str = setting(..., "its name, with letters or digits, which also names its folder", pattern="[a-zA-Z0-9]")
+    group: str = setting("", "the heading that it stands under; by default that of the row before")
+    against: str | None = setting(None, "title of the row that it is compared with")
+    with_: str | None = setting(None, "files of settings, separated by commas", alias="with")
+    set_: Overrides | None = setting(None, "overrides, over those of the files", alias="set")
+
+
+def _short_titles(teachers: dict) -> dict:
+    wrong = [title for title in teachers if not title or "/" in title]
+    if wrong:
+        raise ValueError(f"the title '{wrong[0]}' names files and must not hold a '/'; give it a short name")
+    return teachers
+
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Speakers = Annotated[list[str], Field(min_length=1)]
+Teachers = Annotated[dict[str, TeacherPart], AfterValidator(_short_titles)]
+
+
+class Start(Section):
+    """Where an experiment runs and how much of it: these may differ between two starts of the same experiment."""
+
+    data_folder: str | None = setting(None, "folder of the corpus; null downloads it, where that is allowed")
+    output_folder: str = setting(..., "folder for this experiment")
+    store_folder: str = setting(..., "folder for teacher features, shared by experiments")
+    results_file: str | None = setting(None, "CSV file that gets one row an experiment")
+    models_folder: str | None = setting(None, "looked into before the hub: owner/name folders, or a models.yaml")
+    unlabelled: str | None = setting(None, "speech without labels: a folder, or mixtures, which are made of the corpus")
+    seeds: list[Seed] = setting(..., "each is one whole protocol", min_length=1)
+    folds: int | None = setting(None, "how many of the outer folds to run; null runs all", ge=1)
+    rows: list[Row] | None = setting(None, "the rows of an ablation", min_length=1)
+    only: list[str] | None = setting(None, "titles of the rows to run; null runs all", min_length=1)
+    jobs: int = setting(1, "trainings side by side", ge=1)
+    threads: int = setting(1, "CPU threads of one training", ge=1, le=1024)
+    backend: Literal["local", "ray"] = setting("local", "the cores of this machine, or those of a Ray cluster")
+    debug: Overrides = setting({}, "what --debug changes")
+
+
+class Protocol(Section):
+    """What is compared with what: it defines the result, and candidates cannot change it."""
+
+    corpus: str = setting(..., "name of the corpus")
+    prepare: Overrides = setting({}, "options of the recipe's prepare function")
+    label_order: list[str] = setting(..., "class names in the order of the logits", min_length=2)
+    speaker_independent: bool = setting(True, "false for a corpus without speaker labels, which marks its results")
+    outer_folds: list[Speakers] = setting(..., "groups of speakers that are tested together", min_length=2)
+    candidates: list[Overrides] = setting([{}], "overrides to choose among on inner folds", min_length=1)
+
+
+class Training(Section):
+    """What a training is made of: it defines the result, and candidates may change it."""
+
+    attributes: list[str] | None = setting(None, "dimensional labels that are learned, such as valence", min_length=1)
+    window_s: float | None = setting(None, "longest window in seconds, in training and in test", gt=0.1, le=30)
+    test_overlap_s: float | None = setting(None, "seconds that neighbouring test windows share, below window_s", ge=0)
+    views: int = setting(0, "augmented copies of each training utterance, which teachers hear too", ge=0)
+    unlabelled_ratio: float = setting(1.0, "unlabelled windows for each labelled one in a batch", gt=0)
+    unlabelled_views: int = setting(0, "augmented copies of each unlabelled utterance", ge=0)
+    augment: list[AugmentationPart] | None = setting(None, "changes of the training sound, in this order")
+    mixup: Mixup | None = setting(None, "pairs of utterances mixed")
+    sampling: Sampling | None = setting(None, "how often an epoch has each utterance; null is natural")
+    teachers: Teachers | None = setting(None, "title: teacher; a teacher that is null is left out")
+    soft_targets: Literal["cross_fitted", "one_head"] = setting("cross_fitted", "which heads losses imitate")
+    student: StudentPart | None = setting(None, "the model that is trained; null scores the teachers alone")
+    objective: ObjectiveSpec | None = setting(None, "what the student is trained on")
+    number_of_epochs: int | None = setting(None, "passes over the training speech", ge=0)
+    batch_size: int | None = setting(None, "labelled windows of a batch", ge=1)
+    opt_class: Overrides | None = setting(None, "the optimiser, such as !name:torch.optim.AdamW {lr: 0.001}")
+    warmup: float = setting(0.0, "share of all steps over which the learning rate rises", ge=0, le=1)
+    weight_average: float = setting(0.0, "decay of averaged weights; 0 keeps the last ones", ge=0, lt=1)
+    head_decay: float | None = setting(None, "decay of a head that is fitted before training; null fits none", ge=0)
+    precision: Literal["fp32", "bf16", "fp16"] = setting("fp32", "of training, never of scoring; fp16 on a GPU only")
+
+
+class Settings(Start, Protocol, Training):
+    """A recipe."""
+
+    def problems(self) -> Iterator[str]:
+        """What only settings together can get wrong."""
+        distills = bool(self.objective and self.objective.distill)
+        if not self.student and not self.teachers:
+            yield "there is neither a student nor a teacher; give at least one"
+        for key in ("objective", "number_of_epochs", "batch_size", "opt_class", "window_s", "test_overlap_s"):
+            if self.student and getattr(self, key) is None:
+                yield f"setting '{key}' is missing, which a student needs: {Training.model_fields[key].description}"
+        if self.student and distills and not self.teachers:
+            yield "objective.distill needs teachers; add some or set objective.distill to null"
+        if self.student and self.objective and self.teachers and not distills:
+            yield "there are teachers but no objective.distill to learn from them; set teachers to null or add a loss"
+        if self.unlabelled and not self.teachers:
+            yield "unlabelled speech needs teachers to label it; add some or set unlabelled to null"
+        if self.folds and self.folds > len(self.outer_folds):
+            yield f"folds: got {self.folds}; there are {len(self.outer_folds)} outer_folds"
+        if self.window_s and self.test_overlap_s and self.test_overlap_s >= self.window_s:
+            yield f"test_overlap_s: got {self.test_overlap_s}; it must be below window_s ({self.window_s})"
+        yield from self._problems_of_head()
+        yield from self._problems_of_batches()
+
+    def _problems_of_head(self) -> Iterator[str]:
+        losses = self.objective.losses if self.objective else []
+        framed = [loss.name for loss in losses if "frames" in getattr(loss.plugin, "reads", ())]
+        if framed and self.head_decay is not None:
+            yield f"head_decay fits the head on whole utterances, and '{framed[0]}' reads frames; take one of them out"
+        if self.student and not hasattr(STUDENTS.get(self.student.name), "fit_head"):
+            if self.head_decay is not None:
+                yield f"head_decay: '{self.student.name}' cannot fit its head before training; set it to null"
+            if self.number_of_epochs == 0:
+                yield f"number_of_epochs is 0 and '{self.student.name}' cannot fit its head at once; give at least 1"
+
+    def _problems_of_batches(self) -> Iterator[str]:
+        losses = self.objective.losses if self.objective else []
+        sampling = self.sampling.name if self.sampling else "natural"
+        acting = {"augment": self.augment, "mixup": self.mixup, "sampling": sampling != "natural"}
+        for key in [key for key, value in acting.items() if value and self.number_of_epochs == 0]:
+            yield f"{key} acts on training epochs, and number_of_epochs is 0; set {key} to null"
+        lifting = [loss.name for loss in losses if loss.options.get("balanced")]
+        if lifting and sampling == "class_balanced":
+            yield f"sampling class_balanced and balanced of '{lifting[0]}' both lift rare classes; take one of them out"
+        unmixed = [loss.name for loss in losses if not getattr(loss.plugin, "mixes", True)]
+        if unmixed and self.mixup:
+            yield f"mixup: the loss '{unmixed[0]}' is not defined for a mixture of two utterances; take one of them out"
+        if self.batch_size == 1 and self.mixup:
+            yield "mixup needs another utterance to mix with, and batch_size is 1; give at least 2"
+
+
+def defines_result(key: str) -> bool:
+    """Whether experiments that differ in ``key`` are two. A key such as ``__parts`` is there for others to refer to."""
+    return key not in Start.model_fields and not key.startswith("__")
+
+
+def is_fixed(key: str) -> bool:
+    """Whether every training of an experiment has the same value, so that a candidate cannot change it."""
+    return key in {**Start.model_fields, **Protocol.model_fields}
+
+
+def with_defaults(settings: dict) -> dict:
+    """The settings, and the default of every one that is absent.
+
+    Example
+    -------
+    >>> with_defaults({"views": 3})["views"], with_defaults({})["precision"]
+    (3, 'fp32')
+    """
+    fields = Settings.model_fields.items()
+    return {**{key: field.get_default() for key, field in fields if not field.is_required()}, **settings}

@@ -8,7 +8,7 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "metrics", "solvers", "parallel", "export_formats", "mistakes", "environment"},
+    {"outputs", "registry", "declared", "metrics", "solvers", "parallel", "export_formats", "mistakes", "environment"},
     {"data"},
     {"distill", "models", "teachers"},
     {"training", "export"},

@@ -1,6 +1,7 @@
 """The README says what is true."""
 
 import re
+import runpy
 from pathlib import Path
 
 from akd_toolkit.cli import main
@@ -15,6 +16,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_plugin_table_is_the_one_that_the_command_prints():
     table = README.split("<!-- plugins -->")[1].split("<!-- /plugins -->")[0].strip()
     assert table == plugin_markdown(), "run `akd plugins --markdown` and paste it into README.md"
+
+
+def test_the_page_of_settings_is_made_from_their_declaration():
+    tool = runpy.run_path(str(ROOT / "tools" / "settings_page.py"))
+    assert tool["PAGE"].read_text(encoding="utf-8") == tool["page"](), "run `python tools/settings_page.py`"
+    assert tool["page"]().count("| must be given |") >= 6
 
 
 def test_make_targets_named_in_the_readme_exist():

@@ -1,21 +1,20 @@
 """Pairs of utterances heard at once, each with its own label and its own teachers' answers."""
 
-import difflib
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
-from akd_toolkit.data.augment.base import check_number
 from akd_toolkit.data.batches import Batch
+from akd_toolkit.declared import Section, checked
 from akd_toolkit.outputs import UNLABELLED
 
 MOST_GAIN = 10.0  # 20 dB: a window that holds hardly any speech is not lifted beyond that
 
 
-@dataclass(frozen=True)
-class Mixup:
+class Mixup(Section):
     """Each utterance of a batch mixed with another of its kind, at equal loudness.
 
     x[b] = (s a[b] + (1 - s) g[b] a[j]) / sqrt(s^2 + (1 - s)^2),   g = rms of a[b] / rms of a[j], within 20 dB
@@ -45,12 +44,8 @@ class Mixup:
         If an option is out of range.
     """
 
-    alpha: float = 0.2
-    p: float = 1.0
-
-    def __post_init__(self):
-        check_number("alpha", self.alpha, 0.01, 100)
-        check_number("p", self.p, 0, 1)
+    alpha: float = Field(0.2, ge=0.01, le=100, description="of the Beta distribution of the share; 1 draws all alike")
+    p: float = Field(1.0, ge=0, le=1, description="probability that a batch is mixed")
 
     def __call__(self, batch: Batch, random: np.random.Generator) -> Batch:
         share, mixes = float(random.beta(self.alpha, self.alpha)), random.random() < self.p
@@ -105,15 +100,6 @@ def build_mixup(spec: dict | None) -> Mixup | None:
     -------
     >>> build_mixup({"alfa": 0.4})
     Traceback (most recent call last):
-    ValueError: mixup: unknown key 'alfa'; did you mean 'alpha'?
+    ValueError: unknown setting 'mixup.alfa'; did you mean 'alpha'?
     """
-    if spec is None:
-        return None
-    known = [field.name for field in fields(Mixup)]
-    for key in spec:
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            raise ValueError(
-                f"mixup: unknown key '{key}'; " + (f"did you mean '{near[0]}'?" if near else "known: alpha, p.")
-            )
-    return Mixup(**spec)
+    return None if spec is None else checked(Mixup, spec, "mixup")

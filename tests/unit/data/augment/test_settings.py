@@ -124,41 +124,20 @@ def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifes
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--augment={name: random_gain}"], r"augment: got .*; it must be a list of augmentations"),
-        (["--augment=[{name: noise}]"], r"augment: number 1 \(noise\): unknown augmentation 'noise'"),
-        (
-            ["--augment=[{p: 0.5}]"],
-            r"augment: number 1: give a mapping with a 'name'; known augmentations: added_noise",
-        ),
-        (
-            ["--augment=[{name: random_gain, gain: 3}]"],
-            r"number 1 \(random_gain\): augmentation 'random_gain': .*'gain'",
-        ),
-        (
-            ["--augment=[{name: random_gain}, {name: added_noise, snr_db: [9]}]"],
-            r"augment: number 2 \(added_noise\): snr_db must be \[low, high\]",
-        ),
-        (
-            ["--augment=[{name: noise_files, folder: no/such}]"],
-            r"number 1 \(noise_files\): folder no/such ",
-        ),
-        (["--mixup=0.2"], r"mixup: got 0.2; it must be \{alpha: 0.01 to 100, p: 0 to 1\} or null"),
-        (["--mixup={alpa: 0.2}"], r"mixup: unknown key 'alpa'; did you mean 'alpha'\?"),
-        (["--mixup={alpha: a}"], r"mixup: alpha must be a number from 0.01 to 100, got 'a'"),
-        (["--mixup={p: 1}", "--batch_size=1"], r"mixup needs another utterance to mix with, and batch_size is 1"),
-        (
-            ["--sampling={name: class_balance}"],
-            r"sampling: unknown name 'class_balance'; did you mean 'class_balanced'\?",
-        ),
-        (["--sampling={name: natural, p: 1}"], r"sampling: give \{name: one of natural, .*\} and no more"),
-        (
-            ["--sampling={name: class_balanced}", "--objective.task.0.balanced=true"],
-            r"sampling class_balanced and balanced of the loss 'cross_entropy' would both lift rare classes",
-        ),
-        (
-            ["--mixup={p: 1}", "--objective.distill.0={name: hint}"],
-            r"mixup: the loss 'hint' means nothing for two utterances heard at once",
-        ),
+        (["--augment={name: random_gain}"], "augment: got .*; it must be a list"),
+        (["--augment=[{name: noise}]"], "augment.0: unknown augmentation 'noise'"),
+        (["--augment=[{p: 0.5}]"], "augment.0: 'name' is missing; known augmentations: added_noise"),
+        (["--augment=[{name: random_gain, gain: 3}]"], "augment.0: augmentation 'random_gain': .*'gain'"),
+        (["--augment=[{name: random_gain}, {name: added_noise, snr_db: [9]}]"], "augment.1: snr_db"),
+        (["--augment=[{name: noise_files, folder: no/such}]"], "augment.0: folder no/such "),
+        (["--mixup=0.2"], "mixup: got 0.2"),
+        (["--mixup={alpa: 0.2}"], r"'mixup.alpa'; did you mean 'alpha'\?"),
+        (["--mixup={alpha: a}"], 'mixup.alpha: got "a"'),
+        (["--mixup={p: 1}", "--batch_size=1"], "mixup needs another utterance to mix with, and batch_size is 1"),
+        (["--sampling={name: class_balance}"], 'sampling.name: got "class_balance"; .* class_balanced'),
+        (["--sampling={name: natural, p: 1}"], "'sampling.p'"),
+        (["--sampling={name: class_balanced}", "--objective.task.0.balanced=true"], "balanced of 'cross_entropy'"),
+        (["--mixup={p: 1}", "--objective.distill.0={name: hint}"], "mixup: the loss 'hint'"),
         (["--objective.task.0.balanced=sometimes"], r"balanced must be false, true or effective, got 'sometimes'"),
     ],
 )
