@@ -54,7 +54,7 @@ def rows_of(config: Config) -> list[Row]:
         folder = Path(config["output_folder"]) / folder_name(row["title"])
         own = config.overridden({**row_overrides(row), "output_folder": str(folder)})
         rows.append(Row(row["title"], group, row.get("against"), own))
-    unknown = [title for title in config.get("only") or [] if title not in [row.title for row in rows]]
+    unknown = [title for title in config["only"] or [] if title not in [row.title for row in rows]]
     if unknown:
         raise ValueError(f"only: there is no row '{unknown[0]}'; the rows are {', '.join(row.title for row in rows)}.")
     folders = [row.config["output_folder"] for row in rows]
@@ -72,7 +72,7 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
     ``train`` is given one ``Run`` and must end with ``run.keep(...)``. A row without a student is its teachers.
     """
     rows, done = rows_of(config), []
-    wanted = config.get("only") or [row.title for row in rows]
+    wanted = config["only"] or [row.title for row in rows]
     for number, row in enumerate(rows, start=1):
         if row.title not in wanted and not (Path(row.config["output_folder"]) / "settings.yaml").is_file():
             continue  # nobody has begun it
@@ -81,7 +81,7 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
         if waiting and row.title not in wanted:
             continue
         logger.info("row %d of %d: %s", number, len(rows), row.title)
-        if row.config.get("student") is None:
+        if row.config["student"] is None:
             done += _teachers(protocol, row)
         else:
             scores = protocol.run(train)
@@ -93,7 +93,7 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
 
 
 def _report(config: Config, manifest: Manifest, done: list[dict], planned: int, generated: bool) -> None:
-    title = f"{marked(manifest.corpus, config.get('speaker_independent', True))}: {config.file.stem}"
+    title = f"{marked(manifest.corpus, config['speaker_independent'])}: {config.file.stem}"
     write_ablation(
         config["output_folder"], done, config["label_order"], title=title, generated=generated, planned=planned
     )

@@ -57,9 +57,9 @@ NO_TEACHER = {
 
 def main(argv):
     config = load_config(argv, prepare_emodb)
-    torch.set_num_threads(config.get("threads", 1))
+    torch.set_num_threads(config["threads"])
     manifest = prepare_emodb(
-        config["data_folder"], config["output_folder"], config["label_order"], **config.get("prepare", {})
+        config["data_folder"], config["output_folder"], config["label_order"], **config["prepare"]
     )
     with tempfile.TemporaryDirectory() as folder:
         protocol = NestedCrossValidation(config.overridden({"output_folder": folder}), manifest)
@@ -89,10 +89,10 @@ def main(argv):
 
     batch = next(iter(batches))
     waveforms = batch.waveforms[: config["batch_size"]].numpy()
-    for store in teacher_bank(config, manifest, config.get("views", 0)).stores.values():
+    for store in teacher_bank(config, manifest, config["views"]).stores.values():
         store.teacher.features(waveforms[0])  # loads the model
     start = time.perf_counter()
-    for store in teacher_bank(config, manifest, config.get("views", 0)).stores.values():
+    for store in teacher_bank(config, manifest, config["views"]).stores.values():
         for waveform in waveforms:
             store.teacher.features(waveform)
     live = (time.perf_counter() - start) / len(waveforms) * len(run.train)

@@ -110,7 +110,7 @@ class TrainBatches(IterableDataset):
     attributes
         Names of the dimensional labels that batches carry; none by default.
     sampling
-        Which labelled utterances an epoch hears, a name of ``sampling.SAMPLINGS``.
+        Which labelled utterances an epoch hears, a name that ``sampling.Sampling`` allows.
     change
         (batch, key) -> batch, what is done to each batch before the student hears it, such as augmentation; the key
         names the batch: seed, epoch and its number from 1. None changes nothing. ``whole`` is never changed.

@@ -116,15 +116,15 @@ def test_rows_that_do_not_fit_together_are_refused(config, change, message):
 def test_a_typo_in_a_row_is_found_before_anything_runs(config):
     with pytest.raises(ValueError, match="row 'smoothed . long': .*label_smothing"):
         config(ROWS.replace("label_smoothing", "label_smothing"))
-    with pytest.raises(ValueError, match=r"rows: row 2 \('smoothed . long'\): unknown key 'againts'; .*'against'"):
+    with pytest.raises(ValueError, match="'rows.1.againts'; .*'against'"):
         config(ROWS.replace("against: plain, set", "againts: plain, set", 1))
-    with pytest.raises(ValueError, match=r"row .smoothed . long.: objective: gate .*in \[0, 1\], got 2"):
+    with pytest.raises(ValueError, match=r"row .smoothed . long.: objective.gate: .* got 2"):
         config(ROWS.replace("task.label_smoothing: 0.1", "gate: {name: teacher_error, theta: 2}"))
 
 
 @pytest.mark.parametrize("title", ["7", "'!?'", "null"])
 def test_a_title_that_names_no_folder_is_refused(config, title):
-    with pytest.raises(ValueError, match="row 1 .*: 'title' must be a text with letters or digits"):
+    with pytest.raises(ValueError, match="rows.0.title: got"):
         config(ROWS.replace("title: plain", f"title: {title}"))
 
 
