@@ -29,7 +29,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, num_resamples: int = 10_000) -> di
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> who = ["a", "b", "c", "d"], ["03", "03", "08", "08"], ["ang", "sad", "ang", "sad"]
     >>> perfect = make_scores(*who, np.eye(2)[[0, 1, 0, 1]], ["ang", "sad"], fold=0, seed=1)
     >>> constant = make_scores(*who, np.eye(2)[[0, 0, 0, 0]], ["ang", "sad"], fold=0, seed=1)

@@ -43,7 +43,7 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: i
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     >>> truth, labels = ["ang", "sad", "sad"], ["ang", "sad"]
     >>> scores = make_scores(["a", "b", "c"], ["03", "03", "08"], truth, probs, labels, fold=0, seed=17)

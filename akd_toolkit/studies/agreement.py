@@ -76,7 +76,7 @@ def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> student = make_scores(["a"], ["03"], ["L"], np.array([[0.5, 0.5]]), ["L", "A"], fold=1, seed=17)
     >>> teacher = make_scores(["a"], ["03"], ["L"], np.array([[1.0, 0.0]]), ["L", "A"], fold=1, seed=0)
     >>> paired(student, teacher)[["agreement", "kl", "js"]].round(4).values.tolist()  # ln 2; (ln 4/3 + ln 4/3 / 2 ...)

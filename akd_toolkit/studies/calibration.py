@@ -75,7 +75,7 @@ def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None)
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> probs = np.array([[0.75, 0.25], [0.75, 0.25]])
     >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], probs, ["L", "A"], fold=1, seed=17)
     >>> row = calibration_row(scores)
@@ -99,7 +99,7 @@ def reliability(scores: pd.DataFrame, num_bins: int = NUM_BINS) -> pd.DataFrame:
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> probs = np.array([[0.75, 0.25], [0.75, 0.25]])
     >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], probs, ["L", "A"], fold=1, seed=17)
     >>> reliability(scores, num_bins=4).dropna().values.tolist()

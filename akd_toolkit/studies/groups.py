@@ -91,7 +91,7 @@ def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> probs = np.eye(2)[[0, 1, 0, 0]]
     >>> who = ["a", "b", "c", "d"], ["03", "03", "08", "08"], ["L", "A", "L", "A"]
     >>> rows = sex_rows(make_scores(*who, probs, ["L", "A"], fold=1, seed=17), {"03": "women", "08": "men"})

@@ -113,7 +113,7 @@ def scores_on_shared(scores: pd.DataFrame, shared: Sequence[str], names: Mapping
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> probs = np.array([[0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
     >>> scores = make_scores(["a", "b"], ["03", "08"], ["ang", "bored"], probs, ["ang", "bored", "neu"], 1, 17)
     >>> scores_on_shared(scores, ["anger", "neutral"], COMMON_LABELS)[["ID", "truth", "prediction"]].values.tolist()

@@ -35,7 +35,7 @@ def score_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> di
 
     Example
     -------
-    >>> from akd_toolkit.report import make_scores
+    >>> from akd_toolkit.experiment.scores_file import make_scores
     >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], np.eye(2), ["L", "A"], fold=1, seed=17)
     >>> row = score_row(scores, reference=scores)
     >>> row["ua_pooled"], row["ua_ahead"], row["speakers"]

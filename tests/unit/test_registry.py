@@ -75,7 +75,7 @@ def install(tmp_path, monkeypatch):
         info = tmp_path / f"{package}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text("[akd_toolkit.distill.losses]\n" + textwrap.dedent(entries))
+        (info / "entry_points.txt").write_text("[akd_toolkit.losses]\n" + textwrap.dedent(entries))
         (tmp_path / f"{package}.py").write_text(textwrap.dedent(source))
         monkeypatch.delitem(sys.modules, package, raising=False)
 
@@ -85,7 +85,7 @@ def install(tmp_path, monkeypatch):
 @pytest.fixture
 def losses():
     """A registry that other packages contribute to and that knows one loss itself."""
-    registry = Registry("loss", "akd_toolkit.distill.losses")
+    registry = Registry("loss", "akd_toolkit.losses")
     registry.register("ours")(type("Ours", (), {}))
     return registry
 
