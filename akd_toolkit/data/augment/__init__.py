@@ -6,6 +6,10 @@ from akd_toolkit.data.augment.base import Augmentation, FeatureAugmentation, Wav
 from akd_toolkit.data.augment.batch import build_augmentations, change_batch
 from akd_toolkit.data.augment.chunk_drop import ChunkDrop
 from akd_toolkit.data.augment.frequency_drop import FrequencyDrop
+from akd_toolkit.data.augment.mel_equalizer import MelEqualizer
+from akd_toolkit.data.augment.mel_noise import MelNoise
+from akd_toolkit.data.augment.mel_tempo import MelTempo
+from akd_toolkit.data.augment.mel_warp import MelWarp
 from akd_toolkit.data.augment.mixup import Mixup, build_mixup
 from akd_toolkit.data.augment.noise_files import NoiseFiles
 from akd_toolkit.data.augment.random_gain import RandomGain
@@ -18,6 +22,10 @@ __all__ = [
     "ChunkDrop",
     "FeatureAugmentation",
     "FrequencyDrop",
+    "MelEqualizer",
+    "MelNoise",
+    "MelTempo",
+    "MelWarp",
     "Mixup",
     "NoiseFiles",
     "RandomGain",

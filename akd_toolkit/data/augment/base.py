@@ -63,26 +63,30 @@ class WaveformAugmentation(Augmentation):
 
 
 class FeatureAugmentation(Augmentation):
-    """A change of the log-mels that a student's front end has computed.
+    """A change of the log-mel energies inside a student's front end, before they are normalised.
 
     Shape
     -----
-    (features [batch, T, kinds, bands], where kinds are the energies and, in some students, their slopes; num_frames
-    [batch], how many of T are speech) -> features of the same shape, 0 in the padding.
+    (features [batch, T, bands], natural logarithms of powers; num_frames [batch], how many of T are speech) -> the
+    same, of another T where need be, 0 in the padding. What is handed in stays as it is.
     """
 
     stage = "features"
 
-    def change(self, features: Tensor, num_frames: Tensor) -> Tensor:
+    def change(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
-    def __call__(self, features: Tensor, num_frames: Tensor) -> Tensor:
+    def __call__(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
         chosen = self.chosen(len(features)).to(features.device)
         if not chosen.any():
-            return features
-        features = features.clone()
-        features[chosen] = self.change(features[chosen], num_frames[chosen])
-        return features.masked_fill(~frame_mask(num_frames, features.shape[1])[..., None, None], 0.0)
+            return features, num_frames
+        changed, counts = self.change(features[chosen], num_frames[chosen])
+        num_frames = num_frames.masked_scatter(chosen, counts)
+        out = features.new_zeros(len(features), int(num_frames.max()), features.shape[2])
+        for rows, part in ((chosen, changed), (~chosen, features[~chosen])):
+            width = min(part.shape[1], out.shape[1])
+            out[rows, :width] = part[:, :width]
+        return out.masked_fill(~frame_mask(num_frames, out.shape[1])[..., None], 0.0), num_frames
 
 
 def check_number(name: str, value, lowest: float, highest: float) -> float:

@@ -14,8 +14,8 @@ class SpecAugment(FeatureAugmentation):
 
     A mask of a range of n has width w, uniform in [0, share n], and begins uniformly in [0, n - w].
 
-    It acts inside the student's front end, after its normalisation and before anything that is learned: energies become
-    the mean over all bands and speech frames (0 where ``normalize`` takes the level away), slopes their mean, about 0.
+    It acts inside the student's front end, before normalisation and slopes: energies become the mean over all bands and
+    speech frames.
     Masks lie within the speech of each utterance, which is why neither SpeechBrain's ``SpectrogramDrop`` nor
     torchaudio's masking is used: both draw over the padding too, and fill with one number for the whole batch. Time is
     not warped.
@@ -42,10 +42,10 @@ class SpecAugment(FeatureAugmentation):
     Example
     -------
     >>> mask = SpecAugment(p=1.0, time_masks=0, band_masks=1, band_share=1.0)
-    >>> features = torch.tensor([0.0, 2.0]).expand(1, 4, 1, 2)  # [batch, T, kinds, bands]
-    >>> changed = mask(features, torch.tensor([4]))
+    >>> features = torch.tensor([0.0, 2.0]).expand(1, 4, 2)  # [batch, T, bands]
+    >>> changed, _ = mask(features, torch.tensor([4]))
     >>> changed.shape, (changed == changed[:, :1]).all()  # a band is masked for all of the time, or for none
-    (torch.Size([1, 4, 1, 2]), tensor(True))
+    (torch.Size([1, 4, 2]), tensor(True))
     """
 
     def __init__(
@@ -62,13 +62,13 @@ class SpecAugment(FeatureAugmentation):
         self.time_share = check_number("time_share", time_share, 0, 1)
         self.band_share = check_number("band_share", band_share, 0, 1)
 
-    def change(self, features: Tensor, num_frames: Tensor) -> Tensor:
-        _, total, _, bands = features.shape
-        speech = frame_mask(num_frames, total)[..., None, None]
-        mean = (features * speech).sum(dim=(1, 3), keepdim=True) / (num_frames[:, None, None, None] * bands)
+    def change(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        _, total, bands = features.shape
+        speech = frame_mask(num_frames, total)[..., None]
+        mean = (features * speech).sum(dim=(1, 2), keepdim=True) / (num_frames[:, None, None] * bands)
         in_time = masks(num_frames, self.time_masks, self.time_share, total)
         in_bands = masks(torch.full_like(num_frames, bands), self.band_masks, self.band_share, bands)
-        return torch.where(in_time[:, :, None, None] | in_bands[:, None, None, :], mean, features)
+        return torch.where(in_time[:, :, None] | in_bands[:, None, :], mean, features), num_frames
 
 
 def masks(sizes: Tensor, count: int, share: float, total: int) -> Tensor:

@@ -87,6 +87,7 @@ class LogMel(nn.Module):
         self.window = round(window_ms * sample_rate_hz / 1000)  # samples
         self.hop = round(hop_ms * sample_rate_hz / 1000)  # samples
         self.num_features = num_mels * (1 + deltas)
+        self.changes: tuple = ()  # augmentations of a training, (energies, num_frames) -> the same
         mel = mel_triangles(num_mels, self.window // 2 + 1, fmin_hz, fmax_hz, sample_rate_hz)
         heard = mel.any(dim=1).nonzero()  # bins that at least one triangle reads
         self.first_bin, self.last_bin = int(heard.min()), int(heard.max()) + 1
@@ -103,6 +104,9 @@ class LogMel(nn.Module):
         _check_waveform(waveform, self.window)
         features = torch.log(self._energies(waveform) + self.floor)  # [batch, T, num_mels]
         num_frames = self.count_frames(waveform, lengths)
+        if self.training:
+            for change in self.changes:
+                features, num_frames = change(features, num_frames)
         mask = None
         if lengths is not None:
             mask = frame_mask(num_frames, features.shape[1])[..., None]

@@ -1,5 +1,7 @@
 """The log-mel front end of Whisper, computed inside the model's own graph."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -8,6 +10,7 @@ from akd_toolkit.outputs import frame_mask
 WINDOW = 400  # samples, 25 ms at 16 kHz
 HOP = 160  # samples, 10 ms
 MIN_SAMPLES = 1600  # 0.1 s
+LN10 = math.log(10)
 
 
 class WhisperLogMel(nn.Module):
@@ -41,6 +44,7 @@ class WhisperLogMel(nn.Module):
 
     def __init__(self, num_mels: int = 80):
         super().__init__()
+        self.changes: tuple = ()  # augmentations of a training, on natural logarithms of powers
         # Derived from formulas alone, so they need no place in a checkpoint.
         self.register_buffer("dft", dft_kernels(WINDOW), persistent=False)
         self.register_buffer("filters", slaney_filters(num_mels, WINDOW).float(), persistent=False)
@@ -52,6 +56,11 @@ class WhisperLogMel(nn.Module):
         energy = self.filters @ (real.square() + imaginary.square())  # [batch, mels, frames]
         log_energy = energy.clamp(min=1e-10).log10()
         num_frames = num_samples // HOP
+        if self.training and self.changes:
+            nats = log_energy.transpose(1, 2) * LN10
+            for change in self.changes:
+                nats, num_frames = change(nats, num_frames)
+            log_energy = nats.transpose(1, 2) / LN10
         valid = frame_mask(num_frames, log_energy.shape[-1])[:, None]
         loudest = torch.where(valid, log_energy, -10.0).amax(dim=(1, 2), keepdim=True)
         return torch.where(valid, torch.maximum(log_energy, loudest - 8) / 4 + 1, 0.0), num_frames
