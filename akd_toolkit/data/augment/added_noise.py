@@ -67,9 +67,9 @@ def coloured_noise(slopes: Tensor, num_samples: int) -> Tensor:
 
     Example
     -------
-    >>> noise = coloured_noise(torch.tensor([1.0]), 16000)
+    >>> noise = coloured_noise(torch.tensor([1.0]), 160000)
     >>> power = torch.fft.rfft(noise[0]).abs().square()
-    >>> round(float(10 * torch.log10(power[500:1000].mean() / power[2000:4000].mean())))  # two octaves of 6 dB
+    >>> round(float(10 * torch.log10(power[5000:10000].mean() / power[20000:40000].mean())))  # two octaves of 6 dB
     12
     """
     total = next_fast_len(num_samples, real=True)
