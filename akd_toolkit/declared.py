@@ -5,21 +5,17 @@ ranges, defaults, messages and the tables of docs/settings.md come from these fi
 """
 
 import difflib
+import inspect
 import json
 from collections.abc import Iterable, Iterator
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 SHOWN = 90  # characters of a wrong value in a message
 NOUNS = {
-    "integer": ("a whole number", "whole numbers"),
-    "number": ("a number", "numbers"),
-    "string": ("text", "texts"),
-    "boolean": ("true or false", "true or false"),
-    "array": ("a list", "lists"),
-    "object": ("a mapping", "mappings"),
-    "null": ("null", "null"),
+    **{"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"},
+    **{"array": "a list", "object": "a mapping", "null": "null"},
 }
 LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "to below"}
 
@@ -46,6 +42,7 @@ class Plugin(Section, extra="allow"):
 
     registry: ClassVar
     filled_in: ClassVar[tuple[str, ...]] = ()  # arguments that the toolkit gives when it builds the plugin
+    stand_ins: ClassVar[dict | None] = None  # values for these, to build the plugin on trial; None: it is not built
 
     name: str = ""
 
@@ -53,6 +50,11 @@ class Plugin(Section, extra="allow"):
     def options(self) -> dict:
         """The plugin's own arguments."""
         return dict(self.model_extra)
+
+    @property
+    def plugin(self) -> type:
+        """The registered class."""
+        return self.registry.get(self.name)
 
     def problems(self) -> Iterator[str]:
         """A plugin reports one problem at a time."""
@@ -70,26 +72,31 @@ class Plugin(Section, extra="allow"):
             yield "".join([str(error).rstrip("."), *(f". Did you mean '{name}'?" for name in near[:1])])
 
     def try_out(self) -> None:
-        """Raise ValueError if the plugin cannot be built with these options; by default nothing is tried."""
+        """Build the plugin, if it asks for nothing that is known later only."""
+        asked = set(self.filled_in) & set(inspect.signature(self.plugin).parameters)
+        if self.stand_ins is None or asked - set(self.stand_ins):
+            return
+        for options in self.trials():
+            try:
+                self.registry.build(self.name, **options, **{key: self.stand_ins[key] for key in asked})
+            except Exception as error:  # layers raise many kinds for a wrong size
+                if not options and not isinstance(error, ValueError):
+                    raise
+                reason = str(error).partition("\n")[0]
+                raise ValueError(f"{self.registry.kind} '{self.name}' with {self.options}: {reason}") from None
+
+    def trials(self) -> list[dict]:
+        """Options with which the plugin must be possible to build."""
+        return [self.options]
 
 
-Declared = TypeVar("Declared", bound=Section)
-
-
-def checked(model: type[Declared], given, where: str = "") -> Declared:
-    """The section that ``given`` describes.
-
-    Raises
-    ------
-    ValueError
-        Naming every problem.
+def checked(model: type[Section], given, where: str = "") -> Section:
+    """The section that ``given`` describes; else ValueError, naming every problem below ``where``.
 
     Example
     -------
     >>> class Mixing(Section):
     ...     alpha: float = 0.2
-    >>> checked(Mixing, {"alpha": 1}, "mixup").alpha
-    1.0
     >>> checked(Mixing, {"alfa": "1"}, "mixup")
     Traceback (most recent call last):
     ValueError: unknown setting 'mixup.alfa'; did you mean 'alpha'?
@@ -100,9 +107,7 @@ def checked(model: type[Declared], given, where: str = "") -> Declared:
         raise ValueError("; ".join(sentences(error, model, given, where))) from None
 
 
-def sentences(
-    error: ValidationError, model: type[Section], given, where: str = "", known: Iterable[str] = ()
-) -> list[str]:
+def sentences(error: ValidationError, model: type[Section], given, where: str = "", known=()) -> list[str]:
     """Every problem of ``given`` in plain words; ``known`` are more names that an unknown key may have meant."""
     schema = model.model_json_schema()
     return [text for entry in error.errors() for text in _sentences(entry, given, schema, where, known)]
@@ -131,7 +136,8 @@ def words(node: dict, schema: dict, many: bool = False) -> str:
         *most, last = map(str, node["enum"])
         return f"{', '.join(most)} or {last}" if most else last
     kind = node.get("type")
-    noun = NOUNS.get(kind, ("any value", "any values"))[many]
+    noun = NOUNS.get(kind, "any value")
+    noun = noun.removeprefix("a ") + "s" if many else noun
     if kind == "array":
         count = node.get("minItems", 0)
         least = f"at least {count} " if count > 1 else "one or more " * count
@@ -139,11 +145,7 @@ def words(node: dict, schema: dict, many: bool = False) -> str:
     if "properties" in node:
         keys = [*node["properties"], *["its options"] * bool(node.get("additionalProperties"))]
         return f"{noun} {{{', '.join(keys)}}}"
-    return noun + "".join(
-        f" {text} {node[key]:g}" if kind == "number" else f" {text} {node[key]}"
-        for key, text in LIMITS.items()
-        if key in node
-    )
+    return " ".join([noun, *(f"{text} {node[key]}" for key, text in LIMITS.items() if key in node)])
 
 
 def _sentences(entry: dict, given, schema: dict, where: str, known: Iterable[str]) -> list[str]:
@@ -159,7 +161,9 @@ def _sentences(entry: dict, given, schema: dict, where: str, known: Iterable[str
     about = f" ({node['description']})" if "description" in node and path else ""
     if kind == "missing":
         return [f"setting '{key}' is missing; it must be {allowed}{about}"]
-    return [f"{key or 'the settings'}: got {_shown(entry['input'])}; it must be {allowed}{about}"]
+    shown = json.dumps(entry["input"], ensure_ascii=False, default=str)
+    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} ..."
+    return [f"{key or 'the settings'}: got {shown}; it must be {allowed}{about}"]
 
 
 def _follow(loc: tuple, given, schema: dict) -> tuple[list[str], dict, dict]:
@@ -167,9 +171,7 @@ def _follow(loc: tuple, given, schema: dict) -> tuple[list[str], dict, dict]:
     path, node, parent = [], schema, {}
     for part in loc:
         parent = target(node, schema)
-        inside = parent.get("properties", {}).get(part) or parent.get(
-            "items" if "items" in parent else "additionalProperties"
-        )
+        inside = parent.get("properties", {}).get(part, parent.get("items", parent.get("additionalProperties")))
         node = inside if isinstance(inside, dict) else {}
         if isinstance(part, str) or isinstance(given, list):  # one item may stand for a list of one
             path.append(str(part))
@@ -182,8 +184,3 @@ def target(node: dict, schema: dict) -> dict:
     if "anyOf" in node:
         node = next(option for option in node["anyOf"] if option.get("type") != "null")
     return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node
-
-
-def _shown(value) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= SHOWN else text[:SHOWN] + " ..."

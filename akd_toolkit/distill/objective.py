@@ -230,7 +230,7 @@ def build_objective(spec: dict, **shapes) -> Objective:
 
     def build(part: Part):
         moving = {key: SCHEDULES.build(**value) for key, value in part.options.items() if is_schedule(value)}
-        wanted = inspect.signature(part.registry.get(part.name)).parameters
+        wanted = inspect.signature(part.plugin).parameters
         filled_in = {key: shapes[key] for key in FILLED_IN if key in wanted and key in shapes}
         for progress in (1.0, 0.0) if moving else (0.0,):  # both ends must be values that the plugin allows
             at = {key: schedule(progress) for key, schedule in moving.items()}

@@ -1,9 +1,8 @@
 """What an objective's description may say, checked before anything is built."""
 
-import inspect
 from collections.abc import Iterator
 from math import inf
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -14,16 +13,9 @@ from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, WEIGHTINGS
 
 # Constructor arguments that a plugin may ask for by name; build_objective reads them off the models and the corpus.
 FILLED_IN = (
-    "num_classes",
-    "class_counts",
-    "num_attributes",
-    "num_teachers",
-    "student_frame_dim",
-    "student_embedding_dim",
-    "student_layer_dims",
-    "teacher_embedding_dims",
-    "teacher_frame_dims",
-    "teacher_accuracies",
+    *("num_classes", "class_counts", "num_attributes", "num_teachers"),
+    *("student_frame_dim", "student_embedding_dim", "student_layer_dims"),
+    *("teacher_embedding_dims", "teacher_frame_dims", "teacher_accuracies"),
 )
 COLUMNS = ("epoch", "total", "gate", "trust", "weighting")  # of the history, beside one for each loss
 
@@ -55,26 +47,19 @@ Weight = Annotated[Any, AfterValidator(_weight), WithJsonSchema({"words": "a num
 class Part(Plugin):
     """A plugin of the objective. Any number among its options may be a schedule."""
 
-    filled_in: ClassVar = FILLED_IN
+    filled_in = FILLED_IN
+    stand_ins = {"class_counts": [1, 1]}  # any will do to check the other options
 
-    def try_out(self) -> None:
-        """Build it with both ends of its schedules, unless it asks for sizes that are known later only."""
-        asked = set(FILLED_IN) & set(inspect.signature(self.registry.get(self.name)).parameters)
+    def trials(self) -> list[dict]:
+        """Its options at both ends of their schedules."""
         ends = {key: _ends(value) for key, value in self.options.items()}
-        if asked - {"class_counts"}:
-            return
-        counts = {"class_counts": [1, 1]} if asked else {}  # any will do to check the other options
-        for end in (0, 1):
-            try:
-                self.registry.build(self.name, **{key: values[end] for key, values in ends.items()}, **counts)
-            except (ValueError, TypeError) as error:
-                raise ValueError(f"{self.registry.kind} '{self.name}' with {self.options}: {error}") from None
+        return [{key: values[end] for key, values in ends.items()} for end in (0, 1)]
 
 
 class LossPart(Part):
     """A loss with its weight; one that is listed twice needs a title of its own."""
 
-    registry: ClassVar = LOSSES
+    registry = LOSSES
 
     weight: Weight = Field(1.0, description="0 measures the loss without training on it")
     title: str | None = Field(None, description="what logs call it; by default its name")
@@ -83,11 +68,6 @@ class LossPart(Part):
     def column(self) -> str:
         """What logs call the loss."""
         return self.title or self.name
-
-    @property
-    def plugin(self) -> type:
-        """The registered class."""
-        return LOSSES.get(self.name)
 
     def try_out(self) -> None:
         """A title names a column of the history and a submodule."""
@@ -99,11 +79,11 @@ class LossPart(Part):
 
 
 class GatePart(Part):
-    registry: ClassVar = GATES
+    registry = GATES
 
 
 class WeightingPart(Part):
-    registry: ClassVar = WEIGHTINGS
+    registry = WEIGHTINGS
 
 
 def _listed(specs):

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from akd_toolkit.declared import nearest, sentences
 from akd_toolkit.experiment.run_options import OPTIONS
 from akd_toolkit.experiment.settings import Settings, with_defaults
-from akd_toolkit.experiment.trial import trial_problems
 from akd_toolkit.experiment.yaml_tree import plain, resolve, tag_target
 
 
@@ -37,9 +36,10 @@ def check_settings(file: str | Path, overrides, prepare: Callable | None = None)
     try:
         Settings.model_validate(declared)
     except ValidationError as error:
-        problems += sentences(error, Settings, declared, known=[*OPTIONS, *helpers])
-    settings = with_defaults(settings)
-    return settings, problems or trial_problems(settings)
+        found = sentences(error, Settings, declared, known=[*OPTIONS, *helpers])
+        tagged = {problem.partition(":")[0] for problem in problems}  # keys that have been named before
+        problems += [problem for problem in found if problem.partition(":")[0] not in tagged]
+    return with_defaults(settings), problems
 
 
 def _without_placeholder(message: str, file, overrides, prepare) -> tuple[dict, list[str]]:

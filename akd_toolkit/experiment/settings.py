@@ -4,15 +4,19 @@ Adding one: a line in the class that says what it may change, a line in the YAML
 ``python tools/settings_page.py``. ``config["key"]`` and a training's ``hparams["key"]`` then always hold a value.
 """
 
+import pydoc
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
+import torch
 from pydantic import AfterValidator, Field
 
 import akd_toolkit.data.augment
 import akd_toolkit.models
 import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
 from akd_toolkit.data.augment import Mixup
+from akd_toolkit.data.files import is_hub_name
 from akd_toolkit.data.sampling import Sampling
 from akd_toolkit.declared import Plugin, Section
 from akd_toolkit.distill.objective_spec import ObjectiveSpec
@@ -27,20 +31,24 @@ def setting(default, description: str, **limits):
 
 
 class StudentPart(Plugin):
-    registry: ClassVar = STUDENTS
-    filled_in: ClassVar = ("num_classes",)
+    registry, filled_in, stand_ins = STUDENTS, ("num_classes",), {"num_classes": 2}
+
+    def try_out(self) -> None:
+        """One that begins as another model is not built, as that may be a download."""
+        source = self.options.get("source")
+        if source is None:
+            with torch.random.fork_rng([]):
+                super().try_out()
+        elif not Path(source).is_dir() and not is_hub_name(source):
+            raise ValueError(f"source '{source}' does not exist; give a folder, or owner/name on the hub")
 
 
 class TeacherPart(Plugin):
-    registry: ClassVar = TEACHERS
+    registry = TEACHERS
 
 
 class AugmentationPart(Plugin):
-    registry: ClassVar = AUGMENTATIONS
-
-    def try_out(self) -> None:
-        """Options alone say whether it can be built."""
-        AUGMENTATIONS.build(self.name, **self.options)
+    registry, stand_ins = AUGMENTATIONS, {}
 
 
 class Row(Section):
@@ -53,16 +61,22 @@ class Row(Section):
     set_: Overrides | None = setting(None, "overrides, over those of the files", alias="set")
 
 
-def _short_titles(teachers: dict) -> dict:
-    wrong = [title for title in teachers if not title or "/" in title]
-    if wrong:
-        raise ValueError(f"the title '{wrong[0]}' names files and must not hold a '/'; give it a short name")
-    return teachers
+def _optimiser(node: dict) -> dict:
+    """Build it, so that a wrong value is found; an unknown class or option is found where tags are checked."""
+    ((tag, options),) = node.items() if len(node) == 1 else [("", {})]
+    if not tag.startswith("!name:"):
+        raise ValueError("it must be one optimiser with its options, such as !name:torch.optim.AdamW {lr: 0.001}")
+    kind = pydoc.locate(tag.removeprefix("!name:"))
+    try:
+        kind and kind([torch.nn.Parameter(torch.zeros(1))], **(options or {}))
+    except (ValueError, TypeError, LookupError) as error:
+        raise ValueError(f"{type(error).__name__}, {error}") from None
+    return node
 
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Speakers = Annotated[list[str], Field(min_length=1)]
-Teachers = Annotated[dict[str, TeacherPart], AfterValidator(_short_titles)]
+Optimiser = Annotated[Overrides, AfterValidator(_optimiser)]
 
 
 class Start(Section):
@@ -107,13 +121,13 @@ class Training(Section):
     augment: list[AugmentationPart] | None = setting(None, "changes of the training sound, in this order")
     mixup: Mixup | None = setting(None, "pairs of utterances mixed")
     sampling: Sampling | None = setting(None, "how often an epoch has each utterance; null is natural")
-    teachers: Teachers | None = setting(None, "title: teacher; a teacher that is null is left out")
+    teachers: dict[str, TeacherPart] | None = setting(None, "title: teacher; a teacher that is null is left out")
     soft_targets: Literal["cross_fitted", "one_head"] = setting("cross_fitted", "which heads losses imitate")
     student: StudentPart | None = setting(None, "the model that is trained; null scores the teachers alone")
     objective: ObjectiveSpec | None = setting(None, "what the student is trained on")
     number_of_epochs: int | None = setting(None, "passes over the training speech", ge=0)
     batch_size: int | None = setting(None, "labelled windows of a batch", ge=1)
-    opt_class: Overrides | None = setting(None, "the optimiser, such as !name:torch.optim.AdamW {lr: 0.001}")
+    opt_class: Optimiser | None = setting(None, "the optimiser, such as !name:torch.optim.AdamW {lr: 0.001}")
     warmup: float = setting(0.0, "share of all steps over which the learning rate rises", ge=0, le=1)
     weight_average: float = setting(0.0, "decay of averaged weights; 0 keeps the last ones", ge=0, lt=1)
     head_decay: float | None = setting(None, "decay of a head that is fitted before training; null fits none", ge=0)
@@ -131,6 +145,8 @@ class Settings(Start, Protocol, Training):
         for key in ("objective", "number_of_epochs", "batch_size", "opt_class", "window_s", "test_overlap_s"):
             if self.student and getattr(self, key) is None:
                 yield f"setting '{key}' is missing, which a student needs: {Training.model_fields[key].description}"
+        for title in [title for title in self.teachers or () if not title or "/" in title]:
+            yield f"teachers: the title '{title}' names files and must not hold a '/'; give it a short name"
         if self.student and distills and not self.teachers:
             yield "objective.distill needs teachers; add some or set objective.distill to null"
         if self.student and self.objective and self.teachers and not distills:
@@ -141,6 +157,8 @@ class Settings(Start, Protocol, Training):
             yield f"folds: got {self.folds}; there are {len(self.outer_folds)} outer_folds"
         if self.window_s and self.test_overlap_s and self.test_overlap_s >= self.window_s:
             yield f"test_overlap_s: got {self.test_overlap_s}; it must be below window_s ({self.window_s})"
+        if self.student and hasattr(self.student.plugin, "parameter_groups") and "lr" not in str(self.opt_class):
+            yield "opt_class needs lr: each part of the student has its own share of it"
         yield from self._problems_of_head()
         yield from self._problems_of_batches()
 
@@ -149,7 +167,7 @@ class Settings(Start, Protocol, Training):
         framed = [loss.name for loss in losses if "frames" in getattr(loss.plugin, "reads", ())]
         if framed and self.head_decay is not None:
             yield f"head_decay fits the head on whole utterances, and '{framed[0]}' reads frames; take one of them out"
-        if self.student and not hasattr(STUDENTS.get(self.student.name), "fit_head"):
+        if self.student and not hasattr(self.student.plugin, "fit_head"):
             if self.head_decay is not None:
                 yield f"head_decay: '{self.student.name}' cannot fit its head before training; set it to null"
             if self.number_of_epochs == 0:
