@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import contextmanager, nullcontext
 
 import joblib
+from joblib.externals.loky import get_reusable_executor
 from joblib.externals.loky.process_executor import BrokenProcessPool
 
 logger = logging.getLogger(__name__)
@@ -69,6 +70,11 @@ def run_tasks(
             raise ChildProcessError(
                 f"a worker process died, most often because the memory was full; --jobs below {jobs} takes less of it."
             ) from None
+
+
+def stop_workers() -> None:
+    """End the worker processes of this machine that wait for more tasks, and with them the models that they hold."""
+    get_reusable_executor().shutdown(wait=True)
 
 
 class _Counting(joblib.Parallel):

@@ -3,11 +3,13 @@
 import io
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
+import cloudpickle
 import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
@@ -114,8 +116,15 @@ def _compute(parts: Path, ids, describe, title: str, jobs: int, backend: str, pr
     chunks = [(path, ids[start : start + CHUNK]) for path, start in zip(_paths(parts, ids), range(0, len(ids), CHUNK))]
     missing = [(path, chunk) for path, chunk in chunks if _read(path) is None]
     num_kept = len(ids) - sum(len(chunk) for _, chunk in missing)
+    shared = parts / "describe.pickle"
+    write = partial(_write, describe)
+    if min(jobs, len(missing)) > 1:
+        with written_aside(shared) as aside:
+            aside.write_bytes(cloudpickle.dumps(describe))
+        write = partial(_write_shared, shared, secrets.token_hex(8))
     with tqdm(total=len(ids), initial=num_kept, desc=title, unit="utt", disable=not progress) as bar:
-        run_tasks(partial(_write, describe), missing, jobs, backend, on_done=lambda: _advance(bar))
+        run_tasks(write, missing, jobs, backend, on_done=lambda: _advance(bar))
+    shared.unlink(missing_ok=True)
     return num_kept
 
 
@@ -133,6 +142,16 @@ def _write(describe: Callable, task: tuple[Path, Sequence[str]]) -> None:
     np.savez(buffer, **describe(ids))
     with written_aside(path) as aside:
         aside.write_bytes(buffer.getbuffer())
+
+
+def _write_shared(shared: Path, token: str, task: tuple[Path, Sequence[str]]) -> None:
+    """In a worker: ``_write`` by a ``describe`` that is read once, with its manifest and its model, not once a task."""
+    _write(_described(shared, token), task)
+
+
+@lru_cache(maxsize=1)
+def _described(shared: Path, token: str) -> Callable:
+    return cloudpickle.loads(shared.read_bytes())
 
 
 def _read(path: Path) -> Chunk | None:

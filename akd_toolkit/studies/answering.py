@@ -9,7 +9,7 @@ not computed again.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -228,7 +228,7 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest.read(path)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def waveforms_of(manifest: Manifest, progress: bool) -> dict[str, np.ndarray]:
     """The clean waveforms of a corpus by ID, read once a process."""
     return load_waveforms(manifest, progress)
@@ -251,6 +251,6 @@ def _voices(train: Manifest, clean: dict[str, np.ndarray]) -> dict[str, list[np.
     return {speaker: [clean[row.id] for row in train if row.speaker == speaker] for speaker in train.speakers}
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _sha256(path: Path, changed_ns: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

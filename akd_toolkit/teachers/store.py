@@ -8,6 +8,7 @@ import numpy as np
 
 from akd_toolkit.data.array_store import OFFSETS, Chunk, stored_arrays
 from akd_toolkit.data.audio_store import VERSION, AudioStore
+from akd_toolkit.parallel import stop_workers
 from akd_toolkit.teachers.base import Teacher
 
 
@@ -63,6 +64,8 @@ class FeatureStore:
         """Compute every view that is missing; the log says what was computed and what reused."""
         for view in range(self.num_views):
             self._open(view, jobs, backend)
+        if jobs > 1:
+            stop_workers()
 
     def view(self, view: int) -> np.ndarray:
         """Features [n, L, D] of one view, memory-mapped and read-only."""

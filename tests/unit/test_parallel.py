@@ -32,7 +32,31 @@ SCRIPT = """
         time.sleep(0.2)
         return task**2, ray.get_runtime_context().get_node_id() if ray.is_initialized() else os.getpid()
 
+    def features(jobs):
+        import hashlib, numpy, soundfile
+        from pathlib import Path
+        from akd_toolkit.data.audio_store import AudioStore
+        from akd_toolkit.data.manifest import Manifest, Utterance
+        from akd_toolkit.teachers import FeatureStore, build
+
+        folder = Path(f"features-{backend}-{jobs}").resolve()
+        folder.mkdir()
+        rows = []
+        for index in range(70):
+            noise = 0.1 * numpy.random.default_rng(index).standard_normal(4000 + 100 * index)
+            soundfile.write(folder / f"{index}.wav", noise, 16000)
+            wav = str(folder / f"{index}.wav")
+            rows.append(Utterance(f"{index}", wav, 0, len(noise), len(noise) / 16000, "A", "joy", sha256=f"{index}"))
+        audio = AudioStore(Manifest("noise", ("joy",), tuple(rows)), folder, progress=False)
+        audio.prepare(1, jobs, backend)
+        store = FeatureStore(folder, audio, build("logmel_statistics", num_mels=8), progress=False)
+        store.prepare(jobs, backend)
+        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.npy"))]
+
     backend, what = sys.argv[1:]
+    if what == "features":
+        print(json.dumps({"one": features(1), "two": features(2)}))
+        sys.exit()
     said = []
     try:
         results = run_tasks(work, list(range(6)), 2, backend, lambda: said.append(1))
@@ -163,6 +187,13 @@ def test_two_nodes_share_the_tasks_and_return_what_local_workers_return(cluster)
     assert here["results"] == there["results"] == [0, 1, 4, 9, 16, 25]
     assert len(set(there["where"])) == 2 and len(set(here["where"])) == 2
     assert here["said"] == there["said"] == 6
+
+
+@needs_ray
+def test_two_nodes_compute_the_sound_and_the_features_of_one_process_to_the_bit(cluster):
+    here, there = answer(cluster("local", "features")), answer(cluster("ray", "features"))
+    assert len(here["one"]) == 3  # samples, offsets, features
+    assert here["one"] == here["two"] == there["two"]
 
 
 @needs_ray

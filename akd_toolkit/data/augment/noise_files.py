@@ -1,6 +1,5 @@
 """Recorded noise under the speech."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,16 @@ from akd_toolkit.data.augment.base import WaveformAugmentation, check_range
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.registry import AUGMENTATIONS
 
+RECENT_SAMPLES = 2**26  # 256 MB
+RECENT: dict[Path, np.ndarray] = {}  # from the least recently used
+
 
 @AUGMENTATIONS.register("noise_files")
 class NoiseFiles(WaveformAugmentation):
     """A random stretch of a random recording of a folder, at a random level under the speech.
 
-    Mixed as in ``added_noise``. A recording that is shorter than the utterance is repeated. The 200 recordings read
-    last stay in memory, 64 kB a second. Such a folder must hold nothing of the corpus: the audit does not read it.
+    Mixed as in ``added_noise``. A recording that is shorter than the utterance is repeated. The recordings
+    read last stay in memory, up to 256 MB. Such a folder must hold nothing of the corpus: the audit does not read it.
 
     Source: Snyder, Chen & Povey 2015, "MUSAN: a music, speech, and noise corpus".
 
@@ -61,6 +63,8 @@ class NoiseFiles(WaveformAugmentation):
         return with_noise(waveforms, num_samples, noise, self.snr_db), num_samples
 
 
-@lru_cache(maxsize=200)
 def _recording(path: Path) -> np.ndarray:
-    return read_audio(path)
+    RECENT[path] = RECENT.pop(path) if path in RECENT else read_audio(path)  # last in the order
+    while len(RECENT) > 1 and sum(map(len, RECENT.values())) > RECENT_SAMPLES:
+        del RECENT[next(iter(RECENT))]
+    return RECENT[path]
