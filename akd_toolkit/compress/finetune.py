@@ -10,7 +10,7 @@ from akd_toolkit.compress.tuning import tuned
 class Finetune(Compression):
     """Train on under the run's own objective, on its training speakers.
 
-    Source: the training loop of the run (``brains.DistillBrain``), begun anew with a lower learning rate.
+    Source: the training loop of the run (``training.brain.DistillBrain``), started over with a lower learning rate.
 
     Arguments
     ---------

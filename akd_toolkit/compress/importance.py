@@ -1,11 +1,12 @@
 """How much each number of a student matters: by its size, or by what the objective loses without it."""
 
+from collections.abc import Iterable
 from itertools import islice
 
 import torch
 from torch import Tensor, nn
 
-from akd_toolkit.data.batches import TrainBatches
+from akd_toolkit.data.batches import Batch
 from akd_toolkit.distill.objective import Objective
 
 IMPORTANCES = ("norm", "taylor")
@@ -24,7 +25,7 @@ def by_norm(student: nn.Module) -> dict[str, Tensor]:
     return {name: parameter.detach().square() for name, parameter in student.named_parameters()}
 
 
-def by_taylor(student: nn.Module, objective: Objective, batches: TrainBatches, count: int = 16) -> dict[str, Tensor]:
+def by_taylor(student: nn.Module, objective: Objective, batches: Iterable[Batch], count: int = 16) -> dict[str, Tensor]:
     """By how much the objective on training speech would move if a number were 0, to first order.
 
     score = sum over batches of (number * d objective / d number)^2

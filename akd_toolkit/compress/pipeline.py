@@ -20,6 +20,7 @@ from akd_toolkit.engine import ONNX_FILE
 from akd_toolkit.experiment.locks import marked_as_running
 from akd_toolkit.export import export_onnx
 from akd_toolkit.models.storage import load_student, save_student
+from akd_toolkit.training.checkpointer import remove_checkpoints
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,7 @@ def _step(source: Source, step: Step | None, asked: dict, before: Path, exported
         student, file = _apply(step, work, about, exported)
     measured = measure(file, student, source.heldout, _window_s(source), progress)
     write_text_aside(folder / RECORD, json.dumps({"asked": asked, "measured": measured}, indent=2) + "\n")
-    (folder / "checkpoint.pt").unlink(missing_ok=True)
+    remove_checkpoints(folder)
 
 
 def _apply(step: Step, work: Work, about: dict, exported: Path) -> tuple[nn.Module, Path]:

@@ -5,7 +5,7 @@ from torch import nn
 from akd_toolkit.compress.base import COMPRESSIONS, Compression, Work, check_count, check_rate
 from akd_toolkit.compress.importance import IMPORTANCES, by_norm, by_taylor
 from akd_toolkit.compress.narrowing import groups_of, narrow_options, narrowed
-from akd_toolkit.compress.tuning import objective_and_batches, tuned
+from akd_toolkit.compress.tuning import objective_and_data, tuned
 from akd_toolkit.registry import STUDENTS
 
 
@@ -65,7 +65,8 @@ class Prune(Compression):
     def change(self, work: Work) -> tuple[nn.Module, dict]:
         student = work.student
         if self.importance == "taylor":
-            scores = by_taylor(student, *objective_and_batches(work.source.training(work.number, work.spec), student))
+            objective, data = objective_and_data(work.source.training(work.number, work.spec), student)
+            scores = by_taylor(student, objective, data.train_loader())
         else:
             scores = by_norm(student)
         student, spec = narrowed(student, work.spec, self.share, scores, self.multiple)

@@ -3,9 +3,15 @@
 from torch import nn
 
 from akd_toolkit.compress.base import Work
-from akd_toolkit.data.batches import TrainBatches
 from akd_toolkit.distill.objective import Objective
-from akd_toolkit.experiment.parts import build_objective, build_teachers, make_datasets, prove_split
+from akd_toolkit.experiment.parts import (
+    Datasets,
+    build_objective,
+    build_teachers,
+    make_datasets,
+    prove_split,
+    training_hparams,
+)
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.training.brain import DistillBrain
 
@@ -13,7 +19,7 @@ from akd_toolkit.training.brain import DistillBrain
 def tuned(student: nn.Module, spec: dict, work: Work, epochs: int, lr: float, **changes) -> nn.Module:
     """The student after ``epochs`` under its run's objective, on the run's training speakers; as it is for 0.
 
-    A checkpoint in the step's folder is continued. Weights of the objective's own begin anew.
+    A checkpoint in the step's folder is continued. Weights of the objective's own start from scratch.
 
     Arguments
     ---------
@@ -25,14 +31,17 @@ def tuned(student: nn.Module, spec: dict, work: Work, epochs: int, lr: float, **
     if epochs == 0:
         return student.eval()
     run = work.source.training(work.number, spec, number_of_epochs=epochs, **{"opt_class.lr": lr}, **changes)
-    objective, batches = objective_and_batches(run, student)
-    brain = DistillBrain(student, objective, run.config.build(), run.seed, work.folder, run.config.brain_options())
-    return brain.train_student(batches, progressbar=work.progress).cpu()
+    objective, data = objective_and_data(run, student)
+    hparams, modules = training_hparams(run, work.folder), {"student": student, "objective": objective}
+    options = run.config.brain_options()
+    brain = DistillBrain(modules, hparams["opt_class"], hparams, options, hparams["checkpointer"])
+    brain.fit(hparams["epoch_counter"], data.train, None, work.progress, data.train_options)
+    return brain.kept.cpu()
 
 
-def objective_and_batches(run: Run, student: nn.Module) -> tuple[Objective, TrainBatches]:
+def objective_and_data(run: Run, student: nn.Module) -> tuple[Objective, Datasets]:
     """What the student is trained on; a leak is refused before anything is trained."""
     teachers = build_teachers(run)
     prove_split(run, teachers)
     objective = build_objective(run, student, teachers)
-    return objective, make_datasets(run, objective, teachers).train
+    return objective, make_datasets(run, objective, teachers)

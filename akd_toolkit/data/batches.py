@@ -114,6 +114,8 @@ class TrainBatches(IterableDataset):
     change
         (batch, key) -> batch, what is done to each batch before the student hears it, such as augmentation; the key
         names the batch: seed, epoch and its number from 1. None changes nothing. ``whole`` is never changed.
+    rank, num_processes
+        Which process of how many this is: each takes every n-th row of a batch.
     """
 
     def __init__(
@@ -126,7 +128,9 @@ class TrainBatches(IterableDataset):
         unlabelled_ratio: float = 1.0,
         attributes: Sequence[str] = (),
         sampling: str = "natural",
-        change: Callable[[Batch, tuple[int, int, int]], Batch] | None = None,
+        change: Callable[[Batch, tuple[int, ...]], Batch] | None = None,
+        rank: int = 0,
+        num_processes: int = 1,
     ):
         self.labelled = labelled
         self.window = round(window_s * SAMPLE_RATE_HZ)
@@ -137,6 +141,7 @@ class TrainBatches(IterableDataset):
         self.attributes = tuple(attributes)
         self.sampling = sampling
         self.change = change
+        self.rank, self.num_processes = rank, num_processes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -158,8 +163,11 @@ class TrainBatches(IterableDataset):
                 labels = np.concatenate([labels, np.full(len(rows), UNLABELLED)])
                 if self.attributes:
                     attributes = np.concatenate([attributes, self._attributes(self.unlabelled, rows)])
-            batch = collate(ids, windows, labels, teacher, attributes)
-            yield batch if self.change is None else self.change(batch, (self.seed, self.epoch, number))
+            mine = slice(self.rank, None, self.num_processes)
+            teacher, attributes = teacher and teacher.taken(mine), None if attributes is None else attributes[mine]
+            batch = collate(ids[mine], windows[mine], labels[mine], teacher, attributes)
+            key = (self.seed, self.epoch, number) + ((self.rank,) if self.num_processes > 1 else ())
+            yield batch if self.change is None else self.change(batch, key)
 
     def whole(self) -> Iterator[Batch]:
         """Every utterance whole, every view of it, first labelled and then unlabelled speech."""
@@ -192,15 +200,46 @@ class TrainBatches(IterableDataset):
         return ids, windows, None if speech.teachers is None else speech.teachers(ids, views, spans)
 
 
-def scoring_batches(
-    manifest: Manifest, waveform: Callable[[str], np.ndarray], window_s: float, overlap_s: float, batch_size: int
-) -> Iterator[Batch]:
-    """Overlapping windows of every test utterance, in order; the windows of one utterance share its id.
+class ScoringBatches(IterableDataset):
+    """Overlapping windows of every utterance, in order; the windows of one utterance share its id.
 
-    ``waveform`` maps an utterance's ID to its samples.
+    Arguments
+    ---------
+    manifest
+        Utterances to score.
+    waveform
+        Utterance id -> samples, 16 kHz.
+    window_s, overlap_s
+        Seconds of a window, and how much of it the next one repeats.
+    batch_size
+        Windows of a batch, >= 1.
+    attributes
+        Names of the dimensional labels that batches carry; none by default.
     """
-    segments = cut(manifest, window_s, overlap_s)
-    for first in range(0, len(segments), batch_size):
-        group = segments[first : first + batch_size]
-        windows = [waveform(s.utterance_id)[s.samples()] for s in group]
-        yield collate([s.utterance_id for s in group], windows, [s.label for s in group])
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        waveform: Callable[[str], np.ndarray],
+        window_s: float,
+        overlap_s: float,
+        batch_size: int,
+        attributes: Sequence[str] = (),
+    ):
+        self.manifest = manifest
+        self.waveform = waveform
+        self.segments = cut(manifest, window_s, overlap_s)
+        self.batch_size = batch_size
+        self.attributes = tuple(attributes)
+        self.rows = {name: row for row, name in enumerate(manifest.ids)}
+
+    def __len__(self) -> int:
+        return -(-len(self.segments) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for first in range(0, len(self.segments), self.batch_size):
+            group = self.segments[first : first + self.batch_size]
+            ids, windows = [s.utterance_id for s in group], [self.waveform(s.utterance_id)[s.samples()] for s in group]
+            rows = [self.rows[name] for name in ids]
+            attributes = self.manifest.attribute_values(self.attributes, rows) if self.attributes else None
+            yield collate(ids, windows, [s.label for s in group], attributes=attributes)

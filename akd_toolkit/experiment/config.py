@@ -65,13 +65,24 @@ class Config:
             raise ValueError(f"{self.file} with {overrides}: {'; '.join(problems)}")
         return replace(self, overrides=more, settings=settings)
 
+    @property
+    def precision(self) -> str:
+        """Of training: the command line's, or else the YAML's."""
+        given = "precision" in self.run_opts.overridden_args
+        return self.run_opts.precision if given else self["precision"]
+
     def brain_options(self) -> dict:
         """What the command line says to SpeechBrain's Brain (device, precision, ...).
 
-        ``--debug`` is left out: here it means the same recipe on a tiny corpus, not a loop that stops early.
+        ``--debug`` itself is left out: here it means the same recipe on a tiny corpus. ``--debug_batches`` and
+        ``--debug_epochs`` stop early as SpeechBrain does; the one that is not given stops nothing.
         """
         given = {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
-        return {"precision": self["precision"], **given}
+        if "debug_batches" in given or "debug_epochs" in given:
+            given = {"debug": True, "debug_batches": 0, "debug_epochs": 0, **given}
+        if self["jobs"] > 1:  # one bar for all trainings instead of several that overwrite each other
+            given["noprogressbar"] = True
+        return given
 
 
 def load_config(argv: list[str], prepare: Callable | None = None) -> Config:

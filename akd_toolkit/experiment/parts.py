@@ -1,27 +1,34 @@
 """What one training is made of: teachers, student, objective and batches, each built by one function from a ``Run``."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import build_augmentations, build_mixup, change_batch
-from akd_toolkit.data.batches import Batch, Speech, TrainBatches, scoring_batches
+from akd_toolkit.data.batches import Batch, ScoringBatches, Speech, TrainBatches
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.sampling import sampling_of
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.distill.objective import build_objective as build
+from akd_toolkit.environment import sb
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.leaks import audit
 from akd_toolkit.experiment.run import Run, attributes_of
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.models import Student
+from akd_toolkit.outputs import Posteriors
 from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
 from akd_toolkit.teachers import TeacherBank, TeacherFold, answers_on
+from akd_toolkit.training.brain import DistillBrain
+from akd_toolkit.training.checkpointer import FOLDER, SafeCheckpointer, remove_checkpoints
 from akd_toolkit.training.front_end import check_front_end
+from akd_toolkit.training.processes import barrier, is_main, rank_and_count
 
 FEW = 8  # training speakers, up to which cross-fitting leaves out one at a time
 
@@ -64,15 +71,28 @@ def build_objective(run: Run, student: Student, teachers: TeacherFold | None) ->
 
 @dataclass(frozen=True)
 class Datasets:
-    """What a run is trained and scored on; ``test`` may be iterated once."""
+    """What a run is trained, validated and scored on: datasets of ``Batch``, and options of their DataLoaders.
 
-    train: TrainBatches
-    test: Iterator[Batch]
+    ``valid`` holds the held-out speakers of an inner split and is None for the others. ``whole`` iterates over the
+    training utterances whole, for a student that fits its head at once.
+    """
+
+    train: Dataset
+    valid: Dataset | None
+    test: Dataset
+    whole: Iterable[Batch]
+    train_options: dict = field(default_factory=dict)
+    test_options: dict = field(default_factory=dict)
+
+    def train_loader(self) -> DataLoader:
+        """Training batches of epoch 0, outside a Brain."""
+        return DataLoader(self.train, **self.train_options)
 
 
 def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
     """The run's batches: windows of its training speakers with the teachers' outputs, and of its test speakers."""
     config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
+    rank, num_processes = rank_and_count()
     train = TrainBatches(
         Speech(run.train, audio.waveform, _lookup(teachers, objective), config.get("views", 0)),
         window_s=config["window_s"],
@@ -83,9 +103,56 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
         attributes=run.attributes,
         sampling=sampling_of(config.get("sampling")),
         change=_change(config),
+        rank=rank,
+        num_processes=num_processes,
     )
     windows = [config[key] for key in ("window_s", "test_overlap_s", "batch_size")]
-    return Datasets(train, scoring_batches(run.test, audio.waveform, *windows))
+    test = ScoringBatches(run.test, audio.waveform, *windows, run.attributes)
+    options = {"batch_size": None}  # the datasets give whole batches
+    return Datasets(train, test if run.inner else None, test, train.whole(), options, options)
+
+
+def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
+    """The settings of the YAML, built, with what SpeechBrain needs for one training.
+
+    Adds ``seed``, ``epoch_counter``, ``checkpointer`` and ``train_logger``. ``folder`` is where the last two write, by
+    default the run's.
+    """
+    hparams, folder = run.config.build(), Path(folder or run.folder)
+    hparams.pop("debug", None)  # here a section of the YAML, for SpeechBrain a run option
+    if run.config.precision != "fp16":  # whose loss may overflow until its scale has adapted
+        hparams.setdefault("nonfinite_patience", 0)
+    return hparams | {
+        "seed": run.seed,
+        "output_folder": str(folder),
+        "epoch_counter": sb.utils.epoch_loop.EpochCounter(hparams["number_of_epochs"]),
+        "checkpointer": SafeCheckpointer(folder / FOLDER, hparams["checkpoints"]),
+        "train_logger": make_train_logger(hparams["train_logger"], folder),
+    }
+
+
+def make_train_logger(name: str, folder: Path) -> sb.utils.train_logger.TrainLogger:
+    """The logger of a training: ``file`` writes train_log.txt, ``tensorboard`` a folder of that name.
+
+    Raises
+    ------
+    ImportError
+        If TensorBoard is asked for and not installed.
+    """
+    if name == "file":
+        return sb.utils.train_logger.FileTrainLogger(folder / "train_log.txt", precision=4)
+    try:
+        return sb.utils.train_logger.TensorboardLogger(folder / "tensorboard")
+    except ImportError:
+        raise ImportError("train_logger: tensorboard is not installed; pip install tensorboard.") from None
+
+
+def save_results(run: Run, brain: DistillBrain, posteriors: Posteriors, proof: dict, teachers=None) -> None:
+    """Write what the run leaves, by the main process alone; the checkpoints go."""
+    if is_main():
+        run.keep(brain.kept, posteriors, brain.history, brain.seconds, proof, teachers)
+        remove_checkpoints(run.folder)
+    barrier()
 
 
 def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:

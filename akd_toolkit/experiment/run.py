@@ -55,6 +55,11 @@ class Run:
         return (self.folder / "scores.csv").is_file()
 
     @property
+    def inner(self) -> bool:
+        """Whether this training helps to choose a candidate, and is not the refit that is reported."""
+        return Path(self.name).name.startswith("inner")
+
+    @property
     def train(self) -> Manifest:
         return self.manifest.of(self.train_speakers)
 
@@ -121,7 +126,6 @@ class Run:
         write_text_aside(self.folder / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
         scores = label_posteriors(self.test, posteriors, self.fold, self.seed, self.attributes)
         write_scores(self.folder / "scores.csv", scores)
-        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
 
     def scores(self) -> pd.DataFrame:
         """What ``keep`` wrote."""

@@ -8,7 +8,10 @@ import torch
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.yaml_tree import command_line
 
-OPTIONS = ("device", "precision", "debug", "max_grad_norm", "skip_nonfinite_grads", "nonfinite_patience")
+OPTIONS = (
+    *("device", "precision", "eval_precision", "debug", "debug_batches", "debug_epochs", "noprogressbar"),
+    *("max_grad_norm", "grad_accumulation_factor", "skip_nonfinite_grads", "nonfinite_patience"),
+)
 
 
 def read_command_line(argv: list[str]) -> tuple[str, sb.RunOptions, dict]:
@@ -45,10 +48,14 @@ def check_run_options(options: sb.RunOptions, precision: str = "fp32") -> list[s
     if device not in known:
         problems.append(f"device: got '{device}', and this machine has {', '.join(known)}")
     precision = options.precision if "precision" in options.overridden_args else precision
-    if device == "cpu" and precision == "fp16":
-        problems.append("precision: fp16 trains on a GPU only; take bf16 or fp32 (--precision bf16)")
+    for name, value in (("precision", precision), ("eval_precision", options.eval_precision)):
+        if device == "cpu" and value == "fp16":
+            problems.append(f"{name}: fp16 needs a GPU; take bf16 or fp32 (--{name} bf16)")
     if not options.max_grad_norm > 0:  # the negation also catches NaN
         problems.append(f"max_grad_norm: got {options.max_grad_norm}; it must be above 0")
+    for name in ("debug_batches", "debug_epochs", "grad_accumulation_factor"):
+        if options[name] < 1:
+            problems.append(f"{name}: got {options[name]}; it must be a count from 1")
     if options.nonfinite_patience < 0:
         problems.append(f"nonfinite_patience: got {options.nonfinite_patience}; it must be a count from 0")
     return problems

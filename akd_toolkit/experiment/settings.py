@@ -95,6 +95,10 @@ class Start(Section):
     jobs: int = setting(1, "trainings side by side", ge=1)
     threads: int = setting(1, "CPU threads of one training", ge=1, le=1024)
     backend: Literal["local", "ray"] = setting("local", "the cores of this machine, or those of a Ray cluster")
+    valid_every: int = setting(1, "epochs between validations on the held-out speakers of an inner fold; 0: none", ge=0)
+    checkpoints: int = setting(2, "how many of an unfinished training are kept", ge=1)
+    save_every_s: float = setting(20.0, "seconds from one checkpoint to the next; at the ends of epochs", ge=0)
+    train_logger: Literal["file", "tensorboard"] = setting("file", "where the log of each epoch goes besides metrics.csv")
     debug: Overrides = setting({}, "what --debug changes")
 
 

@@ -6,7 +6,7 @@ from akd_toolkit.data.files import ONNX_FILE, SETTINGS, WEIGHTS
 from akd_toolkit.hub.bundle import CARD, CHECKS, CODE, HYPERPARAMS, LIST, SCORES, check_bundle, is_bundle
 from akd_toolkit.hub.contents import check_size, printable
 
-OF_A_RUN = ("checkpoint.pt", "student.torchscript.pt")  # of these kinds, what training and exporting leave
+OF_A_RUN = ("student.torchscript.pt",)  # of these kinds, what exporting leaves
 
 
 def check_folder(folder: str | Path, built: bool = True) -> None:

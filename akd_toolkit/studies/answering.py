@@ -17,14 +17,14 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from akd_toolkit.data.batches import scoring_batches
+from akd_toolkit.data.batches import ScoringBatches
 from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.models.storage import WEIGHTS, load_student
 from akd_toolkit.parallel import run_tasks
 from akd_toolkit.studies.disturbances import CLEAN, VERSION, disturb
-from akd_toolkit.training.brain import predict
+from akd_toolkit.training.posteriors import predict
 
 BATCH_SIZE = 32
 
@@ -200,7 +200,7 @@ def answer_task(task: Task, progress: bool = False) -> None:
     condition = task.condition
     heard = {name: disturb(clean[name], condition.kind, condition.level, name, voices) for name in test.ids}
     windows = condition.window_s, condition.overlap_s, BATCH_SIZE
-    batches = list(scoring_batches(test, heard.__getitem__, *windows))
+    batches = list(ScoringBatches(test, heard.__getitem__, *windows))
     for asked in task.answers:
         posteriors = predict(student_of(asked.student, test.label_order), batches)
         probs = np.stack([posteriors[name] for name in test.ids])

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.data.batches import Batch, scoring_batches
+from akd_toolkit.data.batches import Batch, ScoringBatches
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
@@ -33,7 +33,7 @@ from akd_toolkit.studies.answering import (
 from akd_toolkit.studies.heard import heard_without_labels, refuse_shared_recordings
 from akd_toolkit.studies.labels import common_name, read_label_map, scores_on_shared, shared_labels, to_shared
 from akd_toolkit.studies.tables import SUMMARY, percent, score_row, system_names, write_table
-from akd_toolkit.training.brain import predict
+from akd_toolkit.training.posteriors import predict
 
 STUDY = "cross"
 
@@ -123,7 +123,7 @@ def _of_shared(other: Manifest, shared: Sequence[str], names: Mapping) -> Manife
 
 @lru_cache(maxsize=1)
 def _batches(other: Manifest, window_s: float, overlap_s: float, progress: bool) -> list[Batch]:
-    return list(scoring_batches(other, waveforms_of(other, progress).__getitem__, window_s, overlap_s, BATCH_SIZE))
+    return list(ScoringBatches(other, waveforms_of(other, progress).__getitem__, window_s, overlap_s, BATCH_SIZE))
 
 
 def _manifest_of(folder: Path) -> Path:

@@ -1,173 +1,182 @@
-"""The training loop: SpeechBrain's Brain, taught to distil."""
+"""The training loop: a SpeechBrain Brain that distils."""
 
+import json
 import math
 import time
-from dataclasses import replace
-from functools import reduce
-from hashlib import blake2b
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from akd_toolkit.data.augment import build_augmentations
+from akd_toolkit.data.batches import Batch
 from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
-from akd_toolkit.training.checkpoint import load_state, save_state
 from akd_toolkit.training.front_end import changed_front_end
+from akd_toolkit.training.head import EncoderStore, fit_head
+from akd_toolkit.training.posteriors import MeanPosteriors
+from akd_toolkit.training.processes import average_buffers, broadcast, is_main, mean_over_processes
 
-SAVE_EVERY_S = 20.0
-# (student, sound) -> embedding and maxima of a student that has not been trained
-FIRST_LOOKS: dict[tuple, tuple[torch.Tensor, torch.Tensor]] = {}
+Stage = sb.Stage
+
+DEFAULTS = {
+    "seed": 0,
+    "label_order": (),  # names the classes in the log
+    "warmup": 0.0,  # share of all steps over which the learning rate rises
+    "weight_average": 0.0,  # decay of the averaged weights that are kept; 0 keeps the last ones
+    "head_decay": None,
+    "augment": None,
+    "valid_every": 1,  # epochs from one validation to the next; 0 for none
+    "save_every_s": 20.0,  # seconds from one checkpoint to the next, at the ends of epochs
+    "train_logger": None,
+    "output_folder": "training",  # names the training on the progress bar and in errors
+    "store_folder": "store",
+}
 
 
-class SupervisedBrain(sb.Brain):
-    """Train a student on labels alone, then score it on speakers that it never heard.
+@sb.utils.checkpoints.register_checkpoint_hooks
+class DistillBrain(sb.Brain):
+    """Train a student on labels and on stored teacher outputs; without teachers, on labels alone.
 
-    A student that can fit its head at once (``fit_head``) does so first where ``head_decay`` is set; with 0 epochs that
-    is all. Every epoch begins from a seed of its own, so that a run that was killed and continued draws the same random
-    numbers and ends with the same weights. The learning rate rises linearly over the share ``warmup`` of all steps
-    and then falls to 0 along half a cosine. Where a batch is mixed (``augment.Mixup``), the objective is asked twice of
-    what the student says of the mixture, once with what holds of either utterance, and both are weighed by their
-    shares in the sound.
+    Every epoch starts from a seed of its own, so that a training that was killed and continued draws the same random
+    numbers and ends with the same weights. The learning rate rises linearly over the share ``warmup`` of all steps and
+    then falls to 0 along half a cosine. Teachers never run here: their outputs come with the batch. Where a batch is
+    mixed (``augment.Mixup``), the objective is computed for either utterance, and both are weighted by their shares in
+    the sound. The valid set is measured and logged; it chooses nothing, and the last epoch is the one that is kept.
 
     Arguments
     ---------
-    student, objective
-        The modules to train; the objective may hold weights of its own, which no student keeps.
+    modules
+        ``student`` and ``objective``. The objective may have weights of its own, which no student keeps.
+    opt_class
+        Takes parameter groups, such as ``functools.partial(torch.optim.AdamW, lr=0.003)``.
     hparams
-        The recipe's built settings: ``opt_class``, ``number_of_epochs``, ``warmup``, ``weight_average``, ``augment``
-        (those inside the front end; the others come with the batches) and, where the student can fit its head,
-        ``head_decay``.
-    seed
-        Of this training, a non-negative integer.
-    folder
-        Where the checkpoint goes.
+        The keys of ``DEFAULTS``, each with its default there.
     run_opts
         SpeechBrain's run options, such as device and precision.
+    checkpointer
+        ``SafeCheckpointer``, or None to save nothing. The Brain adds everything that has a state.
+
+    Example
+    -------
+    >>> from akd_toolkit.data.batches import collate
+    >>> from akd_toolkit.distill.objective import build_objective
+    >>> from akd_toolkit.registry import STUDENTS
+    >>> modules = {"student": STUDENTS.example("micro_cnn", num_classes=2)}
+    >>> modules["objective"] = build_objective({"task": {"name": "cross_entropy"}})
+    >>> brain = DistillBrain(modules, partial(torch.optim.AdamW, lr=0.01), {"label_order": ["low", "high"]})
+    >>> batches = [collate(["a", "b"], [np.full(1600, level, np.float32) for level in (0.1, 0.9)], [0, 1])]
+    >>> loader = DataLoader(batches, batch_size=None)
+    >>> brain.fit(range(1, 4), loader, progressbar=False)
+    >>> sorted(brain.evaluate(loader)), [row["epoch"] for row in brain.history]
+    (['a', 'b'], [1, 2, 3])
     """
 
-    def __init__(self, student, objective, hparams: dict, seed: int, folder: str | Path, run_opts: dict | None = None):
-        # Only what is read here: SpeechBrain takes any key that is named like one of its run options for that option.
-        read = {key: hparams[key] for key in ("number_of_epochs", "label_order")}
-        read |= {key: hparams.get(key, 0.0) for key in ("warmup", "weight_average")}
-        read["head_decay"] = hparams.get("head_decay")
-        modules = {"student": student, "objective": objective}
-        run_opts = run_opts or {}
-        # A loss scaled for fp16 may overflow until the scale has adapted; any other is never finite again.
-        patience = {} if run_opts.get("precision") == "fp16" else {"nonfinite_patience": 0}
-        super().__init__(modules, hparams["opt_class"], read, {**patience, **run_opts})
-        self.seed = seed
-        self.augmentations = build_augmentations(hparams.get("augment"), stage="features")
-        self.title = str(folder)
-        self.checkpoint = Path(folder) / "checkpoint.pt"
-        self.epoch = self.epochs_done = 0
-        average = get_ema_multi_avg_fn(read["weight_average"])
-        self.average = (
-            AveragedModel(student, multi_avg_fn=average, use_buffers=True) if read["weight_average"] else None
-        )
+    def __init__(self, modules=None, opt_class=None, hparams=None, run_opts=None, checkpointer=None):
+        super().__init__(modules, opt_class, {**DEFAULTS, **(hparams or {})}, run_opts, checkpointer)
+        self.student, self.objective = modules["student"], modules["objective"]
+        self.augmentations = build_augmentations(self.hparams.augment, stage="features")
+        self.average = None
+        if decay := self.hparams.weight_average:
+            self.average = AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
         self.history: list[dict] = []  # one row an epoch: the mean of every part of the objective
         self.seconds = 0.0  # spent on training, over all starts of this run
+        self.epoch = 0
+        self.find_unused_parameters |= self.distributed_launch  # an Adapter may be frozen
 
-    def train_student(self, batches, progressbar: bool = True) -> torch.nn.Module:
-        """Train for ``number_of_epochs``, from the checkpoint if there is one; returns the student to keep.
-
-        ``batches`` is iterated once an epoch and told which by ``set_epoch``.
-        """
-        if self.hparams.head_decay is not None:
-            self.fit_head(batches)
-        self.total_steps = len(batches) * self.hparams.number_of_epochs
-        self.train_sampler = batches  # SpeechBrain calls its set_epoch
-        hidden = {} if progressbar else {"disable": True}
-        bar = tqdm(total=self.hparams.number_of_epochs, desc=self.title, unit="epoch", **hidden)
-        with bar as self.bar, changed_front_end(self.modules.student, self.augmentations):
-            self.fit(self._epochs(), DataLoader(batches, batch_size=None), progressbar=False)
+    @property
+    def kept(self) -> torch.nn.Module:
+        """The student to keep: with averaged weights where there are any."""
         averaged = self.average is not None and self.average.n_averaged > 0
-        student = self.average.module if averaged else self.modules.student
-        if not all(weights.isfinite().all() for weights in student.state_dict().values()):
-            raise self._diverged("a weight is not finite after")
-        return student.eval()
+        return self.average.module if averaged else self.student
 
-    def fit_head(self, batches) -> None:
-        """Fit the head of a student that begins as its teacher at once, on what its encoder says at the start.
+    # What a batch is worth
 
-        The weighting learns whom to trust first, from its own supervision; the head then learns the objective's
-        blended targets on every view of every utterance.
+    def compute_forward(self, batch: Batch, stage) -> ModelOutput:
+        student = self.modules.student if stage == Stage.TRAIN else self.kept
+        return student(batch.waveforms, batch.lengths)
 
-        Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features": a linear probe first.
-        """
-        start = time.monotonic()
-        student, objective = self.modules.student.eval(), self.modules.objective.cpu()
-        # All but the head that is about to be fitted; the same in every fold and for every seed.
-        weights = [tensor for name, tensor in student.state_dict().items() if not name.startswith("classifier")]
-        self.untrained = tuple(float(tensor.double().abs().sum()) for tensor in weights)
-        seen = [(self._first_look(batch), self.teacher_of(batch), batch.labels) for batch in batches.whole()]
-        embedding, peaks = (torch.cat(parts) for parts in zip(*(look for look, _, _ in seen)))
-        labels = torch.cat([labels for _, _, labels in seen])
-        teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (said for _, said, _ in seen))
-        output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
-        decay = self.hparams.head_decay
-        objective.fit_weighting(output, teacher, labels, decay)
-        targets, temperature = objective.blended_targets(output, teacher, labels)
-        logits = student.fit_head(embedding.to(self.device), targets.to(self.device), temperature, decay=decay).cpu()
-        self.epoch_log: dict[str, list[float]] = {}
-        with torch.no_grad():
-            self.note(objective(replace(output, logits=logits), teacher, labels), teacher, labels)
-        objective.to(self.device)
-        self._end_epoch(0)
-        self.seconds += time.monotonic() - start
-
-    @torch.no_grad()
-    def _first_look(self, batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings and per-channel maxima of a batch, on the CPU.
-
-        The encoder is the same in every fold before it is trained, so that each utterance runs through it once.
-        """
-        keys = [(self.untrained, *key) for key in _sounds(batch)]
-        missing = [row for row, key in enumerate(keys) if key not in FIRST_LOOKS]
-        if missing:
-            output = self.modules.student(
-                batch.waveforms[missing].to(self.device), batch.lengths[missing].to(self.device)
-            )
-            peaks = output.frames.masked_fill(~output.frame_mask()[..., None], float("-inf")).amax(dim=1)
-            looks = zip(output.embedding.cpu(), peaks.cpu())
-            FIRST_LOOKS.update({keys[row]: look for row, look in zip(missing, looks)})
-        embeddings, peaks = zip(*(FIRST_LOOKS[key] for key in keys))
-        return torch.stack(embeddings), torch.stack(peaks)
-
-    def compute_forward(self, batch, stage) -> ModelOutput:
-        self.batch = batch.to(self.device)
-        return self.modules.student(self.batch.waveforms, self.batch.lengths)
-
-    def compute_objectives(self, output, batch, stage) -> torch.Tensor:
-        teacher, labels, attributes = self.teacher_of(self.batch), self.batch.labels, self.batch.attributes
+    def compute_objectives(self, output: ModelOutput, batch: Batch, stage) -> Tensor:
+        teacher, labels, attributes = batch.teacher, batch.labels, batch.attributes
         result = self.modules.objective(output, teacher, labels, attributes)
-        if self.batch.partner is not None:
-            rows = self.batch.partner
+        if batch.partner is not None:
+            rows = batch.partner
             teacher_there = None if teacher is None else teacher.taken(rows)
             attributes_there = None if attributes is None else attributes[rows]
             there = self.modules.objective(output, teacher_there, labels[rows], attributes_there)
-            result = result.mixed(there, self.batch.share)
-        self.note(result, teacher, labels)
+            result = result.mixed(there, batch.share)
+        self.log_batch(result, teacher, labels)
+        if stage != Stage.TRAIN:
+            self.posteriors.add(batch, output)
         return result.total
 
-    def teacher_of(self, batch):
-        """What the teachers say of the batch: here, nothing."""
-        return None
+    def fit_batch(self, batch: Batch) -> Tensor:
+        return super().fit_batch(batch.to(self.device))
 
-    def note(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: torch.Tensor) -> None:
-        """Add one batch to the epoch's log."""
-        for part, value in {"total": result.total.detach(), **result.parts}.items():
-            self.epoch_log.setdefault(part, []).append(float(value))
+    def evaluate_batch(self, batch: Batch, stage) -> Tensor:
+        return super().evaluate_batch(batch.to(self.device), stage)
 
-    # Called by SpeechBrain's loop.
+    def log_batch(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: Tensor) -> None:
+        """Add a batch to the epoch's log: parts of the objective, gate, and trust in each teacher, also by class."""
+        values = {"total": result.total.detach(), **result.parts}
+        if result.gate is not None:
+            values["gate"] = result.gate.mean()
+        if result.weights is not None:
+            known = labels[labels != UNLABELLED].unique().tolist()
+            for title, trust in zip(teacher.names, result.weights):
+                values[f"trust/{title}"] = trust.mean()
+                for label in known:
+                    values[f"trust/{title}/{self.hparams.label_order[label]}"] = trust[labels == label].mean()
+        for part, value in values.items():
+            self.log.setdefault(part, []).append(float(value))
+
+    # The loop over epochs
+
+    def fit_head(self, whole) -> None:
+        """Fit the student's head at once, as epoch 0; ``whole`` iterates over batches of whole utterances."""
+        begin, self.log = time.monotonic(), {}
+        store = EncoderStore(self.hparams.store_folder, self.student)
+        self.log_batch(
+            *fit_head(self.student, self.objective, whole, self.hparams.head_decay, store, device=self.device)
+        )
+        self.history.append({"epoch": 0, **self._means()})
+        self.seconds += time.monotonic() - begin
+
+    def fit(
+        self,
+        epoch_counter,
+        train_set,
+        valid_set=None,
+        progressbar=None,
+        train_loader_kwargs=None,
+        valid_loader_kwargs=None,
+    ) -> None:
+        """As SpeechBrain's, with one progress bar over the epochs."""
+        if not isinstance(train_set, DataLoader):
+            train_set = self.make_dataloader(train_set, Stage.TRAIN, **(train_loader_kwargs or {}))
+        parts = (train_set.dataset, train_set.batch_sampler, train_set.sampler)
+        self.drawn_by_epoch = [part for part in parts if hasattr(part, "set_epoch")]
+        self.counter = epoch_counter
+        epochs = getattr(epoch_counter, "limit", None) or len(epoch_counter)
+        self.total_steps = max(1, epochs * (len(train_set) // self.grad_accumulation_factor))
+        show = (not self.noprogressbar if progressbar is None else progressbar) and is_main()
+        hidden = {} if show else {"disable": True}
+        with tqdm(total=epochs, desc=str(self.hparams.output_folder), unit="epoch", **hidden) as self.bar:
+            with changed_front_end(self.student, self.augmentations):
+                super().fit(epoch_counter, train_set, valid_set, False, {}, dict(valid_loader_kwargs or {}))
+        if not all(weights.isfinite().all() for weights in self.kept.state_dict().values()):
+            raise self._diverged("a weight is not finite after")
+        self.kept.eval()
 
     def init_optimizers(self) -> None:
-        """One optimiser; a student with ``parameter_groups`` decides its own learning rates."""
-        student, objective = self.modules.student, self.modules.objective
+        """One optimiser and its schedule; a student with ``parameter_groups`` decides its own learning rates."""
+        student, objective = self.student, self.objective
         if hasattr(student, "parameter_groups"):
             groups = student.parameter_groups(self.opt_class.keywords["lr"])
             if getattr(student, "regressor", None) is not None:  # a head that the student does not know of
@@ -180,34 +189,94 @@ class SupervisedBrain(sb.Brain):
         groups += [{"params": list(objective.parameters())}] if list(objective.parameters()) else []
         self.optimizer = self.opt_class(groups)
         self.optimizers_dict = {"opt_class": self.optimizer}
-        self.peak_lrs = [group["lr"] for group in self.optimizer.param_groups]
+        factor = partial(warmup_cosine, total=self.total_steps, warmup=self.hparams.warmup)
+        self.schedule = LambdaLR(self.optimizer, factor)
+        if self.checkpointer is not None:
+            stateful = {"student": self.student, "objective": self.objective, "average": self.average}
+            stateful |= {"optimizer": self.optimizer, "schedule": self.schedule, "epoch_counter": self.counter}
+            for name, part in stateful.items():
+                if hasattr(part, "_recover") or (hasattr(part, "state_dict") and part.state_dict()):
+                    self.checkpointer.add_recoverable(name, part)
 
     def on_fit_start(self) -> None:
-        super().on_fit_start()
-        self.last_save = self.last_tick = time.monotonic()
-        state = load_state(self.checkpoint)
-        if state is not None:
-            try:
-                for name, part in self._stateful().items():
-                    part.load_state_dict(state[name])
-            except (RuntimeError, ValueError, KeyError) as error:
-                reason = str(error).partition("\n")[0]
-                raise ValueError(f"{self.checkpoint} does not fit ({reason}); delete it to start over.") from None
-            self.epochs_done = state["epoch"]
-            self.optimizer_step = state["step"]
-            self.bar.update(state["epoch"])
-            self.history, self.seconds = state["history"], state["seconds"]
+        self.last_save = time.monotonic()
+        super().on_fit_start()  # continues from a checkpoint if there is one
+        self.bar.update(max((row["epoch"] for row in self.history), default=0))
 
     def on_stage_start(self, stage, epoch=None) -> None:
-        self.epoch, self.epoch_log = epoch, {}
-        torch.manual_seed(1_000_003 * self.seed + epoch)
+        self.log: dict[str, list[float]] = {}
+        if stage == Stage.TRAIN:
+            self.epoch, self.epoch_began = epoch, time.monotonic()
+            torch.manual_seed(1_000_003 * self.hparams.seed + epoch)
+            for part in self.drawn_by_epoch:
+                part.set_epoch(epoch)
+        else:
+            self.posteriors = MeanPosteriors()
+            self.kept.eval()
 
     def on_fit_batch_start(self, batch, should_step) -> None:
-        done = self.optimizer_step / self.total_steps
-        self.modules.objective.set_progress(done)
-        factor = warmup_cosine(done, self.hparams.warmup)
-        for group, peak in zip(self.optimizer.param_groups, self.peak_lrs):
-            group["lr"] = factor * peak
+        self.objective.set_progress(self.optimizer_step / self.total_steps)
+
+    def on_fit_batch_end(self, batch, outputs, loss, should_step) -> None:
+        if not should_step:
+            return
+        self.schedule.step()
+        if self.distributed_launch and self.device_type == "cpu":  # on GPUs, SyncBatchNorm does it
+            average_buffers(self.student)
+        if self.average is not None:
+            self.average.update_parameters(self.student)
+
+    def on_stage_end(self, stage, stage_loss, epoch=None) -> None:
+        if stage == Stage.TRAIN:
+            self.seconds += time.monotonic() - self.epoch_began
+            self.train_loss, self.train_stats, self.valid_stats = stage_loss, self._means(), None
+        elif stage == Stage.VALID:
+            # Teachers are not asked here, so that the total would be of other parts than in training.
+            parts = {part: value for part, value in self._means().items() if part != "total"}
+            self.valid_stats = {**parts, "ua": self.posteriors.ua()}
+
+    def _fit_valid(self, valid_set, epoch, enable) -> None:
+        """SpeechBrain calls this after the training stage of every epoch."""
+        every = self.hparams.valid_every
+        if valid_set is not None and every and epoch % every == 0:
+            super()._fit_valid(valid_set, epoch, enable)
+        self.on_epoch_end(epoch)
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Log the epoch, and save a checkpoint when the last is older than ``save_every_s``."""
+        valid = {f"valid/{part}": value for part, value in (self.valid_stats or {}).items()}
+        self.history.append({"epoch": epoch, **self.train_stats, **valid})
+        if self.hparams.train_logger is not None:
+            about = {"epoch": epoch, "lr": self.optimizer.param_groups[0]["lr"]}
+            self.hparams.train_logger.log_stats(about, self.train_stats, self.valid_stats, verbose=False)
+        self.bar.update()
+        self.bar.set_postfix(loss=f"{self.train_loss:.3f}")
+        now = time.monotonic()
+        if self.checkpointer is not None and broadcast(now - self.last_save > self.hparams.save_every_s):
+            self.checkpointer.save(epoch=epoch)
+            self.last_save = now
+
+    def _means(self) -> dict[str, float]:
+        return mean_over_processes({part: float(np.mean(values)) for part, values in self.log.items()})
+
+    # Scoring
+
+    def evaluate(
+        self, test_set, max_key=None, min_key=None, progressbar=None, test_loader_kwargs=None
+    ) -> Posteriors:
+        """Mean posterior over the windows of each utterance of ``test_set``, by the student that is kept.
+
+        All of it, whatever ``debug_batches`` says: scores of some utterances would not be comparable.
+        """
+        debug, self.debug = self.debug, False
+        super().evaluate(test_set, max_key, min_key, False, dict(test_loader_kwargs or {}))
+        self.debug = debug
+        return self.posteriors.mean()
+
+    def on_evaluate_start(self, max_key=None, min_key=None) -> None:
+        """The last epoch is scored: no checkpoint is chosen by a score."""
+
+    # Errors, processes, checkpoints
 
     def check_loss_isfinite(self, loss) -> None:
         try:
@@ -218,92 +287,46 @@ class SupervisedBrain(sb.Brain):
     def _diverged(self, what: str) -> ValueError:
         lr = max(group["lr"] for group in self.optimizer.param_groups)
         return ValueError(
-            f"{self.title}: {what} epoch {self.epoch}, at a learning rate of {lr:.3g}; lower it (--opt_class.lr), or "
-            "train with --precision fp32."
+            f"{self.hparams.output_folder}: {what} epoch {self.epoch}, at a learning rate of {lr:.3g}; lower it "
+            "(--opt_class.lr), or train with --precision fp32."
         )
 
-    def on_fit_batch_end(self, batch, outputs, loss, should_step) -> None:
-        if self.average is not None:
-            self.average.update_parameters(self.modules.student)
+    def _train_loader_specifics(self, dataset, loader_kwargs) -> dict:
+        """As they are: with several processes, the dataset or its sampler gives each its share of every batch."""
+        return loader_kwargs
 
-    def on_stage_end(self, stage, stage_loss, epoch=None) -> None:
-        self._end_epoch(epoch)
-        self.bar.update()
-        self.bar.set_postfix(loss=f"{stage_loss:.3f}")
-        now = time.monotonic()
-        self.seconds, self.last_tick = self.seconds + now - self.last_tick, now
-        if epoch < self.hparams.number_of_epochs and now - self.last_save > SAVE_EVERY_S:
-            state = {name: part.state_dict() for name, part in self._stateful().items()}
-            plain = {"epoch": epoch, "step": self.optimizer_step, "history": self.history, "seconds": self.seconds}
-            save_state(self.checkpoint, {**state, **plain})
-            self.last_save = now
+    def _wrap_distributed(self) -> None:
+        """Wrap for DDP; on the CPU without SyncBatchNorm, which runs on GPUs alone."""
+        if not self.distributed_launch or self.device_type != "cpu":
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.modules[name] = DistributedDataParallel(module, find_unused_parameters=True)
 
-    def _end_epoch(self, epoch: int) -> None:
-        self.history.append({"epoch": epoch, **{part: float(np.mean(v)) for part, v in self.epoch_log.items()}})
+    @sb.utils.checkpoints.mark_as_saver
+    def _save(self, path) -> None:
+        state = {"optimizer_step": self.optimizer_step, "history": self.history, "seconds": self.seconds}
+        state["logged"] = getattr(self.hparams.train_logger, "global_step", None)  # of TensorBoard
+        path.write_text(json.dumps(state), encoding="utf-8")
 
-    def _epochs(self):
-        """Epochs still to do, from 1; asked for after a checkpoint has been read."""
-        yield from range(self.epochs_done + 1, self.hparams.number_of_epochs + 1)
-
-    def _stateful(self) -> dict:
-        parts = {"modules": self.modules, "optimizer": self.optimizer}
-        return parts if self.average is None else {**parts, "average": self.average}
-
-
-class DistillBrain(SupervisedBrain):
-    """Train a student on labels and on what m teachers say of the same windows.
-
-    The batch carries the teachers' stored output; they never run here. The log adds how far the gate was open and how
-    far each teacher was trusted, over all utterances and per class.
-    """
-
-    def teacher_of(self, batch):
-        return batch.teacher
-
-    def note(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: torch.Tensor) -> None:
-        super().note(result, teacher, labels)
-        if result.gate is not None:
-            self.epoch_log.setdefault("gate", []).append(float(result.gate.mean()))
-        if result.weights is not None:
-            for title, trust in zip(teacher.names, result.weights):
-                self.epoch_log.setdefault(f"trust/{title}", []).append(float(trust.mean()))
-                for label in labels[labels != UNLABELLED].unique().tolist():
-                    part = f"trust/{title}/{self.hparams.label_order[label]}"
-                    self.epoch_log.setdefault(part, []).append(float(trust[labels == label].mean()))
+    @sb.utils.checkpoints.mark_as_loader
+    def _recover(self, path, end_of_epoch) -> None:
+        state = json.loads(path.read_text(encoding="utf-8"))
+        self.optimizer_step, self.history, self.seconds = (state[k] for k in ("optimizer_step", "history", "seconds"))
+        if state["logged"] is not None:
+            self.hparams.train_logger.global_step = state["logged"]
 
 
-@torch.no_grad()
-def predict(student, batches, device: str = "cpu") -> Posteriors:
-    """Mean over the windows of each utterance, of posteriors and of attributes where the student has any."""
-    probs: dict[str, list] = {}
-    values: dict[str, list] = {}
-    for batch in batches:
-        batch = batch.to(device)
-        output = student(batch.waveforms, batch.lengths)
-        for utterance_id, of_window in zip(batch.ids, torch.softmax(output.logits.double(), dim=-1).cpu().numpy()):
-            probs.setdefault(utterance_id, []).append(of_window)
-        if output.attributes is not None:
-            for utterance_id, of_window in zip(batch.ids, output.attributes.double().cpu().numpy()):
-                values.setdefault(utterance_id, []).append(of_window)
-    averages = [{name: np.mean(windows, axis=0) for name, windows in found.items()} for found in (probs, values)]
-    return Posteriors(*averages)
-
-
-def _sounds(batch) -> list[tuple[str, bytes]]:
-    """What tells one sound from another: its utterance, and a digest of its samples."""
-    counts = (batch.lengths * batch.waveforms.shape[1]).round().long().tolist()
-    digests = [blake2b(wave[:n].numpy().tobytes()).digest() for wave, n in zip(batch.waveforms.cpu(), counts)]
-    return list(zip(batch.ids, digests))
-
-
-def warmup_cosine(done: float, warmup: float) -> float:
-    """Share of the peak learning rate after the share ``done`` of all steps.
+def warmup_cosine(step: int, total: int, warmup: float) -> float:
+    """Share of the peak learning rate after ``step`` of ``total`` steps.
 
     Example
     -------
-    >>> [round(warmup_cosine(done, warmup=0.2), 3) for done in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    >>> [round(warmup_cosine(step, total=10, warmup=0.2), 3) for step in (0, 1, 2, 6, 10)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
+    done = step / total
     if done < warmup:
         return done / warmup
     return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1 - warmup, 1e-9)))

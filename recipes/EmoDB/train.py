@@ -12,10 +12,18 @@ from prepare import prepare_emodb
 
 from akd_toolkit.ablation import run_ablation
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.parts import build_objective, build_student, build_teachers, make_datasets, prove_split
+from akd_toolkit.experiment.parts import (
+    build_objective,
+    build_student,
+    build_teachers,
+    make_datasets,
+    prove_split,
+    save_results,
+    training_hparams,
+)
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.recipe import debug_corpus, report_student, report_teachers, run_recipe
-from akd_toolkit.training.brain import DistillBrain, predict
+from akd_toolkit.training.brain import DistillBrain
 
 
 def train_student(run):
@@ -25,9 +33,25 @@ def train_student(run):
     student = build_student(run)
     objective = build_objective(run, student, teachers)
     data = make_datasets(run, objective, teachers)
-    brain = DistillBrain(student, objective, run.config.build(), run.seed, run.folder, run.config.brain_options())
-    trained = brain.train_student(data.train)
-    run.keep(trained, predict(trained, data.test, brain.device), brain.history, brain.seconds, proof, teachers)
+    hparams = training_hparams(run)
+    brain = DistillBrain(
+        modules={"student": student, "objective": objective},
+        opt_class=hparams["opt_class"],
+        hparams=hparams,
+        run_opts=run.config.brain_options(),
+        checkpointer=hparams["checkpointer"],
+    )
+    if hparams["head_decay"] is not None:
+        brain.fit_head(data.whole)
+    brain.fit(
+        hparams["epoch_counter"],
+        data.train,
+        data.valid,
+        train_loader_kwargs=data.train_options,
+        valid_loader_kwargs=data.test_options,
+    )
+    posteriors = brain.evaluate(data.test, test_loader_kwargs=data.test_options)
+    save_results(run, brain, posteriors, proof, teachers)
 
 
 def main(argv):

@@ -19,7 +19,7 @@ from akd_toolkit.compress.quantize import Quantize, calibration
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps
 from akd_toolkit.compress.table import table_markdown, table_of
-from akd_toolkit.compress.tuning import objective_and_batches, tuned
+from akd_toolkit.compress.tuning import objective_and_data, tuned
 from akd_toolkit.engine import open_engine
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
@@ -118,30 +118,30 @@ def test_a_file_that_is_gone_is_made_again_and_a_foreign_folder_is_not_touched(e
 
 def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_path, monkeypatch):
     """Killed in the middle of training; other settings do not continue what these have begun."""
-    monkeypatch.setattr(brains, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setitem(brains.DEFAULTS, "save_every_s", -1.0)
     monkeypatch.setattr(pipeline, "_export", lambda student, about, file: file.parent.mkdir(exist_ok=True))
     monkeypatch.setattr(pipeline, "measure", lambda *told: {"kb": 1})
     steps = build_steps([{**PRUNE, "epochs": 3}])
     run_steps(source_of(experiment, tmp_path / "unbroken"), steps, progress=False)
-    end = brains.DistillBrain._end_epoch
+    end = brains.DistillBrain.on_epoch_end
 
     def killed(self, epoch):
         end(self, epoch)
         if epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(brains.DistillBrain, "_end_epoch", killed)
+    monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", killed)
     with pytest.raises(KeyboardInterrupt):
         run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
-    assert (tmp_path / "killed/1-prune/checkpoint.pt").is_file()
+    assert list((tmp_path / "killed/1-prune/checkpoints").glob("CKPT*"))
     shutil.copytree(tmp_path / "killed", tmp_path / "other")
     epochs = []
-    monkeypatch.setattr(brains.DistillBrain, "_end_epoch", lambda self, epoch: (epochs.append(epoch), end(self, epoch)))
+    monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", lambda self, epoch: (epochs.append(epoch), end(self, epoch)))
     run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
     assert epochs == [2, 3]
     one, other = (load_student(tmp_path / name / "1-prune")[0].state_dict() for name in ("unbroken", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)
-    assert not (tmp_path / "killed/1-prune/checkpoint.pt").exists()
+    assert not (tmp_path / "killed/1-prune/checkpoints").exists()
     epochs.clear()
     run_steps(source_of(experiment, tmp_path / "other"), build_steps([{**PRUNE, "epochs": 2}]), progress=False)
     assert epochs == [1, 2]
@@ -176,7 +176,8 @@ def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tm
     source = source_of(experiment, tmp_path)
     student, about = load_student(source.run.folder)
     run = source.training(1, about["student"])
-    objective, batches = objective_and_batches(run, student)
+    objective, data = objective_and_data(run, student)
+    batches = data.train_loader()
     scores = by_taylor(student, objective, batches, count=1)
     batch = next(iter(batches))
     output = student(batch.waveforms, batch.lengths)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.data.batches import Speech, TrainBatches, scoring_batches
+from akd_toolkit.data.batches import ScoringBatches, Speech, TrainBatches
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.outputs import UNLABELLED, TeacherOutput
 
@@ -64,7 +64,7 @@ def test_the_teachers_are_asked_about_the_view_that_the_student_hears(corpus):
 
 def test_scoring_windows_cover_each_utterance_in_order(corpus):
     manifest, waves = corpus
-    batches = list(scoring_batches(manifest, waves.__getitem__, window_s=1.0, overlap_s=0.5, batch_size=3))
+    batches = list(ScoringBatches(manifest, waves.__getitem__, window_s=1.0, overlap_s=0.5, batch_size=3))
     ids = [name for batch in batches for name in batch.ids]
     assert ids == ["u0", "u1", "u2", "u2", "u2", "u2", "u3", "u4", "u4", "u4"]
     last = batches[-1].waveforms[-1]
@@ -73,7 +73,7 @@ def test_scoring_windows_cover_each_utterance_in_order(corpus):
 
 def test_a_batch_moves_with_its_teachers(corpus):
     manifest, waves = corpus
-    batch = next(scoring_batches(manifest, waves.__getitem__, 1.0, 0.0, 4))
+    batch = next(iter(ScoringBatches(manifest, waves.__getitem__, 1.0, 0.0, 4)))
     assert batch.to("meta").waveforms.device == torch.device("meta")
 
 

@@ -67,7 +67,7 @@ def test_a_huge_file_of_a_run_is_refused_before_it_is_read(make_experiment):
 def test_a_run_with_all_that_is_ever_left_in_it_passes(make_experiment, released):
     run = make_experiment() / "seed17/fold1/outer"
     expected = open_engine(run)(SOUND)
-    for name in ("checkpoint.pt", "student.torchscript.pt", "step.json", "running.json", ".DS_Store", "notes.txt"):
+    for name in ("student.torchscript.pt", "step.json", "running.json", ".DS_Store", "notes.txt"):
         (run / name).write_text("{}")
     (run / "heads").mkdir()
     check_folder(run)

@@ -1,0 +1,110 @@
+"""The head of a student that starts from its teacher's encoder, fitted at once before any epoch."""
+
+import hashlib
+import zipfile
+from dataclasses import replace
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from akd_toolkit.data.batches import Batch
+from akd_toolkit.data.files import written_aside
+from akd_toolkit.distill.objective import Objective
+from akd_toolkit.models.base import Student
+from akd_toolkit.outputs import ModelOutput, ObjectiveResult, TeacherOutput
+
+
+@torch.no_grad()
+def fit_head(
+    student: Student, objective: Objective, batches, decay: float, store: "EncoderStore", device: str = "cpu"
+) -> tuple[ObjectiveResult, TeacherOutput | None, Tensor]:
+    """Fit the student's head on what its untrained encoder gives for whole utterances.
+
+    The weighting learns first, from its own supervision; the head then learns the objective's blended targets on
+    every view of every utterance.
+
+    Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features": a linear probe first.
+
+    Arguments
+    ---------
+    batches
+        Batches of whole utterances.
+    decay
+        Pull of the head's weights towards 0, >= 0.
+    store
+        Where the encoder's outputs are kept for other folds and seeds.
+
+    Returns
+    -------
+    The objective's result with the fitted head, the teachers' outputs and the labels, all on the CPU.
+    """
+    student.eval()
+    seen = [(store.outputs(student, batch, device), batch.teacher, batch.labels) for batch in batches]
+    store.write()
+    embedding, peaks = (torch.cat(parts) for parts in zip(*(output for output, _, _ in seen)))
+    labels = torch.cat([labels for _, _, labels in seen])
+    teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (teacher for _, teacher, _ in seen))
+    output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
+    objective.cpu().fit_weighting(output, teacher, labels, decay)
+    targets, temperature = objective.blended_targets(output, teacher, labels)
+    logits = student.fit_head(embedding.to(device), targets.to(device), temperature, decay=decay).cpu()
+    result = objective(replace(output, logits=logits), teacher, labels)
+    objective.to(device)
+    return result, teacher, labels
+
+
+class EncoderStore:
+    """Embedding [D] and maximum over time [C] of whole utterances by one untrained encoder, on disk.
+
+    The encoder is the same in every fold and for every seed before it is trained, so each utterance runs through it
+    once. A row is found by the SHA-256 of the utterance's samples.
+
+    Arguments
+    ---------
+    folder
+        Where the file of this encoder lies; named by the SHA-256 of the weights.
+    student
+        Before its head is fitted.
+    """
+
+    def __init__(self, folder: str | Path, student: Student):
+        digest = hashlib.sha256()
+        for name, tensor in student.state_dict().items():
+            if not name.startswith("classifier"):  # drawn anew for every seed
+                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        self.file = Path(folder) / "encoder_outputs" / f"{digest.hexdigest()[:16]}.npz"
+        self.rows = self._read()
+
+    def outputs(self, student: Student, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
+        """Embeddings [batch, D] and maxima [batch, C], on the CPU; each utterance is computed without padding."""
+        counts = (batch.lengths * batch.waveforms.shape[1]).round().long().tolist()
+        keys = []
+        for wave, count in zip(batch.waveforms, counts):
+            keys.append(hashlib.sha256(wave[:count].numpy().tobytes()).hexdigest())
+            if keys[-1] not in self.rows:
+                output = student(wave[None, :count].to(device), torch.ones(1, device=device))
+                self.rows[keys[-1]] = (output.embedding[0].cpu().numpy(), output.frames[0].amax(dim=0).cpu().numpy())
+        embeddings, peaks = zip(*(self.rows[key] for key in keys))
+        return torch.from_numpy(np.stack(embeddings)), torch.from_numpy(np.stack(peaks))
+
+    def write(self) -> None:
+        """Add what has been computed to the file."""
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.file.with_suffix(".lock")):
+            before = self._read()
+            if len(rows := before | self.rows) == len(before):
+                return
+            embeddings, peaks = zip(*rows.values())
+            with written_aside(self.file) as aside, open(aside, "wb") as file:
+                np.savez(file, keys=list(rows), embeddings=np.stack(embeddings), peaks=np.stack(peaks))
+
+    def _read(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        try:
+            with np.load(self.file, allow_pickle=False) as arrays:
+                return dict(zip(arrays["keys"].tolist(), zip(arrays["embeddings"], arrays["peaks"])))
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # missing or damaged: computed again
+            return {}
