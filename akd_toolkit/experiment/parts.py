@@ -30,6 +30,7 @@ from akd_toolkit.training.checkpointer import FOLDER, SafeCheckpointer, remove_c
 from akd_toolkit.training.front_end import check_front_end
 from akd_toolkit.training.processes import barrier, is_main, rank_and_count
 
+EpochCounter = sb.utils.epoch_loop.EpochCounter
 FEW = 8  # training speakers, up to which cross-fitting leaves out one at a time
 
 
@@ -125,7 +126,7 @@ def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
     return hparams | {
         "seed": run.seed,
         "output_folder": str(folder),
-        "epoch_counter": sb.utils.epoch_loop.EpochCounter(hparams["number_of_epochs"]),
+        "epoch_counter": EpochCounter(hparams["number_of_epochs"]),
         "checkpointer": SafeCheckpointer(folder / FOLDER, hparams["checkpoints"]),
         "train_logger": make_train_logger(hparams["train_logger"], folder),
     }

@@ -98,7 +98,7 @@ class Start(Section):
     valid_every: int = setting(1, "epochs between validations on the held-out speakers of an inner fold; 0: none", ge=0)
     checkpoints: int = setting(2, "how many of an unfinished training are kept", ge=1)
     save_every_s: float = setting(20.0, "seconds from one checkpoint to the next; at the ends of epochs", ge=0)
-    train_logger: Literal["file", "tensorboard"] = setting("file", "where the log of each epoch goes besides metrics.csv")
+    train_logger: Literal["file", "tensorboard"] = setting("file", "log of each epoch, beside metrics.csv")
     debug: Overrides = setting({}, "what --debug changes")
 
 

@@ -163,13 +163,13 @@ class DistillBrain(sb.Brain):
         parts = (train_set.dataset, train_set.batch_sampler, train_set.sampler)
         self.drawn_by_epoch = [part for part in parts if hasattr(part, "set_epoch")]
         self.counter = epoch_counter
-        epochs = getattr(epoch_counter, "limit", None) or len(epoch_counter)
+        epochs = epoch_counter.limit if hasattr(epoch_counter, "limit") else len(epoch_counter)
         self.total_steps = max(1, epochs * (len(train_set) // self.grad_accumulation_factor))
         show = (not self.noprogressbar if progressbar is None else progressbar) and is_main()
         hidden = {} if show else {"disable": True}
-        with tqdm(total=epochs, desc=str(self.hparams.output_folder), unit="epoch", **hidden) as self.bar:
-            with changed_front_end(self.student, self.augmentations):
-                super().fit(epoch_counter, train_set, valid_set, False, {}, dict(valid_loader_kwargs or {}))
+        bar = tqdm(total=epochs, desc=str(self.hparams.output_folder), unit="epoch", **hidden)
+        with bar as self.bar, changed_front_end(self.student, self.augmentations):
+            super().fit(epoch_counter, train_set, valid_set, False, {}, dict(valid_loader_kwargs or {}))
         if not all(weights.isfinite().all() for weights in self.kept.state_dict().values()):
             raise self._diverged("a weight is not finite after")
         self.kept.eval()

@@ -35,6 +35,7 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
     def __init__(self, checkpoints_dir: str | Path, num_to_keep: int = 2, **options):
         super().__init__(checkpoints_dir, **options)
         self.num_to_keep = num_to_keep
+        self.unreadable: set[Path] = set()
 
     def save(self, **meta) -> None:
         """Save a checkpoint at the end of an epoch, and delete the oldest beyond ``num_to_keep``."""
@@ -67,7 +68,7 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
                 self.load_checkpoint(checkpoint)
                 return checkpoint
             except DAMAGED as error:
-                reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+                reason = " ".join(f"{type(error).__name__}: {error}".split()).partition(". ")[0][:200]
                 logger.warning("the checkpoint %s cannot be used (%s); trying the one before.", checkpoint.path, reason)
         if reason is not None:
             raise ValueError(
@@ -84,7 +85,9 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
                 checkpoint.meta["unixtime"], checkpoint.meta["end-of-epoch"]
                 found.append(checkpoint)
             except DAMAGED as error:
-                logger.warning("the checkpoint %s cannot be read (%s); it is skipped.", place, type(error).__name__)
+                if place not in self.unreadable:
+                    logger.warning("the checkpoint %s cannot be read (%s); it is skipped.", place, type(error).__name__)
+                self.unreadable.add(place)
         return found
 
     def _new_checkpoint_dirpath(self) -> Path:

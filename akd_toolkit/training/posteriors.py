@@ -35,8 +35,8 @@ class MeanPosteriors:
 
     def mean(self) -> Posteriors:
         """Mean over the windows of each utterance."""
-        means = [{name: np.mean(windows, axis=0) for name, windows in found.items()} for found in (self.probs, self.attributes)]
-        return Posteriors(*means)
+        both = (self.probs, self.attributes)
+        return Posteriors(*({name: np.mean(windows, axis=0) for name, windows in found.items()} for found in both))
 
     def ua(self) -> float:
         """Mean recall of the utterances collected so far."""

@@ -22,7 +22,7 @@ class Mixup(Section):
 
     j is the partner of b: labelled speech mixes with labelled, unlabelled with unlabelled, none with itself unless it
     is alone. The batch keeps labels, attributes and teachers of b and names j and s; the objective of the mixture is
-    s objective(x, those of b) + (1 - s) objective(x, those of j), see ``training.brain.DistillBrain``. For losses that are
+    s objective(x, those of b) + (1 - s) objective(x, those of j), see ``training.brain``. For losses that are
     linear in their target (cross-entropy, divergence from soft targets) this has the gradient of the mixed target, and
     so has the squared difference of logits. The mixture lasts as long as the longer of the two.
 

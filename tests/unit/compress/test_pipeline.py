@@ -126,9 +126,9 @@ def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_pat
     end = brains.DistillBrain.on_epoch_end
 
     def killed(self, epoch):
-        end(self, epoch)
         if epoch == 2:
             raise KeyboardInterrupt
+        end(self, epoch)
 
     monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -136,7 +136,7 @@ def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_pat
     assert list((tmp_path / "killed/1-prune/checkpoints").glob("CKPT*"))
     shutil.copytree(tmp_path / "killed", tmp_path / "other")
     epochs = []
-    monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", lambda self, epoch: (epochs.append(epoch), end(self, epoch)))
+    monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", lambda self, n: (epochs.append(n), end(self, n)))
     run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
     assert epochs == [2, 3]
     one, other = (load_student(tmp_path / name / "1-prune")[0].state_dict() for name in ("unbroken", "killed"))

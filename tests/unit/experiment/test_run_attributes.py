@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from one_run import parts_of, train_and_keep
+from one_run import brain_of, parts_of, train_and_keep
 
 from akd_toolkit.data.batches import collate
 from akd_toolkit.data.manifest import Manifest, Utterance
@@ -15,7 +15,7 @@ from akd_toolkit.experiment.run import Run, attributes_of
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.models.storage import load_student
 from akd_toolkit.outputs import Posteriors
-from akd_toolkit.training.brain import DistillBrain, predict
+from akd_toolkit.training.posteriors import predict
 
 LABELS = ("anger", "sadness")
 YAML = """
@@ -117,7 +117,8 @@ def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(
     run = make("--attributes=[arousal]")
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
     student.add_attributes(2)
-    brain = DistillBrain(student, parts_of(run).objective, run.config.build(), run.seed, run.folder, {"device": "cpu"})
+    brain = brain_of(run, student, parts_of(run).objective)
+    brain.counter, brain.total_steps = range(1), 1
     brain.init_optimizers()
     optimised = {id(p) for group in brain.optimizer.param_groups for p in group["params"]}
     assert {id(p) for p in student.regressor.parameters()} <= optimised

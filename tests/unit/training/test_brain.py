@@ -1,5 +1,6 @@
 """Training: it learns, it distils, it continues after a kill, and it leaves the teachers as they were."""
 
+import copy
 from functools import partial
 
 import numpy as np
@@ -7,19 +8,22 @@ import pytest
 import torch
 from torch import nn
 
-from akd_toolkit.data.batches import Speech, TrainBatches, collate
+from akd_toolkit.data.batches import ScoringBatches, Speech, TrainBatches, collate
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.distill.objective import build_objective
+from akd_toolkit.environment import sb
 from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.models.base import Student
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
-from akd_toolkit.training import brain as brains
-from akd_toolkit.training.brain import DistillBrain, SupervisedBrain, predict
-from akd_toolkit.training.checkpoint import save_state
+from akd_toolkit.training.brain import DistillBrain
+from akd_toolkit.training.checkpointer import SafeCheckpointer, remove_checkpoints
+from akd_toolkit.training.posteriors import predict
 
 LABELS = ("low", "high")
-HPARAMS = {"number_of_epochs": 4, "label_order": list(LABELS), "warmup": 0.2, "weight_average": 0.5}
+HPARAMS = {"label_order": list(LABELS), "warmup": 0.2, "weight_average": 0.5, "seed": 5, "save_every_s": -1.0}
+WHOLE = {"batch_size": None}  # the datasets give whole batches
+EpochCounter, loggers = sb.utils.epoch_loop.EpochCounter, sb.utils.train_logger
 
 
 class Levels(Student):
@@ -57,39 +61,60 @@ def make(corpus, tmp_path):
         rows = [manifest.ids.index(i) for i in ids]
         return TeacherOutput(logits=stored[:, rows], names=("a", "b"))
 
-    def build(kind=DistillBrain, folder="run", **changes):
+    def build(distil=True, folder="run", lr=0.05, keep=2, **changes):
         torch.manual_seed(3)
         spec = {"task": {"name": "cross_entropy", "weight": 1.0}}
-        if kind is DistillBrain:
+        if distil:
             spec["distill"] = [{"name": "integrated_soft_targets", "weight": 0.5}]
             spec["weighting"] = {"name": "adapter"}
             spec["gate"] = {"name": "teacher_error", "theta": 0.9}
-        objective = build_objective(spec, num_teachers=2, student_frame_dim=8)
-        opt_class = partial(torch.optim.AdamW, lr=0.05)
-        brain = kind(
-            Levels(), objective, {**HPARAMS, "opt_class": opt_class, **changes}, 5, tmp_path / folder, {"device": "cpu"}
-        )
-        batches = TrainBatches(Speech(manifest, lambda i, v: waves[i], teachers), 0.1, 8, seed=5)
-        return brain, batches
+        modules = {"student": Levels(), "objective": build_objective(spec, num_teachers=2, student_frame_dim=8)}
+        hparams = {**HPARAMS, "output_folder": str(tmp_path / folder), **changes}
+        options = {"device": "cpu", "nonfinite_patience": 0}
+        checkpointer = SafeCheckpointer(tmp_path / folder / "checkpoints", keep)
+        brain = DistillBrain(modules, partial(torch.optim.AdamW, lr=lr), hparams, options, checkpointer)
+        speech = Speech(manifest, lambda i, v: waves[i], teachers if distil else None)
+        return brain, TrainBatches(speech, 0.1, 8, seed=hparams["seed"])
 
     build.stored = stored
     return build
 
 
+def fit(brain, batches, epochs=4, valid=None):
+    brain.fit(EpochCounter(epochs), batches, valid, False, WHOLE, WHOLE)
+    return brain.kept
+
+
+def kill_before(brain, epoch):
+    """Let ``brain`` be stopped as this epoch begins."""
+    real = brain.on_stage_start
+
+    def killed(stage, at=None):
+        if at == epoch:
+            raise KeyboardInterrupt
+        real(stage, at)
+
+    brain.on_stage_start = killed
+
+
+def same_weights(one, other) -> bool:
+    pairs = zip(one.state_dict().items(), other.state_dict().items(), strict=True)
+    return all(a == b and torch.equal(left, right) for (a, left), (b, right) in pairs)
+
+
 def test_training_lowers_the_loss_and_learns_the_task(make, corpus):
     manifest, waves = corpus
-    brain, batches = make(SupervisedBrain, number_of_epochs=15)
-    student = brain.train_student(batches, progressbar=False)
+    brain, batches = make(distil=False)
+    fit(brain, batches, epochs=15)
     assert brain.history[-1]["total"] < 0.7 * brain.history[0]["total"]
-    test = [collate(list(manifest.ids), [waves[i] for i in manifest.ids], manifest.labels)]
-    posteriors = predict(student, test)
+    posteriors = brain.evaluate(ScoringBatches(manifest, waves.get, 0.1, 0.0, 5), test_loader_kwargs=WHOLE)
     right = [LABELS[posteriors[row.id].argmax()] == row.emotion for row in manifest]
     assert np.mean(right) > 0.9
 
 
 def test_distillation_logs_parts_gate_and_trust(make):
     brain, batches = make()
-    brain.train_student(batches, progressbar=False)
+    fit(brain, batches)
     last = brain.history[-1]
     assert {"total", "cross_entropy", "integrated_soft_targets", "weighting", "gate", "trust/a", "trust/b/high"} <= set(
         last
@@ -100,77 +125,132 @@ def test_distillation_logs_parts_gate_and_trust(make):
 
 def test_training_leaves_the_teachers_as_they_were(make):
     before = make.stored.clone()
-    brain, batches = make()
-    brain.train_student(batches, progressbar=False)
+    fit(*make())
     assert torch.equal(make.stored, before) and not make.stored.requires_grad
 
 
-def test_a_killed_training_continues_to_the_same_weights_and_log(make, monkeypatch):
-    monkeypatch.setattr(brains, "SAVE_EVERY_S", -1.0)
+def test_a_valid_set_is_logged_and_changes_no_weight(make, corpus):
+    manifest, waves = corpus
+    valid = ScoringBatches(manifest, waves.get, 0.1, 0.0, 5)
+    plain, validated, seldom = (make(folder=name) for name in ("plain", "validated", "seldom"))
+    seldom[0].hparams.valid_every = 3
+    students = [fit(*plain), fit(*validated, valid=valid), fit(*seldom, valid=valid)]
+    assert same_weights(students[0], students[1]) and same_weights(students[0], students[2])
+    rows = validated[0].history
+    assert all({"valid/cross_entropy", "valid/ua"} <= set(row) and 0 <= row["valid/ua"] <= 1 for row in rows)
+    training = [{key: value for key, value in row.items() if not key.startswith("valid/")} for row in rows]
+    assert training == plain[0].history
+    assert [row["epoch"] for row in seldom[0].history if "valid/ua" in row] == [3]
+
+
+def test_a_killed_training_continues_to_the_same_weights_and_log(make):
     whole, batches = make(folder="whole")
-    expected = whole.train_student(batches, progressbar=False)
-
+    expected = fit(whole, batches)
     killed, batches = make(folder="killed")
-    real = killed.on_stage_start
-
-    def kill(stage, epoch=None):
-        if epoch == 3:
-            raise KeyboardInterrupt
-        real(stage, epoch)
-
-    killed.on_stage_start = kill
+    kill_before(killed, epoch=3)
     with pytest.raises(KeyboardInterrupt):
-        killed.train_student(batches, progressbar=False)
+        fit(killed, batches)
     continued, batches = make(folder="killed")
-    student = continued.train_student(batches, progressbar=False)
-    assert continued.history == whole.history
-    for name, tensor in expected.state_dict().items():
-        assert torch.equal(tensor, student.state_dict()[name]), name
+    assert same_weights(fit(continued, batches), expected) and continued.history == whole.history
 
 
-def test_a_broken_checkpoint_is_named(make, tmp_path):
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"not a checkpoint")
-    brain, batches = make()
-    with pytest.raises(ValueError, match=r"the checkpoint .*checkpoint\.pt cannot be read .*; delete it"):
-        brain.train_student(batches, progressbar=False)
+def test_the_newest_checkpoints_are_kept_and_a_damaged_one_is_skipped(make, tmp_path, caplog):
+    whole, batches = make(folder="whole")
+    expected = fit(whole, batches)
+    killed, batches = make(folder="killed", keep=3)
+    kill_before(killed, epoch=4)
+    with pytest.raises(KeyboardInterrupt):
+        fit(killed, batches)
+    folders = sorted((tmp_path / "killed/checkpoints").iterdir(), key=lambda place: place.stat().st_mtime)
+    assert len(folders) == 3
+    (folders[-1] / "student.ckpt").write_bytes(b"not a checkpoint")
+    (folders[-2] / "CKPT.yaml").write_text("")
+    (tmp_path / "killed/checkpoints/unfinished+CKPT+x").mkdir()  # by a kill while it was saved
+    continued, batches = make(folder="killed", keep=3)
+    assert same_weights(fit(continued, batches), expected) and continued.history == whole.history
+    assert str(folders[-1]) in caplog.text and str(folders[-2]) in caplog.text
+    assert not (tmp_path / "killed/checkpoints/unfinished+CKPT+x").exists()
+    remove_checkpoints(tmp_path / "killed")
+    assert not (tmp_path / "killed/checkpoints").exists()
 
 
-def test_a_checkpoint_of_another_shape_is_named(make):
-    brain, batches = make(SupervisedBrain)
-    brain.init_optimizers()
-    state = {name: part.state_dict() for name, part in brain._stateful().items() if name != "optimizer"}
-    state["modules"]["student.head.bias"] = torch.zeros(3)
-    save_state(brain.checkpoint, {**state, "optimizer": {}, "epoch": 1, "step": 1, "history": [], "seconds": 0.0})
-    with pytest.raises(ValueError, match=r"checkpoint\.pt does not fit"):
-        brain.train_student(batches, progressbar=False)
+def test_a_checkpoint_is_read_without_running_code(make, tmp_path):
+    class Harmful:
+        def __reduce__(self):
+            return (tmp_path / "touched").touch, ()
+
+    killed, batches = make(distil=False, keep=1)
+    fit(killed, batches, epochs=1)
+    (folder,) = (tmp_path / "run/checkpoints").iterdir()
+    torch.save({"head.bias": Harmful()}, folder / "student.ckpt")
+    with pytest.raises(ValueError, match=r"checkpoints can be used"):
+        fit(*make(distil=False, keep=1))
+    assert not (tmp_path / "touched").exists()
 
 
-def test_a_training_that_diverges_names_run_epoch_and_learning_rate(make):
-    brain, batches = make(SupervisedBrain, warmup=0.0)
-    brain.opt_class = partial(torch.optim.AdamW, lr=1e30)
+def test_a_checkpoint_of_another_shape_is_named(make, tmp_path):
+    fit(*make(distil=False), epochs=1)
+    brain, batches = make(distil=False)
+    brain.student.head = nn.Linear(8, 3)
+    with pytest.raises(ValueError, match=r"checkpoints can be used .*size mismatch"):
+        fit(brain, batches)
+
+
+def test_debug_limits_batches_and_epochs_but_never_the_test(make, corpus):
+    manifest, waves = corpus
+    brain, batches = make(distil=False, weight_average=0.0)
+    brain.debug, brain.debug_batches, brain.debug_epochs = True, 1, 2
+    fit(brain, batches)
+    assert [row["epoch"] for row in brain.history] == [1, 2] and brain.optimizer_step == 2
+    scored = brain.evaluate(ScoringBatches(manifest, waves.get, 0.1, 0.0, 5), test_loader_kwargs=WHOLE)
+    assert set(scored) == set(manifest.ids)
+
+
+def test_the_train_logger_gets_the_stats_of_every_epoch(make, corpus, tmp_path):
+    manifest, waves = corpus
+    brain, batches = make(train_logger=loggers.FileTrainLogger(tmp_path / "log.txt"))
+    fit(brain, batches, valid=ScoringBatches(manifest, waves.get, 0.1, 0.0, 5))
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert len(lines) == 4 and all("train total" in line and "valid ua" in line and "lr" in line for line in lines)
+
+
+def test_tensorboard_counts_on_after_a_kill(make, tmp_path):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator", reason="needs tensorboard")
+    for attempt in range(2):
+        brain, batches = make(train_logger=loggers.TensorboardLogger(tmp_path / "board"))
+        if attempt == 0:
+            kill_before(brain, epoch=3)
+            with pytest.raises(KeyboardInterrupt):
+                fit(brain, batches)
+        else:
+            fit(brain, batches)
+        brain.hparams.train_logger.writer.close()
+    found = events.EventAccumulator(str(tmp_path / "board"))
+    found.Reload()
+    assert [scalar.step for scalar in found.Scalars("total/train")] == [1, 2, 3, 4]
+    assert [s.value for s in found.Scalars("total/train")] == pytest.approx([row["total"] for row in brain.history])
+
+
+def test_a_training_that_diverges_names_run_epoch_and_learning_rate(make, tmp_path):
+    brain, batches = make(distil=False, lr=1e30, warmup=0.0)
     with pytest.raises(ValueError, match=r"/run: the loss is (nan|inf) in epoch 1, .* 9.83e\+29; lower") as caught:
-        brain.train_student(batches, progressbar=False)
-    assert sentence_for(caught.value) and not brain.checkpoint.exists()
+        fit(brain, batches)
+    assert sentence_for(caught.value) and not list((tmp_path / "run/checkpoints").iterdir())
 
 
 def test_a_student_with_a_weight_that_is_not_finite_is_not_kept(make):
-    brain, batches = make(SupervisedBrain, weight_average=0.0)
+    brain, batches = make(distil=False, weight_average=0.0)
 
-    def spoil(stage, stage_loss, epoch=None):
-        brain.modules.student.head.weight.data[0, 0] = float("nan") if epoch == 4 else 1.0
+    def spoil(epoch):
+        brain.student.head.weight.data[0, 0] = float("nan") if epoch == 4 else 1.0
 
-    brain.on_stage_end = spoil
+    brain.on_epoch_end = spoil
     with pytest.raises(ValueError, match="a weight is not finite after epoch 4"):
-        brain.train_student(batches, progressbar=False)
+        fit(brain, batches)
 
 
 def test_the_same_seed_gives_the_same_student_and_another_seed_another(make):
-    weights = []
-    for seed in (5, 5, 6):
-        brain, batches = make(folder=f"run{len(weights)}")
-        brain.seed = batches.seed = seed
-        weights.append(brain.train_student(batches, progressbar=False).head.weight)
+    weights = [fit(*make(folder=f"run{n}", seed=seed)).head.weight for n, seed in enumerate((5, 5, 6))]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
@@ -182,9 +262,9 @@ def test_posteriors_of_an_utterance_are_the_mean_over_its_windows(corpus):
     np.testing.assert_allclose(both, np.mean(each, axis=0), atol=1e-12)
 
 
-def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus):
+def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus, tmp_path):
     manifest, waves = corpus
-    brain, batches = make(number_of_epochs=0, head_decay=1.0)
+    _, batches = make()
     torch.manual_seed(0)
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
     objective = build_objective(
@@ -197,13 +277,24 @@ def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus):
         num_teachers=2,
         student_frame_dim=student.output_dims()["student_frame_dim"],
     )
-    brain = DistillBrain(
-        student, objective, {**vars(brain.hparams), "opt_class": brain.opt_class}, 5, brain.checkpoint.parent
-    )
     before = {name: tensor.clone() for name, tensor in student.encoder.state_dict().items()}
-    trained = brain.train_student(batches, progressbar=False)
-    posteriors = predict(trained, [collate(list(manifest.ids), [waves[i] for i in manifest.ids], manifest.labels)])
+
+    def brain_with_a_head(student):
+        modules = {"student": student, "objective": objective}
+        hparams = {"label_order": LABELS, "head_decay": 1.0, "store_folder": str(tmp_path)}
+        brain = DistillBrain(modules, partial(torch.optim.AdamW, lr=0.1), hparams, {"device": "cpu"})
+        brain.fit_head(batches.whole())
+        return brain
+
+    first = copy.deepcopy(student)
+    brain = brain_with_a_head(student)
+    fit(brain, batches, epochs=0)
+    posteriors = brain.evaluate(ScoringBatches(manifest, waves.get, 0.1, 0.0, 5), test_loader_kwargs=WHOLE)
     assert np.mean([LABELS[posteriors[row.id].argmax()] == row.emotion for row in manifest]) > 0.9
-    assert all(torch.equal(tensor, before[name]) for name, tensor in trained.encoder.state_dict().items())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in brain.kept.encoder.state_dict().items())
     (row,) = brain.history
     assert row["epoch"] == 0 and row["gate"] == 0 and row["trust/a"] + row["trust/b"] == pytest.approx(1.0)
+
+    first.forward = None  # the encoder's outputs are on disk, so that another fold asks it nothing
+    again = brain_with_a_head(first)
+    assert torch.equal(again.student.centre, student.centre)

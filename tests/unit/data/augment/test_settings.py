@@ -14,7 +14,7 @@ from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.registry import AUGMENTATIONS
-from akd_toolkit.training.brain import predict
+from akd_toolkit.training.posteriors import predict
 
 ROOT = Path(__file__).resolve().parents[4]
 LABELS = ("anger", "sadness")
@@ -80,7 +80,7 @@ def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
         assert torch.equal(one.waveforms, other.waveforms) and torch.equal(one.lengths, other.lengths)
     scores, same = predict(student, tests[0]), predict(after.student.eval(), tests[1])
     assert all(np.array_equal(scores[name], same[name]) for name in plain.test.ids)
-    for one, other in zip(before.data.train.whole(), after.data.train.whole(), strict=True):
+    for one, other in zip(before.data.whole, after.data.whole, strict=True):
         assert torch.equal(one.waveforms, other.waveforms)  # what a head is fitted on at once
 
 

@@ -10,11 +10,13 @@ from akd_toolkit.data.augment import Mixup, build_augmentations, build_mixup, ch
 from akd_toolkit.data.batches import Speech, TrainBatches, collate
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.distill.objective import build_objective
+from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, TeacherOutput
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.training import brain as brains
-from akd_toolkit.training.brain import DistillBrain, SupervisedBrain
+from akd_toolkit.training.brain import DistillBrain
+from akd_toolkit.training.checkpointer import SafeCheckpointer
 
+EpochCounter, Stage = sb.utils.epoch_loop.EpochCounter, sb.Stage
 LABELS = ("low", "high")
 AUGMENT = [
     {"name": "speed_change", "p": 0.5, "speeds": [90, 110]},
@@ -52,10 +54,12 @@ def make(tmp_path):
             "gate": {"name": "teacher_error"},
         }
         objective = build_objective(spec, num_teachers=2, **student.output_dims())
-        hparams = {"number_of_epochs": 4, "label_order": list(LABELS), "warmup": 0.2, "weight_average": 0.5}
-        hparams |= {"opt_class": functools.partial(torch.optim.AdamW, lr=0.01), "augment": augment}
+        hparams = {"seed": 5, "label_order": list(LABELS), "warmup": 0.2, "weight_average": 0.5}
+        hparams |= {"augment": augment, "save_every_s": -1.0}
+        opt_class = functools.partial(torch.optim.AdamW, lr=0.01)
         options = {"device": "cpu", "precision": "bf16"}
-        brain = DistillBrain(student, objective, hparams, 5, tmp_path / folder, options)
+        modules, keep = {"student": student, "objective": objective}, SafeCheckpointer(tmp_path / folder)
+        brain = DistillBrain(modules, opt_class, hparams, options, keep)
         change = functools.partial(
             change_batch, augmentations=build_augmentations(augment, "waveform"), mixup=build_mixup(mixup)
         )
@@ -71,10 +75,14 @@ def make(tmp_path):
     return build
 
 
-def test_a_killed_training_with_everything_on_ends_with_the_same_weights(make, monkeypatch):
-    monkeypatch.setattr(brains, "SAVE_EVERY_S", -1.0)
+def trained(brain, batches, epochs=4):
+    brain.fit(EpochCounter(epochs), batches, progressbar=False, train_loader_kwargs={"batch_size": None})
+    return brain.kept
+
+
+def test_a_killed_training_with_everything_on_ends_with_the_same_weights(make):
     whole, batches = make("whole")
-    expected = whole.train_student(batches, progressbar=False)
+    expected = trained(whole, batches)
     killed, batches = make("killed")
     real = killed.on_stage_start
 
@@ -85,10 +93,10 @@ def test_a_killed_training_with_everything_on_ends_with_the_same_weights(make, m
 
     killed.on_stage_start = kill
     with pytest.raises(KeyboardInterrupt):
-        killed.train_student(batches, progressbar=False)
+        trained(killed, batches)
     torch.rand(100), np.random.rand(100)  # the new process has another random state
     continued, batches = make("killed")
-    student = continued.train_student(batches, progressbar=False)
+    student = trained(continued, batches)
     assert continued.history == whole.history
     for name, tensor in expected.state_dict().items():
         assert torch.equal(tensor, student.state_dict()[name]), name
@@ -109,29 +117,28 @@ def test_every_change_changes_the_weights(make):
         "balanced": {"augment": None, "mixup": None},
     }.items():
         brain, batches = make(name, **changes)
-        brain.hparams.number_of_epochs = 1
-        weights[name] = brain.train_student(batches, progressbar=False).classifier.weight
+        weights[name] = trained(brain, batches, epochs=1).classifier.weight
     assert torch.equal(weights.pop("absent"), weights["none"])
     same = [(a, b) for a in weights for b in weights if a < b and torch.equal(weights[a], weights[b])]
     assert not same
 
 
 @pytest.fixture
-def step(tmp_path):
+def step():
     """(distill losses, batch, logits) -> total, gradient of the logits and log of a brain's step on them."""
 
-    def run(spec, batch, logits, kind=DistillBrain, attributes=None):
+    def run(spec, batch, logits):
         student = STUDENTS.example("micro_cnn", num_classes=3)
         objective = build_objective(
             spec, num_teachers=2, num_classes=3, class_counts=[5, 2, 1], **student.output_dims()
         )
-        hparams = {"number_of_epochs": 1, "label_order": ["a", "b", "c"], "opt_class": torch.optim.SGD}
-        brain = kind(student, objective, hparams, 0, tmp_path)
-        brain.batch, brain.epoch_log = batch, {}
+        modules = {"student": student, "objective": objective}
+        brain = DistillBrain(modules, torch.optim.SGD, {"label_order": ["a", "b", "c"]}, {"device": "cpu"})
+        brain.log = {}
         logits = logits.clone().requires_grad_()
-        total = brain.compute_objectives(ModelOutput(logits), None, None)
+        total = brain.compute_objectives(ModelOutput(logits), batch, Stage.TRAIN)
         total.backward()
-        return float(total.detach()), logits.grad, brain.epoch_log
+        return float(total.detach()), logits.grad, brain.log
 
     return run
 
@@ -144,7 +151,7 @@ def mixed_batch(teacher=None, labels=(0, 2, 1, 1)):
 
 def test_mixup_has_the_gradient_of_the_mixed_label(step):
     batch, logits = mixed_batch(), torch.randn(4, 3)
-    total, gradient, log = step({"task": {"name": "cross_entropy"}}, batch, logits, SupervisedBrain)
+    total, gradient, log = step({"task": {"name": "cross_entropy"}}, batch, logits)
     hard = torch.nn.functional.one_hot(batch.labels, 3).float()
     target = batch.share * hard + (1 - batch.share) * hard[batch.partner]
     soft = logits.clone().requires_grad_()
