@@ -18,7 +18,7 @@ from hyperpyyaml import load_hyperpyyaml
 from akd_toolkit.data.local_models import local_source
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.checks import check_settings
-from akd_toolkit.experiment.run_options import check_run_options, read_command_line
+from akd_toolkit.experiment.run_options import FIXED_OPTIONS, check_run_options, read_command_line
 from akd_toolkit.experiment.settings import is_fixed, with_defaults
 from akd_toolkit.experiment.yaml_tree import plain, read, resolve, tags_in
 
@@ -71,6 +71,11 @@ class Config:
         given = "precision" in self.run_opts.overridden_args
         return self.run_opts.precision if given else self["precision"]
 
+    @property
+    def fixed_run_options(self) -> dict:
+        """Run options on the command line that define the result, as the settings do."""
+        return {key: self.run_opts[key] for key in sorted(self.run_opts.overridden_args) if key in FIXED_OPTIONS}
+
     def brain_options(self) -> dict:
         """What the command line says to SpeechBrain's Brain (device, precision, ...).
 
@@ -121,7 +126,7 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
         if is_fixed(key.split(".")[0])
     ]
     problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
-    problems += check_run_options(run_opts, settings["precision"])
+    problems += check_run_options(run_opts, settings["precision"], settings["jobs"])
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise ValueError(f"{file} has {len(problems)} problem{'s' * (len(problems) > 1)}; nothing was built:{listed}")

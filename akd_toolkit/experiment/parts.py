@@ -28,12 +28,13 @@ from akd_toolkit.teachers import TeacherBank, TeacherFold, answers_on
 from akd_toolkit.training.brain import DistillBrain
 from akd_toolkit.training.checkpointer import FOLDER, SafeCheckpointer, remove_checkpoints
 from akd_toolkit.training.front_end import check_front_end
-from akd_toolkit.training.processes import barrier, is_main, rank_and_count
+from akd_toolkit.training.processes import barrier, is_main, main_process_first, rank_and_count
 
 EpochCounter = sb.utils.epoch_loop.EpochCounter
 FEW = 8  # training speakers, up to which cross-fitting leaves out one at a time
 
 
+@main_process_first()
 def build_teachers(run: Run) -> TeacherFold | None:
     """The teachers of the run's fold, whose heads are fitted on training speakers alone; None where it has none."""
     if not run.config.get("teachers"):
@@ -85,11 +86,17 @@ class Datasets:
     train_options: dict = field(default_factory=dict)
     test_options: dict = field(default_factory=dict)
 
+    @property
+    def loaders(self) -> dict:
+        """The options as ``Brain.fit`` takes them."""
+        return {"train_loader_kwargs": self.train_options, "valid_loader_kwargs": self.test_options}
+
     def train_loader(self) -> DataLoader:
         """Training batches of epoch 0, outside a Brain."""
         return DataLoader(self.train, **self.train_options)
 
 
+@main_process_first()
 def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
     """The run's batches: windows of its training speakers with the teachers' outputs, and of its test speakers."""
     config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])

@@ -201,6 +201,7 @@ class NestedCrossValidation:
         """Write down what defines the result, or refuse a folder that another definition has begun."""
         path = self.folder / "settings.yaml"
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
+        fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
         fixed["unlabelled_hash"] = None if self.unlabelled is None else self.unlabelled.hash
         if path.is_file():

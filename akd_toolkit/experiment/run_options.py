@@ -7,11 +7,14 @@ import torch
 
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.yaml_tree import command_line
+from akd_toolkit.training.processes import launched
 
 OPTIONS = (
     *("device", "precision", "eval_precision", "debug", "debug_batches", "debug_epochs", "noprogressbar"),
     *("max_grad_norm", "grad_accumulation_factor", "skip_nonfinite_grads", "nonfinite_patience"),
 )
+# Experiments that differ in one of these are two.
+FIXED_OPTIONS = ("precision", "debug_batches", "debug_epochs", "max_grad_norm", "grad_accumulation_factor")
 
 
 def read_command_line(argv: list[str]) -> tuple[str, sb.RunOptions, dict]:
@@ -41,12 +44,16 @@ def read_command_line(argv: list[str]) -> tuple[str, sb.RunOptions, dict]:
     return file, options, command_line(overrides)
 
 
-def check_run_options(options: sb.RunOptions, precision: str = "fp32") -> list[str]:
-    """What this machine cannot do, and values out of range; ``precision`` is the YAML's."""
+def check_run_options(options: sb.RunOptions, precision: str = "fp32", jobs: int = 1) -> list[str]:
+    """What this machine cannot do, and values out of range; ``precision`` and ``jobs`` are the YAML's."""
     device, known = options.device or sb.utils.distributed.infer_device(), devices()
     problems = []
     if device not in known:
         problems.append(f"device: got '{device}', and this machine has {', '.join(known)}")
+    if launched() and device.startswith("cuda") and options.device:
+        problems.append(f"device: got '{device}', but torchrun gives each process a GPU; leave it out, or take cpu")
+    if launched() and jobs > 1:
+        problems.append(f"jobs: got {jobs}, but the processes of torchrun train one student together; set jobs to 1")
     precision = options.precision if "precision" in options.overridden_args else precision
     for name, value in (("precision", precision), ("eval_precision", options.eval_precision)):
         if device == "cpu" and value == "fp16":

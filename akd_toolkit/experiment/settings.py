@@ -92,6 +92,7 @@ class Start(Section):
     folds: int | None = setting(None, "how many of the outer folds to run; null runs all", ge=1)
     rows: list[Row] | None = setting(None, "the rows of an ablation", min_length=1)
     only: list[str] | None = setting(None, "titles of the rows to run; null runs all", min_length=1)
+    only_run: str | None = setting(None, "train and score this split alone, such as seed17/fold1/outer")
     jobs: int = setting(1, "trainings side by side", ge=1)
     threads: int = setting(1, "CPU threads of one training", ge=1, le=1024)
     backend: Literal["local", "ray"] = setting("local", "the cores of this machine, or those of a Ray cluster")

@@ -1,6 +1,9 @@
-"""Several processes that train one student together (``torchrun``): who writes, and who trains on which rows."""
+"""Several processes that train one student together, started by ``torchrun``."""
 
-from collections.abc import Iterator
+import datetime
+import logging
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -53,3 +56,56 @@ def main_process_first() -> Iterator[None]:
     yield
     if is_main():
         barrier()
+
+
+class TrainingProcesses:
+    """The main process plans, stores and reports as one process does; the others only join its trainings.
+
+    Without ``torchrun`` there is the main process alone, and nothing happens here.
+
+    Arguments
+    ---------
+    device
+        ``cpu`` talks through gloo, any other through NCCL.
+    """
+
+    def __init__(self, device: str):
+        self.control = None
+        if not launched():
+            return
+        sb.utils.distributed.ddp_init_group({"distributed_backend": "gloo" if device == "cpu" else "nccl"})
+        # The others wait here while the main process computes teacher features, which may take days.
+        self.control = torch.distributed.new_group(backend="gloo", timeout=datetime.timedelta(days=30))
+        if not is_main():
+            logging.getLogger().setLevel(logging.WARNING)
+
+    def leading(self, train: Callable) -> Callable:
+        """``train`` as the main process calls it: every process trains the same run."""
+
+        def train_together(run) -> None:
+            self._announce(run)
+            train(run)
+
+        return train if self.control is None else train_together
+
+    def follow(self, train: Callable) -> None:
+        """Join every training that the main process leads, until it is done."""
+        while (run := self._announce(None)) is not None:
+            train(run)
+
+    def dismiss(self) -> None:
+        """Let the other processes end."""
+        if self.control is not None:
+            self._announce(None)
+            torch.distributed.destroy_process_group()
+
+    def _announce(self, run):
+        """The run that the main process gives, in every process."""
+        told = [run]
+        torch.distributed.broadcast_object_list(told, src=0, group=self.control)
+        return told[0]
+
+
+def launched() -> bool:
+    """Whether ``torchrun`` started this process."""
+    return "LOCAL_RANK" in os.environ

@@ -7,7 +7,8 @@ understands people.
 """
 
 import sys
-from pathlib import Path
+
+from demo import prepare, show
 
 from akd_toolkit.data.synthetic import prepare_generated
 from akd_toolkit.experiment.config import load_config
@@ -20,10 +21,8 @@ from akd_toolkit.experiment.parts import (
     save_results,
     training_hparams,
 )
-from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.export_run import export_run
-from akd_toolkit.recipe import report_student, run_recipe
-from akd_toolkit.recognizer import EmotionRecognizer
+from akd_toolkit.recipe import run_recipe
+from akd_toolkit.recipe_main import run_experiment
 from akd_toolkit.training.brain import DistillBrain
 
 
@@ -44,37 +43,14 @@ def train_student(run):
     )
     if hparams["head_decay"] is not None:
         brain.fit_head(data.whole)
-    brain.fit(
-        hparams["epoch_counter"],
-        data.train,
-        data.valid,
-        train_loader_kwargs=data.train_options,
-        valid_loader_kwargs=data.test_options,
-    )
+    brain.fit(hparams["epoch_counter"], data.train, data.valid, **data.loaders)
     posteriors = brain.evaluate(data.test, test_loader_kwargs=data.test_options)
     save_results(run, brain, posteriors, proof, teachers)
 
 
 def main(argv):
     config = load_config(argv, prepare_generated)
-    print("This corpus is GENERATED: its scores say that the toolkit works, nothing about human speech.")
-    manifest = prepare_generated(
-        config["output_folder"], label_order=config["label_order"], **config.get("prepare", {})
-    )
-    protocol = NestedCrossValidation(config, manifest)
-    scores = protocol.run(train_student)
-    report_student(protocol, scores, generated=True)
-
-    run = protocol.outer_runs()[0]  # its speakers are unseen by this student
-    export = export_run(run.folder, to=config["output_folder"], progress=False)
-    difference = export.parity.largest_difference
-    print(f"{export.file}: {export.size_bytes / 1000:.0f} kB, differs from the module by {difference:.1e}")
-    utterance = run.test.utterances[0]
-    answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
-    sure = f" with {answer.probability:.2f}" if answer.speech else ""
-    print(f"{utterance.id}, an unseen speaker: {answer.label}{sure}; true is {utterance.emotion}")
-    print((Path(config["output_folder"]) / "report.md").read_text(encoding="utf-8").split("## Confusion")[0])
-    print(f"report and confusion matrix: {config['output_folder']}/report.md")
+    show(run_experiment(config, prepare, train_student, generated=True))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Distil speech teachers into a small student on RAVDESS, and score it on speakers that nobody heard.
+"""Distil speech teachers into a small student on RAVDESS, and score it on speakers that no model was trained on.
 
     python train.py hparams/akd.yaml --data_folder /path/to/RAVDESS
     python train.py hparams/akd.yaml --debug          (a minute, on a generated corpus)
+    python train.py hparams/akd.yaml --only_run seed17/fold1/outer          (one split alone)
+    torchrun --nproc_per_node=2 train.py hparams/akd.yaml                   (two GPUs; two processes on a CPU)
 
 One training is ``train_student``; the protocol calls it for every seed, fold and candidate that is not done yet.
 """
@@ -10,7 +12,6 @@ import sys
 
 from prepare import prepare_ravdess
 
-from akd_toolkit.ablation import run_ablation
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import (
     build_objective,
@@ -21,8 +22,8 @@ from akd_toolkit.experiment.parts import (
     save_results,
     training_hparams,
 )
-from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.recipe import debug_corpus, report_student, report_teachers, run_recipe
+from akd_toolkit.recipe import run_recipe
+from akd_toolkit.recipe_main import run_experiment
 from akd_toolkit.training.brain import DistillBrain
 
 
@@ -43,30 +44,14 @@ def train_student(run):
     )
     if hparams["head_decay"] is not None:
         brain.fit_head(data.whole)
-    brain.fit(
-        hparams["epoch_counter"],
-        data.train,
-        data.valid,
-        train_loader_kwargs=data.train_options,
-        valid_loader_kwargs=data.test_options,
-    )
+    brain.fit(hparams["epoch_counter"], data.train, data.valid, **data.loaders)
     posteriors = brain.evaluate(data.test, test_loader_kwargs=data.test_options)
     save_results(run, brain, posteriors, proof, teachers)
 
 
 def main(argv):
     config = load_config(argv, prepare_ravdess)
-    data_folder = debug_corpus(config, layout="ravdess") if config.debug else config["data_folder"]
-    manifest = prepare_ravdess(data_folder, config["output_folder"], config["label_order"], **config.get("prepare", {}))
-    if config.get("rows"):
-        run_ablation(config, manifest, train_student, generated=config.debug)
-        return
-    protocol = NestedCrossValidation(config, manifest)
-    if config.get("student") is None:
-        report_teachers(protocol, generated=config.debug)
-    else:
-        scores = protocol.run(train_student)
-        report_student(protocol, scores, generated=config.debug)
+    run_experiment(config, prepare_ravdess, train_student, layout="ravdess")
 
 
 if __name__ == "__main__":

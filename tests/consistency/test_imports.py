@@ -20,6 +20,7 @@ ORDER = [
     {"hub", "studies"},
     {"recognizer", "bench", "recipe"},
     {"ablation", "paper", "compress"},
+    {"recipe_main"},
     {"cli"},
 ]
 APART = [("distill", "models"), ("distill", "teachers"), ("models", "teachers")]

@@ -1,0 +1,86 @@
+"""What every recipe's ``main`` does between its settings and its report."""
+
+import logging
+from collections.abc import Callable
+
+from akd_toolkit.ablation import run_ablation
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.environment import sb
+from akd_toolkit.experiment.config import Config
+from akd_toolkit.experiment.locks import marked_as_running
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.run import Run
+from akd_toolkit.metrics.scores import ua, wa
+from akd_toolkit.recipe import debug_corpus, report_student, report_teachers
+from akd_toolkit.training.processes import TrainingProcesses, is_main
+
+logger = logging.getLogger(__name__)
+
+
+def run_experiment(
+    config: Config,
+    prepare: Callable[..., Manifest],
+    train: Callable[[Run], None],
+    layout: str | None = None,
+    generated: bool = False,
+) -> NestedCrossValidation | None:
+    """Prepare the corpus, run what is not done yet, and write the report.
+
+    Arguments
+    ---------
+    prepare
+        (data folder, output folder, label order, options of ``prepare:``) -> the corpus.
+    train
+        One training: builds its parts, fits, evaluates, and ends with ``save_results``.
+    layout
+        How the generated corpus of ``--debug`` names its files; None takes the real corpus also then.
+    generated
+        Whether ``prepare`` generates the corpus.
+
+    Returns
+    -------
+    The protocol; None for the rows of an ablation, and in all but the main process.
+    """
+    processes = TrainingProcesses(config.run_opts.device or sb.utils.distributed.infer_device())
+    if not is_main():
+        processes.follow(train)
+        return None
+    made = config.debug and layout is not None
+    data_folder = debug_corpus(config, layout) if made else config["data_folder"]
+    manifest = prepare(data_folder, config["output_folder"], config["label_order"], **config["prepare"])
+    protocol = _run(config, manifest, processes.leading(train), generated or made)
+    processes.dismiss()
+    return protocol
+
+
+def _run(config: Config, manifest: Manifest, train: Callable[[Run], None], generated: bool):
+    if config["rows"]:
+        run_ablation(config, manifest, train, generated=generated)
+        return None
+    protocol = NestedCrossValidation(config, manifest)
+    if config["only_run"]:
+        run_one(protocol, config["only_run"], train)
+    elif config["student"] is None:
+        report_teachers(protocol, generated=generated)
+    else:
+        report_student(protocol, protocol.run(train), generated=generated)
+    return protocol
+
+
+def run_one(protocol: NestedCrossValidation, name: str, train: Callable[[Run], None]) -> None:
+    """Train and score one split alone, such as ``seed17/fold1/outer``.
+
+    Raises
+    ------
+    ValueError
+        If the protocol has no such run.
+    """
+    runs = {run.name: run for run in protocol.all_runs()}
+    if name not in runs:
+        raise ValueError(f"only_run: there is no run '{name}' so far; the runs are {', '.join(runs)}.")
+    if not (run := runs[name]).done:
+        with marked_as_running(run.folder):
+            train(run)
+    scores = run.scores()
+    shares = [100 * score(scores["truth"], scores["prediction"]) for score in (wa, ua)]
+    logger.info("%s: WA %.1f, UA %.1f over %d utterances; see %s", name, *shares, len(scores), run.folder)

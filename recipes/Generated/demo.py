@@ -1,0 +1,34 @@
+"""What the demo does around its training: it generates the corpus, exports the student and asks it once."""
+
+from pathlib import Path
+
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.synthetic import prepare_generated
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.export_run import export_run
+from akd_toolkit.recognizer import EmotionRecognizer
+
+
+def prepare(data_folder: None, output_folder: str, label_order: list[str], **options) -> Manifest:
+    """Generate the corpus in the output folder; there is no data folder."""
+    print("This corpus is GENERATED: its scores say that the toolkit works, nothing about human speech.")
+    return prepare_generated(output_folder, label_order=label_order, **options)
+
+
+def show(protocol: NestedCrossValidation | None) -> None:
+    """Export the first student, and print its answer to an utterance of an unseen speaker and its scores.
+
+    Does nothing in a process that only helped to train, and after ``--only_run``.
+    """
+    if protocol is None or protocol.config["only_run"]:
+        return
+    run, folder = protocol.outer_runs()[0], Path(protocol.config["output_folder"])
+    export = export_run(run.folder, to=folder, progress=False)
+    difference = export.parity.largest_difference
+    print(f"{export.file}: {export.size_bytes / 1000:.0f} kB, differs from the module by {difference:.1e}")
+    utterance = run.test.utterances[0]
+    answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
+    sure = f" with {answer.probability:.2f}" if answer.speech else ""
+    print(f"{utterance.id}, an unseen speaker: {answer.label}{sure}; true is {utterance.emotion}")
+    print((folder / "report.md").read_text(encoding="utf-8").split("## Confusion")[0])
+    print(f"report and confusion matrix: {folder}/report.md")
