@@ -20,24 +20,32 @@ sys.path.insert(0, str(Path.cwd()))
 from prepare import prepare_emodb
 
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.parts import build_objective, build_student, build_teachers, make_datasets, teacher_bank
+from akd_toolkit.experiment.parts import (
+    build_objective,
+    build_student,
+    build_teachers,
+    make_datasets,
+    teacher_bank,
+    training_hparams,
+)
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.recipe import run_recipe
-from akd_toolkit.training.brain import DistillBrain, SupervisedBrain
+from akd_toolkit.training.brain import DistillBrain
 
 REPEATS = 5
 
 
 def timed_epochs(brain, batches):
     """A function that trains one more epoch and returns its seconds."""
-    brain.total_steps, brain.bar = 10**6, None
+    brain.total_steps, brain.log = 10**6, {}
     brain.modules.train()
     brain.init_optimizers()
-    brain.epoch_log = {}
 
     def epoch(number: int) -> float:
-        batches.set_epoch(number)
+        for part in (batches.dataset, batches.batch_sampler):
+            if hasattr(part, "set_epoch"):
+                part.set_epoch(number)
         start = time.perf_counter()
         for batch in batches:
             brain.fit_batch(batch)
@@ -65,19 +73,20 @@ def main(argv):
         protocol = NestedCrossValidation(config.overridden({"output_folder": folder}), manifest)
         config, fold = protocol.config, protocol.folds[0]
         kinds = {
-            "without teachers": (SupervisedBrain, config.overridden(NO_TEACHER), None),
-            "with stored teachers": (DistillBrain, config.overridden({"unlabelled": None}), None),
+            "without teachers": (config.overridden(NO_TEACHER), None),
+            "with stored teachers": (config.overridden({"unlabelled": None}), None),
         }
         if protocol.unlabelled is not None:
-            kinds["with unlabelled speech"] = (DistillBrain, config, protocol.unlabelled)
+            kinds["with unlabelled speech"] = (config, protocol.unlabelled)
         epochs = {}
-        for kind, (brain_class, its_config, unlabelled) in kinds.items():
+        for kind, (its_config, unlabelled) in kinds.items():
             speakers = fold.train_speakers, fold.test_speakers
             run = Run(its_config, manifest, kind, config["seeds"][0], 1, {}, *speakers, unlabelled)
             teachers, student = build_teachers(run), build_student(run)
             objective = build_objective(run, student, teachers)
-            batches = make_datasets(run, objective, teachers).train
-            brain = brain_class(student, objective, its_config.build(), 0, run.folder, its_config.brain_options())
+            batches, hparams = make_datasets(run, objective, teachers).train_loader(), training_hparams(run)
+            modules = {"student": student, "objective": objective}
+            brain = DistillBrain(modules, hparams["opt_class"], hparams, its_config.brain_options())
             epochs[kind] = timed_epochs(brain, batches)
             for number in range(-3, 0):
                 epochs[kind](1000 + number)  # views are made when first heard: not in the timing

@@ -354,4 +354,4 @@ def test_fp16_in_the_recipe_needs_a_gpu(recipe):
     path = recipe(YAML, ("batch_size: 4", "batch_size: 4\n    precision: fp16"))
     options = ["--data_folder=x", "--device=cpu"]
     assert "precision: fp16" in problem([path, *options])
-    assert load_config([path, *options, "--precision=bf16"]).brain_options()["precision"] == "bf16"
+    assert load_config([path, *options, "--precision=bf16"]).precision == "bf16"
