@@ -25,8 +25,8 @@ def check_settings(file: str | Path, overrides, prepare: Callable | None = None)
             return _without_placeholder(str(error), file, overrides, prepare)
         return with_defaults({}), [" ".join(str(part) for part in (error.args or [error])).replace(os.linesep, " ")]
     referred = re.findall(r"<(\w+)", Path(file).read_text(encoding="utf-8"))
-    helpers = [key for key in tree if key not in Settings.model_fields and (key in referred or key.startswith("__"))]
     settings = plain(tree)
+    helpers = [key for key in settings if key not in Settings.model_fields and (key in referred or key[:2] == "__")]
     if isinstance(settings.get("teachers"), dict):  # --teachers.NAME null leaves a teacher out
         settings["teachers"] = {title: spec for title, spec in settings["teachers"].items() if spec is not None} or None
     problems = _tag_problems(tree)

@@ -260,6 +260,12 @@ def test_a_value_of_another_shape_is_one_sentence(recipe, argument):
     assert key in problem([recipe(), "--data_folder=x", argument])
 
 
+def test_sections_of_another_shape_in_the_recipe_itself_are_problems_like_others(recipe):
+    path = recipe(YAML, ("batch_size: 4", "2: 4"), ("debug: {number_of_epochs: 1, data_folder: null}", "debug: [1]"))
+    text = problem([path, "--data_folder=x", "--student=null"])
+    assert "2 problems" in text and "unknown setting '2'" in text and "debug: got [1]" in text
+
+
 def test_options_of_the_preparer_are_checked(recipe):
     def prepare_toy(folder, *, expect_official=True):
         pass
