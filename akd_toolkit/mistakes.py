@@ -48,6 +48,10 @@ def sentence_for(error: Exception) -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" or "can't allocate" in str(error):
         reason = str(error).partition("\n")[0]
         return f"the memory is full ({reason}); lower batch_size or --jobs, or close other programs."
+    if " in DataLoader worker process " in str(error):
+        return _sentence_of_worker(error)
+    if str(error).startswith("DataLoader worker "):  # PyTorch's, of a worker that ended without an error
+        return "a DataLoader worker died, most often for want of (shared) memory; lower num_workers or batch_size."
     if type(error) in (ValueError, TypeError, ImportError) and not _raised_on_purpose(error):
         return ""
     return str(error) if isinstance(error, ValueError | TypeError | OSError | ImportError) else ""
@@ -59,3 +63,13 @@ def _raised_on_purpose(error: Exception) -> bool:
 
     *_, (frame, line) = traceback.walk_tb(error.__traceback__)
     return linecache.getline(frame.f_code.co_filename, line).lstrip().startswith("raise ")
+
+
+def _sentence_of_worker(error: Exception) -> str:
+    """The same for an error of a DataLoader's worker, whose text is a traceback."""
+    import re
+
+    *_, last = re.split(r'\n  File "[^\n]*\n', str(error))
+    source, _, said = re.sub(r"\n    [^\n]*", "", last).partition("\n")
+    on_purpose = source.lstrip().startswith("raise ") and isinstance(error, ValueError | TypeError | ImportError)
+    return said.partition(": ")[2].strip() if on_purpose or isinstance(error, OSError) else ""

@@ -1,5 +1,6 @@
 """What models say to the rest of the toolkit: frozen dataclasses that every room speaks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -103,20 +104,34 @@ class TeacherOutput:
         lists = {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("embedding", "frames")}
         return replace(self, **moved, **lists)
 
-    def joined(self, other: "TeacherOutput") -> "TeacherOutput":
-        """The same teachers on this batch and, behind it, on ``other``."""
-        embedding = tuple(torch.cat(pair) for pair in zip(self.embedding, other.embedding))
-        logits = torch.cat([self.logits, other.logits], dim=1)
-        targets = torch.cat([self.imitated().logits, other.imitated().logits], dim=1)
-        frames = tuple(_stacked(*pair) for pair in zip(self.frames, other.frames))
-        lengths = None
-        if frames:
-            longest = max(self.frames[0].shape[1], other.frames[0].shape[1])
-            lengths = torch.cat([part.lengths * part.frames[0].shape[1] / longest for part in (self, other)])
-        attributes = None
-        if self.attributes is not None:
-            attributes = torch.cat([self.attributes, other.attributes], dim=1)
-        return TeacherOutput(logits, targets, embedding, frames, lengths, names=self.names, attributes=attributes)
+    @classmethod
+    def stacked(cls, parts: Sequence["TeacherOutput"]) -> "TeacherOutput":
+        """The same teachers on several batches, one behind the other; shorter frames are padded with zeros.
+
+        Example
+        -------
+        >>> one, two = TeacherOutput(torch.zeros(2, 1, 4)), TeacherOutput(torch.ones(2, 3, 4))
+        >>> TeacherOutput.stacked([one, two]).logits.shape
+        torch.Size([2, 4, 4])
+        """
+        first = parts[0]
+        targets = lengths = attributes = None
+        if any(part.targets is not None for part in parts):
+            targets = torch.cat([part.imitated().logits for part in parts], dim=1)
+        if first.frames:
+            counts = torch.cat([part.lengths * part.frames[0].shape[1] for part in parts])
+            lengths = counts / max(part.frames[0].shape[1] for part in parts)
+        if first.attributes is not None:
+            attributes = torch.cat([part.attributes for part in parts], dim=1)
+        return cls(
+            logits=torch.cat([part.logits for part in parts], dim=1),
+            targets=targets,
+            embedding=tuple(torch.cat(each) for each in zip(*(part.embedding for part in parts))),
+            frames=tuple(_padded(each) for each in zip(*(part.frames for part in parts))),
+            lengths=lengths,
+            names=first.names,
+            attributes=attributes,
+        )
 
     def taken(self, rows: Tensor) -> "TeacherOutput":
         """The same teachers on utterances ``rows`` [n] of the batch, in that order."""
@@ -173,10 +188,10 @@ class Posteriors(dict):
         self.attributes = attributes or {}
 
 
-def _stacked(first: Tensor, second: Tensor) -> Tensor:
-    """Two batches of frames [batch, T, D] as one, the shorter padded with zeros."""
-    longest = max(first.shape[1], second.shape[1])
-    return torch.cat([torch.nn.functional.pad(part, (0, 0, 0, longest - part.shape[1])) for part in (first, second)])
+def _padded(parts: Sequence[Tensor]) -> Tensor:
+    """Batches of frames [batch, T, D] as one, the shorter padded with zeros."""
+    longest = max(part.shape[1] for part in parts)
+    return torch.cat([torch.nn.functional.pad(part, (0, 0, 0, longest - part.shape[1])) for part in parts])
 
 
 @dataclass(frozen=True)

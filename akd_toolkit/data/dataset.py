@@ -1,0 +1,141 @@
+"""Speech as a SpeechBrain dataset: an item is one window, with label, attributes and teacher outputs.
+
+The functions below are the pipeline; SpeechBrain calls those whose items are asked for. A recipe adds its own:
+
+    @takes("utterance")
+    @provides("sex")
+    def sex(utterance):
+        return utterance.sex
+
+    data.train.add_dynamic_item(sex)
+    data.train.set_output_keys([*OUTPUTS, "sex"])   # batch.extras.sex is a list
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cloudpickle
+import numpy as np
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.environment import sb
+from akd_toolkit.outputs import UNLABELLED, TeacherOutput
+
+takes, provides = sb.utils.data_pipeline.takes, sb.utils.data_pipeline.provides
+
+OUTPUTS = ("id", "window", "label", "attributes", "teacher", "key")  # what ``collate_items`` needs
+STATIC = ("id", "speech", "utterance", "source", "row", "view", "place", "size", "key")
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A corpus to draw windows from.
+
+    Arguments
+    ---------
+    manifest
+        Its utterances.
+    waveform
+        (utterance id, view) -> samples, 16 kHz.
+    teachers
+        (utterance id, view, span) -> TeacherOutput of this one utterance, or None; the span is the window's
+        (begin, end) as shares of the utterance, for losses on frames.
+    views
+        Number of augmented copies of each utterance; 0 means the clean ones alone.
+    attributes
+        Names of the dimensional labels that items carry.
+    labelled
+        False for speech whose emotions are not known.
+    """
+
+    manifest: Manifest
+    waveform: Callable[[str, int], np.ndarray]
+    teachers: Callable[[str, int, tuple[float, float]], TeacherOutput] | None = None
+    views: int = 0
+    attributes: tuple[str, ...] = ()
+    labelled: bool = True
+
+
+@takes("speech", "utterance", "view")
+@provides("sound")
+def sound(speech: Speech, utterance: Utterance, view: int) -> np.ndarray:
+    """Samples of the whole view."""
+    return speech.waveform(utterance.id, view)
+
+
+@takes("sound", "place", "size")
+@provides("window", "span")
+def window(samples: np.ndarray, place: slice | float, size: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """Samples of the window, and the window as (begin, end) shares of the utterance."""
+    if not isinstance(place, slice):
+        start = round(place * max(0, len(samples) - size))
+        place = slice(start, start + size)
+    begin, end, _ = place.indices(len(samples))
+    return samples[begin:end], (begin / len(samples), end / len(samples))
+
+
+@takes("speech", "utterance")
+@provides("label")
+def label(speech: Speech, utterance: Utterance) -> int:
+    """Index into the label order, or UNLABELLED."""
+    return speech.manifest.label_order.index(utterance.emotion) if speech.labelled else UNLABELLED
+
+
+@takes("speech", "utterance")
+@provides("attributes")
+def attributes(speech: Speech, utterance: Utterance) -> np.ndarray | None:
+    """Dimensional labels [A], NaN where unknown; None where there are none."""
+    return (
+        np.array([utterance.attributes.get(name, np.nan) for name in speech.attributes]) if speech.attributes else None
+    )
+
+
+@takes("speech", "utterance", "view", "span")
+@provides("teacher")
+def teacher(speech: Speech, utterance: Utterance, view: int, span: tuple[float, float]) -> TeacherOutput | None:
+    """Outputs of m teachers for the view that the window comes from."""
+    return None if speech.teachers is None else speech.teachers(utterance.id, view, span)
+
+
+class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
+    """Windows of speech: ``dataset[draw]`` is the window that a ``Draw`` names.
+
+    Arguments
+    ---------
+    sources
+        Where windows come from: labelled speech first, unlabelled behind it.
+
+    Example
+    -------
+    >>> from akd_toolkit.data.draws import Draw
+    >>> row = Utterance("a1", "/a1.wav", 0, 16000, 1.0, speaker="A", emotion="sadness")
+    >>> speech = Speech(Manifest("toy", ("anger", "sadness"), (row,)), lambda name, view: np.arange(16000.0))
+    >>> item = WindowDataset([speech])[Draw(source=0, row=0, place=0.5, size=8000)]
+    >>> item["id"], item["label"], item["window"][:3]
+    ('a1', 1, array([4000., 4001., 4002.]))
+    """
+
+    def __init__(self, sources):
+        self.sources = tuple(sources)
+        self.pipeline = sb.utils.data_pipeline.DataPipeline(STATIC, [sound, window, label, attributes, teacher])
+        self.set_output_keys(OUTPUTS)
+
+    def __len__(self) -> int:
+        return sum(len(speech.manifest) for speech in self.sources)
+
+    def __getitem__(self, draw) -> dict:
+        speech = self.sources[draw.source]
+        utterance = speech.manifest.utterances[draw.row]
+        static = {"id": utterance.id, "speech": speech, "utterance": utterance, **draw._asdict()}
+        return self.pipeline.compute_outputs(static)
+
+    def __reduce__(self):
+        """Sent to a worker with the functions of its items, which pickle alone refuses."""
+        return _unpacked, (cloudpickle.dumps((type(self), vars(self))),)
+
+
+def _unpacked(packed: bytes) -> WindowDataset:
+    kind, state = cloudpickle.loads(packed)
+    dataset = kind.__new__(kind)
+    vars(dataset).update(state)
+    return dataset
