@@ -1,13 +1,14 @@
 """Which windows a batch is made of: samplers for ``WindowDataset``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.data.dataset import Speech
+from akd_toolkit.data.batches import Batch, collate_items
+from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.sampling import epoch_order
 from akd_toolkit.data.segments import cut
@@ -46,7 +47,8 @@ class TrainSampler(Sampler[list[Draw]]):
 
     With another ``sampling`` some utterances are drawn more often and others less; an epoch is as long. Unlabelled
     windows are the last rows of each batch. All that is drawn depends on (seed, epoch) alone, so that a continued run
-    draws what an unbroken one would have drawn.
+    draws what an unbroken one would have drawn. With several processes (DDP) each takes its share of every batch, so that
+    there are as many steps as with one, of as many windows.
 
     Arguments
     ---------
@@ -62,6 +64,8 @@ class TrainSampler(Sampler[list[Draw]]):
         Unlabelled windows for each labelled one, > 0.
     sampling
         Which labelled utterances an epoch takes, a name of ``sampling.SAMPLINGS``.
+    rank, num_processes
+        Which process of how many this is: each takes every n-th window of a batch.
 
     Example
     -------
@@ -80,10 +84,13 @@ class TrainSampler(Sampler[list[Draw]]):
         seed: int,
         unlabelled_ratio: float = 1.0,
         sampling: str = "natural",
+        rank: int = 0,
+        num_processes: int = 1,
     ):
         self.sources, self.size = tuple(sources), round(window_s * SAMPLE_RATE_HZ)
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.unlabelled_ratio, self.sampling = unlabelled_ratio, sampling
+        self.rank, self.num_processes = rank, num_processes
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -96,12 +103,12 @@ class TrainSampler(Sampler[list[Draw]]):
         labelled, *unlabelled = self.sources
         order = epoch_order(labelled.manifest, self.sampling, random)
         for number, rows in enumerate(np.array_split(order, len(self)), start=1):
-            key = (self.seed, self.epoch, number)
+            key = (self.seed, self.epoch, number) + ((self.rank,) if self.num_processes > 1 else ())
             draws = self._windows(0, rows, random, key)
             for source, speech in enumerate(unlabelled, start=1):
                 size = round(self.unlabelled_ratio * len(rows))
                 draws += self._windows(source, random.integers(len(speech.manifest), size=size), random, key)
-            yield draws
+            yield draws[self.rank :: self.num_processes]
 
     def _windows(self, source: int, rows: np.ndarray, random: np.random.Generator, key) -> list[Draw]:
         """A random window of a random view of each row."""
@@ -127,3 +134,12 @@ def scoring_draws(manifest: Manifest, window_s: float, overlap_s: float, batch_s
     rows = {name: row for row, name in enumerate(manifest.ids)}
     draws = [Draw(0, rows[s.utterance_id], place=s.samples()) for s in cut(manifest, window_s, overlap_s)]
     return [draws[first : first + batch_size] for first in range(0, len(draws), batch_size)]
+
+
+def scoring_batches(
+    manifest: Manifest, waveform: Callable[[str], np.ndarray], window_s: float, overlap_s: float, batch_size: int
+) -> Iterator[Batch]:
+    """The same windows as batches; ``waveform`` maps an utterance's ID to its samples."""
+    dataset = WindowDataset([Speech(manifest, lambda name, view: waveform(name))])
+    for draws in scoring_draws(manifest, window_s, overlap_s, batch_size):
+        yield collate_items([dataset[draw] for draw in draws])
