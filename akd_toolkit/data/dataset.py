@@ -1,14 +1,7 @@
 """Speech as a SpeechBrain dataset: an item is one window, with label, attributes and teacher outputs.
 
-The functions below are the pipeline; SpeechBrain calls those whose items are asked for. A recipe adds its own:
-
-    @takes("utterance")
-    @provides("sex")
-    def sex(utterance):
-        return utterance.sex
-
-    data.train.add_dynamic_item(sex)
-    data.train.set_output_keys([*OUTPUTS, "sex"])   # batch.extras.sex is a list
+The functions below are the pipeline; SpeechBrain calls those whose items are asked for. docs/augmentation.md shows how
+a recipe adds items of its own.
 """
 
 from collections.abc import Callable

@@ -47,8 +47,8 @@ class TrainSampler(Sampler[list[Draw]]):
 
     With another ``sampling`` some utterances are drawn more often and others less; an epoch is as long. Unlabelled
     windows are the last rows of each batch. All that is drawn depends on (seed, epoch) alone, so that a continued run
-    draws what an unbroken one would have drawn. With several processes (DDP) each takes its share of every batch, so that
-    there are as many steps as with one, of as many windows.
+    draws what an unbroken one would have drawn. With several processes (DDP) each takes its share of every batch: as
+    many steps as with one process, of as many windows.
 
     Arguments
     ---------

@@ -1,0 +1,60 @@
+"""Which windows make a batch: every utterance once, from (seed, epoch) alone, divided among processes."""
+
+from itertools import chain
+
+import pytest
+
+from akd_toolkit.data.dataset import Speech
+from akd_toolkit.data.draws import Draw, TrainSampler, whole_draws
+from akd_toolkit.data.manifest import Manifest, Utterance
+
+
+@pytest.fixture
+def speech():
+    durations = [0.5, 1.0, 2.5, 0.2, 1.7]
+    rows = [Utterance(f"u{i}", "/x", 0, round(16000 * d), d, "s", "sad") for i, d in enumerate(durations)]
+    return Speech(Manifest("toy", ("sad",), tuple(rows)), None, views=3)
+
+
+def drawn(sampler, epoch):
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_an_epoch_draws_every_utterance_once_and_any_view(speech):
+    sampler = TrainSampler([speech], 1.0, batch_size=2, seed=1)
+    epochs = [list(chain(*drawn(sampler, epoch))) for epoch in range(6)]
+    assert len(sampler) == 3 and all(sorted(draw.row for draw in draws) == [0, 1, 2, 3, 4] for draws in epochs)
+    assert {draw.view for draw in chain(*epochs)} == {0, 1, 2, 3}
+    assert all(0 <= draw.place < 1 and draw.size == 16000 for draw in chain(*epochs))
+
+
+def test_draws_depend_on_seed_and_epoch_alone(speech):
+    one, same, other = (TrainSampler([speech], 1.0, 2, seed=seed) for seed in (1, 1, 2))
+    list(one)  # what was drawn before does not matter
+    assert drawn(one, 3) == drawn(same, 3) and drawn(one, 4) != drawn(same, 3) != drawn(other, 3)
+    assert [draws[0].key for draws in drawn(one, 3)] == [(1, 3, 1), (1, 3, 2), (1, 3, 3)]
+
+
+def test_unlabelled_windows_follow_the_labelled_ones(speech):
+    (draws,) = TrainSampler([speech, speech], 1.0, 5, seed=1, unlabelled_ratio=0.6)
+    assert [draw.source for draw in draws] == [0] * 5 + [1] * 3
+
+
+def test_processes_share_each_batch_and_change_their_share_by_keys_of_their_own(speech):
+    options = {"sources": [speech, speech], "window_s": 1.0, "batch_size": 4, "seed": 1}
+    alone = list(TrainSampler(**options))
+    shares = [list(TrainSampler(**options, rank=rank, num_processes=2)) for rank in (0, 1)]
+    assert [len(batches) for batches in shares] == [len(alone)] * 2
+    for batch, *parts in zip(alone, *shares):
+        assert sorted(draw[:5] for draw in chain(*parts)) == sorted(draw[:5] for draw in batch)
+        assert abs(len(parts[0]) - len(parts[1])) <= 1 and {draw.source for draw in parts[1]} == {0, 1}
+        assert len({draw.key for draw in chain(*parts)}) == 2
+
+
+def test_whole_draws_are_every_utterance_in_every_view(speech):
+    batches = whole_draws([speech, speech], batch_size=2)
+    assert max(map(len, batches)) == 2 and batches[0] == [Draw(0, 3), Draw(0, 0)]  # the shortest two
+    assert sorted((draw.source, draw.row, draw.view) for draw in chain(*batches)) == [
+        (source, row, view) for source in (0, 1) for row in range(5) for view in range(4)
+    ]
