@@ -19,12 +19,15 @@ from pathlib import Path
 
 import soundfile
 import torch
+from torch.utils.data import DataLoader
 
 import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.audio_store import AudioStore
-from akd_toolkit.data.batches import Speech, TrainBatches
+from akd_toolkit.data.dataset import Speech, WindowDataset
+from akd_toolkit.data.draws import TrainSampler
 from akd_toolkit.data.files import SOUND_SUFFIXES, walk_files
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.workers import loader_options
 from akd_toolkit.registry import STUDENTS
 
 LABELS = ("even", "odd")
@@ -75,7 +78,9 @@ def measure(folder: Path, hours: float, steps: int, store: Path) -> str:
     torch.manual_seed(0)
     student = STUDENTS.build("micro_cnn", num_classes=2)
     optimizer = torch.optim.AdamW(student.parameters(), lr=1e-3)
-    batches = TrainBatches(Speech(manifest, audio.waveform), WINDOW_S, BATCH_SIZE, seed=0)
+    speech = [Speech(manifest, audio.waveform)]
+    draws = loader_options(TrainSampler(speech, WINDOW_S, BATCH_SIZE, seed=0))
+    batches = DataLoader(WindowDataset(speech), **draws)
     drawn_s = trained_s = 0.0
     windows, source = 0, iter(batches)
     next(source)  # the order of the epoch is drawn with the first batch

@@ -1,34 +1,44 @@
-"""Processes that draw batches beside a training: options of a DataLoader."""
+"""Options of DataLoaders, and the processes that draw batches beside a training."""
 
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import torch
+
+from akd_toolkit.data.batches import collate_items
 
 PRELOADED = ["akd_toolkit.data.dataset"]
 
 
-def worker_options(num_workers: int) -> dict:
-    """Options of a DataLoader for ``num_workers`` processes that last as long as it does; 0 draws in this process.
+def loader_options(draws, change: Callable | None = None, num_workers: int = 0) -> dict:
+    """Options of a DataLoader for a ``WindowDataset``.
 
-    Workers are started by a server process without threads, since a process with threads cannot be forked safely; each
-    opens the stores itself. The loader's generator is its own: how many workers there are changes nothing that the
-    training draws.
+    The loader's random numbers are its own: how many workers there are changes nothing that a training draws.
 
-    Example
-    -------
-    >>> sorted(worker_options(0))
-    ['generator']
+    Arguments
+    ---------
+    draws
+        Batches of ``Draw``: a sampler or a list.
+    change
+        See ``collate_items``.
+    num_workers
+        Processes that last as long as the loader; 0 makes the batches in this process.
     """
-    options = {"generator": torch.Generator()}
-    if num_workers == 0:
-        return options
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    collate = collate_items if change is None else partial(collate_items, change=change)
+    options = {"batch_sampler": draws, "collate_fn": collate, "generator": torch.Generator()}
+    return options | (_workers(num_workers) if num_workers else {})
+
+
+def _workers(count: int) -> dict:
+    """A server process without threads starts them, since a process with threads cannot be forked safely."""
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
     context.set_forkserver_preload(PRELOADED)
-    return options | {
-        "num_workers": num_workers,
+    return {
+        "num_workers": count,
         "persistent_workers": True,
         "multiprocessing_context": context,
         "worker_init_fn": end_with_parent,

@@ -1,19 +1,21 @@
 """What one training is made of: teachers, student, objective and batches, each built by one function from a ``Run``."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import build_augmentations, build_mixup, change_batch
-from akd_toolkit.data.batches import Batch, ScoringBatches, Speech, TrainBatches
+from akd_toolkit.data.dataset import Speech, WindowDataset
+from akd_toolkit.data.draws import TrainSampler, scoring_draws, whole_draws
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.sampling import sampling_of
+from akd_toolkit.data.workers import loader_options
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.distill.objective import build_objective as build
 from akd_toolkit.environment import sb
@@ -73,23 +75,27 @@ def build_objective(run: Run, student: Student, teachers: TeacherFold | None) ->
 
 @dataclass(frozen=True)
 class Datasets:
-    """What a run is trained, validated and scored on: datasets of ``Batch``, and options of their DataLoaders.
+    """What a run is trained, validated and scored on, and the options of the DataLoaders that make batches of it.
 
-    ``valid`` holds the held-out speakers of an inner split and is None for the others. ``whole`` iterates over the
-    training utterances whole, for a student that fits its head at once.
+    ``valid`` holds the held-out speakers of an inner split and is None for the others.
     """
 
-    train: Dataset
-    valid: Dataset | None
-    test: Dataset
-    whole: Iterable[Batch]
-    train_options: dict = field(default_factory=dict)
-    test_options: dict = field(default_factory=dict)
+    train: WindowDataset
+    valid: WindowDataset | None
+    test: WindowDataset
+    train_options: dict
+    test_options: dict
 
     @property
     def loaders(self) -> dict:
         """The options as ``Brain.fit`` takes them."""
         return {"train_loader_kwargs": self.train_options, "valid_loader_kwargs": self.test_options}
+
+    @property
+    def whole(self) -> DataLoader:
+        """Batches of the training utterances whole, for a student that fits its head at once."""
+        draws = whole_draws(self.train.sources, self.train_options["batch_sampler"].batch_size)
+        return DataLoader(self.train, **loader_options(draws))
 
     def train_loader(self) -> DataLoader:
         """Training batches of epoch 0, outside a Brain."""
@@ -98,26 +104,29 @@ class Datasets:
 
 @main_process_first()
 def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
-    """The run's batches: windows of its training speakers with the teachers' outputs, and of its test speakers."""
+    """Windows of the run's training speakers with the teachers' outputs, and of its test speakers."""
     config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
-    rank, num_processes = rank_and_count()
-    train = TrainBatches(
-        Speech(run.train, audio.waveform, _lookup(teachers, objective), config.get("views", 0)),
+    labelled = Speech(run.train, audio.waveform, _lookup(teachers, objective), config.get("views", 0), run.attributes)
+    sources = [labelled, *_unlabelled_speech(run, objective, teachers)]
+    sampler = TrainSampler(
+        sources,
         window_s=config["window_s"],
         batch_size=config["batch_size"],
         seed=run.seed,
-        unlabelled=_unlabelled_speech(run, objective, teachers),
         unlabelled_ratio=config.get("unlabelled_ratio", 1.0),
-        attributes=run.attributes,
         sampling=sampling_of(config.get("sampling")),
-        change=_change(config),
-        rank=rank,
-        num_processes=num_processes,
+        rank=rank_and_count()[0],
+        num_processes=rank_and_count()[1],
     )
-    windows = [config[key] for key in ("window_s", "test_overlap_s", "batch_size")]
-    test = ScoringBatches(run.test, audio.waveform, *windows, run.attributes)
-    options = {"batch_size": None}  # the datasets give whole batches
-    return Datasets(train, test if run.inner else None, test, train.whole(), options, options)
+    scored = scoring_draws(run.test, *(config[key] for key in ("window_s", "test_overlap_s", "batch_size")))
+    test = WindowDataset([Speech(run.test, audio.waveform, attributes=run.attributes)])
+    return Datasets(
+        train=WindowDataset(sources),
+        valid=test if run.inner else None,
+        test=test,
+        train_options=loader_options(sampler, _change(config), config["num_workers"]),
+        test_options=loader_options(scored),
+    )
 
 
 def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
@@ -236,21 +245,22 @@ def _teacher_accuracies(train: Manifest, teachers: TeacherFold | None) -> list[f
     return [ua(train.labels, answers.argmax(dim=-1).numpy()) for answers in logits]
 
 
-def _unlabelled_speech(run: Run, objective: Objective, teachers: TeacherFold | None) -> Speech | None:
+def _unlabelled_speech(run: Run, objective: Objective, teachers: TeacherFold | None) -> list[Speech]:
+    """The sources of speech without labels."""
     if run.unlabelled is None:
-        return None
+        return []
     config, views, manifest = run.config, run.config.get("unlabelled_views", 0), run.unlabelled_train
     outputs = answers_on(teacher_bank(config, run.unlabelled, views), teachers, manifest)
     audio = AudioStore(run.unlabelled, config["store_folder"])
-    return Speech(manifest, audio.waveform, _lookup(outputs, objective), views)
+    return [Speech(manifest, audio.waveform, _lookup(outputs, objective), views, run.attributes, labelled=False)]
 
 
 def _lookup(teachers: TeacherFold | None, objective: Objective) -> Callable | None:
-    """(ids, views, spans) -> teacher outputs, with no more than the losses read."""
+    """(id, view, span) -> teacher outputs, with no more than the losses read."""
     if teachers is None:
         return None
     wanted = {"embeddings": "embedding" in objective.reads, "frames": "frames" in objective.reads}
-    return lambda ids, views, spans: teachers.lookup(ids, views, spans=spans, **wanted)
+    return lambda utterance_id, view, span: teachers.lookup([utterance_id], view, spans=[span], **wanted)
 
 
 def _change(config: Config) -> Callable | None:

@@ -95,6 +95,7 @@ class Start(Section):
     only_run: str | None = setting(None, "train and score this split alone, such as seed17/fold1/outer")
     jobs: int = setting(1, "trainings side by side", ge=1)
     threads: int = setting(1, "CPU threads of one training", ge=1, le=1024)
+    num_workers: int = setting(0, "processes beside each training that make its batches; 0: the training does", ge=0)
     backend: Literal["local", "ray"] = setting("local", "the cores of this machine, or those of a Ray cluster")
     valid_every: int = setting(1, "epochs between validations on the held-out speakers of an inner fold; 0: none", ge=0)
     checkpoints: int = setting(2, "how many of an unfinished training are kept", ge=1)

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from akd_toolkit.data.batches import ScoringBatches
+from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment, StoredRun
@@ -200,7 +200,7 @@ def answer_task(task: Task, progress: bool = False) -> None:
     condition = task.condition
     heard = {name: disturb(clean[name], condition.kind, condition.level, name, voices) for name in test.ids}
     windows = condition.window_s, condition.overlap_s, BATCH_SIZE
-    batches = list(ScoringBatches(test, heard.__getitem__, *windows))
+    batches = list(scoring_batches(test, heard.__getitem__, *windows))
     for asked in task.answers:
         posteriors = predict(student_of(asked.student, test.label_order), batches)
         probs = np.stack([posteriors[name] for name in test.ids])

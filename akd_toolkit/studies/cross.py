@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.data.batches import Batch, ScoringBatches
+from akd_toolkit.data.batches import Batch
+from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
@@ -123,7 +124,7 @@ def _of_shared(other: Manifest, shared: Sequence[str], names: Mapping) -> Manife
 
 @lru_cache(maxsize=1)
 def _batches(other: Manifest, window_s: float, overlap_s: float, progress: bool) -> list[Batch]:
-    return list(ScoringBatches(other, waveforms_of(other, progress).__getitem__, window_s, overlap_s, BATCH_SIZE))
+    return list(scoring_batches(other, waveforms_of(other, progress).__getitem__, window_s, overlap_s, BATCH_SIZE))
 
 
 def _manifest_of(folder: Path) -> Path:

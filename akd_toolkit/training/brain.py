@@ -159,7 +159,7 @@ class DistillBrain(sb.Brain):
     ) -> None:
         """As SpeechBrain's, with one progress bar over the epochs."""
         if not isinstance(train_set, DataLoader):
-            train_set = self.make_dataloader(train_set, Stage.TRAIN, **(train_loader_kwargs or {}))
+            train_set = self.make_dataloader(train_set, Stage.TRAIN, None, **(train_loader_kwargs or {}))
         parts = (train_set.dataset, train_set.batch_sampler, train_set.sampler)
         self.drawn_by_epoch = [part for part in parts if hasattr(part, "set_epoch")]
         self.counter = epoch_counter
@@ -208,6 +208,8 @@ class DistillBrain(sb.Brain):
         if stage == Stage.TRAIN:
             self.epoch, self.epoch_began = epoch, time.monotonic()
             torch.manual_seed(1_000_003 * self.hparams.seed + epoch)
+            # A loader without a generator of its own takes one number; so that weights are the same with either:
+            torch.empty((), dtype=torch.int64).random_()
             for part in self.drawn_by_epoch:
                 part.set_epoch(epoch)
         else:
@@ -292,7 +294,7 @@ class DistillBrain(sb.Brain):
         )
 
     def _train_loader_specifics(self, dataset, loader_kwargs) -> dict:
-        """As they are: with several processes, the dataset or its sampler gives each its share of every batch."""
+        """As they are: with several processes, the sampler gives each its share of every batch."""
         return loader_kwargs
 
     def _wrap_distributed(self) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 import zipfile
 from dataclasses import replace
-from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +46,7 @@ def fit_head(
     store.write()
     embedding, peaks = (torch.cat(parts) for parts in zip(*(output for output, _, _ in seen)))
     labels = torch.cat([labels for _, _, labels in seen])
-    teacher = None if seen[0][1] is None else reduce(TeacherOutput.joined, (teacher for _, teacher, _ in seen))
+    teacher = None if seen[0][1] is None else TeacherOutput.stacked([teacher for _, teacher, _ in seen])
     output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
     objective.cpu().fit_weighting(output, teacher, labels, decay)
     targets, temperature = objective.blended_targets(output, teacher, labels)

@@ -18,11 +18,10 @@ from torch.utils.data import DataLoader
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import Mixup, build_augmentations, change_batch
-from akd_toolkit.data.batches import collate_items
 from akd_toolkit.data.dataset import OUTPUTS, Speech, WindowDataset, provides, takes
 from akd_toolkit.data.draws import TrainSampler
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.workers import worker_options
+from akd_toolkit.data.workers import loader_options
 from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.outputs import TeacherOutput
 
@@ -69,9 +68,7 @@ def loader(sources, num_workers, *items, change=None):
         dataset.add_dynamic_item(item)
     dataset.set_output_keys([*OUTPUTS, *(item.provides[0] for item in items)])
     sampler = TrainSampler(sources, 0.2, 4, seed=5)
-    return DataLoader(
-        dataset, batch_sampler=sampler, collate_fn=partial(collate_items, change=change), **worker_options(num_workers)
-    )
+    return DataLoader(dataset, **loader_options(sampler, change, num_workers))
 
 
 def test_batches_and_torchs_own_numbers_are_the_same_with_workers_and_without(sources):
@@ -121,19 +118,16 @@ SCRIPT = """
     import sys, time
     import numpy as np
     from torch.utils.data import DataLoader
-    from akd_toolkit.data.batches import collate_items
-    from akd_toolkit.data.dataset import Speech, WindowDataset
+        from akd_toolkit.data.dataset import Speech, WindowDataset
     from akd_toolkit.data.draws import TrainSampler
     from akd_toolkit.data.manifest import Manifest, Utterance
-    from akd_toolkit.data.workers import worker_options
+    from akd_toolkit.data.workers import loader_options
 
     if __name__ == "__main__":
         rows = [Utterance(f"u{i}", "/u", 0, 3200, 0.2, "s", "sad") for i in range(4)]
         speech = Speech(Manifest("toy", ("sad",), tuple(rows)), lambda name, view: np.ones(3200, np.float32))
         sampler = TrainSampler([speech], 0.2, 1, 1)
-        loader = DataLoader(
-            WindowDataset([speech]), batch_sampler=sampler, collate_fn=collate_items, **worker_options(2)
-        )
+        loader = DataLoader(WindowDataset([speech]), **loader_options(sampler, num_workers=2))
         batches = iter(loader)
         next(batches)
         print(*(worker.pid for worker in batches._workers), flush=True)

@@ -10,6 +10,7 @@ from in_memory import InMemoryAudio
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.metrics import ccc
+from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.teachers import TeacherBank, answers_on
 from akd_toolkit.teachers.attributes import answers, fit_attributes
 from akd_toolkit.teachers.crossfit import crossfit
@@ -156,5 +157,5 @@ def test_other_peoples_speech_is_answered_with_attributes_too(bank, tmp_path, so
     told = answered.lookup(others.ids).attributes[0, :, 0]
     loud = torch.tensor(["high" in name for name in others.ids])
     assert told.isfinite().all() and told[loud].mean() > told[~loud].mean() + 1
-    joined = fold.lookup(["A-low-0"]).joined(answered.lookup(["B-low-0"]))
+    joined = TeacherOutput.stacked([fold.lookup(["A-low-0"]), answered.lookup(["B-low-0"])])
     assert joined.attributes.shape == (1, 2, 1)

@@ -1,15 +1,20 @@
 """Training: it learns, it distils, it continues after a kill, and it leaves the teachers as they were."""
 
 import copy
+import multiprocessing
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
-from akd_toolkit.data.batches import ScoringBatches, Speech, TrainBatches, collate
+from akd_toolkit.data.batches import collate
+from akd_toolkit.data.dataset import Speech, WindowDataset
+from akd_toolkit.data.draws import TrainSampler, scoring_batches, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.workers import loader_options
 from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.environment import sb
 from akd_toolkit.mistakes import sentence_for
@@ -57,11 +62,11 @@ def make(corpus, tmp_path):
     manifest, waves = corpus
     stored = torch.randn(2, len(manifest), 2)
 
-    def teachers(ids, views, spans):
-        rows = [manifest.ids.index(i) for i in ids]
-        return TeacherOutput(logits=stored[:, rows], names=("a", "b"))
+    def teachers(name, view, span):
+        row = manifest.ids.index(name)
+        return TeacherOutput(logits=stored[:, row : row + 1], names=("a", "b"))
 
-    def build(distil=True, folder="run", lr=0.05, keep=2, **changes):
+    def build(distil=True, folder="run", lr=0.05, keep=2, num_workers=0, **changes):
         torch.manual_seed(3)
         spec = {"task": {"name": "cross_entropy", "weight": 1.0}}
         if distil:
@@ -73,16 +78,22 @@ def make(corpus, tmp_path):
         options = {"device": "cpu", "nonfinite_patience": 0}
         checkpointer = SafeCheckpointer(tmp_path / folder / "checkpoints", keep)
         brain = DistillBrain(modules, partial(torch.optim.AdamW, lr=lr), hparams, options, checkpointer)
-        speech = Speech(manifest, lambda i, v: waves[i], teachers if distil else None)
-        return brain, TrainBatches(speech, 0.1, 8, seed=hparams["seed"])
+        sources = [Speech(manifest, lambda i, v: waves[i], teachers if distil else None)]
+        sampler = TrainSampler(sources, 0.1, 8, seed=hparams["seed"])
+        return brain, DataLoader(WindowDataset(sources), **loader_options(sampler, num_workers=num_workers))
 
     build.stored = stored
     return build
 
 
 def fit(brain, batches, epochs=4, valid=None):
-    brain.fit(EpochCounter(epochs), batches, valid, False, WHOLE, WHOLE)
+    brain.fit(EpochCounter(epochs), batches, valid, False, valid_loader_kwargs=WHOLE)
     return brain.kept
+
+
+def windows_of(corpus):
+    manifest, waves = corpus
+    return list(scoring_batches(manifest, waves.get, 0.1, 0.0, 5))
 
 
 def kill_before(brain, epoch):
@@ -103,11 +114,11 @@ def same_weights(one, other) -> bool:
 
 
 def test_training_lowers_the_loss_and_learns_the_task(make, corpus):
-    manifest, waves = corpus
+    manifest, _ = corpus
     brain, batches = make(distil=False)
     fit(brain, batches, epochs=15)
     assert brain.history[-1]["total"] < 0.7 * brain.history[0]["total"]
-    posteriors = brain.evaluate(ScoringBatches(manifest, waves.get, 0.1, 0.0, 5), test_loader_kwargs=WHOLE)
+    posteriors = brain.evaluate(windows_of(corpus), test_loader_kwargs=WHOLE)
     right = [LABELS[posteriors[row.id].argmax()] == row.emotion for row in manifest]
     assert np.mean(right) > 0.9
 
@@ -129,9 +140,13 @@ def test_training_leaves_the_teachers_as_they_were(make):
     assert torch.equal(make.stored, before) and not make.stored.requires_grad
 
 
+def test_workers_change_no_weight(make):
+    assert same_weights(fit(*make(folder="alone")), fit(*make(folder="workers", num_workers=2)))
+    assert not multiprocessing.active_children()
+
+
 def test_a_valid_set_is_logged_and_changes_no_weight(make, corpus):
-    manifest, waves = corpus
-    valid = ScoringBatches(manifest, waves.get, 0.1, 0.0, 5)
+    valid = windows_of(corpus)
     plain, validated, seldom = (make(folder=name) for name in ("plain", "validated", "seldom"))
     seldom[0].hparams.valid_every = 3
     students = [fit(*plain), fit(*validated, valid=valid), fit(*seldom, valid=valid)]
@@ -197,19 +212,18 @@ def test_a_checkpoint_of_another_shape_is_named(make, tmp_path):
 
 
 def test_debug_limits_batches_and_epochs_but_never_the_test(make, corpus):
-    manifest, waves = corpus
+    manifest, _ = corpus
     brain, batches = make(distil=False, weight_average=0.0)
     brain.debug, brain.debug_batches, brain.debug_epochs = True, 1, 2
     fit(brain, batches)
     assert [row["epoch"] for row in brain.history] == [1, 2] and brain.optimizer_step == 2
-    scored = brain.evaluate(ScoringBatches(manifest, waves.get, 0.1, 0.0, 5), test_loader_kwargs=WHOLE)
+    scored = brain.evaluate(windows_of(corpus), test_loader_kwargs=WHOLE)
     assert set(scored) == set(manifest.ids)
 
 
 def test_the_train_logger_gets_the_stats_of_every_epoch(make, corpus, tmp_path):
-    manifest, waves = corpus
     brain, batches = make(train_logger=loggers.FileTrainLogger(tmp_path / "log.txt"))
-    fit(brain, batches, valid=ScoringBatches(manifest, waves.get, 0.1, 0.0, 5))
+    fit(brain, batches, valid=windows_of(corpus))
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert len(lines) == 4 and all("train total" in line and "valid ua" in line and "lr" in line for line in lines)
 
@@ -263,7 +277,7 @@ def test_posteriors_of_an_utterance_are_the_mean_over_its_windows(corpus):
 
 
 def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus, tmp_path):
-    manifest, waves = corpus
+    manifest, _ = corpus
     _, batches = make()
     torch.manual_seed(0)
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
@@ -283,13 +297,13 @@ def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus, 
         modules = {"student": student, "objective": objective}
         hparams = {"label_order": LABELS, "head_decay": 1.0, "store_folder": str(tmp_path)}
         brain = DistillBrain(modules, partial(torch.optim.AdamW, lr=0.1), hparams, {"device": "cpu"})
-        brain.fit_head(batches.whole())
+        brain.fit_head(DataLoader(batches.dataset, **loader_options(whole_draws(batches.dataset.sources, 8))))
         return brain
 
     first = copy.deepcopy(student)
     brain = brain_with_a_head(student)
     fit(brain, batches, epochs=0)
-    posteriors = brain.evaluate(ScoringBatches(manifest, waves.get, 0.1, 0.0, 5), test_loader_kwargs=WHOLE)
+    posteriors = brain.evaluate(windows_of(corpus), test_loader_kwargs=WHOLE)
     assert np.mean([LABELS[posteriors[row.id].argmax()] == row.emotion for row in manifest]) > 0.9
     assert all(torch.equal(tensor, before[name]) for name, tensor in brain.kept.encoder.state_dict().items())
     (row,) = brain.history

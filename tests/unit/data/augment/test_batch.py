@@ -6,7 +6,9 @@ import torch
 
 from akd_toolkit.data.augment import Mixup, build_augmentations, build_mixup, change_batch
 from akd_toolkit.data.augment.mixup import mixed, partners
-from akd_toolkit.data.batches import Speech, TrainBatches, collate
+from akd_toolkit.data.batches import collate, collate_items
+from akd_toolkit.data.dataset import Speech, WindowDataset
+from akd_toolkit.data.draws import TrainSampler
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.outputs import UNLABELLED, ObjectiveResult, TeacherOutput
 
@@ -150,21 +152,19 @@ def test_batches_of_a_recipe_without_changes_are_those_of_old():
     waves = {row.id: (0.1 * rng.standard_normal(row.stop)).astype(np.float32) for row in [*rows, *more]}
     told = {row.id: float(index) for index, row in enumerate([*rows, *more])}
 
-    def teachers(ids, views, spans):
-        return TeacherOutput(torch.tensor([[[told[i] + view] for i, view in zip(ids, views)]]))
+    def teachers(name, view, span):
+        return TeacherOutput(torch.tensor([[[told[name] + view]]]))
 
-    def speech(manifest, views):
-        return Speech(manifest, lambda i, v: waves[i], teachers, views)
+    def speech(name, labels, rows, views):
+        manifest = Manifest(name, labels, tuple(rows))
+        return Speech(manifest, lambda i, v: waves[i], teachers, views, labelled=name == "toy")
 
-    batches = TrainBatches(
-        speech(Manifest("toy", ("a", "b"), tuple(rows)), 2),
-        *(0.3, 8, 5),
-        unlabelled=speech(Manifest("more", ("unlabelled",), tuple(more)), 1),
-    )
-    digest = hashlib.sha256()
+    sources = [speech("toy", ("a", "b"), rows, 2), speech("more", ("unlabelled",), more, 1)]
+    dataset, sampler, digest = WindowDataset(sources), TrainSampler(sources, 0.3, 8, 5), hashlib.sha256()
     for epoch in (1, 2):
-        batches.set_epoch(epoch)
-        for batch in batches:
+        sampler.set_epoch(epoch)
+        for draws in sampler:
+            batch = collate_items([dataset[draw] for draw in draws])
             assert batch.partner is None and batch.share == 1.0
             digest.update(" ".join(batch.ids).encode())
             for tensor in (batch.waveforms, batch.lengths, batch.labels, batch.teacher.logits):

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 import torch
 from one_run import parts_of, train_and_keep
+from torch.utils.data import DataLoader
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
@@ -74,7 +75,7 @@ def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
     before, after = parts_of(plain), parts_of(changed)
     assert before.student.state_dict().keys() == after.student.state_dict().keys()
     student = before.student.eval()
-    tests = list(before.data.test), list(after.data.test)
+    tests = [list(DataLoader(parts.data.test, **parts.data.test_options)) for parts in (before, after)]
     for one, other in zip(*tests, strict=True):
         assert one.ids == other.ids and other.partner is None
         assert torch.equal(one.waveforms, other.waveforms) and torch.equal(one.lengths, other.lengths)
@@ -85,9 +86,10 @@ def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
 
 
 def test_without_them_training_batches_are_what_they_were(recipe, manifest):
-    absent = parts_of(make(recipe, manifest)).data.train
-    off = parts_of(make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")).data.train
-    assert absent.change is None and off.change is None
+    absent = parts_of(make(recipe, manifest)).data.train_loader()
+    off = parts_of(
+        make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")
+    ).data.train_loader()
     for one, other in zip(absent, off, strict=True):
         assert one.ids == other.ids and torch.equal(one.waveforms, other.waveforms) and other.partner is None
 
@@ -102,9 +104,9 @@ def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe,
 
 def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
     run = make(recipe, manifest, "--sampling={name: class_balanced}")
-    batches, heard = parts_of(run).data.train, []
+    batches, heard = parts_of(run).data.train_loader(), []
     for epoch in (1, 2):
-        batches.set_epoch(epoch)
+        batches.batch_sampler.set_epoch(epoch)
         labels = torch.cat([batch.labels for batch in batches])
         assert torch.bincount(labels).tolist() == [9, 9]  # of 12 and 6
         heard.append([name for batch in batches for name in batch.ids])
@@ -116,7 +118,7 @@ def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
 def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifest):
     fewer = Manifest("Toy", LABELS, tuple(row for row in manifest if row.id not in ("A2", "A3", "A4", "A5")))
     run = make(recipe, fewer, "--sampling={name: speaker_balanced}")
-    ids = [name for batch in parts_of(run).data.train for name in batch.ids]
+    ids = [name for batch in parts_of(run).data.train_loader() for name in batch.ids]
     counts = [sum(name.startswith(speaker) for name in ids) for speaker in "ABC"]
     assert sum(counts) == 14 and set(counts) == {4, 5}
 

@@ -5,10 +5,14 @@ import functools
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from akd_toolkit.data.augment import Mixup, build_augmentations, build_mixup, change_batch
-from akd_toolkit.data.batches import Speech, TrainBatches, collate
+from akd_toolkit.data.batches import collate
+from akd_toolkit.data.dataset import Speech, WindowDataset
+from akd_toolkit.data.draws import TrainSampler
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.workers import loader_options
 from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, TeacherOutput
@@ -38,11 +42,11 @@ def make(tmp_path):
     waves = {row.id: (0.1 * random.standard_normal(row.stop)).astype(np.float32) for row in [*rows, *more]}
     stored = {row.id: torch.randn(2, 2) for row in [*rows, *more]}
 
-    def teachers(ids, views, spans):
-        return TeacherOutput(torch.stack([stored[i] for i in ids], dim=1), names=("a", "b"))
+    def teachers(name, view, span):
+        return TeacherOutput(stored[name][:, None], names=("a", "b"))
 
-    def speech(manifest):
-        return Speech(manifest, lambda i, view: waves[i], teachers)
+    def speech(*manifest, labelled=True):
+        return Speech(Manifest(*manifest), lambda i, view: waves[i], teachers, labelled=labelled)
 
     def build(folder, augment=AUGMENT, mixup=MIXUP, sampling="class_balanced"):
         torch.manual_seed(3)
@@ -63,20 +67,15 @@ def make(tmp_path):
         change = functools.partial(
             change_batch, augmentations=build_augmentations(augment, "waveform"), mixup=build_mixup(mixup)
         )
-        batches = TrainBatches(
-            speech(Manifest("toy", LABELS, tuple(rows))),
-            *(0.2, 8, 5),
-            unlabelled=speech(Manifest("more", ("unlabelled",), tuple(more))),
-            sampling=sampling,
-            change=change,
-        )
-        return brain, batches
+        sources = [speech("toy", LABELS, tuple(rows)), speech("more", ("unlabelled",), tuple(more), labelled=False)]
+        options = loader_options(TrainSampler(sources, 0.2, 8, 5, sampling=sampling), change)
+        return brain, DataLoader(WindowDataset(sources), **options)
 
     return build
 
 
 def trained(brain, batches, epochs=4):
-    brain.fit(EpochCounter(epochs), batches, progressbar=False, train_loader_kwargs={"batch_size": None})
+    brain.fit(EpochCounter(epochs), batches, progressbar=False)
     return brain.kept
 
 
