@@ -2,15 +2,17 @@
 
     cd recipes/EmoDB && python ../../tools/distillation_cost.py hparams/akd.yaml --data_folder /path/to/EmoDB
 
-Same machine, same process, same labelled windows, epochs taken in turn; the figures are ratios of medians. A last line
-adds the unlabelled speech of the recipe: more to hear, not dearer to hear. Teacher features are stored first
-where they are not. Running every encoder live for a whole epoch would take long: it is timed on one batch, multiplied.
+Same machine, same process, same labelled windows, epochs taken in turn; the figures are ratios of medians. Each kind of
+training is timed with 0, 1 and 2 DataLoader workers (``--num_workers``). A further kind adds the unlabelled speech of
+the recipe: more windows, not dearer ones. Teacher features are stored first where they are not. Running every encoder
+live for a whole epoch would take long: it is timed on one batch, multiplied.
 """
 
 import statistics
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -36,22 +38,30 @@ from akd_toolkit.training.brain import DistillBrain
 REPEATS = 5
 
 
-def timed_epochs(brain, batches):
-    """A function that trains one more epoch and returns its seconds."""
-    brain.total_steps, brain.log = 10**6, {}
+WORKERS = (0, 1, 2)
+
+
+def timed_epochs(run: Run, workers: int):
+    """A function that trains one more epoch and returns its seconds a step, and one batch."""
+    teachers, student = build_teachers(run), build_student(run)
+    objective = build_objective(run, student, teachers)
+    hparams, modules = training_hparams(run), {"student": student, "objective": objective}
+    brain = DistillBrain(modules, hparams["opt_class"], hparams, run.config.brain_options())
+    brain.total_steps = 10**6
     brain.modules.train()
     brain.init_optimizers()
+    brain.log = {}
+    run = replace(run, config=run.config.overridden({"num_workers": workers}))
+    loader = make_datasets(run, objective, teachers).train_loader()
 
     def epoch(number: int) -> float:
-        for part in (batches.dataset, batches.batch_sampler):
-            if hasattr(part, "set_epoch"):
-                part.set_epoch(number)
+        loader.batch_sampler.set_epoch(number)
         start = time.perf_counter()
-        for batch in batches:
+        for batch in loader:
             brain.fit_batch(batch)
-        return time.perf_counter() - start
+        return (time.perf_counter() - start) / len(loader)
 
-    return epoch
+    return epoch, next(iter(loader))
 
 
 NO_TEACHER = {
@@ -82,21 +92,15 @@ def main(argv):
         for kind, (its_config, unlabelled) in kinds.items():
             speakers = fold.train_speakers, fold.test_speakers
             run = Run(its_config, manifest, kind, config["seeds"][0], 1, {}, *speakers, unlabelled)
-            teachers, student = build_teachers(run), build_student(run)
-            objective = build_objective(run, student, teachers)
-            batches, hparams = make_datasets(run, objective, teachers).train_loader(), training_hparams(run)
-            modules = {"student": student, "objective": objective}
-            brain = DistillBrain(modules, hparams["opt_class"], hparams, its_config.brain_options())
-            epochs[kind] = timed_epochs(brain, batches)
-            for number in range(-3, 0):
-                epochs[kind](1000 + number)  # views are made when first heard: not in the timing
+            for workers in WORKERS:
+                epochs[kind, workers], batch = timed_epochs(run, workers)
+                epochs[kind, workers](1000)  # files are opened, workers started: not in the timing
         seconds = {kind: [] for kind in epochs}
         for number in range(REPEATS):
             for kind, epoch in epochs.items():
                 seconds[kind].append(epoch(number))
     medians = {kind: statistics.median(values) for kind, values in seconds.items()}
 
-    batch = next(iter(batches))
     waveforms = batch.waveforms[: config["batch_size"]].numpy()
     for store in teacher_bank(config, manifest, config["views"]).stores.values():
         store.teacher.features(waveforms[0])  # loads the model
@@ -104,13 +108,14 @@ def main(argv):
     for store in teacher_bank(config, manifest, config["views"]).stores.values():
         for waveform in waveforms:
             store.teacher.features(waveform)
-    live = (time.perf_counter() - start) / len(waveforms) * len(run.train)
-    medians["with encoders run live"] = medians["without teachers"] + live
+    live = (time.perf_counter() - start) / len(waveforms) * config["batch_size"]
+    medians["with encoders run live", 0] = medians["without teachers", 0] + live
 
     threads = torch.get_num_threads()
-    print(f"one epoch of {config['student']['name']}, {len(run.train)} labelled utterances, {threads} thread(s)")
-    for kind, median in medians.items():
-        print(f"  {kind:<24}{median:8.2f} s  {median / medians['without teachers']:6.2f} times that without")
+    print(f"one step of {config['student']['name']}, {config['batch_size']} labelled windows, {threads} thread(s)")
+    for (kind, workers), median in medians.items():
+        ratio = median / medians["without teachers", 0]
+        print(f"  {kind:<24}{workers} workers {1000 * median:8.1f} ms {ratio:6.2f} times that without teachers")
 
 
 if __name__ == "__main__":
