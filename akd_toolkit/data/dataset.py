@@ -6,6 +6,7 @@ a recipe adds items of its own.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cloudpickle
 import numpy as np
@@ -47,6 +48,34 @@ class Speech:
     views: int = 0
     attributes: tuple[str, ...] = ()
     labelled: bool = True
+
+
+class Draw(NamedTuple):
+    """One window: the index of an item of a ``WindowDataset``.
+
+    Arguments
+    ---------
+    source
+        Index of the ``Speech`` that it comes from.
+    row
+        Row of that speech's manifest.
+    view
+        0 is the clean utterance, others are augmented copies.
+    place
+        Samples as a slice, by default the whole utterance; or where a window of ``size`` samples begins, as a share in
+        [0, 1) of the room that it has.
+    size
+        Samples of the window where ``place`` is a share; a shorter utterance is taken whole.
+    key
+        Numbers that name the batch, by which it is changed.
+    """
+
+    source: int
+    row: int
+    view: int = 0
+    place: slice | float = slice(None)
+    size: int = 0
+    key: tuple[int, ...] = ()
 
 
 @takes("speech", "utterance", "view")
@@ -91,7 +120,7 @@ def teacher(speech: Speech, utterance: Utterance, view: int, span: tuple[float, 
 
 
 class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
-    """Windows of speech: ``dataset[draw]`` is the window that a ``Draw`` names.
+    """Windows of speech: ``dataset[draw]`` is the window of a ``Draw``, ``dataset[5]`` the sixth utterance whole.
 
     Arguments
     ---------
@@ -100,7 +129,6 @@ class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
 
     Example
     -------
-    >>> from akd_toolkit.data.draws import Draw
     >>> row = Utterance("a1", "/a1.wav", 0, 16000, 1.0, speaker="A", emotion="sadness")
     >>> speech = Speech(Manifest("toy", ("anger", "sadness"), (row,)), lambda name, view: np.arange(16000.0))
     >>> item = WindowDataset([speech])[Draw(source=0, row=0, place=0.5, size=8000)]
@@ -116,11 +144,20 @@ class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
     def __len__(self) -> int:
         return sum(len(speech.manifest) for speech in self.sources)
 
-    def __getitem__(self, draw) -> dict:
+    def __getitem__(self, draw: Draw | int) -> dict:
+        if isinstance(draw, int):
+            draw = self._whole(range(len(self))[draw])
         speech = self.sources[draw.source]
         utterance = speech.manifest.utterances[draw.row]
         static = {"id": utterance.id, "speech": speech, "utterance": utterance, **draw._asdict()}
         return self.pipeline.compute_outputs(static)
+
+    def _whole(self, index: int) -> Draw:
+        source = 0
+        while index >= len(self.sources[source].manifest):
+            index -= len(self.sources[source].manifest)
+            source += 1
+        return Draw(source, index)
 
     def __reduce__(self):
         """Sent to a worker with the functions of its items, which pickle alone refuses."""

@@ -1,45 +1,16 @@
 """Which windows a batch is made of: samplers for ``WindowDataset``."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.batches import Batch, collate_items
-from akd_toolkit.data.dataset import Speech, WindowDataset
+from akd_toolkit.data.dataset import Draw, Speech, WindowDataset
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.sampling import epoch_order
 from akd_toolkit.data.segments import cut
-
-
-class Draw(NamedTuple):
-    """One window: the index of an item of a ``WindowDataset``.
-
-    Arguments
-    ---------
-    source
-        Index of the ``Speech`` that it comes from.
-    row
-        Row of that speech's manifest.
-    view
-        0 is the clean utterance, others are augmented copies.
-    place
-        Samples as a slice, by default the whole utterance; or where a window of ``size`` samples begins, as a share in
-        [0, 1) of the room that it has.
-    size
-        Samples of the window where ``place`` is a share; a shorter utterance is taken whole.
-    key
-        Numbers that name the batch, by which it is changed.
-    """
-
-    source: int
-    row: int
-    view: int = 0
-    place: slice | float = slice(None)
-    size: int = 0
-    key: tuple[int, ...] = ()
 
 
 class TrainSampler(Sampler[list[Draw]]):

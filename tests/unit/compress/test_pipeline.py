@@ -163,7 +163,7 @@ def test_only_training_speakers_are_heard_before_scoring(experiment, tmp_path):
     student, about = load_student(source.run.folder)
     work = Work(source, student, about["student"], 1, tmp_path / "1-prune", progress=False)
     run = source.training(1, about["student"], number_of_epochs=1)
-    heard = {name for batch in parts_of(run).data.train for name in batch.ids}
+    heard = {name for batch in parts_of(run).data.train_loader() for name in batch.ids}
     assert {name[0] for name in heard} == {"C", "D"}
     windows = calibration(work, utterances=5)
     assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from akd_toolkit.data.batches import collate_items
-from akd_toolkit.data.dataset import Speech, WindowDataset
-from akd_toolkit.data.draws import Draw, TrainSampler, scoring_batches, whole_draws
+from akd_toolkit.data.dataset import Draw, Speech, WindowDataset
+from akd_toolkit.data.draws import TrainSampler, scoring_batches, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.outputs import UNLABELLED, TeacherOutput
 
@@ -64,6 +64,15 @@ def test_nothing_is_computed_that_is_not_asked_for(manifest):
     dataset = WindowDataset([Speech(manifest, None)])
     with dataset.output_keys_as(["id", "label"]):
         assert dataset[Draw(0, 1)] == {"id": "u1", "label": 1}
+
+
+def test_a_number_is_an_utterance_whole(manifest, waves):
+    speech = Speech(manifest, lambda name, view: waves[name])
+    dataset = WindowDataset([speech, replace(speech, labelled=False)])
+    assert [len(item["window"]) for item in dataset] == 2 * [len(wave) for wave in waves.values()]
+    assert dataset[-1]["label"] == UNLABELLED and dataset[4]["label"] == 1
+    with pytest.raises(IndexError):
+        dataset[10]
 
 
 def test_unlabelled_speech_has_its_own_teachers_and_no_labels(manifest, waves):

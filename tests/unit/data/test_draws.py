@@ -4,8 +4,8 @@ from itertools import chain
 
 import pytest
 
-from akd_toolkit.data.dataset import Speech
-from akd_toolkit.data.draws import Draw, TrainSampler, whole_draws
+from akd_toolkit.data.dataset import Draw, Speech
+from akd_toolkit.data.draws import TrainSampler, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
 
 

@@ -118,7 +118,7 @@ SCRIPT = """
     import sys, time
     import numpy as np
     from torch.utils.data import DataLoader
-        from akd_toolkit.data.dataset import Speech, WindowDataset
+    from akd_toolkit.data.dataset import Speech, WindowDataset
     from akd_toolkit.data.draws import TrainSampler
     from akd_toolkit.data.manifest import Manifest, Utterance
     from akd_toolkit.data.workers import loader_options

@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 from one_run import brain_of, parts_of, train_and_keep
 
 from akd_toolkit.data.batches import collate
@@ -80,7 +81,8 @@ def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
     assert np.corrcoef(scores["truth_arousal"], scores["prediction_arousal"])[0, 1] > 0.8
     student, about = load_student(run.folder)
     assert about["attributes"] == ["arousal"]
-    again = predict(student, parts_of(run).data.test)
+    data = parts_of(run).data
+    again = predict(student, DataLoader(data.test, **data.test_options))
     np.testing.assert_allclose(
         [again.attributes[name][0] for name in run.test.ids], scores["prediction_arousal"], atol=1e-5
     )
