@@ -5,8 +5,8 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 from one_run import brain_of, parts_of, train_and_keep
+from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import collate
 from akd_toolkit.data.manifest import Manifest, Utterance
