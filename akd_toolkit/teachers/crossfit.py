@@ -65,7 +65,7 @@ class SoftTargets:
         One head makes it for all utterances, so that all lie in one space. It depends on training labels through the
         L layer weights only.
         """
-        return self.head.embed(torch.tensor(np.asarray(features)))
+        return self.head.embed(torch.as_tensor(features))
 
 
 def crossfit(

@@ -62,7 +62,7 @@ class Head:
 
     def embed(self, features: Tensor) -> Tensor:
         """Layer-weighted standardised statistics sum_l a_l z_l: [n, L, D] -> [n, D]."""
-        return torch.einsum("l,nld->nd", self.layer_weights, self._standard(features))
+        return self.layer_weights @ self._standard(features)
 
     def logits(self, features: Tensor) -> Tensor:
         """Calibrated logits: [n, L, D] -> [n, C]."""
