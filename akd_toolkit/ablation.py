@@ -1,16 +1,16 @@
 """An ablation: one recipe with one thing changed in every row, on the same folds and seeds."""
 
 import logging
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.watermark import marked
 from akd_toolkit.experiment.config import Config, row_overrides
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.plan import speakers_known
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.experiment.scores_file import write_scores
@@ -51,7 +51,7 @@ def rows_of(config: Config) -> list[Row]:
     rows, group = [], ""
     for row in config["rows"]:
         group = row.get("group", group)
-        folder = Path(config["output_folder"]) / folder_name(row["title"])
+        folder = ExperimentPaths(config["output_folder"]).row(row["title"])
         own = config.overridden({**row_overrides(row), "output_folder": str(folder)})
         rows.append(Row(row["title"], group, row.get("against"), own))
     unknown = [title for title in config["only"] or [] if title not in [row.title for row in rows]]
@@ -66,7 +66,7 @@ def rows_of(config: Config) -> list[Row]:
     return rows
 
 
-def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None], generated: bool = False) -> None:
+def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None]) -> None:
     """Run every row that is not done, in the order of the YAML, and write the report after each.
 
     ``train`` is given one ``Run`` and must end with ``run.keep(...)``. A row without a student is its teachers.
@@ -74,8 +74,8 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
     rows, done = rows_of(config), []
     wanted = config["only"] or [row.title for row in rows]
     for number, row in enumerate(rows, start=1):
-        if row.title not in wanted and not (Path(row.config["output_folder"]) / "settings.yaml").is_file():
-            continue  # nobody has begun it
+        if row.title not in wanted and not ExperimentPaths(row.config["output_folder"]).exists:
+            continue  # not begun
         protocol = NestedCrossValidation(row.config, manifest)
         waiting = [run for run in protocol.all_runs() if not run.done]
         if waiting and row.title not in wanted:
@@ -85,24 +85,30 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
             done += _teachers(protocol, row)
         else:
             scores = protocol.run(train)
-            done.append(_entry(row, row.title, scores, report_student(protocol, scores, generated, row.title)))
+            done.append(_entry(row, row.title, scores, report_student(protocol, scores, row.title)))
         if waiting and row is not rows[-1]:
-            _report(config, manifest, done, len(done) + len(rows) - number, generated)
-    _report(config, manifest, done, max(len(done), len(rows)), generated)
-    logger.info("see %s", Path(config["output_folder"]) / "ablation.md")
+            _report(config, manifest, done, len(done) + len(rows) - number)
+    _report(config, manifest, done, max(len(done), len(rows)))
+    logger.info("see %s", ExperimentPaths(config["output_folder"]).ablation_report)
 
 
-def _report(config: Config, manifest: Manifest, done: list[dict], planned: int, generated: bool) -> None:
-    title = f"{marked(manifest.corpus, config['speaker_independent'])}: {config.file.stem}"
+def _report(config: Config, manifest: Manifest, done: list[dict], planned: int) -> None:
+    known = speakers_known(config, manifest)
     write_ablation(
-        config["output_folder"], done, config["label_order"], title=title, generated=generated, planned=planned
+        config["output_folder"],
+        done,
+        config["label_order"],
+        title=f"{marked(manifest.corpus, known)}: {config.file.stem}",
+        generated=manifest.generated,
+        speakers_known=known,
+        planned=planned,
     )
 
 
 def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:
     found = []
     for title, scores in protocol.teacher_scores().items():
-        write_scores(protocol.folder / "teachers" / title / "scores.csv", scores)
+        write_scores(protocol.paths.teacher_scores(title), scores)
         name = f"{row.title}: {title}"
         result = report_row_of_teacher(protocol, title, scores, system=name)
         found.append(_entry(row, name, scores, result))
@@ -115,15 +121,3 @@ def _entry(row: Row, title: str, scores: pd.DataFrame, result: dict) -> dict:
         **{"title": title, "group": row.group, "against": row.against, "scores": scores},
         **{key: result[key] for key in ("student", "teachers", "params", "minutes")},
     }
-
-
-def folder_name(title: str) -> str:
-    """A title as the name of a folder.
-
-    Example
-    -------
-    >>> folder_name("hybrid transformer + KD"), folder_name("AKD, no gate")
-    ('hybrid-transformer-plus-kd', 'akd-no-gate')
-    """
-    words = re.findall(r"[a-z0-9.]+", title.lower().replace("+", " plus "))
-    return "-".join(words)

@@ -125,9 +125,7 @@ def export_experiment(
     """
     _check(format, precision, options.get("calibration", CALIBRATION))
     experiment = Experiment.read(folder)
-    runs = [run for run in experiment.outer_runs() if run.state == "done"]
-    if not runs:
-        raise ValueError(f"no outer run of {folder} is done yet; finish its recipe first.")
+    runs = experiment.finished_runs()
     reports = []
     with tqdm(runs, desc=f"exporting {experiment.title}", unit="run") as bar:
         for run in bar:

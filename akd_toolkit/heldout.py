@@ -1,6 +1,6 @@
 """The held-out speech of a finished run, and what an engine scores on it: the ruler for every exported file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -8,8 +8,9 @@ from tqdm import tqdm
 
 from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.engine import Engine
+from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import make_scores
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.stored import Experiment
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Heldout:
     seed: int
 
 
-def heldout_speech(experiment: Experiment, run: StoredRun, progress: bool = True) -> Heldout:
+def heldout_speech(experiment: Experiment, run: PlannedRun, progress: bool = True) -> Heldout:
     """The utterances of the run's test speakers."""
     manifest = experiment.manifest.of(run.test_speakers)
     return Heldout(manifest, load_waveforms(manifest, progress), run.fold, run.seed)
 
 
 def training_speech(
-    experiment: Experiment, run: StoredRun, limit: int | None = None, progress: bool = True
+    experiment: Experiment, run: PlannedRun, limit: int | None = None, progress: bool = True
 ) -> dict[str, np.ndarray]:
     """Utterances of the run's training speakers by ID; with ``limit`` that many, evenly spread over the manifest.
 
@@ -42,7 +43,7 @@ def training_speech(
     rows = list(manifest)
     if limit is not None and limit < len(rows):
         rows = [rows[i] for i in np.linspace(0, len(rows) - 1, limit).round().astype(int)]
-    return load_waveforms(Manifest(manifest.corpus, manifest.label_order, tuple(rows)), progress)
+    return load_waveforms(replace(manifest, utterances=tuple(rows)), progress)
 
 
 def score(engine: Engine, heldout: Heldout, title: str = "", progress: bool = True) -> pd.DataFrame:

@@ -26,6 +26,7 @@ def run_tasks(
     """Call ``function`` on every task, ``jobs`` at a time, and return the results in the order of the tasks.
 
     Ctrl-C stops what is running and is passed on. With one job everything runs in this process, whatever the backend.
+    Workers of this machine show no progress bars, which would overwrite each other.
 
     Arguments
     ---------
@@ -61,7 +62,7 @@ def run_tasks(
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}.")
     jobs = max(1, min(jobs, len(tasks)))
-    with _ray_cluster(jobs) if backend == "ray" and jobs > 1 else nullcontext({}) as options:
+    with _ray_cluster(jobs) if backend == "ray" and jobs > 1 else nullcontext({}) as options, _no_bars_in_workers(jobs):
         try:
             # One task a batch: joblib would join quick ones, and a worker keeps a whole batch to itself.
             parallel = _Counting(on_done, n_jobs=jobs, batch_size=1, **options)
@@ -75,6 +76,21 @@ def run_tasks(
 def stop_workers() -> None:
     """End the worker processes of this machine that wait for more tasks, and with them the models that they hold."""
     get_reusable_executor().shutdown(wait=True)
+
+
+@contextmanager
+def _no_bars_in_workers(jobs: int):
+    """tqdm reads the environment when a worker imports it; in this process it has been imported."""
+    before = os.environ.get("TQDM_DISABLE")
+    if jobs > 1:
+        os.environ["TQDM_DISABLE"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("TQDM_DISABLE", None)
+        else:
+            os.environ["TQDM_DISABLE"] = before
 
 
 class _Counting(joblib.Parallel):

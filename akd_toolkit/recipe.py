@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.synthetic import generate_corpus
-from akd_toolkit.data.watermark import MARK, is_marked, marked
+from akd_toolkit.data.watermark import MARK
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.protocol import NestedCrossValidation, recipe_name, system_of
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.mistakes import exit_code
 from akd_toolkit.report import append_results, results_row, summarise, write_report
+from akd_toolkit.report.histories import histories
 from akd_toolkit.report.results import ABLATION
 from akd_toolkit.teachers import teacher_params
 
@@ -34,10 +36,9 @@ def debug_corpus(config, layout: str) -> Path:
 
     It has every speaker of the folds; where they are more than twelve, each says but one sentence an emotion.
     """
-    folder = Path(config["output_folder"]) / "corpus"
     speakers = [str(speaker) for group in config["outer_folds"] for speaker in group]
     return generate_corpus(
-        folder,
+        ExperimentPaths(config["output_folder"]).debug_corpus,
         speakers=speakers,
         emotions=tuple(config["label_order"]),
         utterances_per_speaker_and_emotion=2 if len(speakers) <= 12 else 1,
@@ -45,42 +46,35 @@ def debug_corpus(config, layout: str) -> Path:
     )
 
 
-def report_student(
-    protocol: NestedCrossValidation, scores: pd.DataFrame, generated: bool = False, title: str = ""
-) -> dict:
+def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title: str = "") -> dict:
     """Write the report of a trained student and its row of results, which is returned.
 
     With ``title`` it is a row of an ablation: the title stands where other recipes name the system.
     """
-    config = protocol.config
-    runs = protocol.outer_runs()
+    config, runs = protocol.config, protocol.outer_runs()
     teachers = protocol.teacher_scores() if config.get("teachers") else {}
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
-        write_scores(protocol.folder / "teachers" / name / "scores.csv", of_teacher)
-    curves = pd.concat([_curves(run) for run in runs], ignore_index=True)
+        write_scores(protocol.paths.teacher_scores(name), of_teacher)
     teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
-    summary = _write(protocol, scores, generated, title, teachers=teachers, curves=curves, trust=_trust(runs))
-    abouts = [run.about() for run in runs]
-    row = results_row(
+    curves, trust, _ = histories(runs)
+    summary = _write(protocol, scores, title, teachers=teachers, curves=curves, teacher_weights=trust)
+    return _append_row(
+        protocol,
         summary,
-        corpus=corpus_of(protocol),
         recipe=ABLATION if title else recipe_name(config),
         system=title or system_of(config),
         student=config["student"]["name"],
         teachers=list(config.get("teachers") or {}),
-        params=abouts[0]["num_parameters"],
-        minutes=sum(about["seconds"] for about in abouts) / 60,
-        commit=protocol.commit,
+        params=runs[0].record.num_parameters,
+        minutes=sum(run.record.seconds for run in runs) / 60,
     )
-    _append(config, row)
-    return row
 
 
-def report_teachers(protocol: NestedCrossValidation, generated: bool = False) -> dict[str, dict]:
+def report_teachers(protocol: NestedCrossValidation) -> dict[str, dict]:
     """Write the report of each teacher alone under the same protocol, and its row of results."""
     summaries = {}
     for title, scores in protocol.teacher_scores().items():
-        summaries[title] = _write(protocol, scores, generated, title=title, subfolder=title)
+        summaries[title] = _write(protocol, scores, title, folder=protocol.folder / title)
         report_row_of_teacher(protocol, title, scores)
     return summaries
 
@@ -88,82 +82,45 @@ def report_teachers(protocol: NestedCrossValidation, generated: bool = False) ->
 def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: pd.DataFrame, system="teacher") -> dict:
     """Write the row of results of one teacher alone, and return it."""
     config = protocol.config
-    row = results_row(
+    return _append_row(
+        protocol,
         summarise(scores, config["label_order"]),
-        corpus=corpus_of(protocol),
         recipe=config.file.stem if system == "teacher" else ABLATION,
         system=system,
         student="",
         teachers=[title],
         params=teacher_params(config.local(config["teachers"][title])),
         minutes=0.0,
-        commit=protocol.commit,
     )
-    _append(config, row)
-    return row
 
 
-def _write(protocol, scores, generated, title="", subfolder="", teachers=None, curves=None, trust=None) -> dict:
-    config = protocol.config
-    folder = Path(config["output_folder"]) / subfolder
+def _write(protocol, scores: pd.DataFrame, title: str = "", folder: Path | None = None, **shown) -> dict:
+    config, name = protocol.config, title or recipe_name(protocol.config)
+    paths = ExperimentPaths(folder or protocol.folder)
     summary = write_report(
-        folder,
+        paths.folder,
         scores,
         config["label_order"],
-        title=f"{corpus_of(protocol)}: {title or recipe_name(config)}",
+        title=f"{protocol.corpus}: {name}",
         protocol=HOW_CHOSEN[len(protocol.candidates) > 1],
-        generated=generated,
-        teachers=teachers,
-        curves=curves,
-        teacher_weights=trust,
+        generated=protocol.manifest.generated,
+        speakers_known=protocol.speakers_known,
+        **shown,
     )
-    write_scores(folder / "scores.csv", scores)
+    write_scores(paths.scores, scores)
+    unseen = f"of {summary['speakers']} unseen speakers" if protocol.speakers_known else f"({MARK})"
     logger.info(
         "%s: WA %.1f, UA %.1f pooled over %d utterances %s; see %s",
-        *(title or recipe_name(config), 100 * summary["wa_pooled"], 100 * summary["ua_pooled"]),
-        *(summary["utterances"], _unseen(protocol, summary), folder / "report.md"),
+        *(name, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"], summary["utterances"], unseen, paths.report),
     )
     return summary
 
 
-def corpus_of(protocol: NestedCrossValidation) -> str:
-    """The corpus's name as tables give it: with the watermark's mark where scores are not speaker-independent."""
-    return marked(protocol.manifest.corpus, protocol.config.get("speaker_independent", True))
-
-
-def _unseen(protocol, summary: dict) -> str:
-    return f"({MARK})" if is_marked(corpus_of(protocol)) else f"of {summary['speakers']} unseen speakers"
-
-
-def _append(config, row: dict) -> None:
-    if config.get("results_file"):
-        append_results(config["results_file"], row)
-
-
-def _curves(run) -> pd.DataFrame:
-    """Rows of metrics.csv in long form, without the per-class trust."""
-    wide = pd.read_csv(run.folder / "metrics.csv")
-    wide = wide[[name for name in wide.columns if name.count("/") < 2]]
-    long = wide.melt(id_vars="epoch", var_name="part", value_name="value")
-    return long.assign(split="train", fold=run.fold, seed=run.seed)
-
-
-def _trust(runs) -> pd.DataFrame | None:
-    """Trust in each teacher by class and epoch, of every run; None where there was nothing to weigh."""
-    tables = []
-    for run in runs:
-        wide = pd.read_csv(run.folder / "metrics.csv")
-        parts = [name for name in wide.columns if name.count("/") == 2]  # trust/<teacher>/<label>
-        long = wide.melt("epoch", parts, var_name="part", value_name="weight").dropna()
-        long["teacher"], long["label"] = long["part"].str.split("/").str[1], long["part"].str.split("/").str[2]
-        tables.append(long.drop(columns="part").assign(fold=run.fold, seed=run.seed))
-    trust = pd.concat(tables, ignore_index=True)
-    if trust["teacher"].nunique() < 2:
-        return None
-    # Shares that were rounded while training sum to nearly 1.
-    trust["weight"] /= trust.groupby(["fold", "seed", "epoch", "label"])["weight"].transform("sum")
-    order = {label: place for place, label in enumerate(runs[0].manifest.label_order)}
-    return trust.sort_values("label", key=lambda labels: labels.map(order), kind="stable", ignore_index=True)
+def _append_row(protocol: NestedCrossValidation, summary: dict, **facts) -> dict:
+    row = results_row(summary, corpus=protocol.corpus, commit=protocol.commit, **facts)
+    if protocol.config.get("results_file"):
+        append_results(protocol.config["results_file"], row)
+    return row
 
 
 def _repeated(scores: pd.DataFrame, seeds: list[int]) -> pd.DataFrame:

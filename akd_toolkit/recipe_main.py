@@ -7,7 +7,7 @@ from akd_toolkit.ablation import run_ablation
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.config import Config
-from akd_toolkit.experiment.locks import marked_as_running
+from akd_toolkit.experiment.locks import locked
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.metrics.scores import ua, wa
@@ -22,7 +22,6 @@ def run_experiment(
     prepare: Callable[..., Manifest],
     train: Callable[[Run], None],
     layout: str | None = None,
-    generated: bool = False,
 ) -> NestedCrossValidation | None:
     """Prepare the corpus, run what is not done yet, and write the report.
 
@@ -34,8 +33,6 @@ def run_experiment(
         One training: builds its parts, fits, evaluates, and ends with ``save_results``.
     layout
         How the generated corpus of ``--debug`` names its files; None takes the real corpus also then.
-    generated
-        Whether ``prepare`` generates the corpus.
 
     Returns
     -------
@@ -45,25 +42,24 @@ def run_experiment(
     if not is_main():
         processes.follow(train)
         return None
-    made = config.debug and layout is not None
-    data_folder = debug_corpus(config, layout) if made else config["data_folder"]
+    data_folder = debug_corpus(config, layout) if config.debug and layout else config["data_folder"]
     manifest = prepare(data_folder, config["output_folder"], config["label_order"], **config["prepare"])
-    protocol = _run(config, manifest, processes.leading(train), generated or made)
+    protocol = _run(config, manifest, processes.leading(train))
     processes.dismiss()
     return protocol
 
 
-def _run(config: Config, manifest: Manifest, train: Callable[[Run], None], generated: bool):
+def _run(config: Config, manifest: Manifest, train: Callable[[Run], None]):
     if config["rows"]:
-        run_ablation(config, manifest, train, generated=generated)
+        run_ablation(config, manifest, train)
         return None
     protocol = NestedCrossValidation(config, manifest)
     if config["only_run"]:
         run_one(protocol, config["only_run"], train)
     elif config["student"] is None:
-        report_teachers(protocol, generated=generated)
+        report_teachers(protocol)
     else:
-        report_student(protocol, protocol.run(train), generated=generated)
+        report_student(protocol, protocol.run(train))
     return protocol
 
 
@@ -79,7 +75,7 @@ def run_one(protocol: NestedCrossValidation, name: str, train: Callable[[Run], N
     if name not in runs:
         raise ValueError(f"only_run: there is no run '{name}' so far; the runs are {', '.join(runs)}.")
     if not (run := runs[name]).done:
-        with marked_as_running(run.folder):
+        with locked(run.paths.lock):
             train(run)
     scores = run.scores()
     shares = [100 * score(scores["truth"], scores["prediction"]) for score in (wa, ua)]

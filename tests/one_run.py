@@ -1,5 +1,6 @@
 """The parts of one training, and the training itself, for tests that call no recipe."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from akd_toolkit.experiment.parts import (
@@ -12,7 +13,15 @@ from akd_toolkit.experiment.parts import (
     save_results,
     training_hparams,
 )
+from akd_toolkit.experiment.run import Run
 from akd_toolkit.training.brain import DistillBrain
+
+
+def make_run(config, manifest, train, test) -> Run:
+    """A training of seed 1 and fold 1 in the folder ``run`` of the experiment."""
+    place = {"folder": Path(config["output_folder"]) / "run", "name": "run", "seed": 1, "fold": 1}
+    speakers = {"train_speakers": tuple(train), "test_speakers": tuple(test), "label_order": manifest.label_order}
+    return Run(**place, **speakers, config=config, manifest=manifest, overrides={})
 
 
 class Parts(NamedTuple):

@@ -31,7 +31,6 @@ from akd_toolkit.experiment.parts import (
     training_hparams,
 )
 from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.experiment.run import Run
 from akd_toolkit.recipe import run_recipe
 from akd_toolkit.training.brain import DistillBrain
 
@@ -76,12 +75,10 @@ NO_TEACHER = {
 def main(argv):
     config = load_config(argv, prepare_emodb)
     torch.set_num_threads(config["threads"])
-    manifest = prepare_emodb(
-        config["data_folder"], config["output_folder"], config["label_order"], **config["prepare"]
-    )
+    manifest = prepare_emodb(config["data_folder"], config["output_folder"], config["label_order"], **config["prepare"])
     with tempfile.TemporaryDirectory() as folder:
         protocol = NestedCrossValidation(config.overridden({"output_folder": folder}), manifest)
-        config, fold = protocol.config, protocol.folds[0]
+        config = protocol.config
         kinds = {
             "without teachers": (config.overridden(NO_TEACHER), None),
             "with stored teachers": (config.overridden({"unlabelled": None}), None),
@@ -90,8 +87,7 @@ def main(argv):
             kinds["with unlabelled speech"] = (config, protocol.unlabelled)
         epochs = {}
         for kind, (its_config, unlabelled) in kinds.items():
-            speakers = fold.train_speakers, fold.test_speakers
-            run = Run(its_config, manifest, kind, config["seeds"][0], 1, {}, *speakers, unlabelled)
+            run = replace(protocol.outer_runs()[0], config=its_config, unlabelled=unlabelled)
             for workers in WORKERS:
                 epochs[kind, workers], batch = timed_epochs(run, workers)
                 epochs[kind, workers](1000)  # files are opened, workers started: not in the timing

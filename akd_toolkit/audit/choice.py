@@ -9,7 +9,8 @@ import pandas as pd
 
 from akd_toolkit.audit.runs import Readings
 from akd_toolkit.data.verdicts import Finding, counted, some
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua
 
 ROUNDING = 1e-4  # of the scores that choice.json holds
@@ -31,9 +32,9 @@ def check_choice(experiment: Experiment, readings: Readings) -> list[Finding]:
         if wrong:
             return [_leak(f"{some(run.name for run in wrong)}: its candidate is not that of the settings; run again.")]
         return [_proved("one candidate, set beforehand: nothing was chosen.")]
-    inner, used = experiment.inner_runs(), 0
+    used = 0
     for refit in refits:
-        mine = [run for run in inner if (run.seed, run.fold) == (refit.seed, refit.fold)]
+        mine = experiment.inner_runs(refit)
         missing = [run for run in mine if run not in readings]
         if missing:
             told = (
@@ -51,12 +52,12 @@ def check_choice(experiment: Experiment, readings: Readings) -> list[Finding]:
         told = f"{told}scores of {counted(used, 'inner run')}, which hold no utterance of the outer test."
         found.append(_proved(told))
     if not refits:
-        told = f"{counted(len(inner), 'inner run')}, none on an outer test, will choose among candidates."
-        found.append(_proved(told))
+        inner = counted(len(experiment.inner_runs()), "inner run")
+        found.append(_proved(f"{inner}, none on an outer test, will choose among candidates."))
     return found
 
 
-def check_epochs(experiment: Experiment, done: Sequence[StoredRun]) -> list[Finding]:
+def check_epochs(experiment: Experiment, done: Sequence[PlannedRun]) -> list[Finding]:
     """Every training went through exactly the epochs that were set beforehand: none was stopped at its best."""
     found = []
     for run in done:
@@ -84,9 +85,9 @@ def _check_candidates(experiment: Experiment, readings: Readings) -> list[Findin
     inner = [run for run in readings if run.kind == "inner"]
     other = [run.name for run in inner if _candidate(run) not in (None, listed[run.candidate - 1])]
     planned = {run.folder for run in experiment.inner_runs()}
-    on_disk = sorted(path.parent for path in experiment.folder.glob("seed*/fold*/inner*-candidate*/scores.csv"))
+    on_disk = experiment.paths.scored_inner_runs()
     dropped = [path.relative_to(experiment.folder).as_posix() for path in on_disk if path not in planned]
-    cure = "restore the list of candidates in settings.yaml, or begin anew in another folder"
+    cure = "restore the list of candidates in settings.yaml, or start over in another folder"
     found = []
     if other:
         told = f"{some(other)}: trained with another candidate than settings.yaml lists under that number; {cure}."
@@ -97,7 +98,7 @@ def _check_candidates(experiment: Experiment, readings: Readings) -> list[Findin
     return found
 
 
-def _check_refit(experiment: Experiment, refit: StoredRun, inner: Readings) -> list[Finding]:
+def _check_refit(experiment: Experiment, refit: PlannedRun, inner: Readings) -> list[Finding]:
     broken = [scores for scores in inner.values() if isinstance(scores, Exception)]
     if broken:
         return [_leak(f"{refit.name}: the inner scores cannot be trusted: {broken[0]}")]
@@ -127,7 +128,7 @@ def _check_refit(experiment: Experiment, refit: StoredRun, inner: Readings) -> l
     return [_leak(f"{refit.name}: {told}.") for told in wrong]
 
 
-def _planned_epochs(experiment: Experiment, run: StoredRun) -> list[int]:
+def _planned_epochs(experiment: Experiment, run: PlannedRun) -> list[int]:
     """Epochs that a run goes through: from 0 where a head is fitted first."""
     index = run.candidate
     if index is None and len(experiment.candidates) > 1:
@@ -140,7 +141,7 @@ def _planned_epochs(experiment: Experiment, run: StoredRun) -> list[int]:
     return list(range(first, epochs + 1))
 
 
-def _choice(experiment: Experiment, run: StoredRun) -> dict:
+def _choice(experiment: Experiment, run: PlannedRun) -> dict:
     """What choice.json says; {} where it is missing or damaged."""
     try:
         choice = experiment.choice(run.seed, run.fold)
@@ -149,12 +150,12 @@ def _choice(experiment: Experiment, run: StoredRun) -> dict:
     return choice if isinstance(choice, dict) else {}
 
 
-def _candidate(run: StoredRun) -> str | None:
+def _candidate(run: PlannedRun) -> str | None:
     try:
-        about = run.about()
+        candidate = run.record.candidate
     except (OSError, ValueError):
         return None
-    return _plain(about["candidate"]) if "candidate" in about else None
+    return None if candidate is None else _plain(candidate)
 
 
 def _plain(candidate: dict) -> str:

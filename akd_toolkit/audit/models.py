@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Sequence
-from pathlib import Path
 
 from akd_toolkit.audit.near import NOT_COMPARED, check_near
 from akd_toolkit.data.manifest import Manifest
@@ -10,7 +9,8 @@ from akd_toolkit.data.split_checks import check_identical, check_segments
 from akd_toolkit.data.unlabelled import find_unlabelled
 from akd_toolkit.data.verdicts import Finding, Split, counted
 from akd_toolkit.experiment.leaks import check_model
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 
 
@@ -39,7 +39,7 @@ def settings_of_candidates(experiment: Experiment) -> list[dict]:
 
 
 def check_unlabelled(
-    experiment: Experiment, done: Sequence[StoredRun], manifest: Manifest | None = None, sound: bool = True
+    experiment: Experiment, done: Sequence[PlannedRun], manifest: Manifest | None = None, sound: bool = True
 ) -> list[Finding]:
     """No speech without labels is a recording of the test, nor spoken by a test speaker.
 
@@ -71,7 +71,7 @@ def check_unlabelled(
     split = Split("", tuple(manifest), rows, ("unlabelled speech", experiment.manifest.corpus))
     found = check_identical([split]) + check_segments([split])
     if sound:
-        found += check_near([split], Path(experiment.folder) / "unlabelled.fingerprints.npz")
+        found += check_near([split], experiment.paths.unlabelled_fingerprints)
     unread = [line for line in found if line.verdict == "not_proved" and line.sentence != NOT_COMPARED]
     proved = {line.check for line in found if line.verdict == "proved"} - {line.check for line in unread}
     leaks = [line for line in found if line.verdict == "leak"]
@@ -85,8 +85,8 @@ def check_unlabelled(
     return [*found, Finding("not_proved", "unlabelled", unnamed)]
 
 
-def _proved(run: StoredRun) -> list[str]:
+def _proved(run: PlannedRun) -> Sequence[str]:
     try:
-        return run.audit().get("proved", [])
+        return run.record.proved
     except (OSError, ValueError):
-        return []
+        return ()

@@ -1,34 +1,34 @@
 """What the runs of an experiment really wrote, against its plan: speakers, scores, heads, and the report."""
 
-import json
 from collections.abc import Sequence
 
 import pandas as pd
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.verdicts import Finding, counted, some
+from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import read_scores
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.stored import Experiment
 
-Readings = dict[StoredRun, pd.DataFrame | Exception]  # what each finished run scored, or why that cannot be trusted
+Readings = dict[PlannedRun, pd.DataFrame | Exception]  # what each finished run scored, or why that cannot be trusted
 
 
-def check_speakers_written(experiment: Experiment, done: Sequence[StoredRun]) -> list[Finding]:
+def check_speakers_written(experiment: Experiment, done: Sequence[PlannedRun]) -> list[Finding]:
     """Each student says that it was trained and tested on the planned speakers, and on nobody on both sides."""
     found = []
     for run in done:
         try:
-            about = run.about()
+            record = run.record
         except (OSError, ValueError) as error:
             found.append(Finding("not_proved", "runs", f"on whom {run.name} was trained: {error}"))
             continue
-        heard, tested = (list(map(str, about.get(f"{side}_speakers", []))) for side in ("train", "test"))
-        both = sorted(set(heard) & set(tested))
+        heard, tested = set(record.train_speakers), set(record.test_speakers)
+        both = sorted(heard & tested)
         if both:
             found.append(_leak("runs", run, f"was trained and tested on speaker {some(both)}; run it again"))
-        elif (set(heard), set(tested)) != (set(run.train_speakers), set(run.test_speakers)):
-            strangers = sorted(set(heard) - set(run.train_speakers)) or sorted(set(tested) ^ set(run.test_speakers))
-            who = some(strangers or sorted(set(run.train_speakers) - set(heard)))
+        elif (heard, tested) != (set(run.train_speakers), set(run.test_speakers)):
+            strangers = sorted(heard - set(run.train_speakers)) or sorted(tested ^ set(run.test_speakers))
+            who = some(strangers or sorted(set(run.train_speakers) - heard))
             found.append(_leak("runs", run, f"was run on other speakers than planned ({who}); run it again"))
     if done and not found:
         told = f"{counted(len(done), 'finished run')} trained and tested on the planned speakers, none on both sides."
@@ -36,7 +36,7 @@ def check_speakers_written(experiment: Experiment, done: Sequence[StoredRun]) ->
     return found
 
 
-def read_all_scores(done: Sequence[StoredRun]) -> Readings:
+def read_all_scores(done: Sequence[PlannedRun]) -> Readings:
     """What each run scored, or the error why it cannot be trusted; read once, as checking a file takes a while."""
     found: Readings = {}
     for run in done:
@@ -96,40 +96,25 @@ def wrong_scores(scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: 
     return ""
 
 
-def check_heads(experiment: Experiment, done: Sequence[StoredRun]) -> list[Finding]:
+def check_heads(experiment: Experiment, done: Sequence[PlannedRun]) -> list[Finding]:
     """No teacher's head, nor the standardisation in front of it, was fitted on a speaker outside the run's training."""
     if not experiment.settings.get("teachers"):
         return []
     found, heads, cross = [], 0, True
     for run in done:
-        files = sorted((run.folder / "heads").glob("teacher*.json"))
-        if len(files) < len(experiment.settings["teachers"]):
-            told = f"whom every teacher's heads of {run.name} heard: heads/ holds {counted(len(files), 'file')}."
+        try:
+            recorded = run.record.heads
+        except (OSError, ValueError) as error:
+            found.append(Finding("not_proved", "heads", f"on whom the heads of {run.name} were fitted: {error}"))
+            continue
+        if len(recorded) < len(experiment.settings["teachers"]):
+            described = counted(len(recorded), "teacher")
+            told = f"on whom every head of {run.name} was fitted: its record describes {described}."
             found.append(Finding("not_proved", "heads", told))
-        for path in files:
-            try:
-                about = json.loads(path.read_text(encoding="utf-8"))
-                listed = [(set(map(str, head["heard"])), head.get("speaks_for", [])) for head in about["heads"]]
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                told = f"on whom a head of {run.name} was fitted: {path} is damaged ({error})."
-                found.append(Finding("not_proved", "heads", told))
-                continue
-            if not listed or not all(heard for heard, _ in listed):
-                told = "it lists a head that was fitted on nobody" if listed else "it lists no head"
-                told = f"on whom a head of {run.name} was fitted: {path} ({told})."
-                found.append(Finding("not_proved", "heads", told))
+        for title, listed in recorded.items():
             heads += len(listed)
-            for heard, speaks_for in listed:
-                tested, strangers = (sorted(heard & set(run.test_speakers)), sorted(heard - set(run.train_speakers)))
-                who = f"a head of teacher {about.get('teacher', path.stem)}"
-                if tested:
-                    told = f"{who} was fitted on test speaker {some(tested)}; delete it and run again"
-                    found.append(_leak("heads", run, told))
-                elif strangers:
-                    told = f"{who} was fitted on speaker {some(strangers)}, outside the run's training; run again"
-                    found.append(_leak("heads", run, told))
-                known = (experiment.manifest.by_id.get(name) for name in speaks_for)
-                cross &= not any(row is not None and row.speaker in heard for row in known)
+            found += _check_teacher(run, title, listed)
+            cross &= not any(_answers_for_own(experiment.manifest, head) for head in listed)
     if not cross:
         told = "heads answer for training utterances whose speakers they were fitted on (no test)."
         found.append(Finding("warning", "heads", told))
@@ -137,6 +122,33 @@ def check_heads(experiment: Experiment, done: Sequence[StoredRun]) -> list[Findi
         told = f"{counted(heads, 'head')} of teachers, each with its standardisation"
         found.append(Finding("proved", "heads", f"{told}, were fitted on no speaker of their run's test."))
     return found
+
+
+def _check_teacher(run: PlannedRun, title: str, heads: Sequence[dict]) -> list[Finding]:
+    """What is wrong with the heads of one teacher in one run."""
+    found = []
+    if not heads or not all(head["trained_on"] for head in heads):
+        told = "a head that was fitted on nobody" if heads else "no head"
+        sentence = f"on whom the heads of teacher {title} in {run.name} were fitted: its record lists {told}."
+        found.append(Finding("not_proved", "heads", sentence))
+    for head in heads:
+        fitted = set(map(str, head["trained_on"]))
+        tested, strangers = sorted(fitted & set(run.test_speakers)), sorted(fitted - set(run.train_speakers))
+        who = f"a head of teacher {title}"
+        if tested:
+            told = f"{who} was fitted on test speaker {some(tested)}; delete it and run again"
+            found.append(_leak("heads", run, told))
+        elif strangers:
+            told = f"{who} was fitted on speaker {some(strangers)}, outside the run's training; run again"
+            found.append(_leak("heads", run, told))
+    return found
+
+
+def _answers_for_own(manifest: Manifest, head: dict) -> bool:
+    """Whether a head answers for speakers that it was fitted on; older records list utterances instead."""
+    rows = manifest.by_id
+    speakers = {rows[name].speaker if name in rows else name for name in head["answers_for"]}
+    return bool(speakers & set(map(str, head["trained_on"])))
 
 
 def check_report(experiment: Experiment, readings: Readings) -> list[Finding]:
@@ -152,11 +164,10 @@ def check_report(experiment: Experiment, readings: Readings) -> list[Finding]:
     if left < every:
         told = f"partial: {left} of {every} outer folds were asked for, so not every speaker is tested."
         found.append(Finding("warning", "report", told))
-    path = experiment.folder / "scores.csv"
-    if not path.is_file() or not finished:
+    if not experiment.paths.scores.is_file() or not finished:
         return found
     try:
-        reported = read_scores(path, experiment.label_order)
+        reported = read_scores(experiment.paths.scores, experiment.label_order)
     except (OSError, ValueError) as error:
         return [*found, Finding("leak", "report", f"the scores behind the report cannot be trusted: {error}")]
     cells = reported.groupby(["seed", "fold"]).groups
@@ -201,5 +212,5 @@ def _teachers(experiment: Experiment, found: list[Finding]) -> dict[str, pd.Data
         return {}
 
 
-def _leak(check: str, run: StoredRun, what: str) -> Finding:
+def _leak(check: str, run: PlannedRun, what: str) -> Finding:
     return Finding("leak", check, f"{run.name}: {what}.")

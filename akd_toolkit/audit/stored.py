@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 from akd_toolkit.audit.choice import check_choice, check_epochs
 from akd_toolkit.audit.models import check_provenance, check_unlabelled, settings_of_candidates
@@ -24,7 +23,6 @@ from akd_toolkit.data.split_checks import (
     check_utterances,
 )
 from akd_toolkit.data.verdicts import Finding, Split, counted, some
-from akd_toolkit.data.watermark import is_marked
 from akd_toolkit.experiment.leaks import check_noise
 from akd_toolkit.experiment.stored import Experiment
 
@@ -43,15 +41,15 @@ def audit_experiment(
     """
     twice = speakers_in_two_groups(experiment.settings["outer_folds"])
     if twice:
-        told = f"speaker {some(twice)} is in several of the outer_folds, so in training and in test; mend the groups."
+        told = f"speaker {some(twice)} is in several of the outer_folds, so in training and test; correct the groups."
         return [Finding("leak", "plan", told)]
     splits, planned = planned_splits(experiment), experiment.runs()
-    done = [run for run in planned if run.state == "done"]
+    done = [run for run in planned if run.done]
     found = _speakers(experiment, splits)
     for check in (check_utterances, check_segments, check_identical, check_sentences):
         found += check(splits)
     if sound:
-        found += check_near(splits, fingerprint_cache(experiment), progress)
+        found += check_near(splits, experiment.paths.fingerprints, progress)
     else:
         found.append(
             Finding("not_proved", "near copies", "that no recording has a near copy: the sound was not compared.")
@@ -65,7 +63,7 @@ def audit_experiment(
     if planned:
         found += check_heads(experiment, done) + check_epochs(experiment, done)
         found += check_choice(experiment, readings) + check_report(experiment, readings)
-    return found if _speakers_are_named(experiment) else [_of_names_alone(finding) for finding in found]
+    return found if experiment.speakers_known else [_of_names_alone(finding) for finding in found]
 
 
 def speakers_in_two_groups(groups: Sequence[Sequence[str]]) -> list[str]:
@@ -82,7 +80,7 @@ def speakers_in_two_groups(groups: Sequence[Sequence[str]]) -> list[str]:
 def title_of(experiment: Experiment) -> str:
     """One line that says what was audited."""
     runs = [] if speakers_in_two_groups(experiment.settings["outer_folds"]) else experiment.runs()
-    done = sum(run.state == "done" for run in runs)
+    done = sum(run.done for run in runs)
     alone = "teachers alone" if experiment.settings.get("student") is None else "planned"
     trained = f"{done} of {counted(len(runs), 'run')} done" if runs else alone
     return f"{experiment.title} ({experiment.folder}; {trained})"
@@ -103,24 +101,14 @@ def planned_splits(experiment: Experiment) -> list[Split]:
     return found
 
 
-def fingerprint_cache(experiment: Experiment) -> Path:
-    """Beside the manifest: in the experiment's folder, or for a row of an ablation in the one above."""
-    own = experiment.folder / "manifest.csv"
-    return (own if own.is_file() else experiment.folder.parent / "manifest.csv").with_name("fingerprints.npz")
-
-
 def _speakers(experiment: Experiment, splits: list[Split]) -> list[Finding]:
-    if _speakers_are_named(experiment):
+    if experiment.speakers_known:
         return check_speakers(splits)
     sentence = (
         "that no speaker is on both sides: the corpus does not say who speaks (speaker_independent: false), and every "
         "score of it may be of voices known from training."
     )
     return [Finding("not_proved", "speakers", sentence)]
-
-
-def _speakers_are_named(experiment: Experiment) -> bool:
-    return experiment.settings.get("speaker_independent", True) and not is_marked(experiment.manifest.corpus)
 
 
 def _of_names_alone(finding: Finding) -> Finding:

@@ -63,10 +63,9 @@ def _refuse(options: dict, purpose: str) -> None:
 
 def _experiments(paths: list[str]) -> list[Path]:
     """The experiments at the paths, or in folders of several such as an ablation's; none where all are split files."""
-    found = {
-        path: [path] if (path / "settings.yaml").is_file() else sorted(s.parent for s in path.glob("*/settings.yaml"))
-        for path in map(Path, paths)
-    }
+    from akd_toolkit.experiment.paths import experiments_at  # here, because --help needs nothing of it
+
+    found = {path: experiments_at(path) for path in map(Path, paths)}
     others = [str(path) for path, folders in found.items() if not folders]
     if others and len(others) < len(found):
         raise ValueError(

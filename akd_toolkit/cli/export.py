@@ -54,7 +54,9 @@ def run(
 
 
 def _is_experiment(folder: Path) -> bool:
-    return (folder / "settings.yaml").is_file() and not (folder / "student.json").is_file()
+    from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths  # here, because --help needs nothing of it
+
+    return ExperimentPaths(folder).exists and not RunPaths(folder).student.is_file()
 
 
 def _check_places(folder: Path, to: str | None, speech: str | None) -> None:

@@ -159,5 +159,5 @@ def _protocol(findings: Findings, groups: list[list[str]]) -> str:
     return (
         f"{len(groups)} outer folds of {count} speaker{'s' * (sizes[-1] > 1)} each. A fold's speakers are heard only "
         "in its test: by no student, no teacher's head, no normalisation. Every training proves this of itself in "
-        "`audit.json`."
+        "`record.json`."
     )

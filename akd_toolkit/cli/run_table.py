@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.experiment.locks import STATES
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.paths import STATES
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.report.tables import markdown_table
 
@@ -33,7 +34,7 @@ def summary(experiment: Experiment, states: dict[str, str]) -> str:
     counts = {state: list(states.values()).count(state) for state in STATES}
     parts = [f"{count} {state}" for state, count in counts.items() if count]
     done = [run for run in experiment.runs() if states[run.name] == "done"]
-    seconds = [run.about().get("seconds", 0.0) for run in done]
+    seconds = [run.record.seconds for run in done]
     told = f"{len(states)} trainings: {', '.join(parts)}."
     if seconds:
         told += f" Those done took {sum(seconds) / 60:.1f} min of training, {sum(seconds) / len(seconds):.0f} s each"
@@ -47,7 +48,7 @@ def summary(experiment: Experiment, states: dict[str, str]) -> str:
 def _by_fold(experiment: Experiment, states: dict[str, str]) -> list[dict]:
     rows = []
     for last in experiment.outer_runs():
-        inner = [run for run in experiment.inner_runs() if (run.seed, run.fold) == (last.seed, last.fold)]
+        inner = experiment.inner_runs(last)
         chosen = experiment.choice(last.seed, last.fold) or {}
         candidate = chosen.get("chosen", "")
         inner_done = sum(states[run.name] == "done" for run in inner)
@@ -65,14 +66,14 @@ def _by_fold(experiment: Experiment, states: dict[str, str]) -> list[dict]:
     return rows
 
 
-def _line(run: StoredRun, state: str) -> dict:
+def _line(run: PlannedRun, state: str) -> dict:
     scores = run.scores() if state == "done" else pd.DataFrame()
     measured = [measure(scores["truth"], scores["prediction"]) if len(scores) else float("nan") for measure in (wa, ua)]
     return {
         "run": run.name,
         "scored on": ", ".join(run.test_speakers),
         "state": state,
-        "minutes": f"{run.about().get('seconds', 0.0) / 60:.1f}" if state == "done" else "",
+        "minutes": f"{run.record.seconds / 60:.1f}" if state == "done" else "",
         "WA": _percent(measured[0]),
         "UA": _percent(measured[1]),
     }

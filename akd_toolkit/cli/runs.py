@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from akd_toolkit.experiment.locks import STATES
+from akd_toolkit.experiment.paths import STATES
 
 
 def run(

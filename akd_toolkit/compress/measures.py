@@ -9,8 +9,9 @@ from torch import nn
 from akd_toolkit.bench.operations import operations_of_module
 from akd_toolkit.bench.timing import percentile_ms, time_calls
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.data.files import ONNX_FILE, SETTINGS
+from akd_toolkit.data.files import ONNX_FILE
 from akd_toolkit.engine import open_engine
+from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.heldout import Heldout, score
 
@@ -25,8 +26,9 @@ def scores_file(file: Path) -> Path:
     >>> scores_file(Path("2-quantize/student.int8.onnx")).name
     'scores.csv'
     """
-    beside = file.name != ONNX_FILE and (file.parent / SETTINGS).is_file()
-    return file.parent / (f"{file.stem}.scores.csv" if beside else "scores.csv")
+    of_student = RunPaths(file.parent)
+    beside = file.name != ONNX_FILE and of_student.student.is_file()
+    return file.parent / f"{file.stem}.{of_student.scores.name}" if beside else of_student.scores
 
 
 def measure(file: Path, student: nn.Module, heldout: Heldout, window_s: float, progress: bool = True) -> dict:

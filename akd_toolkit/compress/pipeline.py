@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import Step
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.engine import ONNX_FILE
-from akd_toolkit.experiment.locks import marked_as_running
+from akd_toolkit.experiment.locks import locked
+from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.export import export_onnx
-from akd_toolkit.models.storage import load_student, save_student
+from akd_toolkit.models.storage import load_student
 from akd_toolkit.training.checkpointer import remove_checkpoints
 
 logger = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ def run_steps(source: Source, steps: list[Step], progress: bool = True) -> None:
         If another process is at it, or the folder of a step holds something else.
     """
     before, exported = source.run.folder, source.to / ORIGINAL / ONNX_FILE
-    with marked_as_running(source.to):
+    with locked(RunPaths(source.to).lock):
         _step(source, None, _asked(source, steps, 0), before, exported, progress)
         for step in steps:
             _step(source, step, _asked(source, steps, step.number), before, exported, progress)
@@ -69,7 +71,7 @@ def records_of(source: Source, steps: list[Step]) -> dict[str, dict]:
     if told.get("of") != of:
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         busy = busy_warning(load, num_cores())
-        told = {"of": of, "busy": busy, "ms": latencies(files, _window_s(source))}
+        told = {"of": of, "busy": busy, "ms": latencies(files, source.run.record.window_s)}
         write_text_aside(source.to / LATENCIES, json.dumps(told, indent=2) + "\n")
     return {title: {**record, "ms": told["ms"][title], "busy": told["busy"]} for title, record in records.items()}
 
@@ -93,7 +95,7 @@ def _step(source: Source, step: Step | None, asked: dict, before: Path, exported
     else:
         work = Work(source, student, about["student"], step.number, folder, progress)
         student, file = _apply(step, work, about, exported)
-    measured = measure(file, student, source.heldout, _window_s(source), progress)
+    measured = measure(file, student, source.heldout, source.run.record.window_s, progress)
     write_text_aside(folder / RECORD, json.dumps({"asked": asked, "measured": measured}, indent=2) + "\n")
     remove_checkpoints(folder)
 
@@ -103,9 +105,9 @@ def _apply(step: Step, work: Work, about: dict, exported: Path) -> tuple[nn.Modu
     student, file = work.student, exported
     if step.compression.changes_student:
         student, spec = step.compression.change(work)
-        kept = {key: value for key, value in about.items() if key not in ("student", "label_order", "num_parameters")}
-        done = [*about.get("compressed_by", []), step.whole_spec]  # of the student itself: files change no weights
-        save_student(work.folder, student, spec, about["label_order"], **{**kept, "compressed_by": done})
+        done = (*about.get("compressed_by", ()), step.whole_spec)  # of the student itself: files change no weights
+        record = replace(work.source.run.record, student=spec, compressed_by=done)
+        record.write(RunPaths(work.folder), student)
         _export(student, about, file := work.folder / ONNX_FILE)
     if step.compression.file:
         target = work.folder / step.compression.file
@@ -115,11 +117,13 @@ def _apply(step: Step, work: Work, about: dict, exported: Path) -> tuple[nn.Modu
 
 
 def _asked(source: Source, steps: list[Step], count: int) -> dict:
-    """What the first ``count`` steps and the student that they begin with are told by."""
+    """What the result of the first ``count`` steps depends on."""
+    record = source.run.record
+    about = {"student": record.student, "label_order": list(record.label_order)}
     return {
         "steps": [step.whole_spec for step in steps[:count]],
         "of": source.weights_hash,
-        "about": {key: source.run.about().get(key) for key in ("student", "label_order", "window_s", "test_overlap_s")},
+        "about": {**about, "window_s": record.window_s, "test_overlap_s": record.test_overlap_s},
         "manifest": source.experiment.manifest.hash,
         "akd_toolkit": __version__,
     }
@@ -128,10 +132,6 @@ def _asked(source: Source, steps: list[Step], count: int) -> dict:
 def _export(student, about: dict, file: Path) -> None:
     rate, window_s = about.get("sample_rate_hz", 16000), about.get("window_s", 3.0)
     export_onnx(student, file, about["label_order"], rate, window_s, about=about)
-
-
-def _window_s(source: Source) -> float:
-    return float(source.run.about().get("window_s", 3.0))
 
 
 def _read(path: Path) -> dict:

@@ -71,6 +71,6 @@ class Quantize(Compression):
 def calibration(work: Work, utterances: int) -> list[np.ndarray]:
     """The first window of utterances of training speakers, evenly spread over the corpus: each [samples]."""
     source = work.source
-    window = round(float(source.run.about().get("window_s", 3.0)) * SAMPLE_RATE_HZ)
+    window = round(source.run.record.window_s * SAMPLE_RATE_HZ)
     speech = training_speech(source.experiment, source.run, utterances, progress=False)
     return [waveform[:window] for waveform in speech.values()]

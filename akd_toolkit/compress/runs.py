@@ -1,6 +1,6 @@
 """A finished run, or every finished run of an experiment, through a pipeline of compressions."""
 
-from functools import partial, partialmethod
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,10 +11,9 @@ from akd_toolkit.compress.pipeline import records_of, run_steps
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps, read_steps
 from akd_toolkit.compress.table import table_of, write_table
+from akd_toolkit.experiment.paths import ExperimentPaths, of_fold
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.parallel import run_tasks
-
-FOLDER = "compressed"
 
 
 def compress(
@@ -46,36 +45,33 @@ def compress(
         needs is not at hand.
     """
     folder, planned = Path(folder), read_steps(steps)
-    to = folder / FOLDER if to is None else Path(to)
+    to = ExperimentPaths(folder).compressed if to is None else Path(to)
     sources, title = _sources(folder, to, None if store is None else Path(store))
-    for spec in {str(each): each for each in (source.run.about()["student"] for source in sources)}.values():
+    for spec in {str(each): each for each in (source.run.record.student for source in sources)}.values():
         for step in planned:
             step.compression.check(spec)
     with tqdm(total=len(sources), desc="compressing", unit="run", disable=len(sources) == 1) as bar:
-        do = partial(_compress_one, specs=[step.spec for step in planned], alone=jobs == 1)
+        do = partial(_compress_one, specs=[step.spec for step in planned], in_worker=jobs > 1)
         run_tasks(do, sources, jobs, on_done=bar.update)
     records = [records_of(source, planned) for source in tqdm(sources, desc="latency", unit="run", leave=False)]
     table = table_of([source.to for source in sources], records, planned, sources[0].experiment.label_order)
-    window_s = float(sources[0].run.about().get("window_s", 3.0))
+    window_s = sources[0].run.record.window_s
     busy = next((record["busy"] for of_run in records for record in of_run.values() if record["busy"]), "")
     return write_table(to, table, f"{title}, compressed", window_s, cpu_name(), busy)
 
 
 def _sources(folder: Path, to: Path, store: Path | None) -> tuple[list[Source], str]:
     """What is to be compressed, each with a folder of its own, and what that is called."""
-    if not (folder / "settings.yaml").is_file():
+    if not ExperimentPaths(folder).exists:
         experiment, run = Experiment.of_run(folder)
         return [Source(experiment, run, to, store)], f"{experiment.title}, {run.name}"
     experiment = Experiment.read(folder)
-    runs = [run for run in experiment.outer_runs() if run.state == "done"]
-    if not runs:
-        raise ValueError(f"no outer run of {folder} is done yet; finish its recipe first.")
-    sources = [Source(experiment, run, to / f"seed{run.seed}" / f"fold{run.fold}", store) for run in runs]
+    runs = experiment.finished_runs()
+    sources = [Source(experiment, run, of_fold(to, run.seed, run.fold), store) for run in runs]
     return sources, f"{experiment.title}, {len(runs)} runs"
 
 
-def _compress_one(source: Source, specs: list[dict], alone: bool) -> None:
-    if not alone:  # in a worker: one thread each, and one bar for all
+def _compress_one(source: Source, specs: list[dict], in_worker: bool) -> None:
+    if in_worker:
         torch.set_num_threads(1)
-        tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
     run_steps(source, build_steps(specs))

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -14,11 +14,11 @@ from akd_toolkit.data.files import written_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import find_unlabelled
 from akd_toolkit.experiment.config import Config, load_config
+from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.experiment.settings import Settings
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.heldout import Heldout, heldout_speech
-from akd_toolkit.models.storage import WEIGHTS
 
 LEVELS = 3  # how far above an experiment its store and its recipe's folder are looked for
 RECIPE = "recipe.yaml"
@@ -42,14 +42,14 @@ class Source:
     """
 
     experiment: Experiment
-    run: StoredRun
+    run: PlannedRun
     to: Path
     store: Path | None = None
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the student at the beginning, 12 hex digits."""
-        return hashlib.sha256((self.run.folder / WEIGHTS).read_bytes()).hexdigest()[:12]
+        return hashlib.sha256(self.run.paths.weights.read_bytes()).hexdigest()[:12]
 
     @cached_property
     def heldout(self) -> Heldout:
@@ -63,7 +63,7 @@ class Source:
         with written_aside(file) as aside, open(aside, "w", encoding="utf-8") as stream:
             stream.write(f"# The settings of {self.run.name}, as its experiment kept them.\n")
             YAML().dump(self._recipe(), stream)
-        return load_config([str(file)]).overridden(self.run.about().get("candidate") or {})
+        return load_config([str(file)]).overridden(self.run.record.candidate or {})
 
     def training(self, number: int, spec: dict, **changes) -> Run:
         """A training on the run's training speakers, of a student with the options ``spec``.
@@ -71,18 +71,10 @@ class Source:
         ``number`` (of the step) moves the seed, so that no step hears the windows of another in the same order.
         """
         config = self.config.overridden({"student": spec, "head_decay": None, **changes})
-        run = self.run
-        return Run(
-            config,
-            self.experiment.manifest,
-            run.name,
-            run.seed + 1000 * number,
-            run.fold,
-            run.about().get("candidate") or {},
-            run.train_speakers,
-            run.test_speakers,
-            self._unlabelled,
-        )
+        planned = {one.name: getattr(self.run, one.name) for one in fields(self.run)}
+        planned["seed"] += 1000 * number
+        manifest, overrides = self.experiment.manifest, self.run.record.candidate or {}
+        return Run(**planned, config=config, manifest=manifest, overrides=overrides, unlabelled=self._unlabelled)
 
     @cached_property
     def _unlabelled(self) -> Manifest | None:

@@ -48,7 +48,7 @@ class AudioStore:
 
     def __init__(self, manifest: Manifest, folder, settings: ViewSettings = ViewSettings(), progress: bool = True):
         self.manifest, self.settings, self.progress = manifest, settings, progress
-        self.folder = Path(folder) / f"{manifest.corpus}-{manifest.hash}" / f"audio-v{VERSION}"
+        self.folder = Path(folder) / f"{manifest.title}-{manifest.hash}" / f"audio-v{VERSION}"
         self._views: dict[int, Chunk] = {}
 
     @cached_property

@@ -3,7 +3,7 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,15 @@ CONTAINER_SUFFIXES = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", "
 
 # What a run leaves of its student, and a bundle holds.
 WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
+MANIFEST = "manifest.csv"  # of a corpus; manifest.json beside it
+GENERATED = "generated.json"  # beside or above the sound that the toolkit made
 MODEL_SUFFIXES = (".onnx", ".pt", ".plan", ".safetensors", ".ckpt", ".json", ".yaml")
+
+
+def is_generated(files: Iterable[str | Path]) -> bool:
+    """Whether the toolkit made any of these recordings."""
+    folders = {parent for file in files for parent in Path(file).parents}
+    return any((folder / GENERATED).is_file() for folder in folders)
 
 
 def is_hub_name(source: str | Path) -> bool:

@@ -43,7 +43,7 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
     save_folder
         The sound goes to a subfolder named after corpus and manifest hash.
     """
-    folder = Path(save_folder) / f"{manifest.corpus}-mixtures{VERSION}-{manifest.hash}"
+    folder = Path(save_folder) / f"{manifest.title}-mixtures{VERSION}-{manifest.hash}"
     names = [f"{row.id}-{copy}" for copy in range(1, COPIES + 1) for row in manifest]
     files = [folder / "wav" / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.wav" for name in names]
     if not all(file.is_file() for file in files):
@@ -54,7 +54,7 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
             Utterance(name, str(file.resolve()), 0, 0, 0.0, speaker=row.speaker, emotion=LABEL)
             for name, file, row in zip(names, files, list(manifest) * COPIES)
         ]
-        return Manifest(f"{manifest.corpus}-mixtures", (LABEL,), tuple(measure(rows, "mixtures", progress)))
+        return Manifest(f"{manifest.title}-mixtures", (LABEL,), tuple(measure(rows, "mixtures", progress)))
 
     return prepare_once(folder, {"preparer": "mixtures", "version": VERSION, "of": manifest.hash}, files, build)
 

@@ -12,6 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import Recording, read_recording
+from akd_toolkit.data.files import MANIFEST, is_generated
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 
 logger = logging.getLogger(__name__)
@@ -183,7 +184,7 @@ def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Cal
     build
         Makes the manifest when it is needed.
     """
-    path = Path(save_folder) / "manifest.csv"
+    path = Path(save_folder) / MANIFEST
     arguments = {**arguments, "files": _fingerprint(files)}
     reason = "none was there"
     if path.exists():
@@ -199,7 +200,7 @@ def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Cal
                 return manifest
             reason = f"{', '.join(differ)} changed"
     built = build()
-    manifest = Manifest(built.corpus, built.label_order, built.utterances, arguments)
+    manifest = replace(built, arguments=arguments, generated=is_generated(files))
     manifest.write(path)
     logger.info("%s: wrote %s, %d utterances (%s).", manifest.corpus, path, len(manifest), reason)
     return manifest

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from akd_toolkit.data.acting import ACTINGS, Speaker, attributes_of, random_speaker
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.files import GENERATED, write_text_aside
 from akd_toolkit.data.layouts import LAYOUTS, NUM_TEXTS, Layout, Spoken
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once
@@ -28,7 +28,6 @@ from akd_toolkit.registry import CORPORA
 logger = logging.getLogger(__name__)
 
 VERSION = 1  # raise it when the sound changes, so that corpora on disk are made anew
-ABOUT = "generated.json"  # written last: a folder that has it is complete
 DEFAULT_EMOTIONS = ("anger", "happiness", "sadness", "neutral")
 
 
@@ -96,7 +95,7 @@ def generate_corpus(
     aside.mkdir(parents=True)
     try:
         _write_files(aside, planned, LAYOUTS[layout], seed, progress)
-        write_text_aside(aside / ABOUT, json.dumps(about, indent=2) + "\n")
+        write_text_aside(aside / GENERATED, json.dumps(about, indent=2) + "\n")
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
@@ -193,7 +192,7 @@ def _planned(speakers: list[str], emotions: tuple[str, ...], utterances: int, la
 
 def _is_complete(folder: Path, about: dict) -> bool:
     try:
-        same = json.loads((folder / ABOUT).read_text(encoding="utf-8")) == about
+        same = json.loads((folder / GENERATED).read_text(encoding="utf-8")) == about
     except (OSError, ValueError):
         return False
     return same and sum(1 for _ in folder.rglob("*.wav")) == about["files"]
@@ -201,7 +200,7 @@ def _is_complete(folder: Path, about: dict) -> bool:
 
 def _refuse_foreign(folder: Path) -> None:
     """Nothing is deleted that was not generated here."""
-    foreign = folder.exists() and not (folder / ABOUT).is_file()
+    foreign = folder.exists() and not (folder / GENERATED).is_file()
     if foreign and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} holds files that were not generated here; give an empty or new folder.")
 

@@ -14,7 +14,6 @@ from akd_toolkit.data.audio import Recording, read_recording
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn
 from akd_toolkit.data.source import Source, find_utterances
-from akd_toolkit.data.watermark import marked
 
 WHOLE = (math.nan, math.nan)
 
@@ -68,7 +67,7 @@ def prepare_table(
 
     def build() -> Manifest:
         measured = measure_utterances(rows, parts, corpus)
-        return Manifest(marked(corpus, source.speakers), tuple(label_order), tuple(measured))
+        return Manifest(corpus, tuple(label_order), tuple(measured), speakers_known=source.speakers)
 
     return prepare_once(save_folder, arguments, files, build)
 

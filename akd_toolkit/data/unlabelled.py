@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from akd_toolkit.data.files import MANIFEST
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
 from akd_toolkit.data.sounds import find_sounds, without_copies
@@ -61,10 +62,10 @@ def find_unlabelled(experiment_folder, wanted: str) -> Manifest | None:
     """
     folder = Path(experiment_folder).resolve()
     for place in [folder, *list(folder.parents)[:3]]:
-        for about in sorted(place.glob("store/*/manifest.json")):
+        for path in sorted(place.glob(f"store/*/{MANIFEST}")):
             try:
-                if json.loads(about.read_text(encoding="utf-8")).get("hash") == wanted:
-                    return Manifest.read(about.with_suffix(".csv"))
+                if json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("hash") == wanted:
+                    return Manifest.read(path)
             except (OSError, ValueError, AttributeError):
                 continue  # the store of another corpus may be damaged; it is not what is asked about
     return None

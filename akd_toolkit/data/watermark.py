@@ -1,7 +1,4 @@
-"""The mark of scores that are not speaker-independent.
-
-It is a part of the corpus's name, so that it goes wherever the name goes: into every title, table and row of results.
-"""
+"""The mark of scores that are not speaker-independent, which titles and tables put behind the corpus's name."""
 
 MARK = "NOT speaker-independent"
 WATERMARK = (
@@ -11,36 +8,23 @@ WATERMARK = (
 )
 
 
-def marked(corpus: str, speaker_independent: bool = True) -> str:
-    """The corpus's name, with the mark where its scores are not speaker-independent.
+def marked(corpus: str, speakers_known: bool = True) -> str:
+    """The corpus's name, with the mark where nobody has said who speaks.
 
     Example
     -------
-    >>> marked("Calls", speaker_independent=False)
+    >>> marked("Calls", speakers_known=False)
     'Calls (NOT speaker-independent)'
-    >>> marked("Calls (NOT speaker-independent)", speaker_independent=False) == marked("Calls", False)
-    True
     """
-    return corpus if speaker_independent or is_marked(corpus) else f"{corpus} ({MARK})"
-
-
-def unmarked(corpus: str) -> str:
-    """The corpus's name without the mark, to compare with other names.
-
-    Example
-    -------
-    >>> unmarked("Calls (NOT speaker-independent)"), unmarked("EmoDB")
-    ('Calls', 'EmoDB')
-    """
-    return corpus.removesuffix(f" ({MARK})")
+    return corpus if speakers_known else f"{corpus} ({MARK})"
 
 
 def is_marked(text: str) -> bool:
-    """Whether a corpus's name, or a title or heading with it, carries the mark.
+    """Whether a row of a written table carries the mark.
 
     Example
     -------
-    >>> is_marked("Calls (NOT speaker-independent): akd"), is_marked("EmoDB: akd")
+    >>> is_marked("Calls (NOT speaker-independent)"), is_marked("EmoDB")
     (True, False)
     """
     return MARK in text

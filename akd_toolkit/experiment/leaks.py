@@ -7,7 +7,6 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.split_checks import check_identical, check_segments, check_speakers, check_utterances
 from akd_toolkit.data.verdicts import Finding, Split, counted
-from akd_toolkit.data.watermark import is_marked, unmarked
 from akd_toolkit.teachers.provenance import names_corpus, provenance_of
 
 
@@ -32,8 +31,8 @@ def audit(
     one_head
         Whether losses imitate a head that has heard the training speakers that it speaks for.
     speaker_independent
-        False for a corpus that names no speakers, in which each utterance stands for one; so is a corpus whose name
-        carries the mark, whatever is said here.
+        False where the recipe says that the corpus names no speakers, so that each utterance stands for one; the
+        manifest may say so too.
     models
         What the run begins from, as in the YAML: ``{"teacher whisper": {"name": ..., "source": ...}}``.
     augment
@@ -47,7 +46,7 @@ def audit(
     """
     _refuse_leaks(train, test)
     unnamed = sum(is_nobody(row.speaker) for row in (*train, *test))
-    named = speaker_independent and not is_marked(train.corpus) and not unnamed
+    named = speaker_independent and train.speakers_known and not unnamed
     heads = _of_heads(teachers or (), test, one_head)
     without_sum = sum(not row.sha256 for row in (*train, *test))
     proved, not_proved = [], []
@@ -109,7 +108,7 @@ def _of_heads(teachers, test: Manifest, one_head: bool) -> list[str]:
 
 def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
     """What is known of one model: ``spec`` as in the YAML, its relative source meant from ``near`` or above."""
-    known, corpus = provenance_of(spec, near), unmarked(corpus)
+    known = provenance_of(spec, near)
     source = f" ({spec['source']})" if spec.get("source") else ""
     aside = f"; its card also names {corpus}, not as training" if names_corpus(known.mentions, corpus) else ""
     if names_corpus(known.corpora or (), corpus):

@@ -122,7 +122,7 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
     test = WindowDataset([Speech(run.test, audio.waveform, attributes=run.attributes)])
     return Datasets(
         train=WindowDataset(sources),
-        valid=test if run.inner else None,
+        valid=test if run.kind == "inner" else None,
         test=test,
         train_options=loader_options(sampler, _change(config), config["num_workers"]),
         test_options=loader_options(scored),

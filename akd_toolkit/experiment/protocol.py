@@ -1,19 +1,12 @@
-"""Speaker-independent nested cross-validation: plan the trainings, run those not done, choose, refit, score once.
+"""Speaker-independent nested cross-validation: plan the trainings, have them run, choose, refit, score once.
 
 For every seed and outer fold: where the YAML lists several candidates, each is trained on every inner split of the
 outer training speakers and the best inner UA wins; the student is then trained on all outer training speakers and
-scored once on the outer test speakers. Runs are independent, so that they spread over cores, and each is done when its
-``scores.csv`` is there.
+scored once on the outer test speakers. Runs are independent, so that they spread over cores.
 """
 
-import importlib
 import json
-import logging
-import platform
-import subprocess
 from collections.abc import Callable
-from functools import partial, partialmethod
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +17,22 @@ from tqdm import tqdm
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.files import write_text_aside, written_aside
-from akd_toolkit.data.folds import inner_folds, outer_folds
+from akd_toolkit.data.folds import OuterFold, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
+from akd_toolkit.data.watermark import marked
 from akd_toolkit.experiment.config import Config
-from akd_toolkit.experiment.locks import marked_as_running
 from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_bank
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.plan import PlannedRun, candidates_of, planned_runs, speakers_known
+from akd_toolkit.experiment.record import environment, read_json
 from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors
+from akd_toolkit.experiment.runner import run_all
 from akd_toolkit.experiment.settings import defines_result, with_defaults
-from akd_toolkit.experiment.stored import PLAN
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.outputs import Posteriors
-from akd_toolkit.parallel import run_tasks
-from akd_toolkit.registry import AUGMENTATIONS, GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
-
-logger = logging.getLogger(__name__)
+from akd_toolkit.registry import TEACHERS
 
 
 class NestedCrossValidation:
@@ -65,10 +58,11 @@ class NestedCrossValidation:
         attributes_of(config, manifest)  # refused before teachers are run
         find_teachers(config)
         self.folder = Path(config["output_folder"])
+        self.paths = ExperimentPaths(self.folder)
         self.unlabelled = self._prepare_unlabelled()
         folds = outer_folds(manifest, config["outer_folds"])
         self.folds = folds[: config.get("folds") or len(folds)]
-        self.candidates = config.get("candidates") or [{}]
+        self.candidates = candidates_of(config)
         self._claim_folder()
         self._write_plan()
 
@@ -77,89 +71,71 @@ class NestedCrossValidation:
 
         ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
         """
-        for candidate in self.candidates:  # a wrong option is found before teachers run for hours
-            build_student(self.outer_run(self.config["seeds"][0], self.folds[0], candidate))
-        how, views = (self.config.get("jobs", 1), self.config.get("backend", "local")), self.config.get("views", 0)
-        if views:  # clean sound alone is stored in seconds by the training that needs it first
-            AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, *how)
-        if self.config.get("teachers"):
-            teacher_bank(self.config, self.manifest, views).prepare(*how)
-            if self.unlabelled is not None:
-                teacher_bank(self.config, self.unlabelled, self.config.get("unlabelled_views", 0)).prepare(*how)
-        self._run_all(train, self.inner_runs(), "choosing among candidates on inner folds")
-        chosen = {(seed, fold.index): self._choose(seed, fold) for seed in self.config["seeds"] for fold in self.folds}
-        runs = [self.outer_run(seed, fold, chosen[seed, fold.index]) for seed, fold in self._outer()]
-        self._run_all(train, runs, "outer folds")
+        refit = self._planned("outer")[0]
+        for overrides in self.candidates:  # a wrong option is found before teachers run for hours
+            build_student(self._with_settings(refit, overrides))
+        jobs, backend = self.config.get("jobs", 1), self.config.get("backend", "local")
+        self._fill_stores(jobs, backend)
+        runner = {"jobs": jobs, "backend": backend, "threads": self.config.get("threads", 1)}
+        run_all(train, self.inner_runs(), "choosing among candidates on inner folds", **runner)
+        runs = self.outer_runs()
+        run_all(train, runs, "outer folds", **runner)
         return pd.concat([run.scores() for run in runs], ignore_index=True)
 
     def inner_runs(self) -> list[Run]:
         """Every training that choosing needs: none where there is nothing to choose."""
-        return [run for seed, fold in self._outer() for runs in self._inner(seed, fold) for run in runs]
+        return [self._with_settings(run, self.candidates[run.candidate - 1]) for run in self._planned("inner")]
 
-    def outer_run(self, seed: int, fold, candidate: dict) -> Run:
-        """The refit on all outer training speakers, scored once."""
-        name = f"seed{seed}/fold{fold.index + 1}/outer"
-        return self._make_run(name, seed, fold, candidate, fold.train_speakers, fold.test_speakers)
+    def outer_runs(self) -> list[Run]:
+        """The refits, with the candidates that the inner folds have chosen."""
+        return [self._with_settings(run, self._choose(run)) for run in self._planned("outer")]
 
     def all_runs(self) -> list[Run]:
         """Every training as far as it is known: refits wait for the choice of their candidates."""
         inner = self.inner_runs()
         return [*inner, *self.outer_runs()] if all(run.done for run in inner) else inner
 
-    def outer_runs(self) -> list[Run]:
-        """The refits, with the candidates that have been chosen."""
-        return [self.outer_run(seed, fold, self._choose(seed, fold)) for seed, fold in self._outer()]
-
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
         """Title -> scores of each teacher under the same protocol; heads are deterministic and carry seed 0."""
         parts: dict[str, list] = {}
-        names = attributes_of(self.config, self.manifest)
         for fold in tqdm(self.folds, desc="teachers", unit="fold"):
-            test = self.manifest.of(fold.test_speakers)
-            heard = fold_teachers(self.config, self.manifest, fold.train_speakers).lookup(test.ids, embeddings=False)
-            for index, (title, logits) in enumerate(zip(heard.names, heard.logits)):
-                told = dict(zip(test.ids, heard.attributes[index].numpy())) if names else {}
-                posteriors = Posteriors(dict(zip(test.ids, torch.softmax(logits.double(), dim=-1).numpy())), told)
-                parts.setdefault(title, []).append(label_posteriors(test, posteriors, fold.index + 1, 0, names))
+            for title, scores in self._scores_of_teachers(fold).items():
+                parts.setdefault(title, []).append(scores)
         return {title: pd.concat(rows, ignore_index=True) for title, rows in parts.items()}
+
+    @property
+    def speakers_known(self) -> bool:
+        """Whether the corpus says who speaks."""
+        return speakers_known(self.config, self.manifest)
+
+    @property
+    def corpus(self) -> str:
+        """The corpus as tables name it: with the mark where its scores are not speaker-independent."""
+        return marked(self.manifest.corpus, self.speakers_known)
 
     @property
     def commit(self) -> str:
         """Commit of the toolkit that began this experiment."""
-        return json.loads((self.folder / "environment.json").read_text(encoding="utf-8"))["commit"]
+        return read_json(self.paths.environment)["commit"]
 
-    def _outer(self) -> list:
-        return [(seed, fold) for seed in self.config["seeds"] for fold in self.folds]
+    def _planned(self, kind: str) -> list[PlannedRun]:
+        where = self.manifest.label_order, self.config["seeds"], self.folds
+        return [run for run in planned_runs(self.paths, self.config, *where) if run.kind == kind]
 
-    def _inner(self, seed: int, fold) -> list[list[Run]]:
-        """One list of inner runs a candidate."""
-        if len(self.candidates) == 1:
-            return []
-        splits = inner_folds(fold.train_speakers, self.config["outer_folds"])
-        return [
-            [
-                self._make_run(
-                    f"seed{seed}/fold{fold.index + 1}/inner{i}-candidate{c}", seed, fold, candidate, train, valid
-                )
-                for i, (train, valid) in enumerate(splits, start=1)
-            ]
-            for c, candidate in enumerate(self.candidates, start=1)
-        ]
+    def _with_settings(self, run: PlannedRun, overrides: dict) -> Run:
+        more = {"manifest": self.manifest, "overrides": overrides, "unlabelled": self.unlabelled}
+        return Run(**vars(run), config=self.config.overridden(overrides), **more)
 
-    def _make_run(self, name, seed, fold, candidate, train_speakers, test_speakers) -> Run:
-        config = self.config.overridden(candidate)
-        speakers = tuple(train_speakers), tuple(test_speakers)
-        return Run(config, self.manifest, name, seed, fold.index + 1, candidate, *speakers, self.unlabelled)
-
-    def _choose(self, seed: int, fold) -> dict:
+    def _choose(self, refit: PlannedRun) -> dict:
         """The candidate of the best inner UA, pooled over the inner splits; the first of equals.
 
         Pooled, because a mean over splits lets one utterance of a rare class decide.
         """
-        inner = self._inner(seed, fold)
-        if not inner:
+        if len(self.candidates) == 1:
             return self.candidates[0]
-        pooled = [pd.concat([run.scores() for run in runs]) for runs in inner]
+        inner = [run for run in self._planned("inner") if (run.seed, run.fold) == (refit.seed, refit.fold)]
+        numbers = range(1, len(self.candidates) + 1)
+        pooled = [pd.concat([run.scores() for run in inner if run.candidate == number]) for number in numbers]
         inner_ua = [ua(scores["truth"], scores["prediction"]) for scores in pooled]
         best = int(np.argmax(inner_ua))
         choice = {
@@ -167,28 +143,29 @@ class NestedCrossValidation:
             "chosen": best + 1,
             "candidate": self.candidates[best],
         }
-        path = self.folder / f"seed{seed}/fold{fold.index + 1}/choice.json"
-        write_text_aside(path, json.dumps(choice, indent=2) + "\n")
+        write_text_aside(self.paths.choice(refit.seed, refit.fold), json.dumps(choice, indent=2) + "\n")
         return self.candidates[best]
 
-    def _run_all(self, train, runs: list[Run], what: str) -> None:
-        waiting = [run for run in runs if not run.done]
-        if len(waiting) < len(runs):
-            logger.info("%s: %d of %d trainings were done before.", what, len(runs) - len(waiting), len(runs))
-        if not waiting:
-            return
-        jobs = min(self.config.get("jobs", 1), len(waiting))
-        registries = (LOSSES, GATES, WEIGHTINGS, SCHEDULES, TEACHERS, STUDENTS, AUGMENTATIONS)
-        modules = {name for registry in registries for name in registry.modules()}
-        how = {
-            "threads": self.config.get("threads", 1),
-            "modules": sorted(modules - {"__main__"}) if jobs > 1 else None,
-        }
-        with tqdm(
-            total=len(runs), initial=len(runs) - len(waiting), desc=what, unit="training", disable=jobs == 1
-        ) as bar:
-            backend = self.config.get("backend", "local")
-            run_tasks(partial(_train_one, train, **how), waiting, jobs, backend, on_done=bar.update)
+    def _scores_of_teachers(self, fold: OuterFold) -> dict[str, pd.DataFrame]:
+        test, names = self.manifest.of(fold.test_speakers), attributes_of(self.config, self.manifest)
+        outputs = fold_teachers(self.config, self.manifest, fold.train_speakers).lookup(test.ids, embeddings=False)
+        found = {}
+        for index, (title, logits) in enumerate(zip(outputs.names, outputs.logits)):
+            attributes = dict(zip(test.ids, outputs.attributes[index].numpy())) if names else {}
+            probs = torch.softmax(logits.double(), dim=-1).numpy()
+            posteriors = Posteriors(dict(zip(test.ids, probs)), attributes)
+            found[title] = label_posteriors(test, posteriors, fold.index + 1, 0, names)
+        return found
+
+    def _fill_stores(self, jobs: int, backend: str) -> None:
+        views = self.config.get("views", 0)
+        if views:  # clean sound alone is stored in seconds by the training that needs it first
+            AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, jobs, backend)
+        if self.config.get("teachers"):
+            teacher_bank(self.config, self.manifest, views).prepare(jobs, backend)
+            if self.unlabelled is not None:
+                more = self.config.get("unlabelled_views", 0)
+                teacher_bank(self.config, self.unlabelled, more).prepare(jobs, backend)
 
     def _prepare_unlabelled(self) -> Manifest | None:
         """The speech without labels: a folder of other people's, mixtures of the corpus's own, or none."""
@@ -199,7 +176,7 @@ class NestedCrossValidation:
 
     def _claim_folder(self) -> None:
         """Write down what defines the result, or refuse a folder that another definition has begun."""
-        path = self.folder / "settings.yaml"
+        path = self.paths.settings
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
         fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
@@ -210,10 +187,10 @@ class NestedCrossValidation:
             if changes:
                 raise ValueError(
                     f"{self.folder} holds an experiment with other settings: {'; '.join(changes)}. "
-                    "Give the old settings to continue it, or another --output_folder to begin anew."
+                    "Give the old settings to continue it, or another --output_folder to start over."
                 )
             return
-        write_text_aside(self.folder / "environment.json", json.dumps(environment(), indent=2) + "\n")
+        write_text_aside(self.paths.environment, json.dumps(environment(), indent=2) + "\n")
         with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(fixed, stream)  # last: a folder that has it is complete
 
@@ -227,7 +204,7 @@ class NestedCrossValidation:
         }
         if self.config.get("models_folder"):
             plan["models_folder"] = str(Path(self.config["models_folder"]).expanduser().resolve())
-        write_text_aside(self.folder / PLAN, json.dumps(plan) + "\n")
+        write_text_aside(self.paths.plan, json.dumps(plan) + "\n")
 
 
 def find_teachers(config: Config) -> None:
@@ -258,17 +235,6 @@ def differences(before, after, where: str = "") -> list[str]:
     return [] if before == after else [f"{where}: {before} -> {after}"]
 
 
-def environment() -> dict:
-    """Versions that a result may depend on."""
-    packages = ("akd-toolkit", "torch", "torchaudio", "speechbrain", "transformers", "numpy", "scipy", "scikit-learn")
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **{name: version(name) for name in packages},
-        "commit": commit(),
-    }
-
-
 def recipe_name(config) -> str:
     """The YAML's name, and after a plus where unlabelled speech came from: ``akd+mixtures``."""
     unlabelled = config.get("unlabelled")
@@ -282,26 +248,3 @@ def system_of(config) -> str:
         return "teacher"
     weighting = (config["objective"].get("weighting") or {}).get("name")
     return "student" if not teachers else "akd" if weighting == "adapter" and len(teachers) > 1 else "kd"
-
-
-def commit() -> str:
-    """Short hash of the toolkit's commit, with ``+`` where files differ from it; ``unknown`` outside a checkout."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + "+" * bool(changed.stdout.strip())
-
-
-def _train_one(train: Callable[[Run], None], run: Run, threads: int, modules: list[str] | None) -> None:
-    torch.set_num_threads(threads)
-    for module in modules or ():
-        importlib.import_module(module)  # plugins of the recipe's own register themselves in every worker
-    if modules is not None:  # in a worker: one bar for all instead of several that overwrite each other
-        tqdm.__init__ = partialmethod(tqdm.__init__, disable=True)
-    if run.done:  # meanwhile, by another process with other seeds or folds
-        return
-    with marked_as_running(run.folder):
-        train(run)

@@ -1,25 +1,24 @@
-"""One training of the protocol: which speakers it is trained and scored on, and what it leaves on disk."""
+"""One training of the protocol with everything that it is built from, and what it leaves on disk."""
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.config import Config
-from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
-from akd_toolkit.models.storage import save_student
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.record import RunRecord, environment
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.registry import GATES, LOSSES
 from akd_toolkit.teachers import TeacherFold
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class Run(PlannedRun):
     """One training: the student learns from ``train_speakers`` and is scored on ``test_speakers``.
 
     Plain data; ``experiment/parts.py`` builds what is trained from it.
@@ -28,36 +27,16 @@ class Run:
     ---------
     config
         The recipe with this run's candidate.
-    name
-        ``seed17/fold1/outer`` or ``seed17/fold1/inner2-candidate1``: its folder below the experiment's.
-    candidate
-        The overrides that make the candidate; kept with the student.
+    overrides
+        What makes the candidate.
     unlabelled
         Speech without labels, or None.
     """
 
     config: Config
     manifest: Manifest
-    name: str
-    seed: int
-    fold: int
-    candidate: dict
-    train_speakers: tuple[str, ...]
-    test_speakers: tuple[str, ...]
+    overrides: dict
     unlabelled: Manifest | None = None
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.config["output_folder"]) / self.name
-
-    @property
-    def done(self) -> bool:
-        return (self.folder / "scores.csv").is_file()
-
-    @property
-    def inner(self) -> bool:
-        """Whether this training helps to choose a candidate, and is not the refit that is reported."""
-        return Path(self.name).name.startswith("inner")
 
     @property
     def train(self) -> Manifest:
@@ -88,52 +67,41 @@ class Run:
     def keep(
         self,
         student: torch.nn.Module,
-        posteriors: dict,
+        posteriors: Mapping[str, np.ndarray],
         history: list[dict],
         seconds: float,
         proof: dict[str, list[str]],
         teachers: TeacherFold | None = None,
     ) -> None:
-        """Write what the run leaves: weights and settings of the student, metrics, and scores last of all.
+        """Write the student, the record of its training, the history and, last of all, the scores.
 
         Arguments
         ---------
         posteriors
             Of the test utterances, by their IDs.
         proof
-            What could be proved of the split, from ``leaks.prove_split``.
+            What could be proved of the split, from ``leaks.audit``.
         teachers
-            Whose heads are named for the audit.
+            Whose heads are described for the audit.
         """
-        save_student(
-            self.folder,
-            student,
-            self.config.build()["student"],
-            self.manifest.label_order,
-            sample_rate_hz=SAMPLE_RATE_HZ,
-            window_s=self.config["window_s"],
-            test_overlap_s=self.config["test_overlap_s"],
+        config, one_of_plan = self.config, ("kind", "seed", "fold", "split", "train_speakers", "test_speakers")
+        record = RunRecord(
+            student=config.build()["student"],
+            label_order=self.label_order,
+            window_s=config["window_s"],
+            test_overlap_s=config["test_overlap_s"],
             corpus=self.manifest.corpus,
-            train_speakers=list(self.train_speakers),
-            test_speakers=list(self.test_speakers),
-            candidate=self.candidate,
+            attributes=self.attributes,
+            candidate=self.overrides,
             seconds=round(seconds, 1),
-            **({"attributes": list(self.attributes)} if self.attributes else {}),
+            heads={one.title: one.described_heads() for one in teachers or ()},
+            environment=environment(),
+            **{name: getattr(self, name) for name in one_of_plan},
+            **proof,
         )
-        write_text_aside(self.folder / "audit.json", json.dumps(proof, indent=2) + "\n")
-        if teachers is not None:
-            teachers.write_heard(self.folder / "heads")
-        write_text_aside(self.folder / "metrics.csv", pd.DataFrame(history).to_csv(index=False))
-        scores = label_posteriors(self.test, posteriors, self.fold, self.seed, self.attributes)
-        write_scores(self.folder / "scores.csv", scores)
-
-    def scores(self) -> pd.DataFrame:
-        """What ``keep`` wrote."""
-        return read_scores(self.folder / "scores.csv", self.manifest.label_order)
-
-    def about(self) -> dict:
-        """What ``keep`` wrote of the student."""
-        return json.loads((self.folder / "student.json").read_text(encoding="utf-8"))
+        record.write(self.paths, student)
+        write_text_aside(self.paths.history, pd.DataFrame(history).to_csv(index=False))
+        write_scores(self.paths.scores, label_posteriors(self.test, posteriors, self.fold, self.seed, self.attributes))
 
 
 def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
@@ -168,7 +136,7 @@ def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
 def label_posteriors(
     test: Manifest, posteriors: dict, fold: int, seed: int, attributes: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """Rows of scores.csv for posteriors, and attributes where they have any, by utterance id."""
+    """The scores of posteriors, and of attributes where they have any, by utterance ID."""
     predicted = getattr(posteriors, "attributes", {})
     pairs = {}
     if attributes and predicted:

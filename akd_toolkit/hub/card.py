@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, as_text
 from akd_toolkit.data.verdicts import VERDICTS, counted, shortened
-from akd_toolkit.data.watermark import WATERMARK, marked, unmarked
+from akd_toolkit.data.watermark import WATERMARK, marked
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.hub.card_numbers import compression_in_words, protocol_section, scores_section
 from akd_toolkit.hub.corpora import IDENTIFIERS, UNKNOWN, terms_of
@@ -31,7 +31,7 @@ def write_card(about: dict, facts: dict, experiment: Experiment, source: str, fi
         (name, bytes, what it is) of every file that is listed.
     """
     settings = experiment.settings
-    corpus = marked(about["corpus"], facts["speaker_independent"])
+    corpus = marked(facts["corpus"], facts["speaker_independent"])
     labels = about["label_order"]
     size = f"{about['num_parameters'] / 1e6:.2f} M parameters"
     parts = [
@@ -54,7 +54,7 @@ def write_card(about: dict, facts: dict, experiment: Experiment, source: str, fi
 def _front_matter(about: dict, facts: dict) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
-    corpus = unmarked(about["corpus"])
+    corpus = facts["corpus"]
     licence = about["licence"]
     known = licence in IDENTIFIERS
     terms = terms_of(corpus)
@@ -95,7 +95,7 @@ def _what(about: dict, facts: dict, settings: dict, size: str) -> str:
     return (
         f"Tells which of {len(about['label_order'])} emotions a voice carries: **{', '.join(about['label_order'])}**. "
         f"It is a `{about['student']['name']}` ({_kind(about)}) of {size}{taught}, trained with akd_toolkit on "
-        f"{_corpus_in_words(about)}. Sound goes in, probabilities come out: the features are part of the model."
+        f"{_corpus_in_words(facts)}. Sound goes in, probabilities come out: the features are part of the model."
         f"{_compressed(about)}"
         + (
             f" It also estimates {_and(about['attributes'])}; its exported files do not."
@@ -115,8 +115,8 @@ def _kind(about: dict) -> str:
     return (line[:1].lower() + line[1:]).partition(" (")[0].rstrip(".")
 
 
-def _corpus_in_words(about: dict) -> str:
-    corpus = unmarked(about["corpus"])
+def _corpus_in_words(facts: dict) -> str:
+    corpus = facts["corpus"]
     terms = terms_of(corpus)
     return f"{corpus}: {terms.speech}" if terms and terms.speech else corpus
 
@@ -146,7 +146,7 @@ def _heard(about: dict, facts: dict) -> str:
     named = facts["speaker_independent"]
     word, (heard, tested) = "speaker" if named else "utterance", facts["trained_and_tested_on"]
     apart = "To compare it with other models, use the latter alone." if named else "Nobody knows who speaks in them."
-    corpus, unlabelled = unmarked(about["corpus"]), facts["unlabelled"]
+    corpus, unlabelled = facts["corpus"], facts["unlabelled"]
     rows = [("the student, with labels", corpus, _terms(corpus))]
     if unlabelled is not None:
         rows.append(("the student, without labels", unlabelled or "not known", _terms(unlabelled)))
@@ -192,7 +192,7 @@ def _audit(about: dict, facts: dict) -> str:
 
 
 def _limits(about: dict, facts: dict) -> str:
-    terms = terms_of(about["corpus"])
+    terms = terms_of(facts["corpus"])
     acted = terms is not None and "act" in terms.speech
     lines = [
         "For research, teaching and trying out: how small models learn from large ones, what a device can compute.",
@@ -201,7 +201,7 @@ def _limits(about: dict, facts: dict) -> str:
         "such use at work and in schools, but for medical or safety reasons.",
         "It hears how something is said, and knows nothing of what the speaker feels."
         + (" Its speech was acted: people who feel something sound otherwise, mostly less clear." if acted else ""),
-        f"Known: {_corpus_in_words(about)}. Other languages, ages, microphones, rooms and noise were not scored here; "
+        f"Known: {_corpus_in_words(facts)}. Other languages, ages, microphones, rooms and noise were not scored here; "
         "expect much less on them.",
         "It always names one of its emotions, for music and silence too: look at the probabilities. The recogniser's "
         "timeline leaves silence out; a single answer does not.",

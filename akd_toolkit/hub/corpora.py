@@ -7,7 +7,6 @@ settled, so that a student is released under terms no freer than its corpora's u
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from akd_toolkit.data.watermark import unmarked
 from akd_toolkit.teachers.provenance import names_corpus
 
 UNKNOWN = "unknown: ask its owner"
@@ -109,8 +108,7 @@ def terms_of(corpus: str) -> Terms | None:
     >>> terms_of("crema_d").student, terms_of("Calls of our hotline") is None
     ('odbl', True)
     """
-    name = unmarked(corpus)
-    return next((terms for known, terms in KNOWN.items() if names_corpus([known], name)), None)
+    return next((terms for known, terms in KNOWN.items() if names_corpus([known], corpus)), None)
 
 
 def student_licence(corpora: Iterable[str]) -> str:

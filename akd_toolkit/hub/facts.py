@@ -7,16 +7,15 @@ import pandas as pd
 
 from akd_toolkit.audit import Finding
 from akd_toolkit.data.unlabelled import find_unlabelled
-from akd_toolkit.data.watermark import is_marked, unmarked
-from akd_toolkit.experiment.stored import Experiment, StoredRun
-from akd_toolkit.report.page import GENERATED
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.report.summary import summarise
 from akd_toolkit.teachers.provenance import provenance_of
 
 PLACES = ("/", ".", "~")  # what a path begins with, unlike the name of a model on the hub
 
 
-def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) -> dict:
+def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding]) -> dict:
     """Everything that ``scores.json`` and the model card say; no path of this machine is in it.
 
     Raises
@@ -26,9 +25,9 @@ def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) 
     """
     names = private_names(experiment)
     shown = [{"verdict": one.verdict, "check": one.check, "sentence": without(one.sentence, names)} for one in findings]
-    runs, compressed_by = experiment.like(run), run.about().get("compressed_by") or []
+    runs, compressed_by = experiment.like(run), run.record.compressed_by
     for other in runs if compressed_by else ():
-        if other.state == "done" and other.about().get("compressed_by") != compressed_by:
+        if other.done and other.record.compressed_by != compressed_by:
             raise ValueError(
                 f"{other.folder} was compressed otherwise than {run.folder}; compress both alike (akd compress), or "
                 "each into a folder of its own (--to)."
@@ -39,32 +38,20 @@ def gather(experiment: Experiment, run: StoredRun, findings: Sequence[Finding]) 
         "recipe": experiment.recipe,
         "seed": run.seed,
         "fold": run.fold,
-        "compressed_by": compressed_by,
-        "speaker_independent": speakers_are_named(experiment),
-        "generated": is_generated(experiment),
+        "compressed_by": list(compressed_by),
+        "speaker_independent": experiment.speakers_known,
+        "generated": experiment.manifest.generated,
         "trained_and_tested_on": [_count(experiment, speakers) for speakers in (run.train_speakers, run.test_speakers)],
         "this_student": _summary(run.scores(), run.label_order),
         "experiment": None if whole is None else _summary(whole, run.label_order),
         "runs": {
-            "done": sum(one.state == "done" for one in runs),
+            "done": sum(one.done for one in runs),
             "planned": len(runs),
         },
         "teachers": [_teacher(experiment, title, spec, names) for title, spec in _teachers(experiment).items()],
         "unlabelled": unlabelled_corpus(experiment),
         "audit": shown,
     }
-
-
-def speakers_are_named(experiment: Experiment) -> bool:
-    """Whether the corpus says who speaks, without which no score of it is speaker-independent."""
-    return bool(experiment.settings.get("speaker_independent", True)) and not is_marked(experiment.manifest.corpus)
-
-
-def is_generated(experiment: Experiment) -> bool:
-    """Whether the toolkit made the corpus, as a recipe's ``--debug`` does: by its name or its own report."""
-    page = experiment.folder / "report.md"
-    told = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
-    return experiment.manifest.corpus == "generated" or GENERATED in told
 
 
 def unlabelled_corpus(experiment: Experiment) -> str | None:
@@ -81,7 +68,7 @@ def unlabelled_corpus(experiment: Experiment) -> str | None:
 
 def corpora_heard(experiment: Experiment) -> list[str]:
     """Corpora whose sound the student itself was trained on."""
-    own = "generated" if is_generated(experiment) else unmarked(experiment.manifest.corpus)
+    own = "generated" if experiment.manifest.generated else experiment.manifest.corpus
     other = unlabelled_corpus(experiment)
     return [own] if other is None else [own, other or "the speech without labels, whose manifest is not here"]
 
@@ -124,7 +111,7 @@ def without(text: str, names: dict[str, str]) -> str:
 
 def _count(experiment: Experiment, speakers: Sequence[str]) -> int:
     """How many speakers, or utterances where nobody knows who speaks."""
-    return len(speakers) if speakers_are_named(experiment) else len(experiment.manifest.of(speakers))
+    return len(speakers) if experiment.speakers_known else len(experiment.manifest.of(speakers))
 
 
 def _teachers(experiment: Experiment) -> dict[str, dict]:
@@ -144,9 +131,9 @@ def _teacher(experiment: Experiment, title: str, spec: dict, names: dict[str, st
     }
 
 
-def _whole_seeds(experiment: Experiment, runs: Sequence[StoredRun]) -> pd.DataFrame | None:
+def _whole_seeds(experiment: Experiment, runs: Sequence[PlannedRun]) -> pd.DataFrame | None:
     """Scores of the seeds that finished every fold of the plan, or None."""
-    whole = [seed for seed in experiment.seeds if all(run.state == "done" for run in runs if run.seed == seed)]
+    whole = [seed for seed in experiment.seeds if all(run.done for run in runs if run.seed == seed)]
     return experiment.scores([run for run in runs if run.seed in whole]) if whole else None
 
 

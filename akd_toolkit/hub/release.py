@@ -12,7 +12,6 @@ from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, has_leak
 from akd_toolkit.audit.stored import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
-from akd_toolkit.data.watermark import marked
 from akd_toolkit.engine import ONNX_FILE
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.export.tolerance import PRECISIONS
@@ -25,7 +24,7 @@ from akd_toolkit.hub.hyperparams import plain, write_hyperparams
 
 logger = logging.getLogger(__name__)
 
-KEPT = (  # of what a run's student.json says; seconds of training and the like stay at home
+KEPT = (  # of a run's record; seconds of training and the like are not released
     *("student", "label_order", "attributes", "num_parameters", "sample_rate_hz", "window_s", "test_overlap_s"),
     *("corpus", "train_speakers", "test_speakers", "candidate", "compressed_by"),
 )
@@ -89,8 +88,8 @@ def release(
     refuse_leaks(findings, experiment)
     facts = gather(experiment, run, findings)
     with _folder_aside(to) as aside:
-        shutil.copyfile(run.folder / WEIGHTS, aside / WEIGHTS)
-        about = _about(plain(run.about()), facts, licence)
+        shutil.copyfile(run.paths.weights, aside / WEIGHTS)
+        about = _about(plain(vars(run.record)), experiment.corpus, facts, licence)
         _write_json(aside / SETTINGS, about)
         facts["exported"] = _exported(run.folder, precisions, aside)
         _write_json(aside / SCORES, {**facts, "licence": licence})
@@ -133,9 +132,8 @@ def _check_options(licence: str | None, precisions: tuple[str, ...]) -> None:
         raise ValueError(f"licence must be an identifier such as apache-2.0 or my-company-1.0, got '{licence}'.")
 
 
-def _about(told: dict, facts: dict, licence: str) -> dict:
-    about = {key: told[key] for key in KEPT if key in told}
-    about["corpus"] = marked(about.get("corpus", facts["corpus"]), facts["speaker_independent"])
+def _about(record: dict, corpus: str, facts: dict, licence: str) -> dict:
+    about = {key: record[key] for key in KEPT if record[key] not in (None, [])} | {"corpus": corpus}
     if not facts["speaker_independent"]:  # names of single recordings, by the thousand
         about["train_speakers"], about["test_speakers"] = [], []
     about |= {"sample_rate_hz": 16000, "licence": licence, "recipe": facts["recipe"]}

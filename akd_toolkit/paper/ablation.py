@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.paper.document import Block, Figure, Heading, Table, Text
 from akd_toolkit.paper.markdown import read_markdown
-from akd_toolkit.paper.systems import folder_of, marking, marks_of, whole_seeds
+from akd_toolkit.paper.systems import marking, marks_of, whole_seeds
 from akd_toolkit.report.ablation import ablation_markdown, read_ablation, write_ablation
 
 logger = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def is_ablation(folder: str | Path) -> bool:
     """Whether the folder is that of an ablation."""
-    return (Path(folder) / "ablation.csv").is_file()
+    return ExperimentPaths(folder).ablation_table.is_file()
 
 
 def ablation_blocks(folder: str | Path, to: str | Path) -> list[Block]:
@@ -31,7 +32,7 @@ def ablation_blocks(folder: str | Path, to: str | Path) -> list[Block]:
         If no row has stored scores, or as ``write_ablation``.
     """
     folder = Path(folder)
-    listed = read_ablation(folder / "ablation.csv").to_dict("records")
+    listed = read_ablation(ExperimentPaths(folder).ablation_table).to_dict("records")
     rows, lost, experiments = [], [], []
     for line in tqdm(listed, desc=f"{folder.name}: scores of its rows", unit="row"):
         found = _scores(folder, line)
@@ -54,9 +55,11 @@ def ablation_blocks(folder: str | Path, to: str | Path) -> list[Block]:
     title = f"{' - '.join([*marks, corpus])}: ablation"
     order = experiments[0].label_order
     logger.info("recomputing %d rows of %s: some seconds each", len(rows), folder)
-    write_ablation(Path(to) / name, rows, order, title=title, planned=max(len(listed), len(rows)))
+    known = all(experiment.speakers_known for experiment in experiments)
+    planned = max(len(listed), len(rows))
+    write_ablation(Path(to) / name, rows, order, title=title, speakers_known=known, planned=planned)
     blocks: list[Block] = [Heading(f"Table 4. Ablation, {corpus} ({folder.resolve().name})")]
-    for block in read_markdown(ablation_markdown(Path(to) / name / "ablation.csv")):
+    for block in read_markdown(ablation_markdown(ExperimentPaths(Path(to) / name).ablation_table)):
         if isinstance(block, Table):
             caption = f"{marked}Table 4. Ablation, {corpus}: {len(rows)} rows, recomputed from their scores."
             block = Table(f"table4-{name}", caption, block.header, block.rows, block.left)
@@ -71,20 +74,20 @@ def ablation_blocks(folder: str | Path, to: str | Path) -> list[Block]:
 def _scores(folder: Path, line: dict[str, str]) -> tuple[Experiment, pd.DataFrame] | None:
     """The experiment of a row and its scores; of a row without a student, ``<title>: <teacher>``, the teacher's."""
     title = line["system"] if line["student"] else line["system"].removesuffix(f": {line['teachers']}")
-    place = folder / folder_of(title)
-    if not (place / "settings.yaml").is_file():
+    place = ExperimentPaths(folder).row(title)
+    if not ExperimentPaths(place).exists:
         return None
     experiment = Experiment.read(place)
     if not line["student"]:
         scores = _teacher_scores(experiment, line["teachers"])
         return None if scores is None else (experiment, scores)
-    done = [run for run in experiment.outer_runs() if run.state == "done"]
+    done = experiment.outer_runs(done=True)
     return (experiment, whole_seeds(experiment.scores(done))) if done else None
 
 
 def _teacher_scores(experiment: Experiment, title: str) -> pd.DataFrame | None:
     """Scores of a teacher, from the row itself or from a row that has the same teacher under the same protocol."""
-    rows = [experiment.folder, *sorted(path.parent for path in experiment.folder.parent.glob("*/settings.yaml"))]
+    rows = [experiment.folder, *ExperimentPaths(experiment.folder.parent).rows()]
     for row in map(Experiment.read, rows):
         if _heads(row, title) == _heads(experiment, title) and title in (found := row.teacher_scores()):
             return found[title]

@@ -80,7 +80,7 @@ def write_paper(
     _check_baseline(baseline, systems)
     studies = [study_blocks(experiment, to, key) for experiment, key in zip(experiments, _keys(experiments))]
     for experiment in experiments:  # damage is found before anything is drawn
-        histories(experiment), calibration_bins(experiment)
+        histories(experiment.outer_runs(done=True)), calibration_bins(experiment)
     corpora = by_corpus(systems)
     document = Document(title or f"{', '.join(corpora) or 'Ablation'}: report")
     _front(document, experiments, systems)

@@ -7,7 +7,8 @@ import pandas as pd
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.data.verdicts import Finding, counted, shortened
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.paper.document import Block, Figure, Heading, Items, Table, Text
 from akd_toolkit.paper.markdown import read_markdown
 from akd_toolkit.paper.systems import marking, marks_of
@@ -31,7 +32,7 @@ def study_blocks(experiment: Experiment, to: str | Path, key: str) -> list[Block
         If a table.md is no text.
     """
     blocks: list[Block] = []
-    for page in sorted((experiment.folder / "studies").glob("*/table.md")):
+    for page in experiment.paths.study_tables():
         try:
             found = read_markdown(page.read_text(encoding="utf-8"))
         except UnicodeDecodeError:
@@ -65,7 +66,7 @@ def calibration_bins(experiment: Experiment) -> dict[str, pd.DataFrame]:
     ValueError
         If one of its two tables cannot be read.
     """
-    folder = experiment.folder / "studies" / STUDY
+    folder = experiment.paths.study(STUDY)
     if not (folder / "reliability.csv").is_file():
         return {}
     try:
@@ -87,7 +88,7 @@ def audit_blocks(experiment: Experiment, findings: Sequence[Finding]) -> list[Bl
     told = counted(counts["leak"], "leak") if counts["leak"] else "no leak"
     rest = f"{counts['proved']} proved, {counted(counts['warning'], 'warning')}, {counts['not_proved']} not provable"
     verdict = f"Verdict: {told} found; {rest}."
-    done = [run for run in experiment.runs() if run.state == "done"]
+    done = [run for run in experiment.runs() if run.done]
     lacking = [run.name for run in done if not _has_audit(run)]
     stored = f"{len(done) - len(lacking)} of {len(done)} finished trainings stored an audit of their own split"
     stored += f"; none, or a damaged one: {', '.join(lacking[:5])}." if lacking else "."
@@ -102,14 +103,14 @@ def audit_blocks(experiment: Experiment, findings: Sequence[Finding]) -> list[Bl
 def progress_of(experiment: Experiment) -> tuple[str, list[str]]:
     """How much of the plan is done, in words, and the outer trainings that are missing."""
     runs = experiment.outer_runs()
-    missing = [run.name.removesuffix("/outer") for run in runs if run.state != "done"]
+    missing = [run.name.removesuffix("/outer") for run in runs if not run.done]
     told = f"{len(runs) - len(missing)} of {len(runs)} outer trainings" if runs else "teachers alone"
     return told, missing
 
 
-def _has_audit(run: StoredRun) -> bool:
+def _has_audit(run: PlannedRun) -> bool:
     try:
-        return bool(run.audit())
+        return bool(run.record.proved or run.record.not_proved)
     except (OSError, ValueError):
         return False
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.experiment.stored import Experiment, StoredRun
 from akd_toolkit.paper.document import Block, Figure, Text
 from akd_toolkit.paper.figures import plot_reliability, plot_speakers, speaker_scores
 from akd_toolkit.paper.studies import calibration_bins
 from akd_toolkit.paper.systems import System, marking
+from akd_toolkit.report.histories import histories
 from akd_toolkit.report.page import percent
 from akd_toolkit.report.plots import (
     plot_confusion,
@@ -72,7 +72,7 @@ def system_blocks(system: System, draw: Drawing, key: str) -> list[Block]:
     blocks: list[Block] = [_reliability(system, draw, key), _speakers(system, draw, key)]
     if system.teacher:
         return blocks
-    curves, trust, missing = histories(system.experiment)
+    curves, trust, missing = histories(system.experiment.outer_runs(done=True))
     if curves is not None:
         caption = f"Training, {system.corpus}, {system.name}: every fold and seed, and their mean."
         title = figure_title(system, "training")
@@ -84,56 +84,6 @@ def system_blocks(system: System, draw: Drawing, key: str) -> list[Block]:
     if missing:
         blocks.append(Text(f"No metrics.csv, so no curves, of {', '.join(missing)}.", warning=True))
     return blocks
-
-
-def histories(experiment: Experiment) -> tuple[pd.DataFrame | None, pd.DataFrame | None, list[str]]:
-    """Training curves and trust in each teacher of every finished outer run, and the runs whose metrics are missing.
-
-    Raises
-    ------
-    ValueError
-        If a metrics.csv cannot be read; the sentence names it.
-    """
-    curves, trust, missing = [], [], []
-    for run in experiment.outer_runs():
-        if run.state != "done":
-            continue
-        try:
-            wide = run.history()
-        except FileNotFoundError:
-            missing.append(run.name)
-            continue
-        except ValueError as error:
-            raise ValueError(
-                f"{run.folder / 'metrics.csv'} cannot be read ({error}); run its training again."
-            ) from None
-        if "epoch" not in wide.columns or wide.empty:
-            raise ValueError(f"{run.folder / 'metrics.csv'} has no row of an epoch; run its training again.")
-        curves.append(_curves(wide, run))
-        trust.append(_trust_rows(wide, run))
-    drawn = pd.concat(curves, ignore_index=True) if curves else None
-    weights = pd.concat(trust, ignore_index=True) if trust else None
-    if weights is None or weights.empty or weights["teacher"].nunique() < 2:
-        return drawn, None, missing
-    # Shares that were rounded while training sum to nearly 1.
-    weights["weight"] /= weights.groupby(["fold", "seed", "epoch", "label"])["weight"].transform("sum")
-    order = {label: place for place, label in enumerate(experiment.label_order)}
-    return drawn, weights.sort_values("label", key=lambda labels: labels.map(order), kind="stable"), missing
-
-
-def _curves(wide: pd.DataFrame, run: StoredRun) -> pd.DataFrame:
-    """Parts of the objective in long form, without the trust by class."""
-    wide = wide[[name for name in wide.columns if name.count("/") < 2]]
-    long = wide.melt(id_vars="epoch", var_name="part", value_name="value").dropna()
-    return long.assign(split="train", fold=run.fold, seed=run.seed)
-
-
-def _trust_rows(wide: pd.DataFrame, run: StoredRun) -> pd.DataFrame:
-    """Columns trust/<teacher>/<label> in long form."""
-    parts = [name for name in wide.columns if name.startswith("trust/") and name.count("/") == 2]
-    long = wide.melt("epoch", parts, var_name="part", value_name="weight").dropna()
-    names = long["part"].str.split("/")
-    return long.assign(teacher=names.str[1], label=names.str[2], fold=run.fold, seed=run.seed).drop(columns="part")
 
 
 def _trust(system: System, trust: pd.DataFrame, draw: Drawing, key: str) -> list[Figure]:

@@ -1,6 +1,5 @@
 """The systems that a report compares, each with its per-utterance scores and what there is to say of them."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -10,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.verdicts import Finding
-from akd_toolkit.data.watermark import MARK, is_marked
+from akd_toolkit.data.watermark import MARK
+from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.report.ablation import read_ablation
-from akd_toolkit.report.page import GENERATED
 from akd_toolkit.report.summary import summarise
 
 KINDS = ("akd", "kd", "student", "teacher")  # what plan.json calls a system
@@ -73,8 +72,8 @@ class System:
 
 def marks_of(experiment: Experiment) -> tuple[str, ...]:
     """Watermarks of an experiment's numbers; none for speaker-independent ones of recorded speech."""
-    named = experiment.settings.get("speaker_independent", True) and not is_marked(experiment.manifest.corpus)
-    return tuple(mark for mark, holds in ((MARK, not named), (MADE_UP, is_generated(experiment))) if holds)
+    marks = ((MARK, not experiment.speakers_known), (MADE_UP, experiment.manifest.generated))
+    return tuple(mark for mark, holds in marks if holds)
 
 
 def marking(marks: Iterable[str]) -> str:
@@ -88,13 +87,6 @@ def marking(marks: Iterable[str]) -> str:
     return "".join(f"**{mark}.** " for mark in marks)
 
 
-def is_generated(experiment: Experiment) -> bool:
-    """Whether the toolkit made the corpus: by its name, or, for a recipe's ``--debug``, by what its own report says."""
-    page = experiment.folder / "report.md"
-    told = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
-    return experiment.manifest.corpus == "generated" or GENERATED in told
-
-
 def read_experiments(folders: Sequence[str | Path]) -> list[Experiment]:
     """Every folder as an experiment, each once.
 
@@ -105,8 +97,8 @@ def read_experiments(folders: Sequence[str | Path]) -> list[Experiment]:
     """
     found = {}
     for folder in map(Path, folders):
-        if not (folder / "settings.yaml").is_file():
-            below = sorted(str(path.parent) for path in folder.glob("*/settings.yaml"))
+        if not ExperimentPaths(folder).exists:
+            below = [str(path) for path in experiments_at(folder)]
             hint = f"give one of {', '.join(below[:5])}" if below else "give the output_folder of a recipe"
             raise FileNotFoundError(f"{folder} holds no experiment (settings.yaml is missing); {hint}.")
         found[folder.resolve()] = Experiment.read(folder.resolve())
@@ -132,7 +124,7 @@ def systems_of(experiments: Sequence[Experiment], audits: Sequence[Sequence[Find
             ]
             if not any(_same(one.scores, scores) for one in twin):
                 teachers.append(System(f"teacher {title}", experiment, True, scores, None, leaks))
-        done = [run for run in experiment.outer_runs() if run.state == "done"]
+        done = experiment.outer_runs(done=True)
         if done:
             scores = whole_seeds(experiment.scores(done))
             students.append(System(student_name(experiment), experiment, False, scores, _params(done), leaks))
@@ -155,30 +147,19 @@ def whole_seeds(scores: pd.DataFrame) -> pd.DataFrame:
 
 def left_out_seeds(experiment: Experiment, scores: pd.DataFrame) -> list[int]:
     """Seeds of which only some folds are done, so that they are in no table."""
-    begun = {run.seed for run in experiment.outer_runs() if run.state == "done"}
+    begun = {run.seed for run in experiment.outer_runs(done=True)}
     return sorted(begun - set(scores["seed"]))
 
 
 def student_name(experiment: Experiment) -> str:
     """``akd (micro_cnn)``: recipe and student; of a row of an ablation its title."""
-    listed = experiment.folder.parent / "ablation.csv"
-    if listed.is_file():
-        titles = {folder_of(title): title for title in read_ablation(listed)["system"]}
+    ablation = ExperimentPaths(experiment.folder.parent)
+    if ablation.ablation_table.is_file():
+        titles = {ablation.row(title).name: title for title in read_ablation(ablation.ablation_table)["system"]}
         return titles.get(experiment.folder.name, experiment.folder.name)
     if experiment.system not in KINDS:  # written by an older toolkit
         return experiment.system
     return f"{experiment.recipe} ({(experiment.settings.get('student') or {}).get('name', 'no student')})"
-
-
-def folder_of(title: str) -> str:
-    """Folder of a row below that of its ablation; the same as ``akd_toolkit.ablation`` makes of its title.
-
-    Example
-    -------
-    >>> folder_of("hybrid transformer + KD")
-    'hybrid-transformer-plus-kd'
-    """
-    return "-".join(re.findall(r"[a-z0-9.]+", title.lower().replace("+", " plus ")))
 
 
 def by_corpus(systems: Iterable[System]) -> dict[str, list[System]]:
@@ -209,8 +190,8 @@ def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
 
 def _params(runs) -> int | None:
     try:
-        return int(runs[0].about()["num_parameters"])
-    except (OSError, KeyError, ValueError):
+        return runs[0].record.num_parameters
+    except (OSError, ValueError):
         return None
 
 

@@ -109,7 +109,7 @@ def honesty(system: System) -> tuple[str, str, str]:
         return "unknown", "yes" if on_test else "unknown", note
     if system.teacher or len(experiment.candidates) < 2:
         return "yes", "unknown", "one setting, fixed before the run; how it was found is not stored"
-    choices = [experiment.choice(run.seed, run.fold) for run in experiment.outer_runs() if run.state == "done"]
+    choices = [experiment.choice(run.seed, run.fold) for run in experiment.outer_runs(done=True)]
     if not all(choices):
         return "yes", "unknown", "a choice.json is missing, so what was chosen on what is not stored"
     return "yes", "no", f"best of {len(experiment.candidates)} candidates on inner folds, then scored once"

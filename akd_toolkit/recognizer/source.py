@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
+from akd_toolkit.experiment.paths import refits_below
 
 WHAT = "the folder of a finished run or of a bundle, an .onnx file, or owner/name of a repository on the hub"
-RUNS = ("outer", "fold*/outer", "seed*/fold*/outer", "*/seed*/fold*/outer")  # from a fold, a seed, ..., an ablation
 
 
 def find_student(
@@ -36,10 +36,10 @@ def find_student(
     place = resolve_source(source, revision, cache_folder, local_only, built)
     if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
         return place
-    runs = [run for pattern in RUNS for run in sorted(place.glob(pattern))]
-    done = next((run for run in runs if (run / SETTINGS).is_file() and (run / "scores.csv").is_file()), None)
+    runs = refits_below(place)
+    done = next((run for run in runs if run.student.is_file() and run.done), None)
     if done:
-        raise ValueError(f"{source} holds several runs; choose one of them, such as {done}.")
+        raise ValueError(f"{source} holds several runs; choose one of them, such as {done.folder}.")
     if runs:
         raise ValueError(f"{source} holds {len(runs)} runs, and none of them is finished; go on with its training.")
     return place

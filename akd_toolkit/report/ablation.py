@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS
 from akd_toolkit.report.ablation_plot import plot_ablation
 from akd_toolkit.report.comparison import compare
@@ -33,6 +34,7 @@ def write_ablation(
     *,
     title: str,
     generated: bool = False,
+    speakers_known: bool = True,
     planned: int | None = None,
 ) -> pd.DataFrame:
     """Write ablation.md, ablation.csv, ablation.png and ablation.svg into ``folder`` and return the table.
@@ -46,8 +48,7 @@ def write_ablation(
     Arguments
     ---------
     title
-        Begins with the corpus. One that carries the watermark's mark (``akd_toolkit.data.watermark``) is that of
-        scores that are not speaker-independent: so does every group then, and with it both tables and the picture.
+        Begins with the corpus.
     rows
         The rows that are done, each with ``title``, ``group`` (its heading), ``scores`` (as ``make_scores``),
         ``against`` (title of the row it is compared with, or None), ``student`` and ``teachers`` (names; empty
@@ -56,6 +57,8 @@ def write_ablation(
         How many rows there will be in the end; as many as are given if None.
     generated
         True for a corpus made by the toolkit; the page says so at its top.
+    speakers_known
+        False for scores that are not speaker-independent: every group says so, and with it both tables and the picture.
 
     Raises
     ------
@@ -66,23 +69,22 @@ def write_ablation(
     planned = len(rows) if planned is None else planned
     _check_rows(rows, planned)
     table = _table(rows, label_order)
-    independent = not is_marked(title)
-    if not independent:
+    if not speakers_known:
         table["group"] = [f"{MARK}: {group or 'all rows'}" for group in table["group"]]
-    folder = Path(folder)
-    write_text_aside(folder / "ablation.csv", _as_text(table).to_csv(index=False, lineterminator="\n"))
+    folder, paths = Path(folder), ExperimentPaths(folder)
+    write_text_aside(paths.ablation_table, _as_text(table).to_csv(index=False, lineterminator="\n"))
     plot_ablation(table, [folder / "ablation.png", folder / "ablation.svg"], title=title)
     told = (
         f"**{len(rows)} of {planned} rows done.** {_range(table['utterances'])} utterances of "
         f"{_range(table['speakers'])} speakers in {_range(table['folds'])} outer folds by speaker; a fold's speakers "
         "are heard only in its test."
-        if independent
+        if speakers_known
         else f"**{len(rows)} of {planned} rows done.** {_range(table['utterances'])} utterances in "
         f"{_range(table['folds'])} outer folds by utterance, **not by speaker**."
     )
     sections = [f"# {title}", GENERATED if generated else "", told, DEFINITIONS]
-    sections += ["![UA points of every row](ablation.png)", ablation_markdown(folder / "ablation.csv")]
-    write_text_aside(folder / "ablation.md", "\n\n".join(section for section in sections if section) + "\n")
+    sections += ["![UA points of every row](ablation.png)", ablation_markdown(paths.ablation_table)]
+    write_text_aside(paths.ablation_report, "\n\n".join(section for section in sections if section) + "\n")
     return table
 
 

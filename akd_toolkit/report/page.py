@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.watermark import WATERMARK, is_marked
+from akd_toolkit.data.watermark import WATERMARK
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.scores_file import attributes_in
 from akd_toolkit.report.comparison import compare, mean_agreement
 from akd_toolkit.report.plots import (
@@ -37,6 +38,7 @@ def write_report(
     title: str,
     protocol: str = "",
     generated: bool = False,
+    speakers_known: bool = True,
     teachers: Mapping[str, pd.DataFrame] | None = None,
     against: Mapping[str, pd.DataFrame] | None = None,
     curves: pd.DataFrame | None = None,
@@ -51,13 +53,14 @@ def write_report(
     Arguments
     ---------
     title
-        Begins with the corpus. One that carries the watermark's mark (``akd_toolkit.data.watermark``) is that of
-        scores that are not speaker-independent: the page says so at its top and names no speakers.
+        Begins with the corpus.
     protocol
         A sentence or two on what the scores cannot say of themselves: what was dropped, how settings were
         chosen.
     generated
         True for a corpus made by the toolkit; the report says so at its top.
+    speakers_known
+        False for scores that are not speaker-independent; the report says so at its top and names no speakers.
     teachers
         Name -> scores of each teacher under the same protocol, on the same utterances.
     against
@@ -72,7 +75,7 @@ def write_report(
     ValueError
         If any scores are refused by ``check_scores``, or a comparison is not on the same utterances.
     """
-    folder, independent = Path(folder), not is_marked(title)
+    folder, independent = Path(folder), speakers_known
     summary = summarise(scores, label_order)
     sections = [f"# {title}", "" if independent else WATERMARK, GENERATED if generated else ""]
     sections += [_protocol(scores, summary, protocol, independent), _scores(summary)]
@@ -90,7 +93,7 @@ def write_report(
     if teacher_weights is not None:
         sections.append(_trust(folder, teacher_weights, title))
     page = "\n\n".join(section for section in sections if section) + "\n"
-    write_text_aside(folder / "report.md", page)
+    write_text_aside(ExperimentPaths(folder).report, page)
     return summary
 
 

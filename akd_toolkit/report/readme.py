@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.report.ablation import ablation_markdown, read_ablation
 from akd_toolkit.report.results import ABLATION, COLUMNS, read_results
 from akd_toolkit.report.tables import results_table_markdown
@@ -84,7 +85,7 @@ def check_ablation(ablation_csv: str | Path, results_csv: str | Path) -> None:
 
 def _with_tables(page: str, path: Path, results_csv: Path) -> str:
     page = _with_block(page, path, "results", results_table_markdown(results_csv))
-    ablation_csv = results_csv.with_name("ablation.csv")
+    ablation_csv = ExperimentPaths(results_csv.parent).ablation_table
     if ablation_csv.exists() or (read_results(results_csv)["recipe"] == ABLATION).any():
         check_ablation(ablation_csv, results_csv)
         drawn = ablation_csv.with_name(PICTURE)

@@ -19,9 +19,12 @@ from tqdm import tqdm
 
 from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest, load_waveforms
+from akd_toolkit.experiment.paths import of_fold
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
-from akd_toolkit.experiment.stored import Experiment, StoredRun
-from akd_toolkit.models.storage import WEIGHTS, load_student
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.models.storage import load_student
 from akd_toolkit.parallel import run_tasks
 from akd_toolkit.studies.disturbances import CLEAN, VERSION, disturb
 from akd_toolkit.training.posteriors import predict
@@ -110,14 +113,13 @@ def answer(
     for experiment in experiments:
         found: dict[str, list[Path]] = {condition.name: [] for condition in conditions}
         for run in finished_runs(experiment):
-            about = run.about()
-            for condition in with_windows(conditions, about):
+            for condition in with_windows(conditions, run.record):
                 part = part_of(experiment, study, run, condition)
                 key = key_of(run, condition, experiment.manifest)
                 found[condition.name].append(part)
                 if not is_current(part, key):
                     group = run.test_speakers, run.train_speakers, condition
-                    new = Task(manifest_path(experiment), *group, answers=[])
+                    new = Task(experiment.paths.manifest, *group, answers=[])
                     task = tasks.setdefault((experiment.manifest.hash, *group), new)
                     task.answers.append(Answer(run.folder, part, key, run.seed, run.fold))
         parts.append(found)
@@ -126,7 +128,7 @@ def answer(
         return [{name: read_parts(files, bar) for name, files in found.items()} for found in parts]
 
 
-def finished_runs(experiment: Experiment) -> list[StoredRun]:
+def finished_runs(experiment: Experiment) -> list[PlannedRun]:
     """The outer runs of a finished experiment.
 
     Raises
@@ -135,7 +137,7 @@ def finished_runs(experiment: Experiment) -> list[StoredRun]:
         If it has none, or some are not done.
     """
     runs = experiment.outer_runs()
-    missing = [run.name for run in runs if run.state != "done"]
+    missing = [run.name for run in runs if not run.done]
     if not runs:
         raise ValueError(
             f"{experiment.folder} holds no student: its recipe scores teachers alone; give another folder."
@@ -148,32 +150,26 @@ def finished_runs(experiment: Experiment) -> list[StoredRun]:
     return runs
 
 
-def with_windows(conditions: Iterable[Condition], about: dict) -> list[Condition]:
+def with_windows(conditions: Iterable[Condition], record: RunRecord) -> list[Condition]:
     """The conditions with the student's own windows where they leave them open."""
     filled = []
     for condition in conditions:
-        window_s = about["window_s"] if condition.window_s is None else condition.window_s
-        overlap_s = about["test_overlap_s"] if condition.overlap_s is None else condition.overlap_s
+        window_s = record.window_s if condition.window_s is None else condition.window_s
+        overlap_s = record.test_overlap_s if condition.overlap_s is None else condition.overlap_s
         filled.append(Condition(condition.name, condition.kind, condition.level, window_s, overlap_s))
     return filled
 
 
-def part_of(experiment: Experiment, study: str, run: StoredRun, condition: Condition) -> Path:
+def part_of(experiment: Experiment, study: str, run: PlannedRun, condition: Condition) -> Path:
     """Where the scores of one run under one condition lie."""
-    return experiment.folder / "studies" / study / f"seed{run.seed}" / f"fold{run.fold}" / condition.file
+    return of_fold(experiment.paths.study(study), run.seed, run.fold) / condition.file
 
 
-def manifest_path(experiment: Experiment) -> Path:
-    """Where the corpus of an experiment is written down; that of a row of an ablation lies above it."""
-    own = experiment.folder / "manifest.csv"
-    return own if own.is_file() else experiment.folder.parent / "manifest.csv"
-
-
-def key_of(run: StoredRun, condition: Condition, manifest: Manifest, *more: str) -> str:
+def key_of(run: PlannedRun, condition: Condition, manifest: Manifest, *more: str) -> str:
     """16 hex digits over everything that the scores depend on: weights, recordings, condition, other speakers."""
-    path = run.folder / WEIGHTS
+    path = run.paths.weights
     if not path.is_file():
-        raise FileNotFoundError(f"{run.folder} holds no trained student: {WEIGHTS} is missing; run its recipe again.")
+        raise FileNotFoundError(f"{run.folder} holds no trained student: {path.name} is missing; run its recipe again.")
     facts = VERSION, _sha256(path, path.stat().st_mtime_ns), manifest.hash, condition, run.train_speakers, more
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 

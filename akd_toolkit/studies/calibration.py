@@ -8,8 +8,9 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
-from akd_toolkit.experiment.stored import Experiment, StoredRun
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import NUM_RESAMPLES, Interval, interval_of, speaker_draws
 from akd_toolkit.metrics.reliability import (
     NUM_BINS,
@@ -131,7 +132,7 @@ def _calibrated(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame | No
     return joined[0], joined[1], temperatures
 
 
-def _inner_scores(experiment: Experiment, outer: StoredRun) -> pd.DataFrame | None:
+def _inner_scores(experiment: Experiment, outer: PlannedRun) -> pd.DataFrame | None:
     """What the chosen candidate's inner runs of one outer fold scored; None where there are none.
 
     Raises
@@ -139,14 +140,15 @@ def _inner_scores(experiment: Experiment, outer: StoredRun) -> pd.DataFrame | No
     ValueError
         If some are not done, or heard by a test speaker.
     """
-    inner = [run for run in experiment.inner_runs() if (run.seed, run.fold) == (outer.seed, outer.fold)]
+    inner = experiment.inner_runs(outer)
     if not inner:
         return None
     choice = experiment.choice(outer.seed, outer.fold)
     if choice is None:
-        raise ValueError(f"{outer.folder.parent} has no choice.json; run its recipe to the end first.")
+        path = experiment.paths.choice(outer.seed, outer.fold)
+        raise ValueError(f"{path} is missing; run its recipe to the end first.")
     chosen = [run for run in inner if run.candidate == choice["chosen"]]
-    missing = [run.name for run in chosen if run.state != "done"]
+    missing = [run.name for run in chosen if not run.done]
     if missing:
         raise ValueError(f"{experiment.folder} lacks the scores of {missing[0]}; run its recipe to the end first.")
     scores = experiment.scores(chosen)

@@ -1,7 +1,7 @@
 """Students of one corpus asked about another, without any training on it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import pandas as pd
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.report.tables import markdown_table
@@ -21,7 +22,6 @@ from akd_toolkit.studies.answering import (
     finished_runs,
     is_current,
     key_of,
-    manifest_path,
     part_of,
     read_manifest,
     read_parts,
@@ -33,7 +33,7 @@ from akd_toolkit.studies.answering import (
 )
 from akd_toolkit.studies.heard import heard_without_labels, refuse_shared_recordings
 from akd_toolkit.studies.labels import common_name, read_label_map, scores_on_shared, shared_labels, to_shared
-from akd_toolkit.studies.tables import SUMMARY, percent, score_row, system_names, write_table
+from akd_toolkit.studies.tables import SUMMARY, percent, score_row, system_names, with_marks, write_table
 from akd_toolkit.training.posteriors import predict
 
 STUDY = "cross"
@@ -88,7 +88,7 @@ def cross_study(
     verdict, sentence = heard_without_labels(experiment, tested, Manifest.read(unlabelled) if unlabelled else None)
     study, tasks, parts = f"{STUDY}-{other.corpus}", [], []
     for run in runs:
-        condition = with_windows([Condition(f"all of {other.corpus}")], run.about())[0]
+        condition = with_windows([Condition(f"all of {other.corpus}")], run.record)[0]
         part = part_of(experiment, study, run, condition)
         key = key_of(run, condition, other, *shared, repr(sorted(names.items())))
         parts.append(part)
@@ -103,7 +103,7 @@ def cross_study(
     table = pd.DataFrame(rows).assign(
         system=system_names([experiment])[0], heard=["", verdict], classes=" ".join(shared)
     )
-    return _write(experiment.folder / "studies" / study, table, experiment, other, names, sentence)
+    return _write(experiment.paths.study(study), with_marks(table, [experiment]), experiment, other, names, sentence)
 
 
 def answer_cross(task: CrossTask, progress: bool = False) -> None:
@@ -119,7 +119,7 @@ def answer_cross(task: CrossTask, progress: bool = False) -> None:
 def _of_shared(other: Manifest, shared: Sequence[str], names: Mapping) -> Manifest:
     """The utterances of shared classes."""
     rows = tuple(row for row in other if common_name(row.emotion, names) in shared)
-    return Manifest(other.corpus, other.label_order, rows)
+    return replace(other, utterances=rows)
 
 
 @lru_cache(maxsize=1)
@@ -135,10 +135,9 @@ def _manifest_of(folder: Path) -> Path:
     FileNotFoundError
         If there is none.
     """
-    if (folder / "manifest.csv").is_file():
-        return folder / "manifest.csv"
-    if (folder / "settings.yaml").is_file():
-        return manifest_path(Experiment.read(folder))
+    paths = ExperimentPaths(folder)
+    if paths.manifest.is_file() and (paths.exists or paths.manifest.parent == folder):
+        return paths.manifest
     raise FileNotFoundError(
         f"{folder} holds no corpus (manifest.csv is missing); give the output_folder of a recipe on the other corpus."
     )

@@ -8,7 +8,6 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.watermark import is_marked
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import (
@@ -48,7 +47,7 @@ def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None
     rows, speakers = [], []
     for system, experiment in zip(system_names(experiments), experiments):
         finished_runs(experiment)
-        if is_marked(experiment.manifest.corpus):
+        if not experiment.speakers_known:
             raise ValueError(
                 f"{experiment.folder}: nobody knows who speaks in {experiment.manifest.corpus}, so there are no "
                 "speakers to compare; give an experiment on a corpus with speaker labels."
@@ -79,7 +78,7 @@ def speaker_sex(manifest: Manifest) -> dict[str, str]:
     for row in manifest:
         sex = SEXES.get(row.sex.lower())
         if sex is not None and found.setdefault(row.speaker, sex) != sex:
-            raise ValueError(f"speaker {row.speaker} is a woman and a man in the manifest; mend it and prepare again.")
+            raise ValueError(f"speaker {row.speaker} is a woman and a man in the manifest; correct it, prepare again.")
     return found
 
 

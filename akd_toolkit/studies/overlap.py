@@ -49,7 +49,7 @@ def overlap_study(
         Folder for the common table of several experiments.
     """
     check_place(experiments, to)
-    own = [finished_runs(experiment)[0].about()["window_s"] for experiment in experiments]
+    own = [finished_runs(experiment)[0].record.window_s for experiment in experiments]
     windows_s, overlaps_s = sorted({*map(float, windows_s), *own}), sorted({0.0, *map(float, overlaps_s)})
     pairs = [(window_s, overlap_s) for window_s in windows_s for overlap_s in overlaps_s if overlap_s < window_s]
     named = {pair: Condition(_name(*pair), window_s=pair[0], overlap_s=pair[1]) for pair in pairs}

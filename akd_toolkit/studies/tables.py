@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.synthetic import ABOUT
-from akd_toolkit.data.watermark import WATERMARK, is_marked, marked
+from akd_toolkit.data.watermark import WATERMARK
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.report.comparison import compare
@@ -101,11 +100,19 @@ def system_names(experiments: Sequence[Experiment]) -> list[str]:
     for folder in folders:
         if folders.count(folder) > 1:
             raise ValueError(f"{folder} was given twice; give each experiment once.")
-    titles = [_marked_title(experiment) for experiment in experiments]
+    titles = [f"{one.title} {MADE_UP}" if one.manifest.generated else one.title for one in experiments]
     return [
         f"{title} ({experiment.folder.name})" if titles.count(title) > 1 else title
         for title, experiment in zip(titles, experiments)
     ]
+
+
+def with_marks(table: pd.DataFrame, experiments: Sequence[Experiment]) -> pd.DataFrame:
+    """The table with the columns ``speakers_known`` and ``generated``, of the corpus of each row's ``system``."""
+    names = system_names(experiments)
+    known = dict(zip(names, (one.speakers_known for one in experiments)))
+    generated = dict(zip(names, (one.manifest.generated for one in experiments)))
+    return table.assign(speakers_known=table["system"].map(known), generated=table["system"].map(generated))
 
 
 def write_table(folder: Path, table: pd.DataFrame, title: str, sentences: Sequence[str], parts: Sequence[str]) -> Path:
@@ -117,8 +124,8 @@ def write_table(folder: Path, table: pd.DataFrame, title: str, sentences: Sequen
         What follows them: Markdown tables, pictures, remarks.
     """
     write_text_aside(folder / "table.csv", table.to_csv(index=False, lineterminator="\n"))
-    warnings = [WATERMARK] if table["system"].map(is_marked).any() else []
-    warnings += [GENERATED] if table["system"].str.contains(MADE_UP, regex=False).any() else []
+    warnings = [] if table["speakers_known"].all() else [WATERMARK]
+    warnings += [GENERATED] if table["generated"].any() else []
     text = "\n\n".join([f"# {title}", *warnings, " ".join(filter(None, sentences)), *filter(None, parts)])
     write_text_aside(folder / "table.md", text + "\n")
     return folder / "table.md"
@@ -151,8 +158,9 @@ def publish(
     write
         Given a folder and the rows that belong there, writes both and returns the table's path.
     """
+    table = with_marks(table, experiments)
     for name, experiment in zip(system_names(experiments), experiments):
-        path = write(experiment.folder / "studies" / study, table[table["system"] == name].reset_index(drop=True))
+        path = write(experiment.paths.study(study), table[table["system"] == name].reset_index(drop=True))
     return path if to is None else write(Path(to) / study, table)
 
 
@@ -167,9 +175,3 @@ def check_place(experiments: Sequence[Experiment], to: str | Path | None) -> Non
     if to is None and len(experiments) > 1:
         raise ValueError(f"{len(experiments)} folders need one for their common table; name it by --to FOLDER.")
     system_names(experiments)
-
-
-def _marked_title(experiment: Experiment) -> str:
-    title = marked(experiment.title, experiment.settings.get("speaker_independent", True))
-    made_up = (Path(experiment.manifest.utterances[0].wav).parents[1] / ABOUT).is_file()
-    return f"{title} {MADE_UP}" if made_up else title

@@ -11,7 +11,7 @@ from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.attributes import AttributeHead, answers, fit_attributes
-from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit, write_heard
+from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit
 from akd_toolkit.teachers.head import check_label_order
 from akd_toolkit.teachers.store import FeatureStore
 
@@ -227,11 +227,6 @@ class TeacherFold:
             lengths = counts / counts.max()  # the teachers' rates differ, the shares hardly
             found.append(torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True))
         return tuple(found), lengths
-
-    def write_heard(self, folder) -> None:
-        """Write for each teacher which speakers its heads have heard; the audit reads these files."""
-        for index, target in enumerate(self.targets):
-            write_heard(target, f"{folder}/teacher{index}.json")
 
 
 def _predicted(predictor: Sequence[AttributeHead], target: SoftTargets, store: FeatureStore) -> Tensor:

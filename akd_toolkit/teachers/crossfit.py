@@ -1,6 +1,5 @@
 """Soft targets that no utterance's own speaker has shaped."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.teachers.base import fingerprint_of
 from akd_toolkit.teachers.fitting import balanced_nll, best_temperature, class_balance
 from akd_toolkit.teachers.head import Head, fit_heads
@@ -58,6 +56,15 @@ class SoftTargets:
     def head(self) -> Head:
         """The head that has heard all training speakers."""
         return self.heads[-1]
+
+    def described_heads(self) -> list[dict]:
+        """Of each head: the speakers that it was fitted on, and those whose utterances it answers for."""
+        found = []
+        for index, head in enumerate(self.heads):
+            answered = sorted({speaker for speaker, own in zip(self.speakers, self.head_of) if own == index})
+            options = {"l2": head.l2, "temperature": head.temperature}
+            found.append({"trained_on": list(head.heard), "answers_for": answered, **options})
+        return found
 
     def embed(self, features: np.ndarray) -> Tensor:
         """Embedding [n, D] of features [n, L, D].
@@ -209,13 +216,3 @@ def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, 
         for path, head in zip(paths, fit_heads(views, labels, speakers.tolist(), label_order, l2)):
             head.write(path)
     return [Head.read(path, label_order) for path in paths]
-
-
-def write_heard(targets: SoftTargets, path) -> None:
-    """Write, for the audit, which speakers each head has heard and for which utterances it speaks."""
-    heads = []
-    for index, head in enumerate(targets.heads):
-        spoken_for = [name for name, own in zip(targets.ids, targets.head_of) if own == index]
-        heads.append({"heard": head.heard, "speaks_for": spoken_for, "l2": head.l2, "temperature": head.temperature})
-    about = {"teacher": targets.title, "label_order": targets.label_order, "heads": heads}
-    write_text_aside(path, json.dumps(about, indent=1))

@@ -52,7 +52,7 @@ class FeatureStore:
             raise ValueError(f"teacher {teacher.title} has no frames; set frames for a transformers_encoder only.")
         self.audio, self.manifest, self.teacher = audio, audio.manifest, teacher
         self.num_views, self.with_frames, self.progress = num_views, frames, progress
-        entry = f"{self.manifest.corpus}-{self.manifest.hash}"
+        entry = f"{self.manifest.title}-{self.manifest.hash}"
         self.folder = Path(folder) / entry / f"{teacher.name}-{teacher.fingerprint}"
         self._views: dict[int, Chunk] = {}
 

@@ -1,7 +1,5 @@
 """What the demo does around its training: it generates the corpus, exports the student and asks it once."""
 
-from pathlib import Path
-
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import prepare_generated
 from akd_toolkit.experiment.protocol import NestedCrossValidation
@@ -22,7 +20,7 @@ def show(protocol: NestedCrossValidation | None) -> None:
     """
     if protocol is None or protocol.config["only_run"]:
         return
-    run, folder = protocol.outer_runs()[0], Path(protocol.config["output_folder"])
+    run, folder = protocol.outer_runs()[0], protocol.folder
     export = export_run(run.folder, to=folder, progress=False)
     difference = export.parity.largest_difference
     print(f"{export.file}: {export.size_bytes / 1000:.0f} kB, differs from the module by {difference:.1e}")
@@ -30,5 +28,5 @@ def show(protocol: NestedCrossValidation | None) -> None:
     answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
     sure = f" with {answer.probability:.2f}" if answer.speech else ""
     print(f"{utterance.id}, an unseen speaker: {answer.label}{sure}; true is {utterance.emotion}")
-    print((folder / "report.md").read_text(encoding="utf-8").split("## Confusion")[0])
-    print(f"report and confusion matrix: {folder}/report.md")
+    print(protocol.paths.report.read_text(encoding="utf-8").split("## Confusion")[0])
+    print(f"report and confusion matrix: {protocol.paths.report}")

@@ -50,7 +50,7 @@ def train_student(run):
 
 def main(argv):
     config = load_config(argv, prepare_generated)
-    show(run_experiment(config, prepare, train_student, generated=True))
+    show(run_experiment(config, prepare, train_student))
 
 
 if __name__ == "__main__":

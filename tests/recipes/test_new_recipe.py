@@ -140,7 +140,7 @@ def test_without_speakers_it_is_refused_until_asked_for_and_then_every_table_say
     page = (recipe / "results/student/report.md").read_text(encoding="utf-8")
     assert page.startswith(f"# Mine ({MARK}): student\n\n{WATERMARK}") and "| log-mel |" in page
     assert read_results(recipe / "results/results.csv")["corpus"].tolist() == [f"Mine ({MARK})"]
-    audit = (recipe / "results/student/seed17/fold1/outer/audit.json").read_text(encoding="utf-8")
+    audit = (recipe / "results/student/seed17/fold1/outer/record.json").read_text(encoding="utf-8")
     proved, not_proved = audit.split('"not_proved"')
     assert "speakers have nobody in common" not in proved and "speaker" in not_proved
 

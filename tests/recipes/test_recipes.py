@@ -56,10 +56,13 @@ def test_emodb_recipe_runs_with_debug_and_leaves_what_it_promises(yaml, tmp_path
     assert (tmp_path / "settings.yaml").is_file() and (tmp_path / "environment.json").is_file()
     if yaml != "teacher.yaml":
         outer = tmp_path / "seed17" / "fold1" / "outer"
-        about = json.loads((outer / "student.json").read_text())
+        about = json.loads((outer / "record.json").read_text())
         assert not set(about["train_speakers"]) & set(about["test_speakers"])
         assert len(pd.read_csv(outer / "metrics.csv")) == 2
-        assert label_order_of(read_scores(outer / "scores.csv")) == about["label_order"]
+        assert (
+            label_order_of(read_scores(outer / "scores.csv"))
+            == json.loads((outer / "student.json").read_text())["label_order"]
+        )
 
 
 def test_the_ablation_runs_with_debug_and_compares_its_rows(tmp_path):
@@ -81,11 +84,11 @@ def test_candidates_are_chosen_on_inner_folds_and_refit(tmp_path):
     planned = [f"inner{i}-candidate{c}" for i in (1, 2) for c in (1, 2)]
     assert sorted(path.name for path in fold.glob("inner*")) == planned
     for inner in fold.glob("inner*"):
-        about = json.loads((inner / "student.json").read_text())
+        about = json.loads((inner / "record.json").read_text())
         assert not {"f01", "m01"} & {*about["train_speakers"], *about["test_speakers"]}
     choice = json.loads((fold / "choice.json").read_text())
     assert choice["chosen"] in (1, 2) and len(choice["inner_ua"]) == 2
-    assert json.loads((fold / "outer" / "student.json").read_text())["candidate"] == choice["candidate"]
+    assert json.loads((fold / "outer" / "record.json").read_text())["candidate"] == choice["candidate"]
     row = read_results(tmp_path / "results.csv").iloc[0]
     assert (row["corpus"], row["system"], row["folds"], row["seeds"]) == ("generated", "kd", "1", "1")
     assert (tmp_path / "student.onnx").is_file() and "GENERATED" in done.stdout

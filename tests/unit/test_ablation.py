@@ -97,8 +97,7 @@ def test_an_ablation_runs_compares_and_continues(config, manifest, tmp_path):
     assert list(results["recipe"].unique()) == ["ablation"] and list(results["ua_pooled"]) == [50.0, 100.0, 50.0]
     assert "+50.0" in (tmp_path / "out" / "ablation.md").read_text()
     assert (tmp_path / "out" / "ablation.png").is_file() and (tmp_path / "out" / "ablation.svg").is_file()
-    audit = json.loads((tmp_path / "out/plain/seed1/fold1/outer/audit.json").read_text())
-    assert audit
+    assert json.loads((tmp_path / "out/plain/seed1/fold1/outer/record.json").read_text())["proved"]
 
 
 @pytest.mark.parametrize(

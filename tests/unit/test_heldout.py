@@ -26,6 +26,9 @@ def louder_is_loud(waveforms):
 ENGINE = Engine("none", LABELS, window_s=1.0, overlap_s=0.5, answer=louder_is_loud)
 
 
+UNCOMPRESSED = '{"train_speakers": ["A"]}'
+
+
 @pytest.fixture
 def run_folder(tmp_path):
     """A finished run of fold 2: speaker B is held out, who says something soft and something that ends loud."""
@@ -47,7 +50,7 @@ def run_folder(tmp_path):
         YAML(typ="safe").dump({**settings, "manifest_hash": manifest.hash}, stream)
     home = folder / "seed17/fold2/outer"
     home.mkdir(parents=True)
-    (home / "student.json").write_text("{}")
+    (home / "student.json").write_text(UNCOMPRESSED)
     test = [row for row in rows if row.speaker == "B"]
     who = [row.id for row in test], ["B", "B"], list(LABELS)
     write_scores(home / "scores.csv", make_scores(*who, np.full((2, 2), 0.5), LABELS, 2, 17))
@@ -87,15 +90,15 @@ def test_a_compressed_student_is_one_of_its_run(run_folder, where):
     step = home / where
     step.mkdir(parents=True)
     shutil.copy(run_folder / "scores.csv", step)
-    (step / "student.json").write_text('{"compressed_by": [{"name": "prune"}]}')
+    (step / "student.json").write_text('{"train_speakers": ["A"], "compressed_by": [{"name": "prune"}]}')
     experiment, run = Experiment.of_run(step)
     assert (run.name, run.folder, run.test_speakers) == ("seed17/fold2/outer", step, ("B",))
     others = experiment.like(run)  # fold 1 has nothing yet
     assert [(other.fold, other.state) for other in others] == [(1, "planned"), (2, "done")]
     assert others[0].folder == home / where.replace("fold2", "fold1")
     assert experiment.like(Experiment.of_run(run_folder)[1])[1].folder == run_folder
-    (step / "student.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match="no outer run"):
+    (step / "student.json").write_text(UNCOMPRESSED)
+    with pytest.raises(FileNotFoundError, match="not an outer run"):
         Experiment.of_run(step)
 
 
@@ -104,5 +107,5 @@ def test_what_is_no_finished_run_is_refused_by_name(run_folder, tmp_path):
         Experiment.of_run(tmp_path)
     inner = run_folder.parent / "inner1-candidate1"
     run_folder.rename(inner)
-    with pytest.raises(FileNotFoundError, match="no outer run"):
+    with pytest.raises(FileNotFoundError, match="not an outer run"):
         Experiment.of_run(inner)

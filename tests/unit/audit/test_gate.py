@@ -79,21 +79,13 @@ def test_without_named_speakers_none_is_said_to_be_apart():
 
 
 @pytest.mark.parametrize("setting", [True, False])
-def test_names_prove_nothing_of_voices_in_a_marked_corpus(setting):
-    marked = "Calls (NOT speaker-independent)"
-    sides = corpus("A1", corpus=marked), corpus("C1", corpus=marked)
+def test_names_prove_nothing_of_voices_where_speakers_are_unknown(setting):
+    sides = [replace(corpus(name, corpus="Calls"), speakers_known=False) for name in ("A1", "C1")]
     found = audit(*sides, teacher("A"), corpus("A2"), speaker_independent=setting)
     assert not any("speaker" in line or "head" in line for line in found["proved"])
     assert "that no head of teacher whisper has heard a test speaker" in found["not_proved"]
     assert "that no speaker is on both sides, as the corpus does not say who speaks" in found["not_proved"]
     assert any("no test speaker speaks in the unlabelled" in line for line in found["not_proved"])
-
-
-def test_a_marked_corpus_is_compared_with_models_by_its_name():
-    models = {"teacher er": {"name": "transformers_encoder", "source": "superb/hubert-large-superb-er"}}
-    sides = (corpus(name, corpus="IEMOCAP (NOT speaker-independent)") for name in ("A1", "C1"))
-    with pytest.raises(ValueError, match="was trained on IEMOCAP"):
-        audit(*sides, models=models)
 
 
 def test_noise_that_no_audit_knows_and_missing_checksums_are_said():

@@ -1,6 +1,5 @@
 """A sound experiment passes; each leak, planted into it, is caught under its name."""
 
-import json
 import shutil
 from dataclasses import replace
 
@@ -61,14 +60,14 @@ def test_a_speaker_in_two_groups_of_the_plan(experiment, found_in, plant):
 
 
 def test_a_student_that_was_trained_on_a_test_speaker(experiment, found_in, plant):
-    plant.json(experiment / OUTER / "student.json", train_speakers=["A", "B", "C", "D"])
+    plant.json(experiment / OUTER / "record.json", train_speakers=["A", "B", "C", "D"])
     found = found_in(experiment)
     assert leaks(found) == {"runs"}
     assert found["leak", "runs"] == [f"{OUTER}: was trained and tested on speaker C; run it again."]
 
 
 def test_a_student_that_was_trained_on_other_speakers_than_planned(experiment, found_in, plant):
-    plant.json(experiment / INNER / "student.json", train_speakers=["C", "D"])  # C is the outer test
+    plant.json(experiment / INNER / "record.json", train_speakers=["C", "D"])  # C is the outer test
     found = found_in(experiment)
     assert leaks(found) == {"runs"} and "other speakers than planned (C)" in found["leak", "runs"][0]
 
@@ -219,7 +218,7 @@ def test_shared_sentences_are_counted_in_a_warning(experiment, found_in, plant):
 @pytest.mark.parametrize("run", [OUTER, INNER])
 def test_a_head_that_was_fitted_on_a_test_speaker(experiment, found_in, plant, run):
     tested = {OUTER: "C", INNER: "A"}[run]
-    plant.json(experiment / run / "heads/teacher0.json", heads=[{"heard": ["D", tested], "speaks_for": []}])
+    plant.json(experiment / run / "record.json", heads={"loud": [{"trained_on": ["D", tested], "answers_for": []}]})
     found = found_in(experiment)
     assert (
         leaks(found) == {"heads"}
@@ -228,23 +227,23 @@ def test_a_head_that_was_fitted_on_a_test_speaker(experiment, found_in, plant, r
 
 
 def test_an_inner_head_that_was_fitted_on_the_outer_test(experiment, found_in, plant):
-    plant.json(experiment / INNER / "heads/teacher0.json", heads=[{"heard": ["C", "D"], "speaks_for": []}])
+    plant.json(experiment / INNER / "record.json", heads={"loud": [{"trained_on": ["C", "D"], "answers_for": []}]})
     assert "fitted on speaker C, outside the run's training" in found_in(experiment)["leak", "heads"][0]
 
 
-def test_runs_without_heads_leave_it_open(experiment, found_in):
-    shutil.rmtree(experiment / OUTER / "heads")
+def test_runs_without_heads_leave_it_open(experiment, found_in, plant):
+    plant.json(experiment / OUTER / "record.json", heads={})
     assert OUTER in found_in(experiment)["not_proved", "heads"][0]
 
 
-@pytest.mark.parametrize("heads", [[], [{"heard": [], "speaks_for": []}]])
+@pytest.mark.parametrize("heads", [[], [{"trained_on": [], "answers_for": []}]])
 def test_heads_that_name_nobody_leave_it_open(experiment, found_in, plant, heads):
-    plant.json(experiment / OUTER / "heads/teacher0.json", heads=heads)
+    plant.json(experiment / OUTER / "record.json", heads={"loud": heads})
     assert OUTER in found_in(experiment, sound=False)["not_proved", "heads"][0]
 
 
 def test_a_head_that_speaks_for_whom_it_heard_is_a_warning(experiment, found_in, plant):
-    plant.json(experiment / OUTER / "heads/teacher0.json", heads=[{"heard": ["A", "D"], "speaks_for": ["A0"]}])
+    plant.json(experiment / OUTER / "record.json", heads={"loud": [{"trained_on": ["A", "D"], "answers_for": ["A"]}]})
     found = found_in(experiment)
     assert leaks(found) == set() and ("warning", "heads") in found
 
@@ -318,7 +317,7 @@ def test_unlabelled_speech_in_a_store_beside_the_experiment_is_found(experiment,
 
 
 def test_a_refit_with_another_candidate_than_the_inner_folds_chose(experiment, found_in, plant):
-    plant.json(experiment / OUTER / "student.json", candidate={"batch_size": 1})
+    plant.json(experiment / OUTER / "record.json", candidate={"batch_size": 1})
     found = found_in(experiment)
     assert leaks(found) == {"choice"}
     told = "was trained with candidate 1, and the inner folds chose 2 (inner UA 50.0, 100.0)"
@@ -385,7 +384,7 @@ def test_epochs_may_be_a_candidate_and_a_head_may_be_fitted_first(experiment, fo
         index = run.candidate or 2
         epochs = [[1], [0, 1, 2]][index - 1]
         pd.DataFrame({"epoch": epochs}).to_csv(run.folder / "metrics.csv", index=False)
-        plant.json(run.folder / "student.json", candidate=candidates[index - 1])
+        plant.json(run.folder / "record.json", candidate=candidates[index - 1])
     assert leaks(found_in(experiment)) == set()
 
 
@@ -442,8 +441,7 @@ def test_scores_of_a_teacher_are_held_to_the_same_folds(experiment, found_in):
 
 
 def test_damaged_files_are_named_and_nothing_breaks(experiment, found_in):
-    (experiment / OUTER / "student.json").write_text("{")
-    (experiment / OUTER / "heads/teacher0.json").write_text(json.dumps({"heads": 3}))
+    (experiment / OUTER / "record.json").write_text("{")
     (experiment / OUTER / "metrics.csv").unlink()
     (experiment / "seed1/fold3/choice.json").write_text("[]")
     (experiment / "fingerprints.npz").write_text("torn")

@@ -21,6 +21,8 @@ from akd_toolkit.compress.steps import build_steps
 from akd_toolkit.compress.table import table_markdown, table_of
 from akd_toolkit.compress.tuning import objective_and_data, tuned
 from akd_toolkit.engine import open_engine
+from akd_toolkit.experiment.paths import RunPaths
+from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.models.storage import load_student
@@ -56,7 +58,8 @@ def written_at(folder) -> dict:
 def test_each_step_leaves_a_student_or_a_file_that_answers(experiment, pruned):
     _, about = load_student(pruned / "1-prune")
     assert about["student"] == {**about["student"], "channels": [4, 8], "dim": 8, "embedding_dim": 8}
-    assert about["compressed_by"] == [{"importance": "norm", **PRUNE}] and about["candidate"] == {"batch_size": 8}
+    record = RunRecord.read(RunPaths(pruned / "1-prune"))
+    assert record.compressed_by == ({"importance": "norm", **PRUNE},) and record.candidate == {"batch_size": 8}
     int8 = open_engine(pruned / "2-quantize/student.int8.onnx")
     assert int8.about["precision"] == "int8" and (int8.window_s, int8.overlap_s) == (0.5, 0.1)
     waveform = 0.1 * np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)

@@ -14,10 +14,10 @@ def source_of(experiment, to, store=None) -> Source:
 
 def test_a_training_is_that_of_the_run_with_its_candidate_and_its_speakers(experiment, tmp_path):
     source = source_of(experiment, tmp_path)
-    spec = {**source.run.about()["student"], "dim": 8}
+    spec = {**source.run.record.student, "dim": 8}
     run = source.training(2, spec, number_of_epochs=3, **{"opt_class.lr": 0.002})
     assert run.train_speakers == ("C", "D") and run.test_speakers == ("A", "B") and run.seed == 2017
-    assert run.config["batch_size"] == 8  # of candidate 2, which was chosen
+    assert run.config["batch_size"] == 8  # of its candidate
     assert run.config["objective"] == experiment.settings["objective"]
     assert run.config["number_of_epochs"] == 3
     made = run.config.build()["opt_class"]([torch.nn.Parameter(torch.zeros(1))])
@@ -65,4 +65,4 @@ def test_speech_without_labels_that_is_not_at_hand_is_said(make_experiment, tmp_
     experiment = rewritten(make_experiment, tmp_path, unlabelled_hash="0123456789ab")
     source = source_of(experiment, tmp_path / "to")
     with pytest.raises(FileNotFoundError, match="without labels .manifest 0123456789ab. that no store at hand"):
-        source.training(1, source.run.about()["student"])
+        source.training(1, source.run.record.student)

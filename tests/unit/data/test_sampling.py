@@ -47,7 +47,5 @@ def test_no_setting_is_natural_and_a_wrong_one_is_refused():
     assert sampling_of(None) == sampling_of({"name": "natural"}) == "natural"
     with pytest.raises(ValueError, match=r"'sampling.names'; did you mean 'name'"):
         sampling_of({"names": "natural"})
-    with pytest.raises(
-        ValueError, match='sampling.name: got "x"; .* natural, class_balanced or speaker_balanced'
-    ):
+    with pytest.raises(ValueError, match='sampling.name: got "x"; .* natural, class_balanced or speaker_balanced'):
         sampling_of({"name": "x"})

@@ -13,9 +13,10 @@ import torch
 from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.locks import RUNNING, marked_as_running
+from akd_toolkit.experiment.locks import locked
 from akd_toolkit.experiment.parts import prove_split
 from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.stored import Experiment
 
 LABELS = ("anger", "sadness")
@@ -73,9 +74,14 @@ def test_what_was_run_is_found_again_without_the_recipe(protocol):
     for mine, stored in zip([*planned.inner_runs(), *planned.outer_runs()], [*found.inner_runs(), *found.outer_runs()]):
         assert (mine.name, mine.folder, mine.seed, mine.fold) == (stored.name, stored.folder, stored.seed, stored.fold)
         assert (mine.train_speakers, mine.test_speakers) == (stored.train_speakers, stored.test_speakers)
-        assert stored.state == "done" and stored.about()["candidate"] == mine.candidate
+        assert stored.state == "done" and stored.record.candidate == mine.overrides
     first = found.outer_runs()[0]
-    assert list(first.history()["total"]) == [0.5] and first.audit()["proved"]
+    assert list(first.history()["total"]) == [0.5]
+    record = first.record
+    assert (record.kind, record.seed, record.fold, record.split) == ("outer", 1, 1, None)
+    assert (record.train_speakers, record.test_speakers) == (("B", "C"), ("A",))
+    assert record.proved and record.student["name"] == "micro_cnn" and record.environment["torch"]
+    assert found.inner_runs()[1].record.split == found.inner_runs()[1].split == 2
 
 
 def test_a_plan_is_known_before_anything_is_trained(protocol):
@@ -95,27 +101,27 @@ def test_seeds_and_folds_are_those_asked_for_and_those_begun(protocol):
 
 def test_a_training_at_work_says_so_and_a_killed_one_does_not(protocol):
     run = Experiment.read(protocol().folder).outer_runs()[0]
-    with marked_as_running(run.folder):
+    with locked(run.paths.lock):
         assert run.state == "running"
     assert run.state == "planned"  # nothing was left behind
     mark = {"host": socket.gethostname(), "pid": 2**22 + 1, "since": "2026-01-01T00:00:00+00:00"}  # beyond any pid
-    (run.folder / RUNNING).write_text(json.dumps(mark))
+    run.paths.lock.write_text(json.dumps(mark))
     assert run.state == "stopped"
-    (run.folder / RUNNING).write_text(json.dumps({**mark, "host": "another machine"}))
+    run.paths.lock.write_text(json.dumps({**mark, "host": "another machine"}))
     assert run.state == "running"
-    (run.folder / RUNNING).write_text("{")
+    run.paths.lock.write_text("{")
     assert run.state == "stopped"
 
 
 def test_the_mark_goes_even_when_the_training_fails(protocol):
     def fails(run):
-        assert json.loads((run.folder / RUNNING).read_text())["pid"] == os.getpid()
+        assert json.loads(run.paths.lock.read_text())["pid"] == os.getpid()
         raise ValueError("no memory")
 
     planned = protocol()
     with pytest.raises(ValueError, match="no memory"):
         planned.run(fails)
-    assert not list(planned.folder.rglob(RUNNING))
+    assert not any(run.paths.lock.exists() for run in planned.all_runs())
 
 
 def test_two_processes_do_not_train_the_same(protocol):
@@ -123,12 +129,12 @@ def test_two_processes_do_not_train_the_same(protocol):
     run = Experiment.read(planned.folder).inner_runs()[0]
     run.folder.mkdir(parents=True)
     mark = {"host": "another machine", "pid": 7, "since": "2026-01-01T00:00:00+00:00"}
-    (run.folder / RUNNING).write_text(json.dumps(mark))
+    run.paths.lock.write_text(json.dumps(mark))
     with pytest.raises(
         ValueError, match="being trained by process 7 on another machine since .* delete .*running.json"
     ):
         planned.run(keep)
-    assert json.loads((run.folder / RUNNING).read_text()) == mark  # it is not ours to remove
+    assert json.loads(run.paths.lock.read_text()) == mark  # it is not ours to remove
 
 
 def test_akd_runs_prints_what_is_done_and_what_is_not(protocol, capsys):
@@ -172,9 +178,31 @@ def test_a_damaged_training_is_one_sentence_that_brings_it_back(protocol):
     (run.folder / "metrics.csv").write_text("")
     with pytest.raises(ValueError, match=r"metrics\.csv is damaged .*; delete .*outer and run the recipe again\."):
         run.history()
-    (run.folder / "student.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"student\.json is damaged \(a list .*; delete .*outer and run"):
-        run.about()
+    run.paths.record.write_text("[]")
+    with pytest.raises(ValueError, match=r"record\.json is damaged \(a list .*; delete .*outer and run"):
+        _ = run.record
+    run.paths.record.unlink()
+    with pytest.raises(FileNotFoundError, match=r"record\.json is missing"):
+        _ = run.record
+
+
+def test_a_folder_of_an_older_toolkit_is_read(protocol):
+    protocol("--folds=1").run(keep)
+    run = Experiment.read(protocol("--folds=1").folder).outer_runs()[0]
+    new = run.record
+    told = {**json.loads(run.paths.student.read_text()), **json.loads(run.paths.record.read_text())}
+    proof = {name: told.pop(name) for name in ("proved", "not_proved")}
+    for name in ("kind", "seed", "fold", "split", "heads", "environment"):
+        told.pop(name)
+    run.paths.record.unlink()
+    run.paths.student.write_text(json.dumps(told))
+    (run.folder / "audit.json").write_text(json.dumps(proof))
+    head = {"heard": ["B"], "speaks_for": ["Canger0"]}
+    (run.folder / "heads").mkdir()
+    (run.folder / "heads" / "teacher0.json").write_text(json.dumps({"teacher": "loud", "heads": [head]}))
+    old = RunRecord.read(run.paths)
+    assert (old.train_speakers, old.candidate, old.proved) == (new.train_speakers, new.candidate, new.proved)
+    assert old.heads == {"loud": [{"trained_on": ["B"], "answers_for": ["Canger0"]}]}
 
 
 def test_another_preparation_of_the_corpus_is_refused(protocol):

@@ -87,14 +87,14 @@ def test_the_candidate_that_wins_on_inner_folds_is_trained_again(make):
     protocol = make("--folds=1", "--seeds=[1]")
     protocol.run(trainer)
     outer = [run for run in trainer.runs if run.name.endswith("outer")]
-    assert [run.candidate for run in outer] == [{"batch_size": 2}]
+    assert [run.overrides for run in outer] == [{"batch_size": 2}]
     assert (protocol.folder / "seed1/fold1/choice.json").is_file()
 
 
 def test_the_first_of_equal_candidates_wins(make):
     trainer = Trainer()
     make("--folds=1", "--seeds=[1]", "--candidates=[{batch_size: 1}, {batch_size: 3}]").run(trainer)
-    assert trainer.runs[-1].candidate == {"batch_size": 1}
+    assert trainer.runs[-1].overrides == {"batch_size": 1}
 
 
 def test_one_candidate_needs_no_inner_run(make):

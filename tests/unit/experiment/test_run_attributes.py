@@ -5,14 +5,14 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from one_run import brain_of, parts_of, train_and_keep
+from one_run import brain_of, make_run, parts_of, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import collate
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import build_student
-from akd_toolkit.experiment.run import Run, attributes_of
+from akd_toolkit.experiment.run import attributes_of
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.models.storage import load_student
 from akd_toolkit.outputs import Posteriors
@@ -66,7 +66,7 @@ def make(tmp_path, manifest):
     path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
 
     def build(*options, corpus=manifest, train="ABC"):
-        return Run(load_config([str(path), *options]), corpus, "run", 1, 1, {}, tuple(train), ("D",))
+        return make_run(load_config([str(path), *options]), corpus, train, "D")
 
     return build
 

@@ -286,7 +286,7 @@ def toy_experiment(folder: Path, corpus: str = "EmoDB", sound: bool = False, **s
                 noise = np.random.default_rng(100 * place + take).standard_normal(rate)
                 soundfile.write(wav, 0.1 * noise, rate)
             rows.append(Utterance(name, str(wav), 0, rate, 1.0, speaker, label, text=name, sha256=f"{name}"))
-    manifest = Manifest(corpus, LABELS, tuple(rows))
+    manifest = Manifest(corpus, LABELS, tuple(rows), generated=corpus == "generated")
     manifest.write(folder / "manifest.csv")
     fixed = {
         **{"corpus": corpus, "label_order": list(LABELS), "outer_folds": [["A", "B"], ["C", "D"]]},

@@ -152,7 +152,7 @@ def test_a_leak_is_named_and_nothing_is_released(make_experiment, no_export, tmp
 
 
 def test_scores_without_named_speakers_carry_the_mark(make_experiment, no_export, tmp_path, front_matter):
-    run = make_experiment(speaker_independent=False, corpus="EmoDB (NOT speaker-independent)") / RUN
+    run = make_experiment(speaker_independent=False, corpus="EmoDB") / RUN
     folder = release(run, tmp_path / "out", sound=False)
     card = (folder / "README.md").read_text()
     assert "# EmoDB (NOT speaker-independent): 3 emotions" in card and "> **NOT speaker-independent.**" in card

@@ -3,12 +3,12 @@
 import pandas as pd
 import pytest
 
-from akd_toolkit.ablation import folder_name
+from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.paper import write_paper
 from akd_toolkit.paper.ablation import ablation_blocks
 from akd_toolkit.paper.document import Table, Text
-from akd_toolkit.paper.systems import folder_of, read_experiments, systems_of
+from akd_toolkit.paper.systems import read_experiments, systems_of
 from akd_toolkit.report import write_ablation
 from akd_toolkit.report.ablation import COLUMNS
 
@@ -19,7 +19,7 @@ def ablation(experiment, tmp_path, make_corpus):
     rows = []
     wrong = {"micro CNN": ["A-anger0", "C-sadness1"], "micro + KD": ["A-anger0"]}
     for title, missed in wrong.items():
-        folder = experiment(f"ablation/{folder_of(title)}", wrong=missed)
+        folder = experiment(str(ExperimentPaths("ablation").row(title)), wrong=missed)
         scores = pd.concat([read_scores(path) for path in sorted(folder.glob("seed*/fold*/outer/scores.csv"))])
         against = None if title == "micro CNN" else "micro CNN"
         plan = {"title": title, "group": "students", "against": against, "scores": scores}
@@ -35,11 +35,6 @@ def ablation(experiment, tmp_path, make_corpus):
 def lines(folder, to):
     (table,) = (block for block in ablation_blocks(folder, to) if isinstance(block, Table))
     return {row[0]: row for row in table.rows}
-
-
-@pytest.mark.parametrize("title", ["hybrid transformer + KD", "AKD, no gate", "teacher", "only 0.5 / mixup"])
-def test_a_row_is_looked_for_where_the_ablation_puts_it(title):
-    assert folder_of(title) == folder_name(title)
 
 
 def test_a_row_given_by_itself_has_the_title_of_its_row(ablation):

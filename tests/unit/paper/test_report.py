@@ -96,7 +96,7 @@ def test_a_marked_experiment_is_marked_in_every_table_and_figure(experiment, tmp
     captions = re.findall(r"^\*\*(.*(?:Table|Paired).*)\*\*$|^\*(.*Figure \d+.*)\*$", text, flags=re.MULTILINE)
     captions = [first or second for first, second in captions]
     assert len(captions) >= 6 and all(MARK in caption for caption in captions)
-    assert f"> **{MARK}: Toy: akd; the same voice" in text
+    assert f"> **{MARK}: Toy ({MARK}): akd; the same voice" in text
     before_tables = re.findall(r"^\*\*(.+)\*\*\n\n\|", text, flags=re.MULTILINE)
     assert len(before_tables) == text.count("\n\n|") and all(MARK in caption for caption in before_tables)
 
@@ -121,7 +121,7 @@ def test_what_is_missing_is_said(experiment, tmp_path, undrawn):
             lambda folder: (folder / "seed17/fold1/outer/scores.csv").write_text("ID,speaker\n"),
             r"fold1/outer/scores\.csv",
         ),
-        (lambda folder: (folder / "seed17/fold1/outer/metrics.csv").write_text(""), r"metrics\.csv cannot be read"),
+        (lambda folder: (folder / "seed17/fold1/outer/metrics.csv").write_text(""), r"metrics\.csv is damaged"),
         (lambda folder: (folder / "seed17/fold1/outer/metrics.csv").write_text("a\n1\n"), r"metrics\.csv has no row"),
         (lambda folder: (folder / "settings.yaml").unlink(), "holds no experiment"),
         (lambda folder: add_study(folder, "noise", "").joinpath("table.md").write_bytes(b"\xff\xfe\xfa"), "is no text"),

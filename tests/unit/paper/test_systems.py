@@ -1,10 +1,11 @@
 """Which systems a report compares, and which it must not."""
 
+from dataclasses import replace
+
 import pytest
 
 from akd_toolkit.data.watermark import MARK
 from akd_toolkit.paper.systems import MADE_UP, by_corpus, comparable, read_experiments, systems_of
-from akd_toolkit.report.page import GENERATED
 
 
 def systems(*folders):
@@ -51,13 +52,12 @@ def test_the_same_corpus_with_other_labels_is_a_table_of_its_own(experiment, mak
     assert list(groups) == ["Toy, 2 classes [anger, sadness]", "Toy, 3 classes [anger, neutral, sadness]"]
 
 
-def test_marks_come_from_the_settings_the_corpus_and_the_experiments_own_report(experiment, make_corpus):
+def test_marks_come_from_the_settings_and_the_manifest(experiment, make_corpus):
     leaking = experiment("leaking", speaker_independent=False)
-    made = experiment("made", manifest=make_corpus("generated"))
-    debug = experiment("debug")
-    (debug / "report.md").write_text(f"# Toy\n\n{GENERATED}\n")
-    marks = {one.experiment.folder.name: one.marks for one in systems(experiment("fine"), leaking, made, debug)}
-    assert marks == {"fine": (), "leaking": (MARK,), "made": (MADE_UP,), "debug": (MADE_UP,)}
+    unnamed = experiment("unnamed", manifest=replace(make_corpus(), speakers_known=False))
+    made = experiment("made", manifest=replace(make_corpus(), generated=True))
+    marks = {one.experiment.folder.name: one.marks for one in systems(experiment("fine"), leaking, unnamed, made)}
+    assert marks == {"fine": (), "leaking": (MARK,), "unnamed": (MARK,), "made": (MADE_UP,)}
 
 
 def test_a_folder_that_is_none_is_named_with_those_below_it(experiment, tmp_path):

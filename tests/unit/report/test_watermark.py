@@ -1,11 +1,12 @@
 """Scores that are not speaker-independent say so wherever they stand."""
 
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 from akd_toolkit.ablation import _report
+from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked, marked
-from akd_toolkit.recipe import corpus_of
+from akd_toolkit.experiment.plan import speakers_known
 from akd_toolkit.report import (
     ablation_markdown,
     append_results,
@@ -17,16 +18,17 @@ from akd_toolkit.report import (
     write_report,
 )
 
-CORPUS = marked("Calls", speaker_independent=False)
+CORPUS = marked("Calls", speakers_known=False)
 
 
 def test_the_mark_is_set_once_and_only_where_it_belongs():
-    assert marked("Calls") == "Calls" and marked(CORPUS) == CORPUS == marked(CORPUS, speaker_independent=False)
+    assert marked("Calls") == "Calls" and MARK in CORPUS
     assert is_marked(CORPUS) and is_marked(WATERMARK) and not is_marked("Calls")
 
 
 def test_a_report_begins_with_the_watermark_and_names_no_speakers(tmp_path, invented, labels):
-    write_report(tmp_path, invented(), labels, title=f"{CORPUS}: akd", teachers={"whisper": invented(seeds=(1,))})
+    teachers = {"whisper": invented(seeds=(1,))}
+    write_report(tmp_path, invented(), labels, title=f"{CORPUS}: akd", speakers_known=False, teachers=teachers)
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert page.startswith(
         f"# Calls ({MARK}): akd\n\n{WATERMARK}\n\n## Protocol\n\n60 utterances in 3 outer folds by utterance"
@@ -60,7 +62,7 @@ def test_an_ablation_carries_it_in_table_file_and_page(tmp_path, invented, label
         {"title": "AKD", "group": "parts", "against": None, "scores": invented(), **common},
         {"title": "no gate", "group": "parts", "against": "AKD", "scores": invented(0.5), **common},
     ]
-    table = write_ablation(tmp_path, rows, labels, title=f"{CORPUS}: ablation")
+    table = write_ablation(tmp_path, rows, labels, title=f"{CORPUS}: ablation", speakers_known=False)
     assert set(table["group"]) == {f"{MARK}: parts"} == set(read_ablation(tmp_path / "ablation.csv")["group"])
     page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
     assert WATERMARK in page and f"**{MARK}: parts**" in page and "heard only in its test" not in page
@@ -76,12 +78,11 @@ class Settings(dict):
 
 
 def test_the_setting_alone_marks_results_and_ablation_of_any_corpus(tmp_path, invented, labels):
-    manifest = SimpleNamespace(corpus="Calls")
+    manifest = Manifest("Calls", ("anger",), (Utterance("a", "/a.wav", 0, 1, 1.0, "A", "anger"),))
     settings = Settings(output_folder=str(tmp_path), label_order=labels, speaker_independent=False)
-    assert corpus_of(SimpleNamespace(manifest=manifest, config=settings)) == CORPUS
-    assert corpus_of(SimpleNamespace(manifest=manifest, config=Settings())) == "Calls"
-    assert corpus_of(SimpleNamespace(manifest=SimpleNamespace(corpus=CORPUS), config=Settings())) == CORPUS
+    assert speakers_known({}, manifest) and not speakers_known(settings, manifest)
+    assert not speakers_known({}, replace(manifest, speakers_known=False))
     row = {"title": "AKD", "group": "", "against": None, "student": "", "teachers": "", "params": 1, "minutes": 0.0}
-    _report(settings, manifest, [{**row, "scores": invented()}], planned=1, generated=False)
+    _report(settings, manifest, [{**row, "scores": invented()}], planned=1)
     page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
     assert page.startswith(f"# {CORPUS}: ablation") and f"**{MARK}: all rows**" in page

@@ -76,7 +76,7 @@ def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1
             student = STUDENTS.example("micro_cnn", num_classes=len(manifest.label_order)).eval()
             with torch.no_grad():
                 student.classifier.weight.mul_(20)  # so that answers differ between utterances
-            facts = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus}
+            facts = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus, "train_speakers": train}
             save_student(home / "outer", student, spec, manifest.label_order, **facts)
             write_scores(home / "outer/scores.csv", random_scores(manifest, test, fold, seed))
             if candidates > 1:

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.watermark import marked
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.studies import groups_study
 from akd_toolkit.studies.groups import sex_rows, speaker_rows, speaker_sex
@@ -79,6 +78,6 @@ def test_the_tables_and_the_picture(experiment):
 
 
 def test_a_corpus_without_speaker_labels_is_refused(experiment):
-    nameless = replace(experiment, manifest=replace(experiment.manifest, corpus=marked("Mine", False)))
-    with pytest.raises(ValueError, match="nobody knows who speaks in Mine .*there are no speakers to compare"):
+    nameless = replace(experiment, manifest=replace(experiment.manifest, corpus="Mine", speakers_known=False))
+    with pytest.raises(ValueError, match="nobody knows who speaks in Mine.*there are no speakers to compare"):
         groups_study([nameless])

@@ -1,6 +1,5 @@
 """Teachers' dimensional labels: closed form, cross-fitted, within the range that was heard."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -143,9 +142,8 @@ def test_a_fold_answers_with_attributes_where_they_are_asked_for(bank, tmp_path)
     torch.testing.assert_close(told[0, :, 0], torch.tensor([0.0, 2.0, 2.0]), atol=0.5, rtol=0)
     assert torch.equal(fold.lookup(ids).logits, bank.fold(["A", "B", "C"], groups).lookup(ids).logits)
     assert bank.fold(["A", "B", "C"], groups).lookup(ids).attributes is None
-    fold.write_heard(tmp_path / "heads")
-    heads = json.loads((tmp_path / "heads" / "teacher0.json").read_text())["heads"]
-    assert [head["heard"] for head in heads] == [list(head.head.heard) for head in fold.predictors[0]]
+    heads = next(iter(fold)).described_heads()
+    assert [head["trained_on"] for head in heads] == [list(head.head.heard) for head in fold.predictors[0]]
 
 
 def test_other_peoples_speech_is_answered_with_attributes_too(bank, tmp_path, sounds):

@@ -97,11 +97,10 @@ def test_students_learn_from_numbers_that_need_no_gradient(bank):
     (torch.ones(1, requires_grad=True) * output.logits.sum()).backward()  # and are allowed in a student's graph
 
 
-def test_list_for_the_audit_is_written_for_each_teacher(bank, tmp_path):
-    bank().fold(["A", "B"], GROUPS).write_heard(tmp_path / "audit")
-    found = [json.loads(path.read_text()) for path in sorted((tmp_path / "audit").glob("teacher*.json"))]
-    assert [about["teacher"] for about in found] == ["bands", "encoder"]
-    assert all("C" not in head["heard"] for about in found for head in about["heads"])
+def test_heads_of_each_teacher_are_described_for_the_audit(bank):
+    teachers = list(bank().fold(["A", "B"], GROUPS))
+    assert [teacher.title for teacher in teachers] == ["bands", "encoder"]
+    assert all("C" not in head["trained_on"] for teacher in teachers for head in teacher.described_heads())
 
 
 def test_parameters_of_a_teacher_are_counted_without_loading_it(encoder_folder, monkeypatch):

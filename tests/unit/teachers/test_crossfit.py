@@ -1,13 +1,12 @@
 """No utterance is answered by a head that has heard its speaker, and no test label is ever used."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.teachers.crossfit import crossfit, write_heard
+from akd_toolkit.teachers.crossfit import crossfit
 
 GROUPS = [["A", "B"], ["C", "D"], ["E", "F"]]
 SPEAKERS = [name for name in "ABCDEF" for _ in range(12)]
@@ -136,11 +135,10 @@ def test_heads_of_other_labels_speakers_or_features_are_not_found(features, tmp_
     assert len(list(tmp_path.glob("*.safetensors"))) == 4 * count + 2 * count // 3
 
 
-def test_list_for_the_audit_names_who_was_heard_and_for_whom_each_head_speaks(features, tmp_path):
-    write_heard(fit(features), tmp_path / "teacher.json")
-    heads = json.loads((tmp_path / "teacher.json").read_text())["heads"]
-    assert [head["heard"] for head in heads] == [["C", "D"], ["A", "B"], ["A", "B", "C", "D"]]
-    assert heads[2]["speaks_for"] == [str(index) for index in range(48, 72)]
+def test_heads_are_described_by_whom_they_were_fitted_on_and_for_whom_they_answer(features):
+    heads = fit(features).described_heads()
+    assert [head["trained_on"] for head in heads] == [["C", "D"], ["A", "B"], ["A", "B", "C", "D"]]
+    assert [head["answers_for"] for head in heads] == [["A", "B"], ["C", "D"], ["E", "F"]]
 
 
 def test_embeddings_of_all_utterances_lie_in_one_space(features):

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from one_run import parts_of, train_and_keep
+from one_run import make_run, parts_of, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.run import Run
 from akd_toolkit.registry import AUGMENTATIONS
 from akd_toolkit.training.posteriors import predict
 
@@ -67,7 +66,7 @@ def manifest(tmp_path):
 
 
 def make(recipe, manifest, *options):
-    return Run(load_config([recipe, *options]), manifest, "run", 1, 1, {}, tuple("ABC"), ("D",))
+    return make_run(load_config([recipe, *options]), manifest, "ABC", "D")
 
 
 def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
