@@ -31,6 +31,7 @@ from akd_toolkit.experiment.parts import (
     training_hparams,
 )
 from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.run import Run
 from akd_toolkit.recipe import run_recipe
 from akd_toolkit.training.brain import DistillBrain
 
