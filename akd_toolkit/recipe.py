@@ -14,7 +14,7 @@ from akd_toolkit.experiment.protocol import NestedCrossValidation, recipe_name, 
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.mistakes import exit_code
 from akd_toolkit.report import append_results, results_row, summarise, write_report
-from akd_toolkit.report.histories import histories
+from akd_toolkit.report.histories import chosen_inner_runs, histories
 from akd_toolkit.report.results import ABLATION
 from akd_toolkit.teachers import teacher_params
 
@@ -56,7 +56,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
         write_scores(protocol.paths.teacher_scores(name), of_teacher)
     teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
-    curves, trust, _ = histories(runs)
+    curves, trust, _ = histories([*runs, *chosen_inner_runs(protocol.paths, protocol.inner_runs())])
     summary = _write(protocol, scores, title, teachers=teachers, curves=curves, teacher_weights=trust)
     return _append_row(
         protocol,

@@ -10,7 +10,7 @@ from akd_toolkit.paper.document import Block, Figure, Text
 from akd_toolkit.paper.figures import plot_reliability, plot_speakers, speaker_scores
 from akd_toolkit.paper.studies import calibration_bins
 from akd_toolkit.paper.systems import System, marking
-from akd_toolkit.report.histories import histories
+from akd_toolkit.report.histories import chosen_inner_runs, histories
 from akd_toolkit.report.page import percent
 from akd_toolkit.report.plots import (
     plot_confusion,
@@ -72,7 +72,9 @@ def system_blocks(system: System, draw: Drawing, key: str) -> list[Block]:
     blocks: list[Block] = [_reliability(system, draw, key), _speakers(system, draw, key)]
     if system.teacher:
         return blocks
-    curves, trust, missing = histories(system.experiment.outer_runs(done=True))
+    experiment = system.experiment
+    inner = chosen_inner_runs(experiment.paths, experiment.inner_runs())
+    curves, trust, missing = histories([*experiment.outer_runs(done=True), *inner])
     if curves is not None:
         caption = f"Training, {system.corpus}, {system.name}: every fold and seed, and their mean."
         title = figure_title(system, "training")

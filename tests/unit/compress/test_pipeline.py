@@ -10,7 +10,7 @@ import torch
 from one_run import parts_of
 
 from akd_toolkit.cli import main
-from akd_toolkit.compress import pipeline
+from akd_toolkit.compress import pipeline, tuning
 from akd_toolkit.compress.base import Work
 from akd_toolkit.compress.importance import by_taylor
 from akd_toolkit.compress.measures import latencies, scores_file
@@ -121,7 +121,8 @@ def test_a_file_that_is_gone_is_made_again_and_a_foreign_folder_is_not_touched(e
 
 def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_path, monkeypatch):
     """Killed in the middle of training; other settings do not continue what these have begun."""
-    monkeypatch.setitem(brains.DEFAULTS, "save_every_s", -1.0)
+    hparams = tuning.training_hparams
+    monkeypatch.setattr(tuning, "training_hparams", lambda *told: {**hparams(*told), "save_every_s": -1.0})
     monkeypatch.setattr(pipeline, "_export", lambda student, about, file: file.parent.mkdir(exist_ok=True))
     monkeypatch.setattr(pipeline, "measure", lambda *told: {"kb": 1})
     steps = build_steps([{**PRUNE, "epochs": 3}])
