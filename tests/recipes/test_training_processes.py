@@ -57,7 +57,7 @@ def test_a_process_killed_in_the_middle_of_an_epoch_ends_with_the_same_numbers(t
     whole, killed, epochs = tmp_path / "whole", tmp_path / "killed", ("--number_of_epochs=6", "--save_every_s=0")
     assert run_python("train.py", *options(whole, *epochs), cwd=GENERATED).returncode == 0
     run = killed / "seed17/fold1/outer"
-    for saved in (1, 3):  # killed after the first checkpoint, and again later
+    for saved in (1, 3):  # as a checkpoint is saved, and again later
         process = subprocess.Popen(
             [sys.executable, "train.py", *options(killed, *epochs)],
             cwd=GENERATED,
@@ -72,7 +72,8 @@ def test_a_process_killed_in_the_middle_of_an_epoch_ends_with_the_same_numbers(t
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert list((run / "checkpoints").iterdir()) and not (run / "scores.csv").exists()
+        assert not (run / "scores.csv").exists()
+    assert list((run / "checkpoints").glob("CKPT*"))
     assert run_python("train.py", *options(killed, *epochs), cwd=GENERATED).returncode == 0
     assert (run / "scores.csv").read_text() == (whole / "seed17/fold1/outer/scores.csv").read_text()
     assert (run / "metrics.csv").read_text() == (whole / "seed17/fold1/outer/metrics.csv").read_text()
