@@ -12,6 +12,7 @@ import pandas as pd
 from programs import LIMIT_S, run_python
 
 GENERATED = Path(__file__).resolve().parents[2] / "recipes" / "Generated"
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone")
 SMALL = [
     *("hparams/demo.yaml", "--jobs=1", "--folds=1", "--views=0", "--device=cpu", "--results_file=null"),
     *("--prepare.speakers=6", "--prepare.utterances_per_speaker_and_emotion=2"),
@@ -30,9 +31,9 @@ def scores(folder: Path) -> pd.DataFrame:
 
 
 def test_two_processes_train_as_one_does(tmp_path):
-    one, two, both = tmp_path / "one", tmp_path / "two", ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    one, two = tmp_path / "one", tmp_path / "two"
     alone = run_python("train.py", *options(one, "--number_of_epochs=2"), cwd=GENERATED)
-    together = run_python(*both, "train.py", *options(two, "--number_of_epochs=2"), cwd=GENERATED)
+    together = run_python(*TORCHRUN, "--nproc_per_node=2", "train.py", *options(two, "--number_of_epochs=2"), cwd=GENERATED)
     assert alone.returncode == 0, alone.stderr
     assert together.returncode == 0, together.stderr
     expected, found = scores(one), scores(two)
@@ -48,8 +49,8 @@ def test_two_processes_train_as_one_does(tmp_path):
 
 
 def test_jobs_beside_torchrun_are_refused(tmp_path):
-    command = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1", "train.py", *options(tmp_path), "--jobs=2"]
-    done = run_python(*[word for word in command if word != "--jobs=1"], cwd=GENERATED)
+    words = [*(word for word in options(tmp_path) if word != "--jobs=1"), "--jobs=2"]
+    done = run_python(*TORCHRUN, "--nproc_per_node=1", "train.py", *words, cwd=GENERATED)
     assert done.returncode != 0 and "jobs: got 2" in done.stderr
 
 

@@ -7,9 +7,10 @@ import pandas as pd
 from akd_toolkit.report.histories import histories
 
 
-def logged(fold, rows):
+def logged(fold, rows, **told):
     """A run with this history."""
-    return SimpleNamespace(name="x", fold=fold, seed=1, label_order=("ang", "sad"), history=lambda: pd.DataFrame(rows))
+    about = {"name": "x", "kind": "outer", "seed": 1, "label_order": ("ang", "sad"), **told}
+    return SimpleNamespace(fold=fold, history=lambda: pd.DataFrame(rows), **about)
 
 
 def shares(epoch, first, labels=("sad", "ang")):
@@ -41,3 +42,11 @@ def test_there_is_nothing_to_show_of_one_teacher_or_none():
     assert histories([logged(0, [{"epoch": 1, "total": 1.0}])])[1] is None
     alone = {"epoch": 1, "total": 1.0, "trust/one": 1.0, "trust/one/ang": 1.0}
     assert histories([logged(1, [alone])])[1] is None
+
+
+def test_of_an_inner_run_only_the_curves_of_its_held_out_speakers_are_taken():
+    inner = logged(2, [{**shares(1, 0.5), "valid/ua": 0.7}], kind="inner", split=1)
+    curves, trust, _ = histories([logged(2, [shares(1, 0.5)]), inner, logged(2, [shares(1, 0.9)], kind="inner", split=2)])
+    valid = curves[curves["split"] == "valid"]
+    assert valid[["part", "value", "fold"]].to_numpy().tolist() == [["ua", 0.7, "2, inner 1"]]
+    assert set(trust["fold"]) == {2}
