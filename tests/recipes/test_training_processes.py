@@ -33,7 +33,8 @@ def scores(folder: Path) -> pd.DataFrame:
 def test_two_processes_train_as_one_does(tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
     alone = run_python("train.py", *options(one, "--number_of_epochs=2"), cwd=GENERATED)
-    together = run_python(*TORCHRUN, "--nproc_per_node=2", "train.py", *options(two, "--number_of_epochs=2"), cwd=GENERATED)
+    both = [*TORCHRUN, "--nproc_per_node=2", "train.py"]
+    together = run_python(*both, *options(two, "--number_of_epochs=2"), cwd=GENERATED)
     assert alone.returncode == 0, alone.stderr
     assert together.returncode == 0, together.stderr
     expected, found = scores(one), scores(two)

@@ -46,7 +46,8 @@ def test_there_is_nothing_to_show_of_one_teacher_or_none():
 
 def test_of_an_inner_run_only_the_curves_of_its_held_out_speakers_are_taken():
     inner = logged(2, [{**shares(1, 0.5), "valid/ua": 0.7}], kind="inner", split=1)
-    curves, trust, _ = histories([logged(2, [shares(1, 0.5)]), inner, logged(2, [shares(1, 0.9)], kind="inner", split=2)])
+    unvalidated = logged(2, [shares(1, 0.9)], kind="inner", split=2)
+    curves, trust, _ = histories([logged(2, [shares(1, 0.5)]), inner, unvalidated])
     valid = curves[curves["split"] == "valid"]
     assert valid[["part", "value", "fold"]].to_numpy().tolist() == [["ua", 0.7, "2, inner 1"]]
     assert set(trust["fold"]) == {2}
