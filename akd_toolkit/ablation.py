@@ -108,7 +108,7 @@ def _report(config: Config, manifest: Manifest, done: list[dict], planned: int) 
 def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:
     found = []
     for title, scores in protocol.teacher_scores().items():
-        write_scores(protocol.paths.teacher_scores(title), scores)
+        write_scores(protocol.experiment.paths.teacher_scores(title), scores)
         name = f"{row.title}: {title}"
         result = report_row_of_teacher(protocol, title, scores, system=name)
         found.append(_entry(row, name, scores, result))

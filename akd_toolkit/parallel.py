@@ -62,7 +62,8 @@ def run_tasks(
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}.")
     jobs = max(1, min(jobs, len(tasks)))
-    with _ray_cluster(jobs) if backend == "ray" and jobs > 1 else nullcontext({}) as options, _no_bars_in_workers(jobs):
+    local = {"initializer": _no_bars} if jobs > 1 else {}
+    with _ray_cluster(jobs) if backend == "ray" and jobs > 1 else nullcontext(local) as options:
         try:
             # One task a batch: joblib would join quick ones, and a worker keeps a whole batch to itself.
             parallel = _Counting(on_done, n_jobs=jobs, batch_size=1, **options)
@@ -78,19 +79,9 @@ def stop_workers() -> None:
     get_reusable_executor().shutdown(wait=True)
 
 
-@contextmanager
-def _no_bars_in_workers(jobs: int):
-    """tqdm reads the environment when a worker imports it; in this process it has been imported."""
-    before = os.environ.get("TQDM_DISABLE")
-    if jobs > 1:
-        os.environ["TQDM_DISABLE"] = "1"
-    try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("TQDM_DISABLE", None)
-        else:
-            os.environ["TQDM_DISABLE"] = before
+def _no_bars() -> None:
+    """In a worker that has just started: tqdm reads this when it is imported."""
+    os.environ["TQDM_DISABLE"] = "1"
 
 
 class _Counting(joblib.Parallel):

@@ -10,7 +10,7 @@ import pandas as pd
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.watermark import MARK
 from akd_toolkit.experiment.paths import ExperimentPaths
-from akd_toolkit.experiment.protocol import NestedCrossValidation, recipe_name, system_of
+from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.mistakes import exit_code
 from akd_toolkit.report import append_results, results_row, summarise, write_report
@@ -54,15 +54,15 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     config, runs = protocol.config, protocol.outer_runs()
     teachers = protocol.teacher_scores() if config.get("teachers") else {}
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
-        write_scores(protocol.paths.teacher_scores(name), of_teacher)
+        write_scores(protocol.experiment.paths.teacher_scores(name), of_teacher)
     teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
     curves, trust, _ = histories([*runs, *chosen_inner_runs(protocol.paths, protocol.inner_runs())])
     summary = _write(protocol, scores, title, teachers=teachers, curves=curves, teacher_weights=trust)
     return _append_row(
         protocol,
         summary,
-        recipe=ABLATION if title else recipe_name(config),
-        system=title or system_of(config),
+        recipe=ABLATION if title else protocol.experiment.recipe,
+        system=title or protocol.experiment.system,
         student=config["student"]["name"],
         teachers=list(config.get("teachers") or {}),
         params=runs[0].record.num_parameters,
@@ -95,20 +95,20 @@ def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: p
 
 
 def _write(protocol, scores: pd.DataFrame, title: str = "", folder: Path | None = None, **shown) -> dict:
-    config, name = protocol.config, title or recipe_name(protocol.config)
+    experiment, name = protocol.experiment, title or protocol.experiment.recipe
     paths = ExperimentPaths(folder or protocol.folder)
     summary = write_report(
         paths.folder,
         scores,
-        config["label_order"],
-        title=f"{protocol.corpus}: {name}",
-        protocol=HOW_CHOSEN[len(protocol.candidates) > 1],
-        generated=protocol.manifest.generated,
-        speakers_known=protocol.speakers_known,
+        experiment.label_order,
+        title=f"{experiment.corpus}: {name}",
+        protocol=HOW_CHOSEN[len(experiment.candidates) > 1],
+        generated=experiment.manifest.generated,
+        speakers_known=experiment.speakers_known,
         **shown,
     )
     write_scores(paths.scores, scores)
-    unseen = f"of {summary['speakers']} unseen speakers" if protocol.speakers_known else f"({MARK})"
+    unseen = f"of {summary['speakers']} unseen speakers" if experiment.speakers_known else f"({MARK})"
     logger.info(
         "%s: WA %.1f, UA %.1f pooled over %d utterances %s; see %s",
         *(name, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"], summary["utterances"], unseen, paths.report),
@@ -117,8 +117,9 @@ def _write(protocol, scores: pd.DataFrame, title: str = "", folder: Path | None 
 
 
 def _append_row(protocol: NestedCrossValidation, summary: dict, **facts) -> dict:
-    row = results_row(summary, corpus=protocol.corpus, commit=protocol.commit, **facts)
-    if protocol.config.get("results_file"):
+    experiment = protocol.experiment
+    row = results_row(summary, corpus=experiment.corpus, commit=experiment.environment["commit"], **facts)
+    if protocol.config["results_file"]:
         append_results(protocol.config["results_file"], row)
     return row
 

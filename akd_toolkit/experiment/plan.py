@@ -14,7 +14,7 @@ import pandas as pd
 from akd_toolkit.data.folds import OuterFold, inner_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
-from akd_toolkit.experiment.record import RunRecord, cure
+from akd_toolkit.experiment.record import RunRecord, read_with
 from akd_toolkit.experiment.scores_file import read_scores
 
 
@@ -69,13 +69,7 @@ class PlannedRun:
 
     def history(self) -> pd.DataFrame:
         """One row an epoch: the mean of every part of the objective."""
-        path = self.paths.history
-        try:
-            return pd.read_csv(path)
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{path} is missing; {cure(path)}.") from None
-        except ValueError as error:
-            raise ValueError(f"{path} is damaged ({error}); {cure(path)}.") from None
+        return read_with(pd.read_csv, self.paths.history)
 
 
 def candidates_of(settings) -> list[dict]:

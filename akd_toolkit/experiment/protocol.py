@@ -21,15 +21,15 @@ from akd_toolkit.data.folds import OuterFold, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
 from akd_toolkit.data.unlabelled import prepare_unlabelled
-from akd_toolkit.data.watermark import marked
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_bank
 from akd_toolkit.experiment.paths import ExperimentPaths
-from akd_toolkit.experiment.plan import PlannedRun, candidates_of, planned_runs, speakers_known
+from akd_toolkit.experiment.plan import PlannedRun, planned_runs
 from akd_toolkit.experiment.record import environment, read_json
 from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors
 from akd_toolkit.experiment.runner import run_all
 from akd_toolkit.experiment.settings import defines_result, with_defaults
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.registry import TEACHERS
@@ -58,21 +58,20 @@ class NestedCrossValidation:
         attributes_of(config, manifest)  # refused before teachers are run
         find_teachers(config)
         self.folder = Path(config["output_folder"])
-        self.paths = ExperimentPaths(self.folder)
         self.unlabelled = self._prepare_unlabelled()
         folds = outer_folds(manifest, config["outer_folds"])
         self.folds = folds[: config.get("folds") or len(folds)]
-        self.candidates = candidates_of(config)
-        self._claim_folder()
-        self._write_plan()
+        self._claim_folder(paths := ExperimentPaths(self.folder))
+        plan = self._write_plan(paths)
+        self.experiment = Experiment(self.folder, config.settings, read_json(paths.environment), plan, manifest)
 
     def run(self, train: Callable[[Run], None]) -> pd.DataFrame:
         """Run what is not done yet and return the outer scores of every seed and fold.
 
         ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
         """
-        refit = self._planned("outer")[0]
-        for overrides in self.candidates:  # a wrong option is found before teachers run for hours
+        refit = self._planned(inner=False)[0]
+        for overrides in self.experiment.candidates:  # a wrong option is found before teachers run for hours
             build_student(self._with_settings(refit, overrides))
         jobs, backend = self.config.get("jobs", 1), self.config.get("backend", "local")
         self._fill_stores(jobs, backend)
@@ -84,11 +83,12 @@ class NestedCrossValidation:
 
     def inner_runs(self) -> list[Run]:
         """Every training that choosing needs: none where there is nothing to choose."""
-        return [self._with_settings(run, self.candidates[run.candidate - 1]) for run in self._planned("inner")]
+        candidates, inner = self.experiment.candidates, [run for run in self._planned() if run.kind == "inner"]
+        return [self._with_settings(run, candidates[run.candidate - 1]) for run in inner]
 
     def outer_runs(self) -> list[Run]:
         """The refits, with the candidates that the inner folds have chosen."""
-        return [self._with_settings(run, self._choose(run)) for run in self._planned("outer")]
+        return [self._with_settings(run, self._choose(run)) for run in self._planned(inner=False)]
 
     def all_runs(self) -> list[Run]:
         """Every training as far as it is known: refits wait for the choice of their candidates."""
@@ -103,24 +103,10 @@ class NestedCrossValidation:
                 parts.setdefault(title, []).append(scores)
         return {title: pd.concat(rows, ignore_index=True) for title, rows in parts.items()}
 
-    @property
-    def speakers_known(self) -> bool:
-        """Whether the corpus says who speaks."""
-        return speakers_known(self.config, self.manifest)
-
-    @property
-    def corpus(self) -> str:
-        """The corpus as tables name it: with the mark where its scores are not speaker-independent."""
-        return marked(self.manifest.corpus, self.speakers_known)
-
-    @property
-    def commit(self) -> str:
-        """Commit of the toolkit that began this experiment."""
-        return read_json(self.paths.environment)["commit"]
-
-    def _planned(self, kind: str) -> list[PlannedRun]:
+    def _planned(self, inner: bool = True) -> list[PlannedRun]:
+        """What this start was asked for."""
         where = self.manifest.label_order, self.config["seeds"], self.folds
-        return [run for run in planned_runs(self.paths, self.config, *where) if run.kind == kind]
+        return planned_runs(self.experiment.paths, self.config, *where, inner)
 
     def _with_settings(self, run: PlannedRun, overrides: dict) -> Run:
         more = {"manifest": self.manifest, "overrides": overrides, "unlabelled": self.unlabelled}
@@ -131,20 +117,21 @@ class NestedCrossValidation:
 
         Pooled, because a mean over splits lets one utterance of a rare class decide.
         """
-        if len(self.candidates) == 1:
-            return self.candidates[0]
-        inner = [run for run in self._planned("inner") if (run.seed, run.fold) == (refit.seed, refit.fold)]
-        numbers = range(1, len(self.candidates) + 1)
+        candidates = self.experiment.candidates
+        if len(candidates) == 1:
+            return candidates[0]
+        inner, numbers = self.experiment.inner_runs(refit), range(1, len(candidates) + 1)
         pooled = [pd.concat([run.scores() for run in inner if run.candidate == number]) for number in numbers]
         inner_ua = [ua(scores["truth"], scores["prediction"]) for scores in pooled]
         best = int(np.argmax(inner_ua))
         choice = {
             "inner_ua": [round(share, 4) for share in inner_ua],
             "chosen": best + 1,
-            "candidate": self.candidates[best],
+            "candidate": candidates[best],
         }
-        write_text_aside(self.paths.choice(refit.seed, refit.fold), json.dumps(choice, indent=2) + "\n")
-        return self.candidates[best]
+        path = self.experiment.paths.choice(refit.seed, refit.fold)
+        write_text_aside(path, json.dumps(choice, indent=2) + "\n")
+        return candidates[best]
 
     def _scores_of_teachers(self, fold: OuterFold) -> dict[str, pd.DataFrame]:
         test, names = self.manifest.of(fold.test_speakers), attributes_of(self.config, self.manifest)
@@ -174,9 +161,9 @@ class NestedCrossValidation:
             return None
         return prepare_mixtures(self.manifest, store) if source == "mixtures" else prepare_unlabelled(source, store)
 
-    def _claim_folder(self) -> None:
+    def _claim_folder(self, paths: ExperimentPaths) -> None:
         """Write down what defines the result, or refuse a folder that another definition has begun."""
-        path = self.paths.settings
+        path = paths.settings
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
         fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
@@ -190,11 +177,11 @@ class NestedCrossValidation:
                     "Give the old settings to continue it, or another --output_folder to start over."
                 )
             return
-        write_text_aside(self.paths.environment, json.dumps(environment(), indent=2) + "\n")
+        write_text_aside(paths.environment, json.dumps(environment(), indent=2) + "\n")
         with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(fixed, stream)  # last: a folder that has it is complete
 
-    def _write_plan(self) -> None:
+    def _write_plan(self, paths: ExperimentPaths) -> dict:
         """What this start was asked for: of a protocol that is the same, any seeds and folds may be run."""
         plan = {
             "recipe": recipe_name(self.config),
@@ -204,7 +191,8 @@ class NestedCrossValidation:
         }
         if self.config.get("models_folder"):
             plan["models_folder"] = str(Path(self.config["models_folder"]).expanduser().resolve())
-        write_text_aside(self.paths.plan, json.dumps(plan) + "\n")
+        write_text_aside(paths.plan, json.dumps(plan) + "\n")
+        return plan
 
 
 def find_teachers(config: Config) -> None:

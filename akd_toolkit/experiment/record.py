@@ -3,9 +3,11 @@
 import json
 import platform
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
@@ -103,7 +105,7 @@ class RunRecord:
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise ValueError(f"{paths.record} is damaged ({reason}); {cure(paths.record)}.") from None
+            raise ValueError(f"{paths.record} is damaged ({reason}); {_cure(paths.record)}.") from None
 
 
 def _of_older_folder(paths: RunPaths) -> dict:
@@ -114,7 +116,7 @@ def _of_older_folder(paths: RunPaths) -> dict:
             for told in map(read_json, paths.older_heads())
         }
     except (KeyError, TypeError) as error:
-        raise ValueError(f"the heads in {paths.folder} are damaged ({error}); {cure(paths.record)}.") from None
+        raise ValueError(f"the heads in {paths.folder} are damaged ({error}); {_cure(paths.record)}.") from None
     return {"heads": heads, **(read_json(paths.older_proof) if paths.older_proof.is_file() else {})}
 
 
@@ -126,18 +128,27 @@ def read_json(path: Path) -> dict:
     FileNotFoundError, ValueError
         If it is missing or damaged; the sentence says how to restore it.
     """
-    try:
+
+    def parsed(path: Path) -> dict:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError(f"a {type(found).__name__} instead of names and values")
+        return found
+
+    return read_with(parsed, path)
+
+
+def read_with(parse: Callable[[Path], Any], path: Path):
+    """What ``parse`` makes of a file of an experiment; errors are as those of ``read_json``."""
+    try:
+        return parse(path)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{path} is missing; {cure(path)}.") from None
+        raise FileNotFoundError(f"{path} is missing; {_cure(path)}.") from None
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); {cure(path)}.") from None
-    return found
+        raise ValueError(f"{path} is damaged ({error}); {_cure(path)}.") from None
 
 
-def cure(path: Path) -> str:
+def _cure(path: Path) -> str:
     """How to restore a lost file: a training that has its scores counts as done and is not run again."""
     done = RunPaths(path.parent).done and not ExperimentPaths(path.parent).exists
     return f"delete {path.parent if done else 'it, if it is there,'} and run the recipe again"

@@ -167,11 +167,6 @@ class Experiment:
         runs = [run for run in self.runs() if run.kind == "inner"]
         return [run for run in runs if of is None or (run.seed, run.fold) == (of.seed, of.fold)]
 
-    @property
-    def complete(self) -> bool:
-        """Whether every refit is done."""
-        return all(run.done for run in self.outer_runs())
-
     def choice(self, seed: int, fold: int) -> dict | None:
         """What the inner folds of an outer fold (from 1) chose: ``inner_ua``, ``chosen``, ``candidate``."""
         path = self.paths.choice(seed, fold)

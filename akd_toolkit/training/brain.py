@@ -263,9 +263,7 @@ class DistillBrain(sb.Brain):
 
     # Scoring
 
-    def evaluate(
-        self, test_set, max_key=None, min_key=None, progressbar=None, test_loader_kwargs=None
-    ) -> Posteriors:
+    def evaluate(self, test_set, max_key=None, min_key=None, progressbar=None, test_loader_kwargs=None) -> Posteriors:
         """Mean posterior over the windows of each utterance of ``test_set``, by the student that is kept.
 
         All of it, whatever ``debug_batches`` says: scores of some utterances would not be comparable.

@@ -44,7 +44,6 @@ class MeanPosteriors:
         return float(ua(truth, np.array([np.mean(windows, axis=0).argmax() for windows in self.probs.values()])))
 
 
-
 @torch.no_grad()
 def predict(student: torch.nn.Module, batches, device: str = "cpu") -> Posteriors:
     """Posteriors of every utterance in ``batches`` by a student in evaluation mode."""

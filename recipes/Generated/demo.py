@@ -28,5 +28,6 @@ def show(protocol: NestedCrossValidation | None) -> None:
     answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
     sure = f" with {answer.probability:.2f}" if answer.speech else ""
     print(f"{utterance.id}, an unseen speaker: {answer.label}{sure}; true is {utterance.emotion}")
-    print(protocol.paths.report.read_text(encoding="utf-8").split("## Confusion")[0])
-    print(f"report and confusion matrix: {protocol.paths.report}")
+    report = protocol.experiment.paths.report
+    print(report.read_text(encoding="utf-8").split("## Confusion")[0])
+    print(f"report and confusion matrix: {report}")
