@@ -143,7 +143,7 @@ def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
         "seed": run.seed,
         "output_folder": str(folder),
         "epoch_counter": EpochCounter(hparams["number_of_epochs"]),
-        "checkpointer": SafeCheckpointer(folder / FOLDER, hparams["checkpoints"]),
+        "checkpointer": SafeCheckpointer(folder / FOLDER),
         "train_logger": make_train_logger(hparams["train_logger"], folder),
     }
 

@@ -1,7 +1,7 @@
 """The training loop: a SpeechBrain Brain that distils."""
 
 import json
-import math
+import logging
 import time
 from functools import partial
 
@@ -20,6 +20,7 @@ from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
 from akd_toolkit.training.front_end import changed_front_end
 from akd_toolkit.training.head import EncoderStore, fit_head
+from akd_toolkit.training.optimisation import parameter_groups, warmup_cosine
 from akd_toolkit.training.posteriors import MeanPosteriors
 from akd_toolkit.training.processes import average_buffers, broadcast, is_main, mean_over_processes
 
@@ -33,6 +34,7 @@ DEFAULTS = {
     "head_decay": None,
     "augment": None,
     "valid_every": 1,  # epochs from one validation to the next; 0 for none
+    "checkpoints": 2,  # how many are kept
     "save_every_s": 20.0,  # seconds from one checkpoint to the next, at the ends of epochs
     "train_logger": None,
     "output_folder": "training",  # names the training on the progress bar and in errors
@@ -61,7 +63,7 @@ class DistillBrain(sb.Brain):
     run_opts
         SpeechBrain's run options, such as device and precision.
     checkpointer
-        ``SafeCheckpointer``, or None to save nothing. The Brain adds everything that has a state.
+        Such as ``SafeCheckpointer``, or None to save nothing. The Brain adds everything that has a state.
 
     Example
     -------
@@ -175,19 +177,8 @@ class DistillBrain(sb.Brain):
         self.kept.eval()
 
     def init_optimizers(self) -> None:
-        """One optimiser and its schedule; a student with ``parameter_groups`` decides its own learning rates."""
-        student, objective = self.student, self.objective
-        if hasattr(student, "parameter_groups"):
-            groups = student.parameter_groups(self.opt_class.keywords["lr"])
-            if getattr(student, "regressor", None) is not None:  # a head that the student does not know of
-                groups += [{"params": list(student.regressor.parameters())}]
-        else:
-            groups = [
-                {"params": [p for p in student.parameters() if p.dim() > 1]},
-                {"params": [p for p in student.parameters() if p.dim() <= 1], "weight_decay": 0.0},
-            ]
-        groups += [{"params": list(objective.parameters())}] if list(objective.parameters()) else []
-        self.optimizer = self.opt_class(groups)
+        """One optimiser and its schedule."""
+        self.optimizer = self.opt_class(parameter_groups(self.student, self.objective, self.opt_class))
         self.optimizers_dict = {"opt_class": self.optimizer}
         factor = partial(warmup_cosine, total=self.total_steps, warmup=self.hparams.warmup)
         self.schedule = LambdaLR(self.optimizer, factor)
@@ -255,7 +246,8 @@ class DistillBrain(sb.Brain):
         self.bar.set_postfix(loss=f"{self.train_loss:.3f}")
         now = time.monotonic()
         if self.checkpointer is not None and broadcast(now - self.last_save > self.hparams.save_every_s):
-            self.checkpointer.save(epoch=epoch)
+            keep = {"num_to_keep": self.hparams.checkpoints, "importance_keys": [], "verbosity": logging.DEBUG}
+            self.checkpointer.save_and_keep_only(meta={"epoch": epoch}, **keep)
             self.last_save = now
 
     def _means(self) -> dict[str, float]:
@@ -316,17 +308,3 @@ class DistillBrain(sb.Brain):
         self.optimizer_step, self.history, self.seconds = (state[k] for k in ("optimizer_step", "history", "seconds"))
         if state["logged"] is not None:
             self.hparams.train_logger.global_step = state["logged"]
-
-
-def warmup_cosine(step: int, total: int, warmup: float) -> float:
-    """Share of the peak learning rate after ``step`` of ``total`` steps.
-
-    Example
-    -------
-    >>> [round(warmup_cosine(step, total=10, warmup=0.2), 3) for step in (0, 1, 2, 6, 10)]
-    [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
-    done = step / total
-    if done < warmup:
-        return done / warmup
-    return 0.5 * (1 + math.cos(math.pi * (done - warmup) / max(1 - warmup, 1e-9)))

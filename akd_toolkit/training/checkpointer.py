@@ -18,7 +18,7 @@ DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pic
 
 
 class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
-    """Several whole checkpoints of one training; the newest that can be read is continued.
+    """SpeechBrain's Checkpointer of whole checkpoints; the newest that can be read is continued.
 
     A checkpoint is written beside the others and renamed when it is complete. One that is damaged is skipped with a
     warning, and the one before it is used. Files hold tensors and plain numbers alone: ``torch.load`` reads weights
@@ -28,19 +28,13 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
     ---------
     checkpoints_dir
         Folder of the checkpoints, made if missing.
-    num_to_keep
-        How many of the newest are kept, >= 1.
+    options
+        As SpeechBrain's.
     """
 
-    def __init__(self, checkpoints_dir: str | Path, num_to_keep: int = 2, **options):
+    def __init__(self, checkpoints_dir: str | Path, **options):
         super().__init__(checkpoints_dir, **options)
-        self.num_to_keep = num_to_keep
         self.unreadable: set[Path] = set()
-
-    def save(self, **meta) -> None:
-        """Save a checkpoint at the end of an epoch, and delete the oldest beyond ``num_to_keep``."""
-        options = {"num_to_keep": self.num_to_keep, "importance_keys": [], "verbosity": logging.DEBUG}
-        self.save_and_keep_only(meta=meta, **options)
 
     def save_checkpoint(self, *args, **options):
         """As SpeechBrain's, but written aside and renamed."""

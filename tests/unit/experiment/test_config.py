@@ -339,6 +339,8 @@ def test_a_head_that_is_fitted_at_once_reads_no_frames(recipe):
         (["--device=cpu", "--precision=fp16"], "precision: fp16"),
         (["--precision=fp8"], "'fp8'"),
         (["--max_grad_norm=0"], "max_grad_norm: got 0"),
+        (["--debug_batches=0"], "debug_batches: got 0"),
+        (["--device=cpu", "--eval_precision=fp16"], "eval_precision: fp16"),
         (["--nonfinite_patience=-1"], "nonfinite_patience: got -1"),
         (["--devise=cpu"], "'devise'; did you mean 'device'"),
         (["--dev=cpu"], "did you mean --device"),
@@ -361,3 +363,18 @@ def test_fp16_in_the_recipe_needs_a_gpu(recipe):
     options = ["--data_folder=x", "--device=cpu"]
     assert "precision: fp16" in problem([path, *options])
     assert load_config([path, *options, "--precision=bf16"]).precision == "bf16"
+
+
+def test_debug_limits_reach_the_brain_and_debug_alone_does_not(recipe):
+    def options(*words):
+        return load_config([recipe(), "--data_folder=x", *words]).brain_options()
+
+    assert "debug" not in options("--debug")
+    limited = options("--debug_batches=3")
+    assert limited["debug"] and limited["debug_batches"] == 3 and limited["debug_epochs"] == 0  # as many as there are
+    assert options("--jobs=2")["noprogressbar"] and "noprogressbar" not in options("--jobs=1")
+
+
+def test_run_options_that_define_the_result_are_told_from_others(recipe):
+    config = load_config([recipe(), "--data_folder=x", "--max_grad_norm=1", "--noprogressbar", "--device=cpu"])
+    assert config.fixed_run_options == {"max_grad_norm": 1.0}

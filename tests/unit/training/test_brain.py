@@ -74,9 +74,9 @@ def make(corpus, tmp_path):
             spec["weighting"] = {"name": "adapter"}
             spec["gate"] = {"name": "teacher_error", "theta": 0.9}
         modules = {"student": Levels(), "objective": build_objective(spec, num_teachers=2, student_frame_dim=8)}
-        hparams = {**HPARAMS, "output_folder": str(tmp_path / folder), **changes}
+        hparams = {**HPARAMS, "output_folder": str(tmp_path / folder), "checkpoints": keep, **changes}
         options = {"device": "cpu", "nonfinite_patience": 0}
-        checkpointer = SafeCheckpointer(tmp_path / folder / "checkpoints", keep)
+        checkpointer = SafeCheckpointer(tmp_path / folder / "checkpoints")
         brain = DistillBrain(modules, partial(torch.optim.AdamW, lr=lr), hparams, options, checkpointer)
         sources = [Speech(manifest, lambda i, v: waves[i], teachers if distil else None)]
         sampler = TrainSampler(sources, 0.1, 8, seed=hparams["seed"])
