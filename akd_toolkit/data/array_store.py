@@ -100,7 +100,7 @@ def _open(folder: Path, stem: str, ids: Sequence[str], keys: Sequence[str]) -> C
     try:
         if json.loads(about.read_text(encoding="utf-8"))["ids"] != list(ids):
             raise ValueError("its utterances differ")
-        arrays = {key: np.load(path, mmap_mode="r", allow_pickle=False) for key, path in paths.items()}
+        arrays = {key: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)) for key, path in paths.items()}
         rows = int(arrays[OFFSETS][-1]) if OFFSETS in arrays else len(ids)
         allowed = {len(ids), len(ids) + 1, rows}
         if any(len(array) not in allowed for array in arrays.values()):

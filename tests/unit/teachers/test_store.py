@@ -41,7 +41,7 @@ def test_second_store_computes_nothing_and_says_so(store, counting, caplog):
 
 def test_features_are_read_through_a_memory_map_that_cannot_be_written(store):
     rows = store().view(0)
-    assert isinstance(rows, np.memmap) and not rows.flags.writeable
+    assert isinstance(rows.base, np.memmap) and not rows.flags.writeable
 
 
 def test_another_teacher_manifest_or_view_never_finds_the_entry(store, counting, manifest, sounds):
