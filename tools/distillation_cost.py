@@ -36,8 +36,6 @@ from akd_toolkit.recipe import run_recipe
 from akd_toolkit.training.brain import DistillBrain
 
 REPEATS = 5
-
-
 WORKERS = (0, 1, 2)
 
 
