@@ -38,6 +38,11 @@ class TrainSampler(Sampler[list[Draw]]):
     rank, num_processes
         Which process of how many this is: each takes every n-th window of a batch.
 
+    Raises
+    ------
+    ValueError
+        If a batch has fewer labelled windows than there are processes.
+
     Example
     -------
     >>> from akd_toolkit.data.manifest import Utterance
@@ -62,6 +67,12 @@ class TrainSampler(Sampler[list[Draw]]):
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.unlabelled_ratio, self.sampling = unlabelled_ratio, sampling
         self.rank, self.num_processes = rank, num_processes
+        smallest = len(self.sources[0].manifest) // len(self)
+        if smallest < num_processes:
+            raise ValueError(
+                f"batch_size {batch_size} gives batches of {smallest} labelled windows for {num_processes} processes; "
+                "raise batch_size or start fewer processes."
+            )
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch

@@ -52,6 +52,11 @@ def test_processes_share_each_batch_and_change_their_share_by_keys_of_their_own(
         assert len({draw.key for draw in chain(*parts)}) == 2
 
 
+def test_fewer_windows_than_processes_are_refused(speech):
+    with pytest.raises(ValueError, match="batch_size 1 "):
+        TrainSampler([speech], 1.0, 1, seed=1, num_processes=2)
+
+
 def test_whole_draws_are_every_utterance_in_every_view(speech):
     batches = whole_draws([speech, speech], batch_size=2)
     assert max(map(len, batches)) == 2 and batches[0] == [Draw(0, 3), Draw(0, 0)]  # the shortest two
