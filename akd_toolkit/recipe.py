@@ -52,7 +52,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     With ``title`` it is a row of an ablation: the title stands where other recipes name the system.
     """
     config, runs = protocol.config, protocol.outer_runs()
-    teachers = protocol.teacher_scores() if config.get("teachers") else {}
+    teachers = protocol.teacher_scores() if config["teachers"] else {}
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
         write_scores(protocol.experiment.paths.teacher_scores(name), of_teacher)
     teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
@@ -64,7 +64,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
         recipe=ABLATION if title else protocol.experiment.recipe,
         system=title or protocol.experiment.system,
         student=config["student"]["name"],
-        teachers=list(config.get("teachers") or {}),
+        teachers=list(config["teachers"] or {}),
         params=runs[0].record.num_parameters,
         minutes=sum(run.record.seconds for run in runs) / 60,
     )

@@ -39,7 +39,7 @@ FEW = 8  # training speakers, up to which cross-fitting leaves out one at a time
 @main_process_first()
 def build_teachers(run: Run) -> TeacherFold | None:
     """The teachers of the run's fold, whose heads are fitted on training speakers alone; None where it has none."""
-    if not run.config.get("teachers"):
+    if not run.config["teachers"]:
         return None
     return fold_teachers(run.config, run.manifest, run.train_speakers, run.one_head)
 
@@ -51,7 +51,7 @@ def build_student(run: Run) -> Student:
     student = STUDENTS.build(**run.config.local(hparams["student"]), num_classes=len(run.manifest.label_order))
     if run.attributes:
         student.add_attributes(len(run.attributes), *_attribute_scale(run))
-    check_front_end(student, build_augmentations(hparams.get("augment"), stage="features"))
+    check_front_end(student, build_augmentations(hparams["augment"], stage="features"))
     return student
 
 
@@ -106,15 +106,15 @@ class Datasets:
 def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
     """Windows of the run's training speakers with the teachers' outputs, and of its test speakers."""
     config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
-    labelled = Speech(run.train, audio.waveform, _lookup(teachers, objective), config.get("views", 0), run.attributes)
+    labelled = Speech(run.train, audio.waveform, _lookup(teachers, objective), config["views"], run.attributes)
     sources = [labelled, *_unlabelled_speech(run, objective, teachers)]
     sampler = TrainSampler(
         sources,
         window_s=config["window_s"],
         batch_size=config["batch_size"],
         seed=run.seed,
-        unlabelled_ratio=config.get("unlabelled_ratio", 1.0),
-        sampling=sampling_of(config.get("sampling")),
+        unlabelled_ratio=config["unlabelled_ratio"],
+        sampling=sampling_of(config["sampling"]),
         rank=rank_and_count()[0],
         num_processes=rank_and_count()[1],
     )
@@ -180,8 +180,8 @@ def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
     ValueError
         Naming the leak.
     """
-    models = {f"teacher {title}": spec for title, spec in (run.config.get("teachers") or {}).items()}
-    if (run.config.get("student") or {}).get("source"):
+    models = {f"teacher {title}": spec for title, spec in (run.config["teachers"] or {}).items()}
+    if (run.config["student"] or {}).get("source"):
         models["the student's beginning"] = run.config["student"]
     return audit(
         run.train,
@@ -189,15 +189,15 @@ def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
         teachers,
         run.unlabelled_train,
         one_head=run.one_head,
-        speaker_independent=run.config.get("speaker_independent", True),
+        speaker_independent=run.config["speaker_independent"],
         models=models,
-        augment=run.config.get("augment"),
+        augment=run.config["augment"],
     )
 
 
 def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
     """The experiment's teachers over a corpus and its augmented copies."""
-    distill = (config.get("objective") or {}).get("distill") or []
+    distill = (config["objective"] or {}).get("distill") or []
     frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
     specs = {title: config.local(spec) for title, spec in config["teachers"].items()}
     with_frames = [title for title, spec in specs.items() if frames and has_frames(spec)]
@@ -220,7 +220,7 @@ def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: 
     head that misses groups f and g serves fold f, fold g, and the inner folds of both.
     """
     groups = [[speaker] for speaker in train_speakers] if len(train_speakers) <= FEW else config["outer_folds"]
-    bank = teacher_bank(config, manifest, config.get("views", 0))
+    bank = teacher_bank(config, manifest, config["views"])
     return bank.fold(train_speakers, groups, one_head=one_head, attributes=attributes_of(config, manifest))
 
 
@@ -249,7 +249,7 @@ def _unlabelled_speech(run: Run, objective: Objective, teachers: TeacherFold | N
     """The sources of speech without labels."""
     if run.unlabelled is None:
         return []
-    config, views, manifest = run.config, run.config.get("unlabelled_views", 0), run.unlabelled_train
+    config, views, manifest = run.config, run.config["unlabelled_views"], run.unlabelled_train
     outputs = answers_on(teacher_bank(config, run.unlabelled, views), teachers, manifest)
     audio = AudioStore(run.unlabelled, config["store_folder"])
     return [Speech(manifest, audio.waveform, _lookup(outputs, objective), views, run.attributes, labelled=False)]
@@ -265,8 +265,8 @@ def _lookup(teachers: TeacherFold | None, objective: Objective) -> Callable | No
 
 def _change(config: Config) -> Callable | None:
     """What is done to each training batch before the student sees it; None where the YAML asks for nothing."""
-    augmentations = build_augmentations(config.get("augment"), stage="waveform")
-    mixup = build_mixup(config.get("mixup"))
+    augmentations = build_augmentations(config["augment"], stage="waveform")
+    mixup = build_mixup(config["mixup"])
     if not augmentations and mixup is None:
         return None
     return partial(change_batch, augmentations=augmentations, mixup=mixup)

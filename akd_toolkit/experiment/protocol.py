@@ -60,7 +60,7 @@ class NestedCrossValidation:
         self.folder = Path(config["output_folder"])
         self.unlabelled = self._prepare_unlabelled()
         folds = outer_folds(manifest, config["outer_folds"])
-        self.folds = folds[: config.get("folds") or len(folds)]
+        self.folds = folds[: config["folds"] or len(folds)]
         self._claim_folder(paths := ExperimentPaths(self.folder))
         plan = self._write_plan(paths)
         self.experiment = Experiment(self.folder, config.settings, read_json(paths.environment), plan, manifest)
@@ -73,9 +73,9 @@ class NestedCrossValidation:
         refit = self._planned(inner=False)[0]
         for overrides in self.experiment.candidates:  # a wrong option is found before teachers run for hours
             build_student(self._with_settings(refit, overrides))
-        jobs, backend = self.config.get("jobs", 1), self.config.get("backend", "local")
+        jobs, backend = self.config["jobs"], self.config["backend"]
         self._fill_stores(jobs, backend)
-        runner = {"jobs": jobs, "backend": backend, "threads": self.config.get("threads", 1)}
+        runner = {"jobs": jobs, "backend": backend, "threads": self.config["threads"]}
         run_all(train, self.inner_runs(), "choosing among candidates on inner folds", **runner)
         runs = self.outer_runs()
         run_all(train, runs, "outer folds", **runner)
@@ -145,19 +145,19 @@ class NestedCrossValidation:
         return found
 
     def _fill_stores(self, jobs: int, backend: str) -> None:
-        views = self.config.get("views", 0)
+        views = self.config["views"]
         if views:  # clean sound alone is stored in seconds by the training that needs it first
             AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, jobs, backend)
-        if self.config.get("teachers"):
+        if self.config["teachers"]:
             teacher_bank(self.config, self.manifest, views).prepare(jobs, backend)
             if self.unlabelled is not None:
-                more = self.config.get("unlabelled_views", 0)
+                more = self.config["unlabelled_views"]
                 teacher_bank(self.config, self.unlabelled, more).prepare(jobs, backend)
 
     def _prepare_unlabelled(self) -> Manifest | None:
         """The speech without labels: a folder of other people's, mixtures of the corpus's own, or none."""
-        source, store = self.config.get("unlabelled"), self.config["store_folder"]
-        if not source or not self.config.get("teachers"):
+        source, store = self.config["unlabelled"], self.config["store_folder"]
+        if not source or not self.config["teachers"]:
             return None
         return prepare_mixtures(self.manifest, store) if source == "mixtures" else prepare_unlabelled(source, store)
 
@@ -189,7 +189,7 @@ class NestedCrossValidation:
             "seeds": self.config["seeds"],
             "folds": [fold.index + 1 for fold in self.folds],
         }
-        if self.config.get("models_folder"):
+        if self.config["models_folder"]:
             plan["models_folder"] = str(Path(self.config["models_folder"]).expanduser().resolve())
         write_text_aside(paths.plan, json.dumps(plan) + "\n")
         return plan
@@ -203,7 +203,7 @@ def find_teachers(config: Config) -> None:
     FileNotFoundError
         If a teacher is neither in ``models_folder`` nor on the hub.
     """
-    for spec in (config.get("teachers") or {}).values():
+    for spec in (config["teachers"] or {}).values():
         TEACHERS.build(**config.local(spec))
 
 
@@ -225,14 +225,14 @@ def differences(before, after, where: str = "") -> list[str]:
 
 def recipe_name(config) -> str:
     """The YAML's name, and after a plus where unlabelled speech came from: ``akd+mixtures``."""
-    unlabelled = config.get("unlabelled")
+    unlabelled = config["unlabelled"]
     return config.file.stem + (f"+{Path(unlabelled).name}" if unlabelled else "")
 
 
 def system_of(config) -> str:
     """``teacher`` alone, ``student`` alone, ``akd`` where the Adapter weighs at least two teachers, else ``kd``."""
-    teachers = config.get("teachers") or {}
-    if config.get("student") is None:
+    teachers = config["teachers"] or {}
+    if config["student"] is None:
         return "teacher"
     weighting = (config["objective"].get("weighting") or {}).get("name")
     return "student" if not teachers else "akd" if weighting == "adapter" and len(teachers) > 1 else "kd"

@@ -62,7 +62,7 @@ class Run(PlannedRun):
     @property
     def one_head(self) -> bool:
         """Whether losses imitate the head that was fitted on all training speakers."""
-        return self.config.get("soft_targets") == "one_head"
+        return self.config["soft_targets"] == "one_head"
 
     def keep(
         self,
@@ -112,7 +112,7 @@ def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
     ValueError
         If the manifest lacks one, or the objective needs them and none is listed.
     """
-    names, has = tuple(config.get("attributes") or ()), manifest.attribute_names
+    names, has = tuple(config["attributes"] or ()), manifest.attribute_names
     missing = [name for name in names if name not in has]
     if missing:
         raise ValueError(
@@ -120,7 +120,7 @@ def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
             f"{', '.join(has) or 'none'}. List some of these, or none."
         )
     for key, registry in (("task", LOSSES), ("distill", LOSSES), ("gate", GATES)):
-        specs = (config.get("objective") or {}).get(key) or []
+        specs = (config["objective"] or {}).get(key) or []
         for spec in [specs] if isinstance(specs, dict) else specs:
             plugin = registry.get(spec["name"])
             if not names and (plugin.truth == "attributes" or "attributes" in getattr(plugin, "reads", ())):
@@ -128,7 +128,7 @@ def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
                     f"{registry.kind} '{spec['name']}' needs dimensional labels, and {manifest.corpus} has "
                     f"{', '.join(has) or 'none'}; list them in the setting 'attributes', or leave the {key} out."
                 )
-    if names and config.get("head_decay") is not None:
+    if names and config["head_decay"] is not None:
         raise ValueError("head_decay fits the head of the emotions alone; set it to null to learn attributes.")
     return names
 
