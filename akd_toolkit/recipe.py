@@ -56,7 +56,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
         write_scores(protocol.experiment.paths.teacher_scores(name), of_teacher)
     teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
-    curves, trust, _ = histories([*runs, *chosen_inner_runs(protocol.paths, protocol.inner_runs())])
+    curves, trust, _ = histories([*runs, *chosen_inner_runs(protocol.experiment.paths, protocol.inner_runs())])
     summary = _write(protocol, scores, title, teachers=teachers, curves=curves, teacher_weights=trust)
     return _append_row(
         protocol,
