@@ -166,10 +166,11 @@ def test_names_of_utterances_come_from_the_table_where_it_has_them(tmp_path, ton
     assert [row.id for row in rows] == ["first"] and parts == {}
 
 
-def test_without_speakers_every_utterance_stands_for_its_own_and_the_name_carries_the_mark(corpus, tmp_path):
+def test_without_speakers_every_utterance_stands_for_its_own_and_the_title_carries_the_mark(corpus, tmp_path):
     source = Source(pattern="{emotion}/*", speakers=False)
     manifest = prepare_table(corpus("joy/1", "joy/2", "fear/3"), tmp_path / "out", ["fear", "joy"], "Mine", source)
-    assert manifest.corpus == "Mine (NOT speaker-independent)"
+    assert (manifest.corpus, manifest.speakers_known) == ("Mine", False)
+    assert manifest.title == "Mine (NOT speaker-independent)"
     assert all(row.speaker == row.id for row in manifest) and len(manifest.speakers) == 3
 
 
