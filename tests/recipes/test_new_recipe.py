@@ -89,7 +89,7 @@ def test_a_pattern_makes_a_recipe_that_distils_at_once(speech, make, capsys):
     done = train(recipe, "akd.yaml", "--debug", "--with", "hparams/small_teachers.yaml")
     assert done.returncode == 0, done.stderr
     page = (recipe / "results/debug/akd/report.md").read_text(encoding="utf-8")
-    assert page.startswith("# Mine: akd+mixtures\n\n## Protocol") and "| log-mel |" in page
+    assert page.startswith("# Mine: akd+mixtures\n\n> **The corpus is generated") and "| log-mel |" in page
     assert not (recipe / "results/results.csv").exists()
 
 
