@@ -98,7 +98,7 @@ def test_a_killed_run_continues_to_the_same_scores(tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     long = (
         "--folds=2",
-        "--number_of_epochs=20",
+        "--number_of_epochs=8",
     )  # long enough to be killed in the second fold, however busy the machine
     assert run("Generated", "demo.yaml", *demo(whole, *long)).returncode == 0
     process = subprocess.Popen(
