@@ -111,13 +111,15 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     file, run_opts, given = read_command_line(argv)
     base, layers = _based_on(Path(file))
     layers += [read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
-    debug = _debug_section([read(base), *layers])
+    debug = _debug_section([read(base), *layers, given])
     layers += [debug] if run_opts.debug else []
     overrides = tuple((str(key), plain(value)) for layer in [*layers, given] for key, value in layer.items())
     settings, problems = check_settings(base, overrides, prepare)
     # What is not used in this run is checked all the same, so that it does not fail on the day when it is.
-    for name, more in {**_variants(settings), "debug": {} if run_opts.debug else debug}.items() if not problems else ():
-        _, found = check_settings(base, [*_without_rows(overrides), *more.items()], prepare)
+    unused = {} if problems else {n: (*_without_rows(overrides), *v.items()) for n, v in _variants(settings).items()}
+    unused |= {} if problems or run_opts.debug else {"debug": (*overrides, *debug.items())}
+    for name, more in unused.items():
+        _, found = check_settings(base, more, prepare)
         problems += [f"{name}: {problem}" for problem in found]
     problems += [
         f"candidate {n}: {key} is of the whole protocol and cannot differ between candidates; take it out"
@@ -134,8 +136,8 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
 
 
 def _without_rows(overrides) -> tuple:
-    """A long list of rows would be read again with every one of them."""
-    return tuple((key, value) for key, value in overrides if key not in ("rows", "debug"))
+    """A long list of rows would be read again with every one of them; ``only`` means nothing without rows."""
+    return tuple((key, value) for key, value in overrides if key.split(".")[0] not in ("rows", "only", "debug"))
 
 
 def _based_on(file: Path) -> tuple[Path, list[dict]]:
@@ -150,9 +152,12 @@ def _based_on(file: Path) -> tuple[Path, list[dict]]:
 
 
 def _debug_section(layers: list[dict]) -> dict:
-    """What --debug changes: the sections of all layers, a later one over an earlier."""
-    sections = [plain(layer.get("debug")) for layer in layers]
-    return {key: value for section in sections if isinstance(section, dict) for key, value in section.items()}
+    """What --debug changes: the sections and ``debug.KEY`` of all layers, a later one over an earlier."""
+    changes = {}
+    for layer in map(plain, layers):
+        changes |= section if isinstance(section := layer.get("debug"), dict) else {}
+        changes |= {key.removeprefix("debug."): value for key, value in layer.items() if key.startswith("debug.")}
+    return changes
 
 
 def _variants(settings: dict) -> dict[str, dict]:

@@ -107,6 +107,15 @@ def test_debug_merges_its_section_below_the_command_line(recipe):
     assert load_config([recipe(), "--debug", "--number_of_epochs=2"])["number_of_epochs"] == 2
 
 
+def test_the_command_line_changes_the_debug_section(recipe):
+    changed = [recipe(), "--data_folder=x", "--debug.number_of_epochs", "4", "--debug.objective.gate.theta=0.5"]
+    config = load_config([*changed, "--debug"])
+    assert config["number_of_epochs"] == 4 and config["objective"]["gate"]["theta"] == 0.5
+    assert load_config(changed)["number_of_epochs"] == 3
+    for words in (["--debug"], []):
+        assert "'number_of_epoch'" in problem([recipe(), "--data_folder=x", *words, "--debug.number_of_epoch=4"])
+
+
 def test_build_makes_fresh_objects_with_a_candidate(recipe):
     config = load_config([recipe(), "--data_folder=x"])
     built = config.overridden({"student.embedding_dim": 64}).build()
