@@ -3,7 +3,7 @@
 import json
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,9 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 
 OF_STUDENT = ("sample_rate_hz", "window_s", "test_overlap_s", "corpus", "attributes", "compressed_by")
-IN_STUDENT_FILE = ("student", "label_order", "num_parameters", *OF_STUDENT)
+ALWAYS_IN_STUDENT_FILE = ("student", "label_order", "num_parameters")
+IN_STUDENT_FILE = (*ALWAYS_IN_STUDENT_FILE, *OF_STUDENT)
+ALWAYS_IN_RECORD = ("kind", "seed", "fold", "train_speakers", "test_speakers", "proved", "not_proved", "heads")
 PACKAGES = ("akd-toolkit", "torch", "torchaudio", "speechbrain", "transformers", "numpy", "scipy", "scikit-learn")
 
 
@@ -94,10 +96,14 @@ class RunRecord:
         FileNotFoundError
             If a file is missing.
         ValueError
-            If one is damaged.
+            If one is damaged, or lacks what is always written.
         """
         student = read_json(paths.student)
-        told = student | (_of_older_folder(paths) if "train_speakers" in student else read_json(paths.record))
+        if "train_speakers" in student:
+            told = student | _of_older_folder(paths)
+        else:
+            read_json(paths.student, ALWAYS_IN_STUDENT_FILE)
+            told = student | read_json(paths.record, ALWAYS_IN_RECORD)
         try:
             return TypeAdapter(cls).validate_python(
                 {one.name: told[one.name] for one in fields(cls) if one.name in told}
@@ -105,7 +111,8 @@ class RunRecord:
         except ValidationError as error:
             first = error.errors()[0]
             reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise ValueError(f"{paths.record} is damaged ({reason}); {_cure(paths.record)}.") from None
+            path = paths.student if first["loc"][0] in student else paths.record
+            raise ValueError(f"{path} is damaged ({reason}); {_cure(path)}.") from None
 
 
 def _of_older_folder(paths: RunPaths) -> dict:
@@ -120,8 +127,8 @@ def _of_older_folder(paths: RunPaths) -> dict:
     return {"heads": heads, **(read_json(paths.older_proof) if paths.older_proof.is_file() else {})}
 
 
-def read_json(path: Path) -> dict:
-    """Names and values of a file of an experiment.
+def read_json(path: Path, needed: Sequence[str] = ()) -> dict:
+    """Names and values of a file of an experiment, among them those that are ``needed``.
 
     Raises
     ------
@@ -133,6 +140,8 @@ def read_json(path: Path) -> dict:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
             raise ValueError(f"a {type(found).__name__} instead of names and values")
+        if missing := [name for name in needed if name not in found]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
         return found
 
     return read_with(parsed, path)

@@ -186,6 +186,15 @@ def test_a_damaged_training_is_one_sentence_that_brings_it_back(protocol):
         _ = run.record
 
 
+@pytest.mark.parametrize(("file", "lost"), [("record.json", "test_speakers"), ("student.json", "label_order")])
+def test_a_file_of_a_training_that_lacks_what_is_always_written_is_refused(protocol, file, lost):
+    protocol("--folds=1").run(keep)
+    run = Experiment.read(protocol("--folds=1").folder).outer_runs()[0]
+    (run.folder / file).write_text("{}")
+    with pytest.raises(ValueError, match=rf"{file} .*{lost}.*; delete .*outer and run"):
+        _ = run.record
+
+
 def test_a_folder_of_an_older_toolkit_is_read(protocol):
     protocol("--folds=1").run(keep)
     run = Experiment.read(protocol("--folds=1").folder).outer_runs()[0]
