@@ -161,6 +161,10 @@ class Settings(Start, Protocol, Training):
             yield "unlabelled speech needs teachers to label it; add some or set unlabelled to null"
         if self.folds and self.folds > len(self.outer_folds):
             yield f"folds: got {self.folds}; there are {len(self.outer_folds)} outer_folds"
+        if len(set(self.seeds)) < len(self.seeds):
+            yield f"seeds: got {self.seeds}; give each seed once"
+        if self.only and not self.rows:
+            yield f"only: got {self.only}, and this recipe has no rows to choose from; leave it out"
         if self.window_s and self.test_overlap_s and self.test_overlap_s >= self.window_s:
             yield f"test_overlap_s: got {self.test_overlap_s}; it must be below window_s ({self.window_s})"
         if self.student and hasattr(self.student.plugin, "parameter_groups") and "lr" not in str(self.opt_class):

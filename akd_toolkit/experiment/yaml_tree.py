@@ -25,8 +25,10 @@ def read(file: str | Path):
 
 def command_line(text: str) -> dict:
     """Settings given on the command line, as SpeechBrain hands them over: lines of ``key: value``."""
+    reader = ruamel.yaml.YAML(typ="safe")
     try:
-        given = ruamel.yaml.YAML(typ="safe").load(text) or {}
+        given = reader.load(text) or {}
+        pairs = reader.compose(text).value if isinstance(given, dict) and given else []
     except ruamel.yaml.constructor.DuplicateKeyError as error:
         key = str(error).split('key "')[1].split('"')[0]
         raise ValueError(f"--{key} is given twice on the command line; give it once.") from None
@@ -35,6 +37,8 @@ def command_line(text: str) -> dict:
     if not isinstance(given, dict):
         line = " ".join(text.split())
         raise ValueError(f"the command line cannot be read as settings ({line}); write --key=value, with YAML values.")
+    if empty := [key.value for key, value in pairs if value.value == "" and value.tag.endswith(":null")]:
+        raise ValueError(f"--{empty[0]} was given without a value; write --{empty[0]} VALUE, or --{empty[0]} null.")
     return given
 
 

@@ -237,6 +237,23 @@ def test_a_setting_given_twice_is_refused(recipe):
     assert "--batch_size is given twice" in problem([recipe(), "--data_folder=x", "--batch_size=1", "--batch_size=2"])
 
 
+@pytest.mark.parametrize("words", [["--only_run"], ["--only_run="], ["--with"], ["--folds", ""], ["--debug.folds"]])
+def test_a_setting_without_a_value_is_refused(recipe, words):
+    assert f"{words[0].strip('=')} was given without a value" in problem([recipe(), *words, "--data_folder=x"])
+
+
+def test_an_explicit_null_is_a_value(recipe):
+    assert load_config([recipe(), "--data_folder=null", "--folds", "null", "--with=null"])["folds"] is None
+
+
+def test_rows_that_are_named_need_rows(recipe):
+    rows = "--rows=[{title: a}, {title: b, set: {views: 1}}]"
+    assert load_config([recipe(), "--data_folder=x", rows, "--only=[b]"])["only"] == ["b"]
+    rows_of_debug = recipe(YAML, ("debug: {", "debug: {only: [b], "))
+    load_config([rows_of_debug, "--data_folder=x", rows])
+    assert "only" in problem([rows_of_debug, "--data_folder=x"])
+
+
 def test_a_command_line_that_is_no_yaml_is_refused(recipe):
     assert "cannot be read as settings" in problem([recipe(), "--data_folder=x", "--student={name: [}"])
 
@@ -307,6 +324,8 @@ def test_a_tag_outside_the_recipe_is_refused(recipe, tmp_path):
         (["--head_decay=30"], "head_decay: 'micro_cnn'"),
         (["--number_of_epochs=0"], "number_of_epochs is 0"),
         (["--folds=9"], "folds: got 9"),
+        (["--seeds=[17, 3, 17]"], "seeds: got [17, 3, 17]"),
+        (["--only=[a]"], "only: got ['a']"),
         (["--test_overlap_s=5"], "test_overlap_s: got 5"),
         (["--teachers={a/b: {name: logmel_statistics}}"], "'a/b'"),
         (["--teachers=null"], "objective.distill needs teachers"),
