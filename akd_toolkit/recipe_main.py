@@ -2,14 +2,18 @@
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from akd_toolkit.ablation import run_ablation
+from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.locks import locked
+from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
+from akd_toolkit.experiment.stored import read_settings
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.recipe import debug_corpus, report_student, report_teachers
 from akd_toolkit.training.processes import TrainingProcesses, is_main
@@ -43,10 +47,35 @@ def run_experiment(
         processes.follow(train)
         return None
     data_folder = debug_corpus(config, layout) if config.debug and layout else config["data_folder"]
-    manifest = prepare(data_folder, config["output_folder"], config["label_order"], **config["prepare"])
+    manifest = prepare_corpus(config, prepare, data_folder)
     protocol = _run(config, manifest, processes.leading(train))
     processes.dismiss()
     return protocol
+
+
+def prepare_corpus(config: Config, prepare: Callable[..., Manifest], data_folder: str | Path | None) -> Manifest:
+    """Prepare the corpus, unless that would put another one under experiments that were begun.
+
+    Raises
+    ------
+    ValueError
+        If the output folder holds an experiment on another preparation, whose manifest is left as it was.
+    """
+    folder = config["output_folder"]
+    begun = {place: read_settings(ExperimentPaths(place)) for place in experiments_at(folder)}
+    manifest_file = ExperimentPaths(folder).manifest
+    files = [path for path in (manifest_file, manifest_file.with_suffix(".json")) if path.is_file()]
+    before = {path: path.read_text(encoding="utf-8") for path in files}
+    manifest = prepare(data_folder, folder, config["label_order"], **config["prepare"])
+    for place, settings in begun.items():
+        if settings.get("manifest_hash") not in (None, manifest.hash):
+            for path, text in before.items():
+                write_text_aside(path, text)
+            raise ValueError(
+                f"{place} was begun on another preparation of {manifest.corpus} (manifest {settings['manifest_hash']}, "
+                f"now {manifest.hash}); give the same data_folder and prepare options, or another --output_folder."
+            )
+    return manifest
 
 
 def _run(config: Config, manifest: Manifest, train: Callable[[Run], None]):

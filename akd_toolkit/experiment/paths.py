@@ -106,6 +106,10 @@ class ExperimentPaths:
         """Folders of inner runs that are done, whether they are still planned or not."""
         return sorted(path.parent for path in self.folder.glob("seed*/fold*/inner*-candidate*/scores.csv"))
 
+    def scored_runs(self) -> list[Path]:
+        """Folders of all runs that are done."""
+        return sorted(path.parent for path in self.folder.glob("seed*/fold*/*/scores.csv"))
+
     def row(self, title: str) -> Path:
         """Folder of the experiment that a row of an ablation is.
 

@@ -29,7 +29,7 @@ from akd_toolkit.experiment.record import environment, read_json
 from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors
 from akd_toolkit.experiment.runner import run_all
 from akd_toolkit.experiment.settings import defines_result, with_defaults
-from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.experiment.stored import Experiment, read_settings
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.registry import TEACHERS
@@ -168,15 +168,19 @@ class NestedCrossValidation:
         fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
         fixed["unlabelled_hash"] = None if self.unlabelled is None else self.unlabelled.hash
-        if path.is_file():
-            before = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-            changes = list(differences(with_defaults(before), with_defaults(fixed)))
+        if paths.exists:
+            changes = list(differences(with_defaults(read_settings(paths)), with_defaults(fixed)))
             if changes:
                 raise ValueError(
                     f"{self.folder} holds an experiment with other settings: {'; '.join(changes)}. "
                     "Give the old settings to continue it, or another --output_folder to start over."
                 )
             return
+        if paths.scored_runs():
+            raise ValueError(
+                f"{self.folder} holds finished trainings and no {path.name}, which says how they were trained; restore "
+                "that file, or give another --output_folder to start over."
+            )
         write_text_aside(paths.environment, json.dumps(environment(), indent=2) + "\n")
         with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(fixed, stream)  # last: a folder that has it is complete

@@ -53,7 +53,7 @@ class Experiment:
             If what it holds cannot be read, or the corpus has changed since.
         """
         paths = ExperimentPaths(folder)
-        settings, manifest = _settings(paths), Manifest.read(paths.manifest)
+        settings, manifest = read_settings(paths), Manifest.read(paths.manifest)
         if settings.get("manifest_hash") not in (None, manifest.hash):
             raise ValueError(
                 f"{folder} was run on another preparation of {manifest.corpus} (manifest {settings['manifest_hash']}) "
@@ -201,7 +201,8 @@ class Experiment:
         return {title: read_scores(path, self.label_order) for title, path in files.items() if path.is_file()}
 
 
-def _settings(paths: ExperimentPaths) -> dict:
+def read_settings(paths: ExperimentPaths) -> dict:
+    """What defines the result of an experiment; ValueError where the file is damaged."""
     if not paths.exists:
         raise FileNotFoundError(
             f"{paths.folder} holds no experiment ({paths.settings.name} is missing); give a recipe's output_folder."

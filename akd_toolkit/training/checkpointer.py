@@ -9,6 +9,7 @@ from pathlib import Path
 from yaml import YAMLError
 
 from akd_toolkit.environment import sb
+from akd_toolkit.training.processes import barrier
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +43,12 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
             for left in self.checkpoints_dir.glob(f"{UNFINISHED}*"):  # by a process that was killed
                 shutil.rmtree(left)
         saved = super().save_checkpoint(*args, **options)
-        if saved is None:  # not the main process
+        if saved is not None:  # by the main process
+            place = saved.path.with_name(saved.path.name.removeprefix(UNFINISHED))
+            os.replace(saved.path, place)
+        barrier()  # all processes see the same checkpoints when they delete the oldest together
+        if saved is None:
             return None
-        place = saved.path.with_name(saved.path.name.removeprefix(UNFINISHED))
-        os.replace(saved.path, place)
         return saved._replace(path=place, paramfiles={name: place / file.name for name, file in saved[2].items()})
 
     def recover_if_possible(self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None):

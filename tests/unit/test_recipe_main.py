@@ -1,13 +1,15 @@
 """One split of a protocol, trained alone."""
 
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.paths import RunPaths
-from akd_toolkit.recipe_main import run_one
+from akd_toolkit.recipe_main import prepare_corpus, run_one
 
 
 @pytest.fixture
@@ -34,3 +36,20 @@ def test_one_split_is_trained_where_it_is_not_done_and_its_scores_are_told(proto
 def test_a_split_that_is_not_in_the_protocol_is_refused_with_those_that_are(protocol):
     with pytest.raises(ValueError, match="only_run: .*seed1/fold9/outer.*seed1/fold2/outer"):
         run_one(protocol, "seed1/fold9/outer", None)
+
+
+def test_a_corpus_that_changed_leaves_the_manifest_of_a_begun_experiment_as_it_was(tmp_path):
+    def prepare(data_folder, folder, label_order):
+        rows = [Utterance(f"a{i}", "/a", 0, 1600, 0.1, "A", "joy", sha256=f"{i}") for i in range(data_folder)]
+        manifest = Manifest("toy", label_order, tuple(rows))
+        manifest.write(Path(folder) / "manifest.csv")
+        return manifest
+
+    config = {"output_folder": str(tmp_path), "label_order": ["joy"], "prepare": {}}
+    manifest = prepare_corpus(config, prepare, 2)
+    settings = f"{{corpus: toy, outer_folds: [[A]], label_order: [joy], manifest_hash: {manifest.hash}}}"
+    (tmp_path / "settings.yaml").write_text(settings)
+    with pytest.raises(ValueError, match="another preparation.*--output_folder"):
+        prepare_corpus(config, prepare, 3)
+    assert Manifest.read(tmp_path / "manifest.csv").hash == manifest.hash
+    assert prepare_corpus(config, prepare, 2).hash == manifest.hash

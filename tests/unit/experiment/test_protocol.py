@@ -129,6 +129,22 @@ def test_workers_give_what_one_process_gives(make):
     assert alone.equals(side_by_side)
 
 
+@pytest.mark.parametrize("text", ["", "corpus: [", "views: 1"])
+def test_damaged_settings_of_a_begun_folder_are_refused(make, text):
+    path = make().folder / "settings.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="settings.yaml"):
+        make()
+
+
+def test_finished_trainings_without_their_settings_are_not_taken_over(make):
+    protocol = make("--folds=1", "--seeds=[1]", "--candidates=[{}]")
+    protocol.run(Trainer())
+    (protocol.folder / "settings.yaml").unlink()
+    with pytest.raises(ValueError, match="settings.yaml.*--output_folder"):
+        make("--folds=1", "--seeds=[1]", "--candidates=[{}]")
+
+
 def test_changed_settings_are_refused_with_their_difference(make):
     make()
     with pytest.raises(ValueError, match=r"other settings: batch_size: 4 -> 8\. Give the old settings"):
