@@ -1,6 +1,7 @@
 """What every recipe's ``main`` does between its settings and its report."""
 
 import logging
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,9 @@ def run_experiment(
     -------
     The protocol; None for the rows of an ablation, and in all but the main process.
     """
+    if is_main():
+        for key in ("output_folder", "store_folder"):
+            _can_be_written(key, Path(config[key]))
     processes = TrainingProcesses(config.run_opts.device or sb.utils.distributed.infer_device())
     if not is_main():
         processes.follow(train)
@@ -76,6 +80,16 @@ def prepare_corpus(config: Config, prepare: Callable[..., Manifest], data_folder
                 f"now {manifest.hash}); give the same data_folder and prepare options, or another --output_folder."
             )
     return manifest
+
+
+def _can_be_written(key: str, folder: Path) -> None:
+    """Write into the folder, or into the one where it is to be made, and leave nothing there."""
+    try:
+        with tempfile.TemporaryFile(dir=next(path for path in (folder, *folder.absolute().parents) if path.exists())):
+            pass
+    except OSError as error:
+        reason = f"{key}: {folder} cannot be written ({error.strerror.lower()})"
+        raise ValueError(f"{reason}; give a folder that you can write to.") from None
 
 
 def _run(config: Config, manifest: Manifest, train: Callable[[Run], None]):

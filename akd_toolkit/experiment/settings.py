@@ -70,6 +70,9 @@ def _optimiser(node: dict) -> dict:
     try:
         kind and kind([torch.nn.Parameter(torch.zeros(1))], **(options or {}))
     except (ValueError, TypeError, LookupError) as error:
+        text = [key for key, value in (options or {}).items() if isinstance(value, str)]
+        if text and isinstance(error, TypeError):
+            raise ValueError(f"{text[0]}: got '{options[text[0]]}'; it must be a number") from None
         raise ValueError(f"{type(error).__name__}, {error}") from None
     return node
 

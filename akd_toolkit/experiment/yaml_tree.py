@@ -18,6 +18,8 @@ def read(file: str | Path):
         where = getattr(error, "problem_mark", None)
         line = f", line {where.line + 1}" if where else ""
         raise ValueError(f"{file}{line} is not valid YAML ({getattr(error, 'problem', error)}); correct it.") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{file} is not UTF-8 text; save it as UTF-8.") from None
     if not isinstance(tree, dict):
         raise ValueError(f"{file} holds no settings; it must be a YAML mapping of keys to values.")
     return tree
@@ -71,7 +73,10 @@ def resolve(file: str | Path, overrides) -> str:
     ruamel.yaml.YAML().dump(tree, stream)
     stream.seek(0)
     stream.name = str(file)  # HyperPyYAML looks for included files beside it
-    return resolve_references(stream).getvalue()
+    try:
+        return resolve_references(stream).getvalue()
+    except UnicodeDecodeError:
+        raise ValueError(f"a file that {file} includes is not UTF-8 text; save it as UTF-8") from None
 
 
 def plain(node):

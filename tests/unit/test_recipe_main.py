@@ -9,7 +9,7 @@ import pytest
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.paths import RunPaths
-from akd_toolkit.recipe_main import prepare_corpus, run_one
+from akd_toolkit.recipe_main import prepare_corpus, run_experiment, run_one
 
 
 @pytest.fixture
@@ -53,3 +53,14 @@ def test_a_corpus_that_changed_leaves_the_manifest_of_a_begun_experiment_as_it_w
         prepare_corpus(config, prepare, 3)
     assert Manifest.read(tmp_path / "manifest.csv").hash == manifest.hash
     assert prepare_corpus(config, prepare, 2).hash == manifest.hash
+
+
+@pytest.mark.parametrize("key", ["output_folder", "store_folder"])
+@pytest.mark.parametrize("below", ["", "results", "results/deep"])
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_prepared(tmp_path, key, below):
+    a_file = tmp_path / "file"
+    a_file.touch()
+    good = {"output_folder": str(tmp_path / "new/results"), "store_folder": str(tmp_path / "new/store")}
+    with pytest.raises(ValueError, match=f"{key}: .*file"):
+        run_experiment(good | {key: str(a_file / below)}, prepare=None, train=None)
+    assert list(tmp_path.iterdir()) == [a_file]

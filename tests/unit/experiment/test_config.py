@@ -156,6 +156,7 @@ def test_build_makes_fresh_objects_with_a_candidate(recipe):
         ("--student.dropout=x", "- student: .*'x'"),
         ("--student={name: encoder_student, source: ./x}", r"- student: .*'\./x'"),
         ("--opt_class.betas=[]", "opt_class: IndexError"),
+        ("--opt_class.lr=x", "opt_class: lr: got 'x'"),
         ("--opt_class.lr=-1", "opt_class: .*learning rate.*-1"),
         ("--opt_class={lr: 1}", "opt_class: .* one optimiser"),
     ],
@@ -222,6 +223,16 @@ def test_a_missing_required_setting_is_named(recipe):
     text = problem([recipe(YAML, ("corpus: Toy", "")), "--data_folder=x"])
     assert "'corpus' is missing" in text
     assert "'batch_size' is missing" in problem([recipe(YAML, ("batch_size: 4", "")), "--data_folder=x"])
+
+
+def test_a_file_that_is_not_utf8_is_named(recipe, tmp_path):
+    path = tmp_path / "latin.yaml"
+    path.write_bytes("corpus: Böse".encode("latin-1"))
+    for words in ([str(path)], [recipe(), f"--with={path}"]):
+        text = problem([*words, "--data_folder=x"])
+        assert "latin.yaml" in text and "UTF-8" in text
+    including = recipe(YAML, ("prepare: {}", "prepare: !include:latin.yaml"))
+    assert "recipe.yaml includes" in problem([including, "--data_folder=x"])
 
 
 def test_a_missing_file_is_one_sentence():
