@@ -7,7 +7,7 @@ import pandas as pd
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.verdicts import Finding, counted, some
 from akd_toolkit.experiment.plan import PlannedRun
-from akd_toolkit.experiment.scores_file import read_scores
+from akd_toolkit.experiment.scores_file import read_scores, wrong_scores
 from akd_toolkit.experiment.stored import Experiment
 
 Readings = dict[PlannedRun, pd.DataFrame | Exception]  # what each finished run scored, or why that cannot be trusted
@@ -52,10 +52,8 @@ def check_scores_written(experiment: Experiment, readings: Readings) -> list[Fin
     found = []
     for run, scores in readings.items():
         if isinstance(scores, Exception):
-            problem = f"cannot be trusted: {str(scores).rstrip('.')}"
-        else:
-            problem = wrong_scores(scores, experiment.manifest, run.test_speakers, run.seed, run.fold)
-        if problem:
+            found.append(_leak("scores", run, f"scores.csv cannot be trusted: {str(scores).rstrip('.')}"))
+        elif problem := wrong_scores(scores, experiment.manifest, run.test_speakers, run.seed, run.fold):
             found.append(_leak("scores", run, f"scores.csv {problem}; run it again"))
     for title, scores in _teachers(experiment, found).items():
         for fold in experiment.folds:
@@ -68,32 +66,6 @@ def check_scores_written(experiment: Experiment, readings: Readings) -> list[Fin
         told = f"{counted(len(readings), 'scores file')} hold exactly the utterances of their run's test, once each"
         found.append(Finding("proved", "scores", f"{told}, with the manifest's labels."))
     return found
-
-
-def wrong_scores(scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: int | None, fold: int) -> str:
-    """What a run's scores hold that they should not, or lack; "" where all is well."""
-    expected = {row.id: row for row in manifest.of(test_speakers)}
-    ids = scores["ID"].astype(str).tolist()
-    strangers = [name for name in ids if name not in expected]
-    missing = sorted(set(expected) - set(ids))
-    twice = sorted(scores["ID"][scores.duplicated(["ID", "seed"])])
-    if strangers:
-        known = manifest.by_id.get(strangers[0])
-        who = f" of speaker {known.speaker}" if known else ", which the manifest does not know"
-        return f"holds {counted(len(strangers), 'utterance')} that are not of its test, first {strangers[0]}{who}"
-    if missing:
-        return f"lacks {len(missing)} of {counted(len(expected), 'test utterance')}: {some(missing)}"
-    if twice:
-        return f"holds utterance {twice[0]} twice for one seed"
-    for name, speaker, truth in zip(ids, scores["speaker"].astype(str), scores["truth"].astype(str)):
-        if (speaker, truth) != (expected[name].speaker, expected[name].emotion):
-            return (
-                f"says speaker {speaker} and {truth} of {name}, and the manifest {expected[name].speaker} and "
-                f"{expected[name].emotion}"
-            )
-    if (seed is not None and set(scores["seed"]) != {seed}) or set(scores["fold"]) != {fold}:
-        return f"is of another seed or fold than {'' if seed is None else f'seed {seed}, '}fold {fold}"
-    return ""
 
 
 def check_heads(experiment: Experiment, done: Sequence[PlannedRun]) -> list[Finding]:

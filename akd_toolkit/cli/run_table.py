@@ -21,7 +21,7 @@ def print_runs(folders: list[Path], every: bool = False, state: str | None = Non
             print("no training is planned: the recipe scores its teachers alone.")
             continue
         if every or state:
-            rows = [_line(run, states[run.name]) for run in experiment.runs()]
+            rows = [_line(experiment, run, states[run.name]) for run in experiment.runs()]
             rows = [row for row in rows if state in (None, row["state"])]
         else:
             rows = _by_fold(experiment, states)
@@ -54,7 +54,7 @@ def _by_fold(experiment: Experiment, states: dict[str, str]) -> list[dict]:
         inner_done = sum(states[run.name] == "done" for run in inner)
         rows.append(
             {
-                **_line(last, states[last.name]),
+                **_line(experiment, last, states[last.name]),
                 **({"inner done": f"{inner_done} of {len(inner)}"} if inner else {}),
                 **(
                     {"chosen": candidate, "inner UA": _percent(max(chosen.get("inner_ua", [float("nan")])))}
@@ -66,8 +66,8 @@ def _by_fold(experiment: Experiment, states: dict[str, str]) -> list[dict]:
     return rows
 
 
-def _line(run: PlannedRun, state: str) -> dict:
-    scores = run.scores() if state == "done" else pd.DataFrame()
+def _line(experiment: Experiment, run: PlannedRun, state: str) -> dict:
+    scores = run.scores(experiment.manifest) if state == "done" else pd.DataFrame()
     measured = [measure(scores["truth"], scores["prediction"]) if len(scores) else float("nan") for measure in (wa, ua)]
     return {
         "run": run.name,

@@ -15,7 +15,7 @@ from akd_toolkit.data.folds import OuterFold, inner_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 from akd_toolkit.experiment.record import RunRecord, read_with
-from akd_toolkit.experiment.scores_file import read_scores
+from akd_toolkit.experiment.scores_file import parse_scores, wrong_scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +63,23 @@ class PlannedRun:
         """What it told of itself at its end."""
         return RunRecord.read(self.paths)
 
-    def scores(self) -> pd.DataFrame:
-        """Per-utterance scores of its test speakers."""
-        return read_scores(self.paths.scores, self.label_order)
+    def scores(self, manifest: Manifest | None = None) -> pd.DataFrame:
+        """Per-utterance scores of its test speakers, compared with the corpus where ``manifest`` is given.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError
+            If the file is missing or damaged, or does not hold each test utterance of the corpus once.
+        """
+
+        def parsed(path: Path) -> pd.DataFrame:
+            scores = parse_scores(path, self.label_order)
+            asked = self.test_speakers, self.seed, self.fold
+            if manifest is not None and (problem := wrong_scores(scores, manifest, *asked)):
+                raise ValueError(f"it {problem}")
+            return scores
+
+        return read_with(parsed, self.paths.scores)
 
     def history(self) -> pd.DataFrame:
         """One row an epoch: the mean of every part of the objective."""

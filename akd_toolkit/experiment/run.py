@@ -54,6 +54,10 @@ class Run(PlannedRun):
         mine = [speaker for speaker in self.unlabelled.speakers if speaker in self.train_speakers]
         return self.unlabelled.of(mine or self.unlabelled.speakers)
 
+    def scores(self, manifest: Manifest | None = None) -> pd.DataFrame:
+        """As those of a ``PlannedRun``, by default compared with its own corpus."""
+        return super().scores(manifest or self.manifest)
+
     @property
     def attributes(self) -> tuple[str, ...]:
         """Dimensional labels that are learned beside the emotion; none where the YAML lists none."""

@@ -12,6 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.verdicts import counted, some
 
 COLUMNS = ("ID", "speaker", "fold", "seed", "truth", "prediction")
 TEXT_COLUMNS = ("ID", "speaker", "truth", "prediction")
@@ -104,12 +106,45 @@ def read_scores(path: str | Path, label_order: Sequence[str] | None = None) -> p
     if not path.is_file():
         raise FileNotFoundError(f"there is no scores file {path}; run the recipe first, or give another path.")
     try:
-        # Speakers such as 03 are names, and a label such as "none" is no missing value: only "" is.
-        kinds = dict.fromkeys(TEXT_COLUMNS, str)
-        scores = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=["", "nan", "NaN"])
-        return check_scores(scores, label_order or label_order_of(scores))
-    except ValueError as error:  # pandas' own errors of an empty or torn file are ValueErrors too
+        return parse_scores(path, label_order)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def parse_scores(path: Path, label_order: Sequence[str] | None = None) -> pd.DataFrame:
+    """As ``read_scores``, with messages that leave the naming of the file to the caller."""
+    if path.stat().st_size == 0:
+        raise ValueError("the file is empty")
+    # Speakers such as 03 are names, and a label such as "none" is no missing value: only "" is.
+    kinds = dict.fromkeys(TEXT_COLUMNS, str)
+    scores = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=["", "nan", "NaN"])
+    return check_scores(scores, label_order or label_order_of(scores))
+
+
+def wrong_scores(scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: int | None, fold: int) -> str:
+    """What a run's scores hold that they should not, or lack; "" where all is well."""
+    expected = {row.id: row for row in manifest.of(test_speakers)}
+    ids = scores["ID"].astype(str).tolist()
+    strangers = [name for name in ids if name not in expected]
+    missing = sorted(set(expected) - set(ids))
+    twice = sorted(scores["ID"][scores.duplicated(["ID", "seed"])])
+    if strangers:
+        known = manifest.by_id.get(strangers[0])
+        who = f" of speaker {known.speaker}" if known else ", which the manifest does not know"
+        return f"holds {counted(len(strangers), 'utterance')} that are not of its test, first {strangers[0]}{who}"
+    if missing:
+        return f"lacks {len(missing)} of {counted(len(expected), 'test utterance')}: {some(missing)}"
+    if twice:
+        return f"holds utterance {twice[0]} twice for one seed"
+    for name, speaker, truth in zip(ids, scores["speaker"].astype(str), scores["truth"].astype(str)):
+        if (speaker, truth) != (expected[name].speaker, expected[name].emotion):
+            return (
+                f"says speaker {speaker} and {truth} of {name}, and the manifest {expected[name].speaker} and "
+                f"{expected[name].emotion}"
+            )
+    if (seed is not None and set(scores["seed"]) != {seed}) or set(scores["fold"]) != {fold}:
+        return f"is of another seed or fold than {'' if seed is None else f'seed {seed}, '}fold {fold}"
+    return ""
 
 
 def write_scores(path: str | Path, scores: pd.DataFrame) -> None:

@@ -191,9 +191,10 @@ class Experiment:
         Raises
         ------
         ValueError
-            If none is done.
+            If none is done, or the scores of one are damaged or lack a test utterance.
         """
-        return pd.concat([run.scores() for run in (self.finished_runs() if runs is None else runs)], ignore_index=True)
+        runs = self.finished_runs() if runs is None else runs
+        return pd.concat([run.scores(self.manifest) for run in runs], ignore_index=True)
 
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
         """Title -> scores of each teacher under the same protocol; none for a student that had no teacher."""

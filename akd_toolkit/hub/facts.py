@@ -42,7 +42,7 @@ def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding])
         "speaker_independent": experiment.speakers_known,
         "generated": experiment.manifest.generated,
         "trained_and_tested_on": [_count(experiment, speakers) for speakers in (run.train_speakers, run.test_speakers)],
-        "this_student": _summary(run.scores(), run.label_order),
+        "this_student": _summary(run.scores(experiment.manifest), run.label_order),
         "experiment": None if whole is None else _summary(whole, run.label_order),
         "runs": {
             "done": sum(one.done for one in runs),

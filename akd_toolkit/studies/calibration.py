@@ -121,7 +121,7 @@ def _calibrated(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame | No
     runs = finished_runs(experiment)
     before, after, temperatures = [], [], []
     for run in tqdm(runs, desc=f"{experiment.title}: temperatures", unit="run"):
-        before.append(run.scores())
+        before.append(run.scores(experiment.manifest))
         inner = _inner_scores(experiment, run)
         if inner is not None:
             temperatures.append(best_temperature(*_arrays(inner)))

@@ -195,6 +195,19 @@ def test_a_file_of_a_training_that_lacks_what_is_always_written_is_refused(proto
         _ = run.record
 
 
+@pytest.mark.parametrize(("kept", "reason"), [(0, "empty"), (-1, "lacks 1 of 4")])
+def test_scores_that_are_empty_or_cut_at_a_line_end_are_named_with_the_cure(protocol, capsys, kept, reason):
+    planned = protocol("--folds=1")
+    planned.run(keep)
+    path = planned.outer_runs()[0].paths.scores
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]))
+    sentence = rf"scores\.csv is damaged .*{reason}.*; delete .*outer and run the recipe again"
+    for read in (lambda: planned.run(keep), Experiment.read(planned.folder).scores):
+        with pytest.raises(ValueError, match=sentence):
+            read()
+    assert main(["runs", str(planned.folder)]) == 1 and reason in capsys.readouterr().err
+
+
 def test_a_folder_of_an_older_toolkit_is_read(protocol):
     protocol("--folds=1").run(keep)
     run = Experiment.read(protocol("--folds=1").folder).outer_runs()[0]
