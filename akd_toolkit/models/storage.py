@@ -66,6 +66,9 @@ def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
             student.add_attributes(len(about["attributes"]))
         student.load_state_dict(load_file(folder / WEIGHTS))
     except (KeyError, TypeError, RuntimeError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(f"{folder} holds no readable student ({reason}); run its training again.") from None
+        reason = f"{SETTINGS} lacks {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
+        raise ValueError(
+            f"{folder} holds no readable student ({reason}); delete {folder} and run again what made it (of a "
+            "training, its recipe)."
+        ) from None
     return student.eval(), about

@@ -66,6 +66,13 @@ def test_a_student_that_was_trained_on_a_test_speaker(experiment, found_in, plan
     assert found["leak", "runs"] == [f"{OUTER}: was trained and tested on speaker C; run it again."]
 
 
+@pytest.mark.parametrize("content", ["{}", '{"student": '])
+def test_a_damaged_student_file_is_not_passed_over(experiment, found_in, content):
+    (experiment / OUTER / "student.json").write_text(content)
+    found = found_in(experiment)
+    assert not leaks(found) and "student.json is damaged" in found["not_proved", "runs"][0]
+
+
 def test_a_student_that_was_trained_on_other_speakers_than_planned(experiment, found_in, plant):
     plant.json(experiment / INNER / "record.json", train_speakers=["C", "D"])  # C is the outer test
     found = found_in(experiment)

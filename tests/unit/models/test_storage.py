@@ -51,8 +51,9 @@ def test_an_unregistered_student_is_refused(saved):
         load_student(saved)
 
 
+@pytest.mark.parametrize("content", [b"\x80\x04damaged", b"{}", b""])
 @pytest.mark.parametrize("file", ["student.json", "student.safetensors"])
-def test_a_damaged_file_is_refused(saved, file):
-    (saved / file).write_bytes(b"\x80\x04damaged")
-    with pytest.raises(ValueError, match="holds no readable student"):
+def test_a_damaged_file_is_refused_with_the_folder_to_delete(saved, file, content):
+    (saved / file).write_bytes(content)
+    with pytest.raises(ValueError, match=f"delete {saved}"):
         load_student(saved)
