@@ -1,7 +1,7 @@
 """A finished or begun experiment, read from its folder without the recipe."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +13,8 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.watermark import marked
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths, experiment_above
 from akd_toolkit.experiment.plan import PlannedRun, candidates_of, planned_runs, speakers_known
-from akd_toolkit.experiment.record import RunRecord, read_json
-from akd_toolkit.experiment.scores_file import read_scores
+from akd_toolkit.experiment.record import RunRecord, read_json, read_with
+from akd_toolkit.experiment.scores_file import parse_scores
 
 
 @dataclass(frozen=True)
@@ -199,7 +199,8 @@ class Experiment:
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
         """Title -> scores of each teacher under the same protocol; none for a student that had no teacher."""
         files = {title: self.paths.teacher_scores(title) for title in self.settings.get("teachers") or {}}
-        return {title: read_scores(path, self.label_order) for title, path in files.items() if path.is_file()}
+        parsed = partial(parse_scores, label_order=self.label_order)
+        return {title: read_with(parsed, path) for title, path in files.items() if path.is_file()}
 
 
 def read_settings(paths: ExperimentPaths) -> dict:

@@ -248,3 +248,6 @@ def test_scores_of_teachers_are_read_where_they_were_written(protocol, tmp_path)
     assert found.teacher_scores() == {}  # the settings name no teacher
     found.settings["teachers"] = {"whisper": {"name": "logmel_statistics"}}
     assert found.teacher_scores()["whisper"].equals(scores)
+    (folder / "teachers" / "whisper" / "scores.csv").write_text("")
+    with pytest.raises(ValueError, match=r"scores\.csv is damaged .*; delete .*whisper and run"):
+        found.teacher_scores()
