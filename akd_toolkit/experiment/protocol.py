@@ -121,7 +121,8 @@ class NestedCrossValidation:
         if len(candidates) == 1:
             return candidates[0]
         inner, numbers = self.experiment.inner_runs(refit), range(1, len(candidates) + 1)
-        pooled = [pd.concat([run.scores() for run in inner if run.candidate == number]) for number in numbers]
+        read = {number: [run.scores(self.manifest) for run in inner if run.candidate == number] for number in numbers}
+        pooled = [pd.concat(scores) for scores in read.values()]
         inner_ua = [ua(scores["truth"], scores["prediction"]) for scores in pooled]
         best = int(np.argmax(inner_ua))
         choice = {
