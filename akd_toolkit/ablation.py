@@ -14,7 +14,7 @@ from akd_toolkit.experiment.plan import speakers_known
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.experiment.scores_file import write_scores
-from akd_toolkit.recipe import report_row_of_teacher, report_student
+from akd_toolkit.recipe_report import report_row_of_teacher, report_student
 from akd_toolkit.report import write_ablation
 
 logger = logging.getLogger(__name__)

@@ -3,6 +3,7 @@
 SpeechBrain imports torchaudio, whose libraries load only beside the torch that they were built for.
 """
 
+import logging
 import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
@@ -45,5 +46,8 @@ except (ImportError, OSError, RuntimeError) as error:
     if (sentence := misfit(error)) is None:
         raise
     raise sentence from None
+
+# Its loggers warn, when they are imported, that figures cannot be saved without torchvision; nothing here saves any.
+logging.getLogger("speechbrain.utils.train_logger").addFilter(lambda record: "torchvision" not in record.getMessage())
 
 __all__ = ["sb"]

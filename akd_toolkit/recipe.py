@@ -1,29 +1,28 @@
-"""What every recipe's train.py ends with: the report, the row of results, and a clean way to stop."""
+"""What every recipe's train.py calls: prepare, run what is not done, report, and stop cleanly."""
 
 import logging
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
-
+from akd_toolkit.ablation import run_ablation
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import generate_corpus
-from akd_toolkit.data.watermark import MARK
-from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.environment import sb
+from akd_toolkit.experiment.config import Config
+from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.experiment.scores_file import write_scores
+from akd_toolkit.experiment.run import Run
+from akd_toolkit.experiment.runner import run_all
+from akd_toolkit.experiment.stored import read_settings
+from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.mistakes import exit_code
-from akd_toolkit.report import append_results, results_row, summarise, write_report
-from akd_toolkit.report.histories import chosen_inner_runs, histories
-from akd_toolkit.report.results import ABLATION
-from akd_toolkit.teachers import teacher_params
+from akd_toolkit.recipe_report import report_student, report_teachers
+from akd_toolkit.training.processes import TrainingProcesses, is_main
 
 logger = logging.getLogger(__name__)
-
-HOW_CHOSEN = {
-    False: "This run compared no candidates.",
-    True: "Candidates were chosen on inner folds of the training speakers alone; each outer test was scored once.",
-}
 
 
 def run_recipe(main: Callable[[list[str]], None]) -> int:
@@ -46,84 +45,103 @@ def debug_corpus(config, layout: str) -> Path:
     )
 
 
-def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title: str = "") -> dict:
-    """Write the report of a trained student and its row of results, which is returned.
+def run_experiment(
+    config: Config,
+    prepare: Callable[..., Manifest],
+    train: Callable[[Run], None],
+    layout: str | None = None,
+) -> NestedCrossValidation | None:
+    """Prepare the corpus, run what is not done yet, and write the report.
 
-    With ``title`` it is a row of an ablation: the title stands where other recipes name the system.
+    Arguments
+    ---------
+    prepare
+        (data folder, output folder, label order, options of ``prepare:``) -> the corpus.
+    train
+        One training: builds its parts, fits, evaluates, and ends with ``save_results``.
+    layout
+        How the generated corpus of ``--debug`` names its files; None takes the real corpus also then.
+
+    Returns
+    -------
+    The protocol; None for the rows of an ablation, and in all but the main process.
     """
-    config, runs = protocol.config, protocol.outer_runs()
-    teachers = protocol.teacher_scores() if config["teachers"] else {}
-    for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
-        write_scores(protocol.experiment.paths.teacher_scores(name), of_teacher)
-    teachers = {name: _repeated(of_teacher, config["seeds"]) for name, of_teacher in teachers.items()}
-    curves, trust, _ = histories([*runs, *chosen_inner_runs(protocol.experiment.paths, protocol.inner_runs())])
-    summary = _write(protocol, scores, title, teachers=teachers, curves=curves, teacher_weights=trust)
-    return _append_row(
-        protocol,
-        summary,
-        recipe=ABLATION if title else protocol.experiment.recipe,
-        system=title or protocol.experiment.system,
-        student=config["student"]["name"],
-        teachers=list(config["teachers"] or {}),
-        params=runs[0].record.num_parameters,
-        minutes=sum(run.record.seconds for run in runs) / 60,
-    )
+    if is_main():
+        for key in ("output_folder", "store_folder"):
+            _can_be_written(key, Path(config[key]))
+    processes = TrainingProcesses(config.run_opts.device or sb.utils.distributed.infer_device())
+    if not is_main():
+        processes.follow(train)
+        return None
+    data_folder = debug_corpus(config, layout) if config.debug and layout else config["data_folder"]
+    manifest = prepare_corpus(config, prepare, data_folder)
+    protocol = _run(config, manifest, processes.leading(train))
+    processes.dismiss()
+    return protocol
 
 
-def report_teachers(protocol: NestedCrossValidation) -> dict[str, dict]:
-    """Write the report of each teacher alone under the same protocol, and its row of results."""
-    summaries = {}
-    for title, scores in protocol.teacher_scores().items():
-        summaries[title] = _write(protocol, scores, title, folder=protocol.folder / title)
-        report_row_of_teacher(protocol, title, scores)
-    return summaries
+def prepare_corpus(config: Config, prepare: Callable[..., Manifest], data_folder: str | Path | None) -> Manifest:
+    """Prepare the corpus, unless that would put another one under experiments that were begun.
+
+    Raises
+    ------
+    ValueError
+        If the output folder holds an experiment on another preparation, whose manifest is left as it was.
+    """
+    folder = config["output_folder"]
+    begun = {place: read_settings(ExperimentPaths(place)) for place in experiments_at(folder)}
+    manifest_file = ExperimentPaths(folder).manifest
+    files = [path for path in (manifest_file, manifest_file.with_suffix(".json")) if path.is_file()]
+    before = {path: path.read_text(encoding="utf-8") for path in files}
+    manifest = prepare(data_folder, folder, config["label_order"], **config["prepare"])
+    for place, settings in begun.items():
+        if settings.get("manifest_hash") not in (None, manifest.hash):
+            for path, text in before.items():
+                write_text_aside(path, text)
+            raise ValueError(
+                f"{place} was begun on another preparation of {manifest.corpus} (manifest {settings['manifest_hash']}, "
+                f"now {manifest.hash}); give the same data_folder and prepare options, or another --output_folder."
+            )
+    return manifest
 
 
-def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: pd.DataFrame, system="teacher") -> dict:
-    """Write the row of results of one teacher alone, and return it."""
-    config = protocol.config
-    return _append_row(
-        protocol,
-        summarise(scores, config["label_order"]),
-        recipe=config.file.stem if system == "teacher" else ABLATION,
-        system=system,
-        student="",
-        teachers=[title],
-        params=teacher_params(config.local(config["teachers"][title])),
-        minutes=0.0,
-    )
+def _can_be_written(key: str, folder: Path) -> None:
+    """Write into the folder, or into the one where it is to be made, and leave nothing there."""
+    try:
+        with tempfile.TemporaryFile(dir=next(path for path in (folder, *folder.absolute().parents) if path.exists())):
+            pass
+    except OSError as error:
+        reason = f"{key}: {folder} cannot be written ({error.strerror.lower()})"
+        raise ValueError(f"{reason}; give a folder that you can write to.") from None
 
 
-def _write(protocol, scores: pd.DataFrame, title: str = "", folder: Path | None = None, **shown) -> dict:
-    experiment, name = protocol.experiment, title or protocol.experiment.recipe
-    paths = ExperimentPaths(folder or protocol.folder)
-    summary = write_report(
-        paths.folder,
-        scores,
-        experiment.label_order,
-        title=f"{experiment.corpus}: {name}",
-        protocol=HOW_CHOSEN[len(experiment.candidates) > 1],
-        generated=experiment.manifest.generated,
-        speakers_known=experiment.speakers_known,
-        **shown,
-    )
-    write_scores(paths.scores, scores)
-    unseen = f"of {summary['speakers']} unseen speakers" if experiment.speakers_known else f"({MARK})"
-    logger.info(
-        "%s: WA %.1f, UA %.1f pooled over %d utterances %s; see %s",
-        *(name, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"], summary["utterances"], unseen, paths.report),
-    )
-    return summary
+def _run(config: Config, manifest: Manifest, train: Callable[[Run], None]):
+    if config["rows"]:
+        run_ablation(config, manifest, train)
+        return None
+    protocol = NestedCrossValidation(config, manifest)
+    if config["only_run"]:
+        run_one(protocol, config["only_run"], train)
+    elif config["student"] is None:
+        report_teachers(protocol)
+    else:
+        report_student(protocol, protocol.run(train))
+    return protocol
 
 
-def _append_row(protocol: NestedCrossValidation, summary: dict, **facts) -> dict:
-    experiment = protocol.experiment
-    row = results_row(summary, corpus=experiment.corpus, commit=experiment.environment["commit"], **facts)
-    if protocol.config["results_file"]:
-        append_results(protocol.config["results_file"], row)
-    return row
+def run_one(protocol: NestedCrossValidation, name: str, train: Callable[[Run], None]) -> None:
+    """Train and score one split alone, such as ``seed17/fold1/outer``.
 
-
-def _repeated(scores: pd.DataFrame, seeds: list[int]) -> pd.DataFrame:
-    """A teacher's scores once for each seed, so that they pair with a student's."""
-    return pd.concat([scores.assign(seed=seed) for seed in seeds], ignore_index=True)
+    Raises
+    ------
+    ValueError
+        If the protocol has no such run.
+    """
+    runs = {run.name: run for run in protocol.all_runs()}
+    if name not in runs:
+        raise ValueError(f"only_run: '{name}' is not a planned run; choose one of {', '.join(runs)}.")
+    run = runs[name]
+    run_all(train, [run], name, threads=protocol.config["threads"])
+    scores = run.scores()
+    shares = [100 * score(scores["truth"], scores["prediction"]) for score in (wa, ua)]
+    logger.info("%s: WA %.1f, UA %.1f over %d utterances; see %s", name, *shares, len(scores), run.folder)

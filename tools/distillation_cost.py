@@ -22,14 +22,7 @@ sys.path.insert(0, str(Path.cwd()))
 from prepare import prepare_emodb
 
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.parts import (
-    build_objective,
-    build_student,
-    build_teachers,
-    make_datasets,
-    teacher_bank,
-    training_hparams,
-)
+from akd_toolkit.experiment.parts import build_parts, teacher_bank, training_hparams
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.recipe import run_recipe
@@ -41,16 +34,14 @@ WORKERS = (0, 1, 2)
 
 def timed_epochs(run: Run, workers: int):
     """A function that trains one more epoch and returns its seconds a step, and one batch."""
-    teachers, student = build_teachers(run), build_student(run)
-    objective = build_objective(run, student, teachers)
-    hparams, modules = training_hparams(run), {"student": student, "objective": objective}
+    parts = build_parts(replace(run, config=run.config.overridden({"num_workers": workers})))
+    hparams, modules = training_hparams(run), {"student": parts.student, "objective": parts.objective}
     brain = DistillBrain(modules, hparams["opt_class"], hparams, run.config.brain_options())
     brain.total_steps = 10**6
     brain.modules.train()
     brain.init_optimizers()
     brain.log = {}
-    run = replace(run, config=run.config.overridden({"num_workers": workers}))
-    loader = make_datasets(run, objective, teachers).train_loader()
+    loader = parts.data.train_loader()
 
     def epoch(number: int) -> float:
         loader.batch_sampler.set_epoch(number)

@@ -1,4 +1,4 @@
-"""Whether a score is what it says: the audit of experiments and of other people's splits."""
+"""Leak checks of experiments and of other people's split files."""
 
 from akd_toolkit.data.verdicts import Finding, Split, as_dict, as_text, has_leak, unproved
 

@@ -5,7 +5,8 @@ from torch import nn
 from akd_toolkit.compress.base import COMPRESSIONS, Compression, Work, check_count, check_rate
 from akd_toolkit.compress.importance import IMPORTANCES, by_norm, by_taylor
 from akd_toolkit.compress.narrowing import groups_of, narrow_options, narrowed
-from akd_toolkit.compress.tuning import objective_and_data, tuned
+from akd_toolkit.compress.tuning import tuned
+from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.registry import STUDENTS
 
 
@@ -65,8 +66,8 @@ class Prune(Compression):
     def change(self, work: Work) -> tuple[nn.Module, dict]:
         student = work.student
         if self.importance == "taylor":
-            objective, data = objective_and_data(work.source.training(work.number, work.spec), student)
-            scores = by_taylor(student, objective, data.train_loader())
+            parts = build_parts(work.source.training(work.number, work.spec), student)
+            scores = by_taylor(student, parts.objective, parts.data.train_loader())
         else:
             scores = by_norm(student)
         student, spec = narrowed(student, work.spec, self.share, scores, self.multiple)

@@ -3,16 +3,7 @@
 from torch import nn
 
 from akd_toolkit.compress.base import Work
-from akd_toolkit.distill.objective import Objective
-from akd_toolkit.experiment.parts import (
-    Datasets,
-    build_objective,
-    build_teachers,
-    make_datasets,
-    prove_split,
-    training_hparams,
-)
-from akd_toolkit.experiment.run import Run
+from akd_toolkit.experiment.parts import build_parts, training_hparams
 from akd_toolkit.training.brain import DistillBrain
 
 
@@ -31,17 +22,9 @@ def tuned(student: nn.Module, spec: dict, work: Work, epochs: int, lr: float, **
     if epochs == 0:
         return student.eval()
     run = work.source.training(work.number, spec, number_of_epochs=epochs, **{"opt_class.lr": lr}, **changes)
-    objective, data = objective_and_data(run, student)
-    hparams, modules = training_hparams(run, work.folder), {"student": student, "objective": objective}
+    parts, hparams = build_parts(run, student), training_hparams(run, work.folder)
+    modules = {"student": student, "objective": parts.objective}
     options = run.config.brain_options()
     brain = DistillBrain(modules, hparams["opt_class"], hparams, options, hparams["checkpointer"])
-    brain.fit(hparams["epoch_counter"], data.train, None, work.progress, data.train_options)
+    brain.fit(hparams["epoch_counter"], parts.data.train, None, work.progress, parts.data.train_options)
     return brain.kept.cpu()
-
-
-def objective_and_data(run: Run, student: nn.Module) -> tuple[Objective, Datasets]:
-    """What the student is trained on; a leak is refused before anything is trained."""
-    teachers = build_teachers(run)
-    prove_split(run, teachers)
-    objective = build_objective(run, student, teachers)
-    return objective, make_datasets(run, objective, teachers)

@@ -112,7 +112,7 @@ def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
     source = f" ({spec['source']})" if spec.get("source") else ""
     aside = f"; its card also names {corpus}, not as training" if names_corpus(known.mentions, corpus) else ""
     if names_corpus(known.corpora or (), corpus):
-        told = f"{who}{source} was trained on {corpus} ({known.source}): it may have heard the test; take another."
+        told = f"{who}{source} was trained on {corpus} ({known.source}), perhaps on the test; use another model."
         return Finding("leak", "provenance", told)
     if known.corpora is None or not known.complete:
         among = (

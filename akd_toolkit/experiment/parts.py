@@ -129,6 +129,26 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
     )
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What one training is made of; ``proof`` is what could be proved of its split."""
+
+    teachers: TeacherFold | None
+    proof: dict[str, list[str]]
+    student: torch.nn.Module
+    objective: Objective
+    data: Datasets
+
+
+def build_parts(run: Run, student: torch.nn.Module | None = None) -> Parts:
+    """Every part, the student as well where none is given; a leak is refused before anything is trained."""
+    teachers = build_teachers(run)
+    proof = prove_split(run, teachers)
+    student = build_student(run) if student is None else student
+    objective = build_objective(run, student, teachers)
+    return Parts(teachers, proof, student, objective, make_datasets(run, objective, teachers))
+
+
 def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
     """The settings of the YAML, built, with what SpeechBrain needs for one training.
 
@@ -164,10 +184,10 @@ def make_train_logger(name: str, folder: Path) -> sb.utils.train_logger.TrainLog
         raise ImportError("train_logger: tensorboard is not installed; pip install tensorboard.") from None
 
 
-def save_results(run: Run, brain: DistillBrain, posteriors: Posteriors, proof: dict, teachers=None) -> None:
+def save_results(run: Run, brain: DistillBrain, posteriors: Posteriors, parts: Parts) -> None:
     """Write what the run leaves, by the main process alone; the checkpoints go."""
     if is_main():
-        run.keep(brain.kept, posteriors, brain.history, brain.seconds, proof, teachers)
+        run.keep(brain.kept, posteriors, brain.history, brain.seconds, parts.proof, parts.teachers)
         remove_checkpoints(run.folder)
     barrier()
 

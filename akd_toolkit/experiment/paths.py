@@ -104,7 +104,7 @@ class ExperimentPaths:
 
     def scored_inner_runs(self) -> list[Path]:
         """Folders of inner runs that are done, whether they are still planned or not."""
-        return sorted(path.parent for path in self.folder.glob("seed*/fold*/inner*-candidate*/scores.csv"))
+        return [folder for folder in self.scored_runs() if folder.name.startswith("inner")]
 
     def scored_runs(self) -> list[Path]:
         """Folders of all runs that are done."""

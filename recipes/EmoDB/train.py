@@ -13,30 +13,17 @@ import sys
 from prepare import prepare_emodb
 
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.parts import (
-    build_objective,
-    build_student,
-    build_teachers,
-    make_datasets,
-    prove_split,
-    save_results,
-    training_hparams,
-)
-from akd_toolkit.recipe import run_recipe
-from akd_toolkit.recipe_main import run_experiment
+from akd_toolkit.experiment.parts import build_parts, save_results, training_hparams
+from akd_toolkit.recipe import run_experiment, run_recipe
 from akd_toolkit.training.brain import DistillBrain
 
 
 def train_student(run):
     """One training: build its parts, fit, score the test speakers, write what is kept."""
-    teachers = build_teachers(run)
-    proof = prove_split(run, teachers)  # a leak is refused before anything is trained
-    student = build_student(run)
-    objective = build_objective(run, student, teachers)
-    data = make_datasets(run, objective, teachers)
-    hparams = training_hparams(run)
+    parts = build_parts(run)  # a leak is refused before anything is trained
+    data, hparams = parts.data, training_hparams(run)
     brain = DistillBrain(
-        modules={"student": student, "objective": objective},
+        modules={"student": parts.student, "objective": parts.objective},
         opt_class=hparams["opt_class"],
         hparams=hparams,
         run_opts=run.config.brain_options(),
@@ -46,7 +33,7 @@ def train_student(run):
         brain.fit_head(data.whole)
     brain.fit(hparams["epoch_counter"], data.train, data.valid, **data.loaders)
     posteriors = brain.evaluate(data.test, test_loader_kwargs=data.test_options)
-    save_results(run, brain, posteriors, proof, teachers)
+    save_results(run, brain, posteriors, parts)
 
 
 def main(argv):

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from one_run import parts_of
 
 from akd_toolkit.cli import main
 from akd_toolkit.compress import pipeline, tuning
@@ -19,8 +18,9 @@ from akd_toolkit.compress.quantize import Quantize, calibration
 from akd_toolkit.compress.source import Source
 from akd_toolkit.compress.steps import build_steps
 from akd_toolkit.compress.table import table_markdown, table_of
-from akd_toolkit.compress.tuning import objective_and_data, tuned
+from akd_toolkit.compress.tuning import tuned
 from akd_toolkit.engine import open_engine
+from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
@@ -167,7 +167,7 @@ def test_only_training_speakers_are_heard_before_scoring(experiment, tmp_path):
     student, about = load_student(source.run.folder)
     work = Work(source, student, about["student"], 1, tmp_path / "1-prune", progress=False)
     run = source.training(1, about["student"], number_of_epochs=1)
-    heard = {name for batch in parts_of(run).data.train_loader() for name in batch.ids}
+    heard = {name for batch in build_parts(run).data.train_loader() for name in batch.ids}
     assert {name[0] for name in heard} == {"C", "D"}
     windows = calibration(work, utterances=5)
     assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)
@@ -180,12 +180,12 @@ def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tm
     source = source_of(experiment, tmp_path)
     student, about = load_student(source.run.folder)
     run = source.training(1, about["student"])
-    objective, data = objective_and_data(run, student)
-    batches = data.train_loader()
-    scores = by_taylor(student, objective, batches, count=1)
+    parts = build_parts(run, student)
+    batches = parts.data.train_loader()
+    scores = by_taylor(student, parts.objective, batches, count=1)
     batch = next(iter(batches))
     output = student(batch.waveforms, batch.lengths)
-    objective(output, batch.teacher, batch.labels, batch.attributes).total.backward()
+    parts.objective(output, batch.teacher, batch.labels, batch.attributes).total.backward()
     weight = student.classifier.weight
     torch.testing.assert_close(scores["classifier.weight"], (weight * weight.grad).detach().square())
 

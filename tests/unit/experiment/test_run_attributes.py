@@ -5,13 +5,13 @@ import textwrap
 import numpy as np
 import pytest
 import torch
-from one_run import brain_of, make_run, parts_of, train_and_keep
+from one_run import brain_of, make_run, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import collate
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.experiment.parts import build_student
+from akd_toolkit.experiment.parts import build_parts, build_student
 from akd_toolkit.experiment.run import attributes_of
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.models.storage import load_student
@@ -81,7 +81,7 @@ def test_arousal_is_learned_and_kept_with_its_truth(make, manifest):
     assert np.corrcoef(scores["truth_arousal"], scores["prediction_arousal"])[0, 1] > 0.8
     student, about = load_student(run.folder)
     assert about["attributes"] == ["arousal"]
-    data = parts_of(run).data
+    data = build_parts(run).data
     again = predict(student, DataLoader(data.test, **data.test_options))
     np.testing.assert_allclose(
         [again.attributes[name][0] for name in run.test.ids], scores["prediction_arousal"], atol=1e-5
@@ -119,7 +119,7 @@ def test_the_head_of_attributes_is_optimised_where_a_student_sets_its_own_rates(
     run = make("--attributes=[arousal]")
     student = EncoderStudent(num_classes=2, **EncoderStudent.example_options)
     student.add_attributes(2)
-    brain = brain_of(run, student, parts_of(run).objective)
+    brain = brain_of(run, build_parts(run, student))
     brain.counter, brain.total_steps = range(1), 1
     brain.init_optimizers()
     optimised = {id(p) for group in brain.optimizer.param_groups for p in group["params"]}

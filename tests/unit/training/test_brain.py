@@ -17,11 +17,13 @@ from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.workers import loader_options
 from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.environment import sb
+from akd_toolkit.experiment.settings import with_defaults
 from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.models.base import Student
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
-from akd_toolkit.training.brain import DistillBrain
+from akd_toolkit.training import checkpointer
+from akd_toolkit.training.brain import DEFAULTS, DistillBrain
 from akd_toolkit.training.checkpointer import SafeCheckpointer, remove_checkpoints
 from akd_toolkit.training.posteriors import predict
 
@@ -312,3 +314,20 @@ def test_a_student_that_begins_as_its_teacher_fits_its_head_first(make, corpus, 
     first.forward = None  # the encoder's outputs are on disk, so that another fold asks it nothing
     again = brain_with_a_head(first)
     assert torch.equal(again.student.centre, student.centre)
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_no_process_deletes_old_checkpoints_before_the_new_one_has_its_name(tmp_path, monkeypatch, main):
+    """Each deletion waits for all processes: with different lists of checkpoints they would wait for ever."""
+    events, names = [], lambda: sorted(path.name.partition("+")[0] for path in tmp_path.glob("*+*"))
+    monkeypatch.setattr(checkpointer, "barrier", lambda: events.append(names()))
+    if not main:
+        monkeypatch.setattr(sb.utils.checkpoints.Checkpointer, "save_checkpoint", lambda *args, **options: None)
+    SafeCheckpointer(tmp_path, recoverables={"layer": nn.Linear(1, 1)}).save_checkpoint()
+    assert events == [["CKPT"] if main else []]
+
+
+def test_defaults_of_the_brain_are_those_of_the_settings():
+    declared = with_defaults({})
+    shared = set(DEFAULTS) & set(declared) - {"train_logger"}  # None outside a recipe: no log
+    assert len(shared) >= 6 and {key: DEFAULTS[key] for key in shared} == {key: declared[key] for key in shared}

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from one_run import make_run, parts_of, train_and_keep
+from one_run import make_run, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.registry import AUGMENTATIONS
 from akd_toolkit.training.posteriors import predict
 
@@ -71,7 +72,7 @@ def make(recipe, manifest, *options):
 
 def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
     plain, changed = make(recipe, manifest), make(recipe, manifest, *EVERYTHING)
-    before, after = parts_of(plain), parts_of(changed)
+    before, after = build_parts(plain), build_parts(changed)
     assert before.student.state_dict().keys() == after.student.state_dict().keys()
     student = before.student.eval()
     tests = [list(DataLoader(parts.data.test, **parts.data.test_options)) for parts in (before, after)]
@@ -85,8 +86,8 @@ def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
 
 
 def test_without_them_training_batches_are_what_they_were(recipe, manifest):
-    absent = parts_of(make(recipe, manifest)).data.train_loader()
-    off = parts_of(
+    absent = build_parts(make(recipe, manifest)).data.train_loader()
+    off = build_parts(
         make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")
     ).data.train_loader()
     for one, other in zip(absent, off, strict=True):
@@ -103,7 +104,7 @@ def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe,
 
 def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
     run = make(recipe, manifest, "--sampling={name: class_balanced}")
-    batches, heard = parts_of(run).data.train_loader(), []
+    batches, heard = build_parts(run).data.train_loader(), []
     for epoch in (1, 2):
         batches.batch_sampler.set_epoch(epoch)
         labels = torch.cat([batch.labels for batch in batches])
@@ -117,7 +118,7 @@ def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
 def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifest):
     fewer = Manifest("Toy", LABELS, tuple(row for row in manifest if row.id not in ("A2", "A3", "A4", "A5")))
     run = make(recipe, fewer, "--sampling={name: speaker_balanced}")
-    ids = [name for batch in parts_of(run).data.train_loader() for name in batch.ids]
+    ids = [name for batch in build_parts(run).data.train_loader() for name in batch.ids]
     counts = [sum(name.startswith(speaker) for name in ids) for speaker in "ABC"]
     assert sum(counts) == 14 and set(counts) == {4, 5}
 

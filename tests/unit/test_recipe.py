@@ -9,7 +9,7 @@ import pytest
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.paths import RunPaths
-from akd_toolkit.recipe_main import prepare_corpus, run_experiment, run_one
+from akd_toolkit.recipe import prepare_corpus, run_experiment, run_one
 
 
 @pytest.fixture
@@ -21,7 +21,8 @@ def protocol(tmp_path):
         paths = RunPaths(tmp_path / name)
         return SimpleNamespace(name=name, done=done, paths=paths, folder=paths.folder, scores=lambda: scores)
 
-    return SimpleNamespace(all_runs=lambda: [run("seed1/fold1/outer", True), run("seed1/fold2/outer", False)])
+    runs = [run("seed1/fold1/outer", True), run("seed1/fold2/outer", False)]
+    return SimpleNamespace(config={"threads": 1}, all_runs=lambda: runs)
 
 
 def test_one_split_is_trained_where_it_is_not_done_and_its_scores_are_told(protocol, caplog):
