@@ -6,11 +6,12 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from akd_toolkit.ablation import run_ablation
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.environment import sb
+from akd_toolkit.evaluate.ablation import run_ablation
+from akd_toolkit.evaluate.recipe_report import report_student, report_teachers
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.protocol import NestedCrossValidation
@@ -19,7 +20,6 @@ from akd_toolkit.experiment.runner import run_all
 from akd_toolkit.experiment.stored import read_settings
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.mistakes import exit_code
-from akd_toolkit.recipe_report import report_student, report_teachers
 from akd_toolkit.training.processes import TrainingProcesses, is_main
 
 logger = logging.getLogger(__name__)

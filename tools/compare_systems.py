@@ -9,8 +9,8 @@ interval comes from a paired bootstrap over speakers, p from a permutation test 
 import sys
 from pathlib import Path
 
+from akd_toolkit.evaluate.report import compare
 from akd_toolkit.experiment.scores_file import read_scores
-from akd_toolkit.report import compare
 
 
 def scores_of(path: str):

@@ -34,8 +34,8 @@ import torch
 from tqdm import tqdm
 
 from akd_toolkit.data.reader import open_sound_file
-from akd_toolkit.recognizer import EmotionRecognizer
-from akd_toolkit.recognizer.timeline import NO_SPEECH
+from akd_toolkit.inference import EmotionRecognizer
+from akd_toolkit.inference.timeline import NO_SPEECH
 
 HANG_S = 60  # the slowest input takes about a second
 MAX_GROWTH_MB = 400

@@ -18,13 +18,13 @@ import numpy as np
 import onnx
 from tqdm import tqdm
 
-from akd_toolkit.bench.timing import percentile_ms, time_calls
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.sounds import find_sounds
-from akd_toolkit.engine import open_engine
-from akd_toolkit.export.padding import padded_batch, without_lengths
-from akd_toolkit.export.session import open_session
-from akd_toolkit.report.tables import markdown_table
+from akd_toolkit.deploy.bench.timing import percentile_ms, time_calls
+from akd_toolkit.evaluate.report.tables import markdown_table
+from akd_toolkit.inference.engine import open_engine
+from akd_toolkit.inference.padding import padded_batch, without_lengths
+from akd_toolkit.inference.session import open_session
 
 ROUNDS = 100
 NOISE = (0.1 * np.random.default_rng(0).standard_normal((1, 48000))).astype(np.float32)

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_audio
 from akd_toolkit.data.sounds import find_sounds
-from akd_toolkit.recognizer import EmotionRecognizer
-from akd_toolkit.recognizer.activity import open_activity
-from akd_toolkit.recognizer.pauses import PauseCutter
+from akd_toolkit.inference import EmotionRecognizer
+from akd_toolkit.inference.activity import open_activity
+from akd_toolkit.inference.pauses import PauseCutter
 
 DETECTORS = ("silero", "energy")
 LEVELS_DB = (-60, -40, -26, -12)  # of a noise, relative to full scale

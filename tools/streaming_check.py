@@ -19,8 +19,8 @@ import torch
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.recognizer import EmotionRecognizer, StreamingRecognizer
-from akd_toolkit.recognizer.activity import ACTIVITIES
+from akd_toolkit.inference import EmotionRecognizer, StreamingRecognizer
+from akd_toolkit.inference.activity import ACTIVITIES
 
 SPEEDS = {"silero": 150, "energy": 500, "off": 500}  # times real time that are demanded
 GROWTH_MB = 4.0  # that are allowed from the first tenth of the stream to its end

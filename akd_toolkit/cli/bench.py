@@ -5,8 +5,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from akd_toolkit.bench.options import PEERS, check_options
-from akd_toolkit.bench.ways import WAYS
+from akd_toolkit.deploy.bench.options import PEERS, check_options
+from akd_toolkit.deploy.bench.ways import WAYS
 
 EPILOG = """examples:
   akd bench micro_cnn                                     a registered student, fresh weights
@@ -39,9 +39,9 @@ def run(
     check_options(**asked)
     if to and to.is_file():
         raise ValueError(f"{to} is a file; give a folder for bench.md and the others.")
-    from akd_toolkit.bench.plot import plot_latency
-    from akd_toolkit.bench.run import run_bench  # here, because torch comes with it
-    from akd_toolkit.bench.table import bench_markdown, write_bench
+    from akd_toolkit.deploy.bench.plot import plot_latency
+    from akd_toolkit.deploy.bench.run import run_bench  # here, because torch comes with it
+    from akd_toolkit.deploy.bench.table import bench_markdown, write_bench
 
     bench = run_bench(**asked)
     print(bench_markdown(bench))

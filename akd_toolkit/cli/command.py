@@ -64,7 +64,7 @@ def check_input(model: str | None, piped: bool, cure: str) -> None:
 
 def open_recognizer(model: str, revision: str | None, backend: str, activity: str):
     """The recogniser of a trained student, on one thread: a small student gains nothing from more."""
-    from akd_toolkit.recognizer import EmotionRecognizer  # here, because it takes its time
+    from akd_toolkit.inference import EmotionRecognizer  # here, because it takes its time
 
     recognizer = EmotionRecognizer.from_pretrained(model, revision, backend=backend, activity=activity)
     if recognizer.engine.backend == "torch":

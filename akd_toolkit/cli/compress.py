@@ -20,7 +20,7 @@ def run(
     store: Annotated[Path | None, Option(metavar="FOLDER", help="store_folder, if it is not found")] = None,
     jobs: Jobs = 1,
 ) -> None:
-    from akd_toolkit.compress import compress  # here, because torch and speechbrain come with it
+    from akd_toolkit.deploy.compress import compress  # here, because torch and speechbrain come with it
 
     path = compress(folder, steps, to, store, jobs)
     print(path.read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from akd_toolkit.export_formats import CALIBRATION, FORMATS, SUFFIXES, check_format
+from akd_toolkit.deploy.export.formats import CALIBRATION, FORMATS, SUFFIXES, check_format
 
 EPILOG = """examples:
   akd export results/akd/seed17/fold1/outer                          student.onnx in the run's folder
@@ -37,9 +37,9 @@ def run(
         raise ValueError(f"--no-lengths is of onnx alone, and the format is {format}; leave it out.")
     check_format(format, precision, calibration)
     _check_places(folder, to, speech)
-    from akd_toolkit.export.tensorrt import Shapes  # here, because torch comes with it
-    from akd_toolkit.export_report import as_table, check_together
-    from akd_toolkit.export_run import export_experiment, export_run
+    from akd_toolkit.deploy.export.report import as_table, check_together
+    from akd_toolkit.deploy.export.run import export_experiment, export_run
+    from akd_toolkit.deploy.export.tensorrt import Shapes  # here, because torch comes with it
 
     options = {"format": format, "precision": precision, "to": to, "calibration": calibration, "mode": mode}
     options |= {"speech": speech, "shapes": Shapes(**given), "lengths": not no_lengths}
@@ -67,7 +67,7 @@ def _check_places(folder: Path, to: str | None, speech: str | None) -> None:
     for place in (folder, speech):
         if place is not None and not Path(place).is_dir():
             raise FileNotFoundError(f"{place} does not exist; check the path.")
-    from akd_toolkit.hub import check_folder, is_bundle  # here, because it takes its time
+    from akd_toolkit.deploy.release import check_folder, is_bundle  # here, because it takes its time
 
     target = (folder if to is None else Path(to)).resolve()
     for place in (target, *target.parents):

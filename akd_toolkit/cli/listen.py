@@ -36,7 +36,7 @@ def run(
     list_devices: Annotated[bool, Option("--list-devices", help="show the sound devices and end")] = False,
 ) -> int:
     if list_devices:
-        from akd_toolkit.recognizer.live import sound_library
+        from akd_toolkit.inference.live import sound_library
 
         print(sound_library().query_devices())
         return 0
@@ -67,7 +67,7 @@ def _listen(sound, stream, told) -> int:
 @contextmanager
 def _sound(source: str | None, own_hz: int, format: str, device: str | None, rate_hz: int):
     """Pieces of what is heard, at the student's rate; what was lost of it is told at the end."""
-    from akd_toolkit.recognizer.live import open_microphone, pipe_sound, resampled
+    from akd_toolkit.inference.live import open_microphone, pipe_sound, resampled
 
     if source == "-":
         own_hz, pieces = pipe_sound(sys.stdin.buffer, own_hz, format, _say, LEAST_S)

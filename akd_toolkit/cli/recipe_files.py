@@ -10,7 +10,7 @@ from string import Template
 from akd_toolkit.data.findings import Findings
 from akd_toolkit.data.table import Source
 from akd_toolkit.data.watermark import WATERMARK
-from akd_toolkit.report.tables import markdown_table
+from akd_toolkit.evaluate.report.tables import markdown_table
 
 SUFFIX = ".txt"  # of templates, so that no tool takes them for code
 WIDTH, COLUMN = 120, 33  # of a line; where comments of a YAML begin

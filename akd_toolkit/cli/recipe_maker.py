@@ -16,8 +16,8 @@ from akd_toolkit.data.preparing import shortened
 from akd_toolkit.data.sheets import choose_columns, read_sheet
 from akd_toolkit.data.source import Source, find_tables
 from akd_toolkit.data.watermark import WATERMARK
+from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.registry import CORPORA
-from akd_toolkit.report.tables import markdown_table
 
 TABLES = (".csv", ".tsv", ".jsonl")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")

@@ -24,7 +24,7 @@ def run(
     no_sound: Annotated[bool, Option("--no-sound", help="audit: do not compare how recordings sound")] = False,
 ) -> None:
     from akd_toolkit.data.files import is_hub_name
-    from akd_toolkit.hub.release import release  # here, because torch comes with it
+    from akd_toolkit.deploy.release.release import release  # here, because torch comes with it
 
     options = {"licence": licence, "precisions": tuple(precision), "sound": not no_sound}
     if not is_hub_name(to):
@@ -33,7 +33,7 @@ def run(
         folder = release(run_folder, to, **options)
         print(f"released to {folder}; read {folder / 'README.md'} as a stranger would before you pass it on")
         return
-    from akd_toolkit.hub.upload import upload
+    from akd_toolkit.deploy.release.upload import upload
 
     with tempfile.TemporaryDirectory() as place:
         folder = release(run_folder, Path(place) / "bundle", source=to, **options)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.paths import STATES
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
-from akd_toolkit.report.tables import markdown_table
 
 
 def print_runs(folders: list[Path], every: bool = False, state: str | None = None) -> None:

@@ -2,9 +2,9 @@
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import prepare_generated
+from akd_toolkit.deploy.export.run import export_run
 from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.export_run import export_run
-from akd_toolkit.recognizer import EmotionRecognizer
+from akd_toolkit.inference import EmotionRecognizer
 
 
 def prepare(data_folder: None, output_folder: str, label_order: list[str], **options) -> Manifest:

@@ -8,17 +8,14 @@ import akd_toolkit
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
 ORDER = [
-    {"outputs", "registry", "declared", "metrics", "solvers", "parallel", "export_formats", "mistakes", "environment"},
+    {"outputs", "registry", "declared", "metrics", "solvers", "parallel", "mistakes", "environment"},
     {"data"},
     {"distill", "models", "teachers"},
-    {"training", "export"},
-    {"experiment", "engine"},
-    {"report", "audit", "heldout"},
-    {"export_speech", "export_report", "recipe_report"},
-    {"export_run", "ablation"},
-    {"hub", "studies", "recipe"},
-    {"recognizer", "bench"},
-    {"paper", "compress"},
+    {"training"},
+    {"experiment"},
+    {"inference", "audit"},
+    {"evaluate"},
+    {"deploy", "recipe"},
     {"cli"},
 ]
 APART = [("distill", "models"), ("distill", "teachers"), ("models", "teachers")]

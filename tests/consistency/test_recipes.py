@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import ruamel.yaml
 
+from akd_toolkit.evaluate.report import check_readme
 from akd_toolkit.experiment.config import load_config
-from akd_toolkit.report import check_readme
 
 ROOT = Path(__file__).resolve().parents[2]
 YAMLS = sorted((ROOT / "recipes").glob("*/hparams/*.yaml"))

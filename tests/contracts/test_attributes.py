@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from akd_toolkit import models  # noqa: F401  registers the students
-from akd_toolkit.export import check_parity, export_onnx
-from akd_toolkit.export.parity import probe_waveforms
+from akd_toolkit.deploy.export import check_parity, export_onnx
+from akd_toolkit.deploy.export.parity import probe_waveforms
 from akd_toolkit.models.storage import load_student, save_student
 from akd_toolkit.registry import STUDENTS
 

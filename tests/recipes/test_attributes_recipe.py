@@ -4,8 +4,8 @@ from pathlib import Path
 
 from programs import run_python
 
+from akd_toolkit.evaluate.report.summary import concordances
 from akd_toolkit.experiment.scores_file import read_scores
-from akd_toolkit.report.summary import concordances
 
 GENERATED = Path(__file__).resolve().parents[2] / "recipes" / "Generated"
 

@@ -17,9 +17,9 @@ from akd_toolkit.cli import main
 from akd_toolkit.cli.recipe_files import templates
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.watermark import MARK, WATERMARK
+from akd_toolkit.evaluate.report import read_results
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.scores_file import read_scores
-from akd_toolkit.report import read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 PATTERN = "{speaker}_{emotion}_{text}"

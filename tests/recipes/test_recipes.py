@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from programs import LIMIT_S, run_python
 
+from akd_toolkit.evaluate.report import read_results
 from akd_toolkit.experiment.scores_file import label_order_of, read_scores
-from akd_toolkit.report import read_results
 
 ROOT = Path(__file__).resolve().parents[2]
 YAMLS = sorted((ROOT / "recipes").glob("*/hparams/*.yaml"))

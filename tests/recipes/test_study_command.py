@@ -8,8 +8,8 @@ import pytest
 from programs import run_python
 
 from akd_toolkit.cli import main
+from akd_toolkit.evaluate.studies import answering
 from akd_toolkit.experiment.scores_file import read_scores
-from akd_toolkit.studies import answering
 
 ROOT = Path(__file__).resolve().parents[2]
 

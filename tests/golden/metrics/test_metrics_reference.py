@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from akd_toolkit.evaluate.report import compare, summarise
 from akd_toolkit.experiment.scores_file import read_scores
-from akd_toolkit.report import compare, summarise
 
 HERE = Path(__file__).resolve().parent
 

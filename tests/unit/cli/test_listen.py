@@ -19,10 +19,10 @@ from programs import LIMIT_S
 
 from akd_toolkit.cli import listen, main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
-from akd_toolkit.engine import open_engine
+from akd_toolkit.inference import EmotionRecognizer, Moment, StreamingRecognizer, live
+from akd_toolkit.inference.engine import open_engine
+from akd_toolkit.inference.timeline import timeline
 from akd_toolkit.models.storage import save_student
-from akd_toolkit.recognizer import EmotionRecognizer, Moment, StreamingRecognizer, live
-from akd_toolkit.recognizer.timeline import timeline
 from akd_toolkit.registry import STUDENTS
 
 LABELS = ["anger", "boredom", "sadness", "neutral"]

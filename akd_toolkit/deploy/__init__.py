@@ -1,0 +1,1 @@
+"""From a trained student to files on a device: export, compression, benchmark, release."""

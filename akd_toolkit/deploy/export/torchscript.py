@@ -1,0 +1,138 @@
+"""A student as one TorchScript file, for programs that run libtorch (C++, mobile) and no Python of ours."""
+
+import copy
+import json
+import warnings
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from akd_toolkit.data.files import written_aside
+from akd_toolkit.deploy.export.onnx import Probabilities, metadata_of
+from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
+from akd_toolkit.inference.session import MIN_SAMPLES, checked_metadata
+
+ABOUT = "about.json"  # the extra file with the labels, within the archive
+
+
+class WithLengths(torch.nn.Module):
+    """A traced student that also takes ``lengths``: a padded batch is answered row by row, as by ``with_lengths``."""
+
+    def __init__(self, student: torch.nn.Module):
+        super().__init__()
+        self.student = student
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is None or bool((lengths == 1).all()):
+            return self.student(waveform)
+        counts = (lengths * waveform.shape[1]).round().long().expand(waveform.shape[0])
+        rows: list[Tensor] = []
+        for row in range(waveform.shape[0]):
+            rows.append(self.student(waveform[row : row + 1, : int(counts[row])]))
+        return torch.cat(rows)
+
+
+def export_torchscript(
+    student: torch.nn.Module,
+    path,
+    label_order,
+    sample_rate_hz: int = 16000,
+    window_s: float = 3.0,
+    tolerance: float = TOLERANCE,
+    about: dict | None = None,
+) -> ParityReport:
+    """Write ``student`` as one TorchScript file and prove that it answers as the module does.
+
+    The file maps ``waveform`` [batch, samples], and optionally ``lengths`` [batch] or [1], to ``probabilities`` [batch,
+    classes] as the ONNX file does, and keeps the same metadata as ``about.json`` in the archive. It is a trace: a
+    student whose way depends on the length in Python answers wrongly at other lengths than it was traced at, which the
+    comparison at several lengths finds out.
+
+    Arguments
+    ---------
+    student, label_order, sample_rate_hz, window_s, tolerance, about
+        As ``export_onnx``.
+    path
+        File to write, ending in ``.pt``.
+
+    Raises
+    ------
+    ValueError
+        If the student cannot be traced, the labels do not fit it, or file and module disagree.
+    """
+    student = copy.deepcopy(student).cpu().float().eval()
+    stored = metadata_of(student, label_order, sample_rate_hz, window_s, about)
+    with _without_warnings():
+        try:
+            with torch.no_grad():
+                example = torch.zeros(2, 3 * MIN_SAMPLES)
+                traced = torch.jit.trace(Probabilities(student).eval(), (example,), check_trace=False, strict=False)
+        except Exception as error:  # the tracer has many
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(
+                f"{type(student).__name__} cannot be traced for TorchScript ({reason}); export it to ONNX instead."
+            ) from None
+        scripted = torch.jit.script(WithLengths(traced))
+        with written_aside(path) as aside:
+            torch.jit.save(scripted, str(aside), _extra_files={ABOUT: json.dumps(stored).encode()})
+            _drop_traces(aside)
+            return check_parity(aside, student, tolerance=tolerance)
+
+
+def load_torchscript(path):
+    """The answering function of an exported ``.pt`` file, [batch, samples] -> [batch, classes], and its metadata.
+
+    The function takes ``lengths`` [batch] as its second argument where the metadata name them.
+
+    Only TorchScript is read, never a pickle. But a TorchScript file holds a program that PyTorch runs, so open none
+    that you would not run: what is downloaded should be ONNX, which the toolkit's own downloads are.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it was not written by ``export_torchscript``.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
+    extra = {ABOUT: ""}
+    with _without_warnings():
+        try:
+            module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise ValueError(f"{path} is not a TorchScript file ({reason}); export it again.") from None
+    try:
+        metadata = checked_metadata(json.loads(extra[ABOUT] or "{}"), path)
+    except json.JSONDecodeError:
+        raise ValueError(f"{path} does not say what it needs; export it again.") from None
+
+    @torch.inference_mode()
+    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        given = [np.ascontiguousarray(each, dtype=np.float32) for each in (waveforms, lengths) if each is not None]
+        return module(*map(torch.from_numpy, given)).numpy()
+
+    return answer, metadata
+
+
+def _drop_traces(path: Path) -> None:
+    """Leave out the archive's notes on which source files of this machine each line came from."""
+    with zipfile.ZipFile(path) as archive:
+        parts = [(info, archive.read(info)) for info in archive.infolist() if not info.filename.endswith(".debug_pkl")]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+        for info, content in parts:
+            _, _, name = info.filename.partition("/")  # the folder is named after the file that was written aside
+            archive.writestr(zipfile.ZipInfo(f"student/{name}"), content)
+
+
+@contextmanager
+def _without_warnings():
+    # TorchScript warns of its own age and of every tracing of a shape; what matters is checked by parity.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,123 @@
+"""An ablation: one recipe with one thing changed in every row, on the same folds and seeds."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.watermark import marked
+from akd_toolkit.evaluate.recipe_report import report_row_of_teacher, report_student
+from akd_toolkit.evaluate.report import write_ablation
+from akd_toolkit.experiment.config import Config, row_overrides
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.plan import speakers_known
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.run import Run
+from akd_toolkit.experiment.scores_file import write_scores
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of an ablation's table.
+
+    Arguments
+    ---------
+    title, group
+        Its name, and the heading it stands under.
+    against
+        Title of the row that it is compared with on the same utterances, or None.
+    config
+        The recipe with this row's overrides and an output folder of its own.
+    """
+
+    title: str
+    group: str
+    against: str | None
+    config: Config
+
+
+def rows_of(config: Config) -> list[Row]:
+    """The rows that the YAML lists, in its order.
+
+    Raises
+    ------
+    ValueError
+        If two rows share a title or a folder, or one is compared with a row that is not there.
+    """
+    rows, group = [], ""
+    for row in config["rows"]:
+        group = row.get("group", group)
+        folder = ExperimentPaths(config["output_folder"]).row(row["title"])
+        own = config.overridden({**row_overrides(row), "output_folder": str(folder)})
+        rows.append(Row(row["title"], group, row.get("against"), own))
+    unknown = [title for title in config["only"] or [] if title not in [row.title for row in rows]]
+    if unknown:
+        raise ValueError(f"only: there is no row '{unknown[0]}'; the rows are {', '.join(row.title for row in rows)}.")
+    folders = [row.config["output_folder"] for row in rows]
+    for row, folder in zip(rows, folders):
+        if folders.count(folder) > 1:
+            raise ValueError(f"rows: '{row.title}' is listed twice, or shares its folder with another; rename it.")
+        if row.against is not None and row.against not in [other.title for other in rows]:
+            raise ValueError(f"rows: '{row.title}' is compared with '{row.against}', but there is no such row.")
+    return rows
+
+
+def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None]) -> None:
+    """Run every row that is not done, in the order of the YAML, and write the report after each.
+
+    ``train`` is given one ``Run`` and must end with ``run.keep(...)``. A row without a student is its teachers.
+    """
+    rows, done = rows_of(config), []
+    wanted = config["only"] or [row.title for row in rows]
+    for number, row in enumerate(rows, start=1):
+        if row.title not in wanted and not ExperimentPaths(row.config["output_folder"]).exists:
+            continue  # not begun
+        protocol = NestedCrossValidation(row.config, manifest)
+        waiting = [run for run in protocol.all_runs() if not run.done]
+        if waiting and row.title not in wanted:
+            continue
+        logger.info("row %d of %d: %s", number, len(rows), row.title)
+        if row.config["student"] is None:
+            done += _teachers(protocol, row)
+        else:
+            scores = protocol.run(train)
+            done.append(_entry(row, row.title, scores, report_student(protocol, scores, row.title)))
+        if waiting and row is not rows[-1]:
+            _report(config, manifest, done, len(done) + len(rows) - number)
+    _report(config, manifest, done, max(len(done), len(rows)))
+    logger.info("see %s", ExperimentPaths(config["output_folder"]).ablation_report)
+
+
+def _report(config: Config, manifest: Manifest, done: list[dict], planned: int) -> None:
+    known = speakers_known(config, manifest)
+    write_ablation(
+        config["output_folder"],
+        done,
+        config["label_order"],
+        title=f"{marked(manifest.corpus, known)}: {config.file.stem}",
+        generated=manifest.generated,
+        speakers_known=known,
+        planned=planned,
+    )
+
+
+def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:
+    found = []
+    for title, scores in protocol.teacher_scores().items():
+        write_scores(protocol.experiment.paths.teacher_scores(title), scores)
+        name = f"{row.title}: {title}"
+        result = report_row_of_teacher(protocol, title, scores, system=name)
+        found.append(_entry(row, name, scores, result))
+    return found
+
+
+def _entry(row: Row, title: str, scores: pd.DataFrame, result: dict) -> dict:
+    """What the report is given of one row."""
+    return {
+        **{"title": title, "group": row.group, "against": row.against, "scores": scores},
+        **{key: result[key] for key in ("student", "teachers", "params", "minutes")},
+    }

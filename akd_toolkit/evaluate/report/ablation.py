@@ -1,0 +1,257 @@
+"""The report of an ablation: every row's scores, and what it is ahead of the row that it is compared with."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
+from akd_toolkit.evaluate.report.ablation_plot import plot_ablation
+from akd_toolkit.evaluate.report.comparison import compare
+from akd_toolkit.evaluate.report.page import DEFINITIONS, GENERATED
+from akd_toolkit.evaluate.report.summary import summarise
+from akd_toolkit.evaluate.report.tables import count, markdown_table
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.metrics.significance import EXACT_SPEAKERS
+
+SCORES = ("wa_pooled", "wa_low", "wa_high", "ua_pooled", "ua_low", "ua_high", "ua_seed_std")
+AHEAD = tuple(f"{score}_{part}" for score in ("ua", "wa") for part in ("ahead", "ahead_low", "ahead_high"))
+TESTS = ("ua_p", "ua_p_holm", "wa_p", "wa_p_holm")
+COLUMNS = (
+    *("group", "system", "against", "student", "teachers", "params"),
+    *("folds", "seeds", "speakers", "utterances"),
+    *(*SCORES, *AHEAD, *TESTS, "ua_by_seed", "minutes"),
+)
+
+
+def write_ablation(
+    folder: str | Path,
+    rows: Sequence[Mapping],
+    label_order: Sequence[str],
+    *,
+    title: str,
+    generated: bool = False,
+    speakers_known: bool = True,
+    planned: int | None = None,
+) -> pd.DataFrame:
+    """Write ablation.md, ablation.csv, ablation.png and ablation.svg into ``folder`` and return the table.
+
+    The table has one line for each row, in the order given, and the columns ``COLUMNS``. Scores and differences are
+    shares here and percent with one decimal in the files. ``ua_ahead`` is the row's pooled UA less that of the row
+    it is compared with, ``ua_ahead_low`` and ``ua_ahead_high`` its 95 % interval, ``ua_p`` and ``ua_p_holm`` its test
+    before and after Holm's correction, all NaN where there is no comparison; so for ``wa``. ``ua_by_seed``: the
+    difference of each seed.
+
+    Arguments
+    ---------
+    title
+        Begins with the corpus.
+    rows
+        The rows that are done, each with ``title``, ``group`` (its heading), ``scores`` (as ``make_scores``),
+        ``against`` (title of the row it is compared with, or None), ``student`` and ``teachers`` (names; empty
+        where there is none), ``params`` and ``minutes``.
+    planned
+        How many rows there will be in the end; as many as are given if None.
+    generated
+        True for a corpus made by the toolkit; the page says so at its top.
+    speakers_known
+        False for scores that are not speaker-independent: every group says so, and with it both tables and the picture.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, a title comes twice, two rows that are compared differ in seeds or utterances, all rows
+        are done and one is compared with a row that is not there, or as ``summarise``.
+    """
+    planned = len(rows) if planned is None else planned
+    _check_rows(rows, planned)
+    table = _table(rows, label_order)
+    if not speakers_known:
+        table["group"] = [f"{MARK}: {group or 'all rows'}" for group in table["group"]]
+    folder, paths = Path(folder), ExperimentPaths(folder)
+    write_text_aside(paths.ablation_table, _as_text(table).to_csv(index=False, lineterminator="\n"))
+    plot_ablation(table, [folder / "ablation.png", folder / "ablation.svg"], title=title)
+    told = (
+        f"**{len(rows)} of {planned} rows done.** {_range(table['utterances'])} utterances of "
+        f"{_range(table['speakers'])} speakers in {_range(table['folds'])} outer folds by speaker; a fold's speakers "
+        "are heard only in its test."
+        if speakers_known
+        else f"**{len(rows)} of {planned} rows done.** {_range(table['utterances'])} utterances in "
+        f"{_range(table['folds'])} outer folds by utterance, **not by speaker**."
+    )
+    sections = [f"# {title}", GENERATED if generated else "", told, DEFINITIONS]
+    sections += ["![UA points of every row](ablation.png)", ablation_markdown(paths.ablation_table)]
+    write_text_aside(paths.ablation_report, "\n\n".join(section for section in sections if section) + "\n")
+    return table
+
+
+def read_ablation(path: str | Path) -> pd.DataFrame:
+    """The rows of ablation.csv as they are written: text, percent with one decimal, empty where there is none.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If its columns are not those of ``COLUMNS``, in that order.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no table of an ablation {path}; run hparams/ablation.yaml first.")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if tuple(rows.columns) != COLUMNS:
+        raise ValueError(
+            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; run the ablation again."
+        )
+    return rows
+
+
+def ablation_markdown(path: str | Path) -> str:
+    """ablation.csv as a Markdown table under the headings of its groups, and a sentence on how to read it.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_ablation``.
+    """
+    rows = read_ablation(path)
+    header = ["system", "against", "parameters", "folds x seeds", "WA pooled [95 %]", "UA pooled [95 %]", "seeds ±"]
+    for score in ("UA", "WA"):
+        header += [f"{score} points [95 %]", "p", "Holm"]
+    header.append("UA points, each seed")
+    cells, group = [], ""
+    for row in rows.to_dict("records"):
+        if row["group"] != group:
+            group = row["group"]
+            cells.append([f"**{group or 'others'}**", *[""] * (len(header) - 1)])
+        cells.append(_cells(row))
+    page = f"{markdown_table(header, cells, left=2)}\n\n{_how_to_read(rows)}"
+    return f"{WATERMARK}\n\n{page}" if rows["group"].map(is_marked).any() else page
+
+
+def holm(p_values: ArrayLike) -> np.ndarray:
+    """P-values corrected for their number: together they err with at most the chance that one alone would.
+
+    The k-th smallest of m, counted from 0, is multiplied by m - k; none may be smaller than the one before it.
+
+    Source: Holm 1979, a simple sequentially rejective multiple test procedure.
+
+    Example
+    -------
+    >>> holm([0.01, 0.04, 0.03]).round(6).tolist()  # 3 * 0.01, then 2 * 0.03, then 1 * 0.04 but not below 0.06
+    [0.03, 0.06, 0.06]
+    """
+    p_values = np.asarray(p_values, dtype=float)
+    order = p_values.argsort()
+    corrected = np.empty_like(p_values)
+    steps = p_values[order] * np.arange(len(order), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return corrected
+
+
+def _check_rows(rows: Sequence[Mapping], planned: int) -> None:
+    if not rows:
+        raise ValueError("an ablation's report needs at least one row that is done; run one first.")
+    by_title = {row["title"]: row for row in rows}
+    for row in rows:
+        if by_title[row["title"]] is not row:
+            raise ValueError(f"two rows of the ablation have the title '{row['title']}'; rename one.")
+        other = by_title.get(row["against"])
+        if row["against"] and other is None and len(rows) >= planned:
+            raise ValueError(
+                f"row '{row['title']}' is compared with '{row['against']}', but there is no such row; "
+                f"name one of {', '.join(by_title)}."
+            )
+        if other is not None and row["student"] and other["student"]:  # a teacher's scores know no seed
+            seeds, others = (sorted(set(one["scores"]["seed"])) for one in (row, other))
+            if seeds != others:
+                raise ValueError(
+                    f"row '{row['title']}' has the seeds {', '.join(map(str, seeds))}, but '{row['against']}', which "
+                    f"it is compared with, has {', '.join(map(str, others))}; run both with the same seeds."
+                )
+
+
+def _table(rows: Sequence[Mapping], label_order: Sequence[str]) -> pd.DataFrame:
+    scores = {row["title"]: row["scores"] for row in rows}
+    lines = []
+    for row in rows:
+        found = summarise(row["scores"], label_order)
+        named = {"group": row["group"] or "", "system": row["title"], "against": row["against"] or ""}
+        kept = {name: row[name] for name in ("student", "teachers", "params", "minutes")}
+        measured = {name: found[name] for name in ("folds", "seeds", "speakers", "utterances", *SCORES)}
+        other = scores.get(row["against"])
+        ahead = _nothing() if other is None else _ahead(compare(row["scores"], other))
+        lines.append({**named, **kept, **measured, **ahead})
+    table = pd.DataFrame(lines)
+    for score in ("ua", "wa"):
+        compared = table[f"{score}_p"].notna()
+        table.loc[compared, f"{score}_p_holm"] = holm(table.loc[compared, f"{score}_p"])
+    return table[list(COLUMNS)]
+
+
+def _ahead(found: dict) -> dict:
+    parts = ("difference", "low", "high")
+    ahead = [found[f"{score}_{part}"] for score in ("ua", "wa") for part in parts]
+    tests = {"ua_p": found["ua_p"], "wa_p": found["wa_p"]}
+    return {**_nothing(), **dict(zip(AHEAD, ahead)), **tests, "ua_by_seed": list(found["ua_by_seed"].values())}
+
+
+def _nothing() -> dict:
+    return {**dict.fromkeys((*AHEAD, *TESTS), np.nan), "ua_by_seed": []}
+
+
+def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Percent with one decimal, as in results.csv; p with four; nothing where there is no comparison."""
+    text = pd.DataFrame({name: [" ".join(str(value).split()) for value in table[name]] for name in COLUMNS})
+    formats = {**dict.fromkeys(SCORES, ".1f"), **dict.fromkeys(AHEAD, "+.1f")}
+    for name, kind in formats.items():
+        text[name] = ["" if pd.isna(share) else f"{100 * share:{kind}}" for share in table[name]]
+    for name in TESTS:
+        text[name] = ["" if pd.isna(p) else f"{p:.4f}" for p in table[name]]
+    text["ua_by_seed"] = [", ".join(f"{100 * share:+.1f}" for share in shares) for shares in table["ua_by_seed"]]
+    text["minutes"] = [f"{float(minutes):.1f}" for minutes in table["minutes"]]
+    return text
+
+
+def _cells(row: Mapping[str, str]) -> list[str]:
+    cells = [row["system"], row["against"] or "-", count(row["params"]), f"{row['folds']} x {row['seeds']}"]
+    cells += [f"{row[f'{score}_pooled']} [{row[f'{score}_low']}, {row[f'{score}_high']}]" for score in ("wa", "ua")]
+    cells.append(row["ua_seed_std"] if row["seeds"] != "1" else "-")
+    for score in ("ua", "wa"):
+        value, low, high, p, corrected = (
+            row[f"{score}_{part}"] for part in ("ahead", "ahead_low", "ahead_high", "p", "p_holm")
+        )
+        cells += [f"{value} [{low}, {high}]", _p(p), _p(corrected)] if value else ["-", "-", "-"]
+    return [*cells, row["ua_by_seed"] or "-"]
+
+
+def _p(text: str) -> str:
+    return "< 0.001" if float(text) < 0.0005 else f"{float(text):.3f}"
+
+
+def _how_to_read(rows: pd.DataFrame) -> str:
+    num_comparisons = int((rows["ua_p"] != "").sum())
+    if not num_comparisons:
+        return "No two rows are compared yet."
+    told = (
+        "Points: the row's pooled score less that of the row *against* which it stands, on the same utterances, means "
+        "over seeds. Interval: paired bootstrap over speakers; p: the two systems swapped speaker by speaker; Holm: p "
+        f"corrected for the number of comparisons in the table, {num_comparisons}, UA and WA each for itself. All of "
+        "them speak of other speakers, none of other seeds: *seeds ±* is the deviation of pooled UA over seeds."
+    )
+    speakers = rows["speakers"].astype(int).min()
+    if speakers <= EXACT_SPEAKERS:
+        least = 2 / 2**speakers
+        told += (
+            f" With {speakers} speakers no p can be below {least:.3f}, and after the correction none below "
+            f"{min(1.0, num_comparisons * least):.3f}."
+        )
+    return told
+
+
+def _range(numbers: pd.Series) -> str:
+    low, high = numbers.min(), numbers.max()
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,51 @@
+"""A student as small as can be, exported by hand: nothing of PyTorch's exporter is needed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from akd_toolkit.deploy.bench.rows import FEATURES, WHOLE, Row
+
+
+def write_tiny(path):
+    """Mean level of the waveform (the front end), times [1, -1], softmax."""
+    from onnx import TensorProto, checker, helper, numpy_helper, save
+
+    nodes = [
+        helper.make_node("Abs", ["waveform"], ["level"], name="front_end/abs"),
+        helper.make_node("ReduceMean", ["level", "axes"], ["mean"], name="front_end/mean", keepdims=1),
+        helper.make_node("MatMul", ["mean", "weight"], ["logits"], name="classifier"),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], name="softmax"),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array([1], dtype=np.int64), "axes"),
+        numpy_helper.from_array(np.array([[1.0, -1.0]], dtype=np.float32), "weight"),
+    ]
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", size])
+        for name, size in (("waveform", "samples"), ("probabilities", 2))
+    ]
+    graph = helper.make_graph(nodes, "tiny", ends[:1], ends[1:], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    told = {"label_order": json.dumps(["loud", "quiet"]), "sample_rate_hz": "16000", "window_s": "3.0", "opset": "18"}
+    helper.set_model_props(model, {**told, "student": "Tiny", "num_parameters": "2"})
+    checker.check_model(model)
+    save(model, path)
+    return path
+
+
+@pytest.fixture
+def tiny_file(tmp_path):
+    return write_tiny(tmp_path / "tiny.onnx")
+
+
+@pytest.fixture
+def measured_row():
+    """Latencies of 2, 4 and 10 ms alone, 8 ms for four, 1 ms for the features; 60 mJ in all."""
+    row = Row("tiny", "ONNX Runtime FP32", 1, "onnx_file", "tiny.onnx", parameters=320_000, gflops=0.05, megabytes=1.5)
+    row.seconds[WHOLE, 1] = [0.010, 0.002, 0.004]
+    row.seconds[WHOLE, 4] = [0.008]
+    row.seconds[FEATURES, 1] = [0.001]
+    row.memory_mb, row.joules = 35.2, 0.060
+    return row

@@ -1,0 +1,276 @@
+"""A run through the pipeline: what is left, what is done again, and that nothing tells where it was killed."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from akd_toolkit.cli import main
+from akd_toolkit.deploy.compress import pipeline, tuning
+from akd_toolkit.deploy.compress.base import Work
+from akd_toolkit.deploy.compress.importance import by_taylor
+from akd_toolkit.deploy.compress.measures import latencies, scores_file
+from akd_toolkit.deploy.compress.pipeline import records_of, run_steps
+from akd_toolkit.deploy.compress.quantize import Quantize, calibration
+from akd_toolkit.deploy.compress.source import Source
+from akd_toolkit.deploy.compress.steps import build_steps
+from akd_toolkit.deploy.compress.table import table_markdown, table_of
+from akd_toolkit.deploy.compress.tuning import tuned
+from akd_toolkit.experiment.parts import build_parts
+from akd_toolkit.experiment.paths import RunPaths
+from akd_toolkit.experiment.record import RunRecord
+from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.inference.engine import open_engine
+from akd_toolkit.models.storage import load_student
+from akd_toolkit.training import brain as brains
+
+PRUNE = {"name": "prune", "share": 0.5, "multiple": 4, "epochs": 1, "lr": 0.01}
+STATIC = {"name": "quantize", "utterances": 4}
+
+
+def yaml_of(steps, path):
+    path.write_text(json.dumps({"steps": steps}))  # JSON is YAML
+    return path
+
+
+@pytest.fixture(scope="module")
+def pruned(experiment, tmp_path_factory):
+    """A folder with a finished pipeline of two steps, made by the command; and what the command said."""
+    folder = tmp_path_factory.mktemp("compressed")
+    run = experiment.outer_runs()[0].folder
+    steps = yaml_of([PRUNE, STATIC], folder / "steps.yaml")
+    assert main(["compress", str(run), "--steps", str(steps), "--to", str(folder / "to")]) == 0
+    return folder / "to"
+
+
+def source_of(experiment, to) -> Source:
+    return Source(experiment, experiment.outer_runs()[0], to)
+
+
+def written_at(folder) -> dict:
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_each_step_leaves_a_student_or_a_file_that_answers(experiment, pruned):
+    _, about = load_student(pruned / "1-prune")
+    assert about["student"] == {**about["student"], "channels": [4, 8], "dim": 8, "embedding_dim": 8}
+    record = RunRecord.read(RunPaths(pruned / "1-prune"))
+    assert record.compressed_by == ({"importance": "norm", **PRUNE},) and record.candidate == {"batch_size": 8}
+    int8 = open_engine(pruned / "2-quantize/student.int8.onnx")
+    assert int8.about["precision"] == "int8" and (int8.window_s, int8.overlap_s) == (0.5, 0.1)
+    waveform = 0.1 * np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
+    exact = open_engine(pruned / "1-prune", backend="onnx")(waveform)
+    np.testing.assert_allclose(open_engine(pruned / "1-prune", backend="torch")(waveform), exact, atol=1e-5)
+    np.testing.assert_allclose(int8(waveform), exact, atol=0.1)
+    scores = read_scores(pruned / "2-quantize/scores.csv", ("anger", "sadness"))
+    assert sorted(scores["speaker"].unique()) == ["A", "B"]  # those whom the run did not train on
+
+
+def test_the_table_says_what_was_measured(experiment, pruned):
+    table = pd.read_csv(pruned / "compress.csv")
+    assert list(table["step"]) == ["0-original", "1-prune", "2-quantize"]
+    assert table["options"][1].startswith("share ")
+    first, small, int8 = table.to_dict("records")
+    student, _ = load_student(experiment.outer_runs()[0].folder)
+    assert first["parameters"] == sum(p.numel() for p in student.parameters())
+    assert small["parameters"] < first["parameters"] and small["gflops"] < first["gflops"]
+    assert small["parameters"] == int8["parameters"] and small["gflops"] == int8["gflops"]
+    for row, file in zip((first, small), ("0-original", "1-prune")):
+        assert row["kb"] == round((pruned / file / "student.onnx").stat().st_size / 1000, 1)
+    scores = read_scores(pruned / "1-prune/scores.csv", ("anger", "sadness"))
+    assert small["wa"] == pytest.approx(100 * (scores["truth"] == scores["prediction"]).mean(), abs=1e-4)
+    assert small["wa_change"] == pytest.approx(small["wa"] - first["wa"], abs=1e-4)
+    text = (pruned / "compress.md").read_text()
+    assert text.startswith("# toy: ") and text.count("\n| ") == 4 and "2-quantize" in text
+
+
+def test_what_is_done_stays_done_and_what_has_changed_is_done_again(experiment, pruned, tmp_path):
+    to = shutil.copytree(pruned, tmp_path / "to")
+    before = written_at(to)
+    source = source_of(experiment, to)
+    run_steps(source, build_steps([PRUNE, STATIC]), progress=False)
+    assert written_at(to) == before
+    run_steps(source, build_steps([PRUNE, {**STATIC, "mode": "dynamic"}]), progress=False)
+    after = written_at(to)
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {f"2-quantize/{name}" for name in ("scores.csv", "step.json", "student.int8.onnx")}
+
+
+def test_a_record_that_is_damaged_is_made_again(experiment, pruned, tmp_path):
+    to = shutil.copytree(pruned, tmp_path / "to")
+    (to / "2-quantize/step.json").write_text("{")
+    run_steps(source_of(experiment, to), build_steps([PRUNE, STATIC]), progress=False)
+    assert json.loads((to / "2-quantize/step.json").read_text())["measured"]["kb"] > 0
+
+
+def test_a_file_that_is_gone_is_made_again_and_a_foreign_folder_is_not_touched(experiment, pruned, tmp_path):
+    to = shutil.copytree(pruned, tmp_path / "to")
+    (to / "2-quantize/student.int8.onnx").unlink()
+    run_steps(source_of(experiment, to), build_steps([PRUNE, STATIC]), progress=False)
+    assert (to / "2-quantize/student.int8.onnx").is_file() and not (to / "running.json").exists()
+    (to / "2-fp16").mkdir()
+    (to / "2-fp16/mine.txt").write_text("precious")
+    with pytest.raises(ValueError, match="2-fp16 holds no step of a compression and would be overwritten"):
+        run_steps(source_of(experiment, to), build_steps([PRUNE, {"name": "fp16"}]), progress=False)
+    assert (to / "2-fp16/mine.txt").read_text() == "precious"
+
+
+def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_path, monkeypatch):
+    """Killed in the middle of training; other settings do not continue what these have begun."""
+    hparams = tuning.training_hparams
+    monkeypatch.setattr(tuning, "training_hparams", lambda *told: {**hparams(*told), "save_every_s": -1.0})
+    monkeypatch.setattr(pipeline, "_export", lambda student, about, file: file.parent.mkdir(exist_ok=True))
+    monkeypatch.setattr(pipeline, "measure", lambda *told: {"kb": 1})
+    steps = build_steps([{**PRUNE, "epochs": 3}])
+    run_steps(source_of(experiment, tmp_path / "unbroken"), steps, progress=False)
+    end = brains.DistillBrain.on_epoch_end
+
+    def killed(self, epoch):
+        if epoch == 2:
+            raise KeyboardInterrupt
+        end(self, epoch)
+
+    monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
+    assert list((tmp_path / "killed/1-prune/checkpoints").glob("CKPT*"))
+    shutil.copytree(tmp_path / "killed", tmp_path / "other")
+    epochs = []
+    monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", lambda self, n: (epochs.append(n), end(self, n)))
+    run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
+    assert epochs == [2, 3]
+    one, other = (load_student(tmp_path / name / "1-prune")[0].state_dict() for name in ("unbroken", "killed"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert not (tmp_path / "killed/1-prune/checkpoints").exists()
+    epochs.clear()
+    run_steps(source_of(experiment, tmp_path / "other"), build_steps([{**PRUNE, "epochs": 2}]), progress=False)
+    assert epochs == [1, 2]
+
+
+def test_training_with_rounded_numbers_learns_and_leaves_a_plain_student(experiment, tmp_path):
+    source = source_of(experiment, tmp_path)
+    student, about = load_student(source.run.folder)
+    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+    work = Work(source, student, about["student"], 1, tmp_path / "1-quantize", progress=False)
+    trained, spec = Quantize(mode="qat", epochs=1).change(work)
+    after = trained.state_dict()
+    assert list(after) == list(before) and spec == about["student"] and not trained.training
+    assert not torch.equal(after["fuse.weight"], before["fuse.weight"])
+
+
+def test_only_training_speakers_are_heard_before_scoring(experiment, tmp_path):
+    source = source_of(experiment, tmp_path)
+    student, about = load_student(source.run.folder)
+    work = Work(source, student, about["student"], 1, tmp_path / "1-prune", progress=False)
+    run = source.training(1, about["student"], number_of_epochs=1)
+    heard = {name for batch in build_parts(run).data.train_loader() for name in batch.ids}
+    assert {name[0] for name in heard} == {"C", "D"}
+    windows = calibration(work, utterances=5)
+    assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)
+    loud = {name: wave for name, wave in source.heldout.waveforms.items()}
+    assert {name[0] for name in loud} == {"A", "B"}
+    assert not any(np.array_equal(window, wave[: len(window)]) for window in windows for wave in loud.values())
+
+
+def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tmp_path):
+    source = source_of(experiment, tmp_path)
+    student, about = load_student(source.run.folder)
+    run = source.training(1, about["student"])
+    parts = build_parts(run, student)
+    batches = parts.data.train_loader()
+    scores = by_taylor(student, parts.objective, batches, count=1)
+    batch = next(iter(batches))
+    output = student(batch.waveforms, batch.lengths)
+    parts.objective(output, batch.teacher, batch.labels, batch.attributes).total.backward()
+    weight = student.classifier.weight
+    torch.testing.assert_close(scores["classifier.weight"], (weight * weight.grad).detach().square())
+
+
+def test_no_epochs_leave_the_student_as_it_is(experiment, tmp_path):
+    student = torch.nn.Linear(1, 1).train()
+    work = Work(source_of(experiment, tmp_path), student, {}, 1, tmp_path)
+    assert tuned(student, {}, work, epochs=0, lr=0.1) is student and not student.training
+
+
+def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
+    """Two seeds, two folds of two speakers each: the pooled score of each seed by hand, then their mean."""
+    labels, steps = ("anger", "sadness"), build_steps([{"name": "fp16"}])
+    places, records = [], []
+    for seed in (1, 2):
+        for fold in (1, 2):
+            place = tmp_path / f"seed{seed}/fold{fold}"
+            ids = [f"{fold}{speaker}{label}" for speaker in "ab" for label in labels]
+            facts = ids, [name[:2] for name in ids], [name[2:] for name in ids]
+            right = np.eye(2)[[0, 1, 0, 1]]
+            wrong = right.copy()
+            wrong[0] = [0.0, 1.0]  # one anger of two taken for sadness
+            for step, probs in (("0-original", right), ("1-fp16", wrong if seed == 1 else right)):
+                write_scores(place / step / "scores.csv", make_scores(*facts, probs, labels, fold, seed))
+            places.append(place)
+            records.append(
+                {step: {"kb": fold, "parameters": 4, "gflops": 1, "ms": seed} for step in ("0-original", "1-fp16")}
+            )
+    table = table_of(places, records, steps, labels)
+    assert list(table["ua"]) == [100.0, 100 * (0.75 + 1.0) / 2]  # seed 1: half of anger, all of sadness
+    assert list(table["kb"]) == [1.5, 1.5] and list(table["ms"]) == [1.5, 1.5]
+    row = table.to_dict("records")[1]
+    assert row["ua_change"] == -12.5 and row["ua_low"] <= -12.5 <= row["ua_high"]
+    assert "-12.5 [" in table_markdown(table)
+
+
+def test_an_experiment_and_a_wrong_folder(experiment, tmp_path, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr("akd_toolkit.deploy.compress.runs._compress_one", lambda source, **kw: asked.append(source.to))
+    monkeypatch.setattr("akd_toolkit.deploy.compress.runs.records_of", lambda *told: {})
+    monkeypatch.setattr("akd_toolkit.deploy.compress.runs.table_of", lambda *told: pd.DataFrame())
+    monkeypatch.setattr("akd_toolkit.deploy.compress.runs.write_table", lambda folder, *told: folder / "said")
+    (tmp_path / "said").write_text("a table")
+    assert main(["compress", str(experiment.folder), "--to", str(tmp_path)]) == 0
+    assert asked == [tmp_path / "seed17/fold1", tmp_path / "seed17/fold2"]
+    assert main(["compress", str(tmp_path)]) == 1 and "is not a finished run" in capsys.readouterr().err
+    assert main(["compress", str(experiment.folder), "--jobs", "0"]) == 2 and "--jobs" in capsys.readouterr().err
+
+
+def test_an_experiment_without_a_finished_run_is_refused(make_experiment, tmp_path, capsys):
+    experiment: Experiment = make_experiment(tmp_path / "results" / "akd")
+    for run in experiment.outer_runs():
+        (run.folder / "scores.csv").unlink()
+    assert main(["compress", str(experiment.folder)]) == 1
+    assert "no outer run of" in capsys.readouterr().err
+
+
+def test_latencies_are_of_every_file(pruned):
+    files = {name: pruned / name / "student.onnx" for name in ("0-original", "1-prune")}
+    found = latencies(files, window_s=0.5, rounds=2, calls=2)
+    assert set(found) == set(files) and all(0 < ms < 1000 for ms in found.values())
+
+
+def test_latencies_of_another_machine_are_taken_anew_and_the_warning_stays(experiment, pruned, tmp_path, monkeypatch):
+    source = source_of(experiment, shutil.copytree(pruned, tmp_path / "to"))
+    steps = build_steps([PRUNE, STATIC])
+    monkeypatch.setattr(pipeline, "latencies", lambda files, window_s: dict.fromkeys(files, 7.0))
+    before = records_of(source, steps)
+    assert all(record["ms"] != 7.0 for record in before.values())  # what was measured stays
+    monkeypatch.setattr(pipeline, "cpu_name", lambda: "another")
+    monkeypatch.setattr(pipeline, "busy_warning", lambda load, cores: "busy then")
+    after = records_of(source, steps)
+    assert all((record["ms"], record["busy"]) == (7.0, "busy then") for record in after.values())
+    monkeypatch.setattr(pipeline, "busy_warning", lambda load, cores: "")
+    assert all(record["busy"] == "busy then" for record in records_of(source, steps).values())
+
+
+def test_scores_of_a_file_do_not_stand_for_the_student_beside_it(tmp_path):
+    assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
+    assert scores_file(tmp_path / "student.int8.onnx").name == "scores.csv"
+    (tmp_path / "student.json").write_text("{}")  # the step changed the student as well: qat
+    assert scores_file(tmp_path / "student.int8.onnx").name == "student.int8.scores.csv"
+    assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
+
+
+def test_an_option_left_at_its_default_is_written_down():
+    (step,) = build_steps([{"name": "quantize"}])
+    assert step.whole_spec == {"name": "quantize", "mode": "static", "utterances": 64, "epochs": 0, "lr": 0.0003}

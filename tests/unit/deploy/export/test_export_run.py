@@ -1,0 +1,246 @@
+"""`akd export`: a run, an experiment or a bundle as files that were compared on held-out speech."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from ruamel.yaml import YAML
+
+import akd_toolkit.deploy.export.run as export_run_module
+from akd_toolkit.cli import main
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.deploy.export.formats import FORMATS
+from akd_toolkit.deploy.export.parity import ParityReport
+from akd_toolkit.deploy.export.report import ExportReport, check_together
+from akd_toolkit.deploy.export.run import export_experiment, export_run
+from akd_toolkit.deploy.export.tolerance import PRECISIONS
+from akd_toolkit.evaluate.heldout import score
+from akd_toolkit.experiment.scores_file import write_scores
+from akd_toolkit.inference.bundle import write_list
+from akd_toolkit.inference.engine import engine_of, open_engine
+from akd_toolkit.models.storage import load_student, save_student
+from akd_toolkit.registry import STUDENTS
+
+LABELS = ("anger", "sadness")
+OPTIONS = {"channels": [16, 32], "dim": 128, "dilations": [1], "embedding_dim": 16}
+
+
+def voice(pitch: float, loud: float, seconds: float = 1.3) -> np.ndarray:
+    t = np.arange(round(seconds * 16000)) / 16000
+    buzz = sum(np.sin(2 * np.pi * k * pitch * t * (1 - 0.1 * t)) / k for k in range(1, 12))
+    return (loud * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * 3 * t))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    """Two folds, one finished run: a micro CNN that has learned nothing, on six recordings of three speakers."""
+    folder = tmp_path_factory.mktemp("experiment")
+    rows = []
+    for number, speaker in enumerate("ABC"):
+        for emotion, loud in zip(LABELS, (0.2, 0.05), strict=True):
+            path = folder / "wav" / f"{speaker}{emotion}.wav"
+            path.parent.mkdir(exist_ok=True)
+            samples = voice(100 + 50 * number, loud, 1.1 + 0.3 * number)
+            soundfile.write(path, samples, 16000)
+            about = {"speaker": speaker, "emotion": emotion, "sha256": path.stem}
+            rows.append(Utterance(path.stem, str(path), 0, len(samples), len(samples) / 16000, **about))
+    manifest = Manifest("Toy", LABELS, tuple(rows))
+    results = folder / "results"
+    manifest.write(results / "manifest.csv")
+    settings = {
+        "corpus": "Toy",
+        "label_order": list(LABELS),
+        "outer_folds": [["A"], ["B", "C"]],
+        "student": {"name": "micro_cnn"},
+        "manifest_hash": Manifest.read(results / "manifest.csv").hash,
+    }
+    with (results / "settings.yaml").open("w") as file:
+        YAML(typ="safe").dump(settings, file)
+    torch.manual_seed(0)
+    student = STUDENTS.build("micro_cnn", num_classes=2, **OPTIONS).eval()
+    run = results / "seed17/fold2/outer"
+    about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": "Toy", "sample_rate_hz": 16000}
+    save_student(run, student, {"name": "micro_cnn", **OPTIONS}, LABELS, **about)
+    write_scores(run / "scores.csv", _scores(run, manifest))
+    return results
+
+
+def _scores(run, manifest):
+    from akd_toolkit.data.manifest import load_waveforms
+    from akd_toolkit.evaluate.heldout import Heldout
+
+    test = manifest.of(("B", "C"))
+    return score(engine_of(*load_student(run)), Heldout(test, load_waveforms(test, False), 2, 17), progress=False)
+
+
+@pytest.fixture
+def run(experiment):
+    return experiment / "seed17/fold2/outer"
+
+
+def test_a_run_becomes_an_8_bit_file_calibrated_on_its_training_speakers(run, tmp_path, caplog, capsys):
+    with caplog.at_level("INFO"):
+        report = export_run(run, precision="int8", to=tmp_path)
+    assert report.file == tmp_path / "student.int8.onnx" and report.size_bytes == report.file.stat().st_size
+    engine = open_engine(report.file)
+    # Speaker A alone trains: two utterances of 1.1 s, each of two windows of 1 s.
+    assert engine.about["calibration"] == "minmax over 4 windows" and engine.overlap_s == 0.5
+    assert report.speech == "Toy, held-out speakers B, C"
+    assert list(report.decisions["utterance"]) == ["Banger", "Bsadness", "Canger", "Csadness"]
+    assert report.decisions["truth"].tolist() == [0, 1, 0, 1]
+    told = json.loads((tmp_path / "student.int8.onnx.parity.json").read_text())
+    assert told == json.loads(json.dumps(report.as_dict())) and str(tmp_path) not in json.dumps(told)
+    assert len(told["parity"]["lengths"]) >= 5 and len(told["parity"]["batch_sizes"]) >= 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["student.int8.onnx", "student.int8.onnx.parity.json"]
+    assert [record.message for record in caplog.records] == [
+        "reading speech to compare on: Toy, held-out speakers B, C",
+        "reading speech to calibrate on: up to 100 utterances of training speakers",
+        "building the ONNX graph in int8, calibrated on 4 windows",
+        "comparing student.int8.onnx with its module",
+    ]
+    assert "the module" in (told := capsys.readouterr().err) and "the file" in told
+
+
+def test_an_experiment_becomes_a_file_for_every_finished_run_and_one_table(experiment, run, tmp_path, capsys):
+    assert main(["export", str(experiment), "--to", str(tmp_path)]) == 0
+    printed, told = capsys.readouterr()
+    assert "exporting Toy: results" in told and "seed17/fold2/outer" in told
+    assert (tmp_path / "seed17/fold2/outer/student.onnx").is_file()
+    assert "onnx in fp32 against its module" in printed and "0 of 4 (0.00 %)" in printed
+    assert not (run / "student.onnx").exists()
+
+
+def made(file, changed: int) -> ExportReport:
+    """What would be told of a file that changes so many of 60 decisions."""
+    truth = np.repeat([0, 1], 30)
+    after = np.where(np.arange(60) < changed, 1 - truth, truth)
+    decisions = pd.DataFrame({"utterance": np.arange(60), "truth": truth, "before": truth, "after": after})
+    parity = ParityReport(0.01, 0.0, 8, 0.02, (1600, 16000), (1, 3))
+    return ExportReport(file, "onnx", "int8", 1000, "Toy, held-out speakers A", parity, 0.01, decisions)
+
+
+def test_files_that_pass_one_by_one_may_fail_together(experiment, tmp_path, capsys, monkeypatch):
+    reports = [made(tmp_path / f"{name}/student.int8.onnx", changed=3) for name in "abcdefghij"]
+    check_together(reports[:1])  # 3 of 60 are more than 2 %, and not for certain
+    monkeypatch.setattr(export_run_module, "export_experiment", lambda *arguments, **options: reports)
+    assert main(["export", str(experiment), "--precision", "int8"]) == 1
+    printed, told = capsys.readouterr()
+    assert "| all, pooled |" in printed and f"written to {tmp_path}/j/student.int8.onnx" in printed
+    assert "the set of all files together decides 30 of 600 utterances otherwise than its module" in told
+    assert "all stay where they were written" in told
+
+
+def test_a_file_can_do_without_lengths(run, tmp_path, capsys):
+    assert main(["export", str(run), "--precision", "fp16", "--no-lengths", "--to", str(tmp_path)]) == 0
+    assert "lengths" not in open_engine(tmp_path / "student.fp16.onnx").about
+    assert main(["export", str(run), "--format", "torchscript", "--no-lengths", "--to", str(tmp_path)]) == 1
+    assert "--no-lengths is of onnx alone" in capsys.readouterr().err
+
+
+def test_torchscript_is_compared_too(run, tmp_path):
+    report = export_run(run, "torchscript", to=tmp_path / "other.pt", progress=False)
+    assert report.file.name == "other.pt" and report.changed == 0 and report.parity.largest_difference < 1e-5
+
+
+def test_a_bundle_is_compared_on_generated_voices_or_on_speech_that_is_given(run, experiment, tmp_path):
+    bundle = tmp_path / "bundle"
+    student, about = load_student(run)
+    save_student(bundle, student, about["student"], LABELS, window_s=1.0)
+    report = export_run(bundle, progress=False)
+    assert report.file == bundle / "student.onnx" and report.speech == "generated voices"
+    assert "ua_before" not in report.as_dict() and len(report.decisions) == 16
+    with pytest.raises(ValueError, match="give some with --speech FOLDER, or take --mode dynamic"):
+        export_run(bundle, precision="int8", progress=False)
+    report = export_run(bundle, precision="int8", speech=experiment.parent / "wav", progress=False)
+    assert report.speech == "3 recordings of wav" and len(report.decisions) == 3
+
+
+def test_the_command_checks_a_bundle_and_never_writes_into_one(run, tmp_path, capsys, monkeypatch):
+    bundle = tmp_path / "bundle"
+    student, about = load_student(run)
+    save_student(bundle, student, about["student"], LABELS, window_s=1.0)
+    write_list(bundle)
+    monkeypatch.setattr(export_run_module, "export_run", lambda *arguments, to, **options: made(Path(to) / "x", 0))
+    for call in ([str(bundle)], [str(run), "--to", str(bundle)], [str(bundle), "--to", f"{bundle}/deeper/s.onnx"]):
+        assert main(["export", *call]) == 1
+        assert f"{bundle} is a bundle, and a file beside those" in capsys.readouterr().err
+    assert main(["export", str(bundle), "--to", "other"]) == 0
+    assert "written to other/x" in capsys.readouterr().out
+    (bundle / "student.json").write_text("{}")
+    assert main(["export", str(bundle), "--to", "other"]) == 1
+    assert "student.json is truncated" in capsys.readouterr().err
+
+
+def test_a_file_beyond_its_tolerance_is_not_written(run, tmp_path, monkeypatch):
+    def other(source, target, *_):
+        from akd_toolkit.deploy.export import export_onnx
+
+        export_onnx(STUDENTS.build("micro_cnn", num_classes=2, **OPTIONS).eval(), target, LABELS)
+
+    monkeypatch.setattr("akd_toolkit.deploy.export.run.to_fp16", other)
+    with pytest.raises(ValueError, match=r"/student\.fp16\.onnx and the module differ by"):
+        export_run(run, precision="fp16", to=tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"format": "torchscript", "precision": "int8"}, "there is no torchscript in int8; onnx is written in fp32"),
+        ({"format": "tensorrt", "precision": "int8"}, "there is no tensorrt in int8"),
+        ({"calibration": 0}, "calibration must be at least 1"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(options, message, run, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export_run(run, to=tmp_path, **options)
+
+
+def test_without_finished_runs_or_students_the_error_says_what_to_give(experiment, tmp_path, capsys):
+    with pytest.raises(FileNotFoundError, match="give the folder of a finished run"):
+        export_run(tmp_path)
+    for name in ("settings.yaml", "manifest.csv", "manifest.json"):
+        (tmp_path / name).write_text((experiment / name).read_text())
+    with pytest.raises(ValueError, match="no outer run of .* is done yet"):
+        export_experiment(tmp_path)
+    assert main(["export", str(experiment), "--batch", "1", "2", "4"]) == 1
+    assert "--batch and --samples are of tensorrt alone" in capsys.readouterr().err
+
+
+def test_without_tensorrt_nothing_is_read(experiment, run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    for export, folder in ((export_run, run), (export_experiment, experiment)):
+        monkeypatch.setattr(export_run_module, "load_student" if folder == run else "Experiment", None)
+        with pytest.raises(ImportError, match="TensorRT cannot be imported"):
+            export(folder, "tensorrt")
+
+
+def test_mistakes_are_found_without_pytorch(tmp_path):
+    (tmp_path / "student.onnx").write_bytes(b"graph")
+    calls = {
+        "nowhere": "nowhere does not exist",
+        "student.onnx": "student.onnx is an exported file already; give the folder of the run that it is of",
+        ". --speech nowhere": "nowhere does not exist",
+        ". --format torchscript --precision fp16": "there is no torchscript in fp16; onnx is written in fp32, fp16",
+        ". --precision int8 --calibration 0": "calibration must be at least 1",
+    }
+    call = (
+        "import sys; from akd_toolkit.cli import main\n"
+        "print([main(['export', *line.split()]) for line in sys.argv[1:]], 'torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", call, *calls], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[1, 1, 1, 1, 1] False\n"
+    for told, message in zip(done.stderr.splitlines(), calls.values(), strict=True):
+        assert told.startswith(f"error: {message}")
+
+
+def test_onnx_is_written_in_every_precision_that_has_a_tolerance():
+    assert FORMATS["onnx"] == PRECISIONS

@@ -1,0 +1,348 @@
+"""A hub of our own that speaks the real one's protocol, and a bundle made by ``akd release`` to put on it."""
+
+import base64
+import hashlib
+import json
+import shutil
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+from ruamel.yaml import YAML
+
+import akd_toolkit.models  # noqa: F401  (registers)
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
+from akd_toolkit.models.storage import save_student
+from akd_toolkit.registry import STUDENTS
+
+TOKEN = "hf_a_token_of_the_tests"
+LABELS = ("anger", "sadness", "neutral")
+LARGE = (".safetensors", ".onnx")  # kept as large files: served from another place, as the real hub does
+
+
+@dataclass
+class Repository:
+    """Commits of one repository: commit -> name -> bytes."""
+
+    private: bool = False
+    commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    refs: dict[str, str] = field(default_factory=dict)
+
+    def commit(self, files: dict[str, bytes], branch: str = "main") -> str:
+        """A commit that holds these files and no others; its hash."""
+        sha = hashlib.sha1(repr((len(self.commits), sorted(files))).encode()).hexdigest()
+        self.commits[sha], self.refs[branch] = dict(files), sha
+        return sha
+
+    def at(self, revision: str) -> str | None:
+        return revision if revision in self.commits else self.refs.get(revision)
+
+
+class Hub(ThreadingHTTPServer):
+    """What ``huggingface_hub`` needs of the hub, in memory, on a free port of this machine.
+
+    ``faults`` maps a file's name (or ``"api"``) to what goes wrong with it: a status, ``"hang"``,
+    ``("cut", bytes, times)``: the connection breaks after so many bytes, so many times, or ``("body", bytes)``.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server_port}"
+        self.elsewhere = f"http://localhost:{self.server_port}"  # another host by name, which gets no token
+        self.repositories: dict[str, Repository] = {}
+        self.objects: dict[str, bytes] = {}  # by SHA-256
+        self.requests: list[tuple[str, str, str | None]] = []  # method, path, Range
+        self.faults: dict = {}
+        self.released = threading.Event()  # lets hanging answers go when the test ends
+
+    def put(self, name: str, folder: Path, **options) -> str:
+        """A repository with the files of a folder; its commit."""
+        repository = self.repositories.setdefault(name, Repository(**options))
+        files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        return repository.commit({".gitattributes": b"*.onnx filter=lfs\n", **files})
+
+    def fetched(self, method: str = "GET") -> list[str]:
+        """Names of the files that were asked for by this method, in order."""
+        return [path.rsplit("/", 1)[1] for verb, path, _ in self.requests if verb == method and "/resolve/" in path]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def _serve(self):
+        path = unquote(urlsplit(self.path).path)
+        self.server.requests.append((self.command, path, self.headers.get("Range")))
+        size = int(self.headers.get("Content-Length") or 0)
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            self.body = b"".join(iter(self._chunk, b""))
+        else:
+            self.body = self.rfile.read(size) if size else b""
+        parts = path.strip("/").split("/")
+        fault = self.server.faults.get("api" if parts[0] == "api" else parts[-1])
+        if isinstance(fault, int):
+            return self._answer(fault, b"")
+        if fault == "hang" and parts[0] in ("api", "cdn"):
+            self.server.released.wait(10)
+            self.close_connection = True
+            return None
+        if parts[0] == "api":
+            return self._api(parts[1:])
+        if parts[0] == "lfs":
+            self.server.objects[parts[1]] = self.body
+            return self._answer(200, b"")
+        if parts[0] == "cdn":
+            return self._send_file(self.server.objects[parts[1]], parts[2])
+        if parts[2] == "info":
+            return self._batch()
+        return self._resolve(f"{parts[0]}/{parts[1]}", parts[3], "/".join(parts[4:]))
+
+    do_GET = do_HEAD = do_POST = do_PUT = _serve
+
+    def _api(self, parts):
+        if parts == ["repos", "create"]:
+            return self._create()
+        if parts == ["validate-yaml"]:
+            return self._json(200, {"errors": [], "warnings": []})
+        if parts[0] != "models":
+            return self._answer(404, b"")
+        name, rest = f"{parts[1]}/{parts[2]}", parts[3:]
+        repository = self._repository(name)
+        if repository is None:
+            return None
+        if rest and rest[0] == "branch":
+            repository.refs.setdefault(rest[1], repository.refs.get("main", ""))
+            return self._json(200, {})
+        if rest and rest[0] == "preupload":
+            files = json.loads(self.body)["files"]
+            modes = {file["path"]: "lfs" if file["path"].endswith(LARGE) else "regular" for file in files}
+            return self._json(
+                200, {"files": [{"path": p, "uploadMode": mode, "shouldIgnore": False} for p, mode in modes.items()]}
+            )
+        if rest and rest[0] == "commit":
+            return self._commit(repository, name, rest[1])
+        sha = repository.at(rest[1] if rest else "main")
+        if sha is None:
+            return self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        siblings = [
+            {"rfilename": file, "size": len(content), "blobId": hashlib.sha1(content).hexdigest()}
+            for file, content in repository.commits[sha].items()
+        ]
+        return self._json(200, {"id": name, "sha": sha, "private": repository.private, "siblings": siblings})
+
+    def _create(self):
+        if not self._known():
+            return self._answer(401, b'{"error": "Invalid username or password."}')
+        told = json.loads(self.body)
+        name = f"{told['organization']}/{told['name']}"
+        there = name in self.server.repositories
+        private = told.get("private") or told.get("visibility") == "private"
+        repository = self.server.repositories.setdefault(name, Repository(private=bool(private)))
+        if not there:
+            repository.commit({".gitattributes": b""})
+        return self._json(409 if there else 200, {"url": f"{self.server.endpoint}/{name}"})
+
+    def _commit(self, repository, name, branch):
+        if not self._known():
+            return self._answer(403, b"")
+        files = dict(repository.commits[repository.at(branch)])
+        for line in self.body.splitlines():
+            item = json.loads(line)
+            value = item["value"]
+            if item["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif item["key"] == "lfsFile":
+                files[value["path"]] = self.server.objects[value["oid"]]
+            elif item["key"] == "deletedFile":
+                del files[value["path"]]
+        sha = repository.commit(files, branch)
+        return self._json(200, {"commitUrl": f"{self.server.endpoint}/{name}/commit/{sha}", "commitOid": sha})
+
+    def _batch(self):
+        asked = json.loads(self.body)["objects"]
+        href = f"{self.server.endpoint}/lfs/"
+        objects = [{**one, "actions": {"upload": {"href": href + one["oid"], "header": {}}}} for one in asked]
+        return self._json(200, {"transfer": "basic", "objects": objects})
+
+    def _resolve(self, name, revision, file):
+        repository = self._repository(name)
+        if repository is None:
+            return None
+        sha = repository.at(revision)
+        if sha is None:
+            return self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
+        if file not in repository.commits[sha]:
+            return self._answer(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha})
+        content = repository.commits[sha][file]
+        headers = {"X-Repo-Commit": sha, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
+        if not file.endswith(LARGE):
+            return self._send_file(content, file, headers)
+        digest = hashlib.sha256(content).hexdigest()
+        self.server.objects[digest] = content
+        linked = {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(len(content))}
+        place = {"Location": f"{self.server.elsewhere}/cdn/{digest}/{file}"}
+        return self._answer(302, b"", {**headers, **linked, **place})
+
+    def _send_file(self, content, file, headers=None):
+        fault, headers = self.server.faults.get(file), {"Accept-Ranges": "bytes", **(headers or {})}
+        if isinstance(fault, tuple) and fault[0] == "body":
+            content = fault[1]
+        begin = 0
+        if (wanted := self.headers.get("Range")) is not None:
+            begin = int(wanted.removeprefix("bytes=").split("-")[0])
+            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
+        part, promised = content[begin:], len(content) - begin
+        if isinstance(fault, tuple) and fault[0] == "cut" and fault[2] > 0 and self.command == "GET":
+            self.server.faults[file] = ("cut", fault[1], fault[2] - 1)
+            part, self.close_connection = part[: fault[1]], True
+        return self._answer(206 if wanted else 200, part, headers, promised)
+
+    def _repository(self, name):
+        repository = self.server.repositories.get(name)
+        if repository is None:
+            self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
+        elif repository.private and not self._known():
+            self._answer(401, b"", {"X-Error-Code": "RepoNotFound"})
+        else:
+            return repository
+        return None
+
+    def _known(self):
+        return self.headers.get("Authorization") == f"Bearer {TOKEN}"
+
+    def _chunk(self):
+        size = int(self.rfile.readline(), 16)
+        data = self.rfile.read(size)
+        self.rfile.readline()
+        return data
+
+    def _json(self, status, content):
+        return self._answer(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
+
+    def _answer(self, status, body, headers=None, promised=None):
+        self.send_response(status)
+        for key, value in (headers or {}).items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body) if promised is None else promised))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """The local hub, which huggingface_hub takes for the real one; its waits are none and its token is not set."""
+    import huggingface_hub.file_download
+    import huggingface_hub.utils._http as http
+    from huggingface_hub import constants
+    from huggingface_hub.utils import close_session
+
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+    template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    idle = SimpleNamespace(**{**vars(http.time), "sleep": lambda seconds: None})
+    monkeypatch.setattr(http, "time", idle)
+    monkeypatch.setattr(huggingface_hub.file_download, "time", idle)
+    yield server
+    close_session()
+    server.released.set()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def toy_experiment(folder: Path, corpus: str = "EmoDB", sound: bool = False, **settings) -> Path:
+    """A finished experiment of four speakers in two folds, whose students are real and untrained."""
+    rows, rate = [], 16000
+    for place, (speaker, label) in enumerate((s, e) for s in "ABCD" for e in LABELS):
+        for take in range(2):
+            name = f"{speaker}-{label}{take}"
+            wav = folder / "sound" / f"{name}.wav"
+            if sound:
+                wav.parent.mkdir(parents=True, exist_ok=True)
+                noise = np.random.default_rng(100 * place + take).standard_normal(rate)
+                soundfile.write(wav, 0.1 * noise, rate)
+            rows.append(Utterance(name, str(wav), 0, rate, 1.0, speaker, label, text=name, sha256=f"{name}"))
+    manifest = Manifest(corpus, LABELS, tuple(rows), generated=corpus == "generated")
+    manifest.write(folder / "manifest.csv")
+    fixed = {
+        **{"corpus": corpus, "label_order": list(LABELS), "outer_folds": [["A", "B"], ["C", "D"]]},
+        **{"student": {"name": "micro_cnn"}, "manifest_hash": manifest.hash, "number_of_epochs": 2, "candidates": [{}]},
+        **{"objective": {"task": {"name": "cross_entropy"}}, "opt_class": {"!name:torch.optim.AdamW": {"lr": 0.1}}},
+        **{"window_s": 1.0, "test_overlap_s": 0.5, **settings},
+    }
+    with (folder / "settings.yaml").open("w") as stream:
+        YAML(typ="safe").dump(fixed, stream)
+    (folder / "environment.json").write_text(json.dumps({"commit": "0a1b2c3", "torch": "2.11.0"}))
+    plan = {"recipe": "student", "system": "student", "seeds": [17], "folds": [1, 2]}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    for fold, tested in enumerate(fixed["outer_folds"], start=1):
+        _toy_run(folder / f"seed17/fold{fold}/outer", manifest, fold, tested)
+    return folder
+
+
+def _toy_run(run: Path, manifest: Manifest, fold: int, tested: list[str]) -> None:
+    torch.manual_seed(fold)
+    options = dict(STUDENTS.get("micro_cnn").example_options)
+    student = STUDENTS.build("micro_cnn", **options, num_classes=len(LABELS))
+    student.classifier.bias.data[1] += 2.0  # says sadness always and surely, in any precision
+    heard = [speaker for speaker in manifest.speakers if speaker not in tested]
+    speech = {"sample_rate_hz": 16000, "window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus}
+    people = {"train_speakers": heard, "test_speakers": tested}
+    save_student(run, student, {"name": "micro_cnn", **options}, LABELS, **speech, **people, candidate={}, seconds=1.0)
+    test = manifest.of(tested)
+    probs = np.full((len(test), len(LABELS)), 0.1)
+    for place, row in enumerate(test):  # anger is always taken for sadness, the others are right
+        said = {"anger": "sadness"}.get(row.emotion, row.emotion)
+        probs[place, LABELS.index(said)] = 0.8
+    scores = make_scores(
+        test.ids, [row.speaker for row in test], [row.emotion for row in test], probs, LABELS, fold, 17
+    )
+    write_scores(run / "scores.csv", scores)
+    pd.DataFrame({"epoch": [1, 2], "total": [2.0, 1.0]}).to_csv(run / "metrics.csv", index=False)
+    (run / "audit.json").write_text(json.dumps({"proved": ["nobody in common"], "not_proved": []}))
+
+
+@pytest.fixture
+def make_experiment(tmp_path):
+    """(corpus, ...) -> folder of a finished toy experiment of its own."""
+    return lambda name="experiment", **options: toy_experiment(tmp_path / name, **options)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory):
+    """A bundle as ``akd release`` writes it, made once; tests that change it take ``bundle``."""
+    from akd_toolkit.deploy.release.release import release
+
+    root = tmp_path_factory.mktemp("released")
+    run = toy_experiment(root / "experiment", sound=True) / "seed17/fold1/outer"
+    return release(run, root / "bundle", sound=False)
+
+
+@pytest.fixture
+def bundle(released, tmp_path):
+    """A copy of the bundle, to be harmed."""
+    return shutil.copytree(released, tmp_path / "bundle")

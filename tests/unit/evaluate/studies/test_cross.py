@@ -1,0 +1,130 @@
+"""Students of one corpus on another, and what they have heard of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from akd_toolkit.data.audio import read_audio
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.evaluate.studies import cross_study
+from akd_toolkit.experiment.scores_file import read_scores
+from akd_toolkit.metrics.scores import ua
+from akd_toolkit.models.storage import load_student
+
+
+@pytest.fixture
+def other(tmp_path, make_corpus):
+    """A corpus of other speakers: calls two classes otherwise and has one of its own."""
+    manifest = make_corpus(tmp_path / "else", "Else", ("neu", "calm", "ang"), speakers=("x", "y", "z"), seed=9)
+    manifest.write(tmp_path / "else" / "manifest.csv")
+    return manifest
+
+
+def table_of(path):
+    return pd.read_csv(path.with_name("table.csv")), path.read_text()
+
+
+def test_every_student_answers_all_shared_utterances_among_the_shared_classes(experiment, other, tmp_path):
+    path = cross_study(experiment, tmp_path / "else")
+    assert path == experiment.folder / "studies/cross-Else/table.md"
+    table, page = table_of(path)
+    each = []
+    for run in experiment.outer_runs():
+        student, _ = load_student(run.folder)
+        part = read_scores(path.parent / f"seed{run.seed}/fold{run.fold}/all-of-Else.csv", ["anger", "neutral"])
+        assert sorted(part["ID"]) == sorted(row.id for row in other if row.emotion != "calm")
+        right = {"ang": [], "neu": []}
+        for row in other:
+            if row.emotion == "calm":
+                continue
+            wave = read_audio(row.wav)  # up to 1.2 s: one window of a second, or two
+            starts = [0] if len(wave) <= 16000 else [0, len(wave) - 16000]
+            with torch.no_grad():
+                logits = [
+                    student(torch.from_numpy(wave[s : s + 16000].copy())[None]).logits[0].double() for s in starts
+                ]
+            probs = np.mean([torch.softmax(found, dim=0).numpy() for found in logits], axis=0)
+            anger, neutral = probs[0] / (probs[0] + probs[2]), probs[2] / (probs[0] + probs[2])
+            stored = part.set_index("ID").loc[row.id]
+            np.testing.assert_allclose(stored[["p_anger", "p_neutral"]].astype(float), [anger, neutral], atol=1e-5)
+            right[row.emotion].append((anger > neutral) == (row.emotion == "ang"))
+        each.append(np.mean([np.mean(found) for found in right.values()]))
+    across = table[table["across"]].iloc[0]
+    assert across["runs"] == 4 and across["speakers"] == 3 and across["utterances"] == 12
+    assert across["ua_mean"] == pytest.approx(np.mean(each)) and across["ua_std"] == pytest.approx(np.std(each))
+    assert across["ua_pooled"] == pytest.approx(np.mean(each))  # all students answer the same utterances
+    assert "2 classes are shared (anger, neutral), and toy's boredom and Else's calm left out." in page
+    assert "The students heard nothing but toy in training." in page and "Guessing gives 50.0 UA." in page
+
+
+def test_the_own_corpus_is_scored_on_the_same_classes(experiment, other, tmp_path):
+    table, _ = table_of(cross_study(experiment, tmp_path / "else"))
+    scores = experiment.scores()
+    kept = scores[scores["truth"] != "boredom"]
+    said = np.where(kept["p_anger"] > kept["p_neutral"], "anger", "neutral")
+    each = [ua(kept["truth"][rows], said[rows.to_numpy()]) for rows in (kept["seed"] == 17, kept["seed"] == 18)]
+    own = table[~table["across"]].iloc[0]
+    assert own["ua_pooled"] == pytest.approx(np.mean(each)) and own["utterances"] == 16
+
+
+def test_a_map_of_labels_changes_what_is_shared(experiment, other, tmp_path):
+    path = cross_study(experiment, tmp_path / "else")
+    (tmp_path / "map.yaml").write_text("calm: boredom\n")
+    table, page = table_of(cross_study(experiment, tmp_path / "else", labels=tmp_path / "map.yaml"))
+    assert table["classes"].tolist() == ["anger boredom neutral"] * 2 and "left out" not in page
+    part = read_scores(path.parent / "seed17/fold1/all-of-Else.csv")
+    assert len(part) == len(other)  # asked anew, with the new classes
+
+
+def test_the_same_recordings_are_refused(experiment, corpus, tmp_path):
+    relabelled = [replace(row, id=f"copy-{row.id}", speaker="q", sex="") for row in corpus][:3]
+    Manifest("Copy", corpus.label_order, tuple(relabelled)).write(tmp_path / "copy/manifest.csv")
+    with pytest.raises(
+        ValueError, match=r"3 of 3 recordings of Copy are recordings of toy too \(first: copy-f1-anger-0"
+    ):
+        cross_study(experiment, tmp_path / "copy")
+
+
+def with_unlabelled(tmp_path, make_experiment, corpus, manifest, store=True):
+    if store:
+        manifest.write(tmp_path / "results/store/heard/manifest.csv")
+    settings = {"unlabelled_hash": manifest.hash}
+    return make_experiment(tmp_path / "results" / "with", corpus, settings=settings)
+
+
+def test_speech_that_was_heard_without_labels_is_flagged(tmp_path, make_experiment, corpus, other):
+    heard = Manifest("heard", ("unlabelled",), tuple(replace(row, emotion="unlabelled") for row in other)[:7])
+    found = with_unlabelled(tmp_path, make_experiment, corpus, heard)
+    table, page = table_of(cross_study(found, tmp_path / "else"))
+    assert "**5 of these 12 recordings of Else took part in the training of the students, without their labels" in page
+    assert table["heard"].tolist()[1] == "yes" and "**yes, unlabelled**" in page
+
+
+def test_other_speech_without_labels_is_told_apart(tmp_path, make_experiment, make_corpus, corpus, other):
+    heard = make_corpus(tmp_path / "third", "third", ("unlabelled",), seed=5)
+    found = with_unlabelled(tmp_path, make_experiment, corpus, heard)
+    table, page = table_of(cross_study(found, tmp_path / "else"))
+    assert "None of these recordings is among the 8 that the students heard without labels (third)." in page
+    assert table["heard"].tolist()[1] == "no"
+
+
+def test_a_store_that_is_gone_leaves_the_question_open_unless_the_manifest_is_given(
+    tmp_path, make_experiment, make_corpus, corpus, other
+):
+    heard = make_corpus(tmp_path / "third", "third", ("unlabelled",), seed=5)
+    found = with_unlabelled(tmp_path, make_experiment, corpus, heard, store=False)
+    table, page = table_of(cross_study(found, tmp_path / "else"))
+    assert "It is not known whether the students heard Else" in page and table["heard"].tolist()[1] == "unknown"
+    heard.write(tmp_path / "given.csv")
+    table, _ = table_of(cross_study(found, tmp_path / "else", unlabelled=tmp_path / "given.csv"))
+    assert table["heard"].tolist()[1] == "no"
+    with pytest.raises(ValueError, match="trained with other speech without labels"):
+        cross_study(found, tmp_path / "else", unlabelled=tmp_path / "else/manifest.csv")
+
+
+def test_a_folder_without_a_corpus_is_named(experiment, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"holds no corpus \(manifest\.csv is missing\)"):
+        cross_study(experiment, tmp_path)

@@ -1,0 +1,83 @@
+"""Speakers, women and men."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.evaluate.studies import groups_study
+from akd_toolkit.evaluate.studies.groups import sex_rows, speaker_rows, speaker_sex
+from akd_toolkit.metrics.scores import ua, wa
+
+SEX = {"f1": "women", "f2": "women", "m1": "men", "m2": "men"}
+
+
+def by_hand(scores, chosen, measure):
+    return np.mean([measure(run["truth"], run["prediction"]) for _, run in scores[chosen].groupby("seed")])
+
+
+def test_groups_are_scored_as_plain_selections_are(experiment):
+    scores = experiment.scores()
+    women = scores["speaker"].isin(["f1", "f2"])
+    rows = {row["group"]: row for row in sex_rows(scores, SEX)}
+    for name, measure in (("wa", wa), ("ua", ua)):
+        of_women, of_men = by_hand(scores, women, measure), by_hand(scores, ~women, measure)
+        assert rows["women"][name] == pytest.approx(of_women) and rows["men"][name] == pytest.approx(of_men)
+        assert rows["women less men"][name] == pytest.approx(of_women - of_men)
+    assert rows["women"]["speakers"] == 2 and rows["men"]["utterances"] == 12
+
+
+def test_the_gap_is_redrawn_within_each_sex(experiment):
+    """With two speakers a side there are three draws a side; the interval lies within their extreme gaps."""
+    scores = experiment.scores()
+    each = {speaker: by_hand(scores, scores["speaker"] == speaker, wa) for speaker in SEX}
+    gaps = [each[a] - each[b] for a in ("f1", "f2") for b in ("m1", "m2")]
+    row = sex_rows(scores, SEX)[-1]
+    assert row["wa_low"] == pytest.approx(min(gaps)) and row["wa_high"] == pytest.approx(max(gaps))
+
+
+def test_each_speaker_has_a_row(experiment):
+    scores = experiment.scores()
+    rows = speaker_rows(scores, SEX).set_index("speaker")
+    assert rows["group"].to_dict() == SEX and (rows["utterances"] == 6).all()
+    for speaker in SEX:
+        assert rows.loc[speaker, "ua"] == pytest.approx(by_hand(scores, scores["speaker"] == speaker, ua))
+        assert rows.loc[speaker, "ua_low"] <= rows.loc[speaker, "ua"] <= rows.loc[speaker, "ua_high"]
+
+
+def test_a_corpus_that_does_not_say_has_no_gap(experiment):
+    rows = {row["group"]: row for row in sex_rows(experiment.scores(), {})}
+    assert np.isnan(rows["women less men"]["ua"]) and np.isnan(rows["women"]["wa"]) and rows["everybody"]["wa"] > 0
+    one = {row["group"]: row for row in sex_rows(experiment.scores(), {"f1": "women", "m1": "men"})}
+    assert np.isfinite(one["women less men"]["ua"]) and np.isnan(one["women less men"]["ua_low"])
+
+
+def test_sex_is_read_from_the_manifest():
+    def row(speaker, sex, number):
+        return Utterance(f"{speaker}{number}", f"/{speaker}{number}.wav", 0, 16000, 1.0, speaker, "anger", sex)
+
+    rows = [row("a", "female", 1), row("b", "M", 1), row("c", "", 1)]
+    assert speaker_sex(Manifest("toy", ("anger",), tuple(rows))) == {"a": "women", "b": "men"}
+    with pytest.raises(ValueError, match="speaker a is a woman and a man"):
+        speaker_sex(Manifest("toy", ("anger",), (*rows, row("a", "male", 2))))
+
+
+def test_the_tables_and_the_picture(experiment):
+    path = groups_study([experiment])
+    assert sorted(p.name for p in path.parent.iterdir()) == [
+        "plot.png",
+        "plot.svg",
+        "speakers.csv",
+        "table.csv",
+        "table.md",
+    ]
+    assert pd.read_csv(path.with_name("table.csv"))["group"].tolist() == ["everybody", "women", "men", "women less men"]
+    assert "| toy: akd | f1 | women | 6 | " in path.read_text()
+
+
+def test_a_corpus_without_speaker_labels_is_refused(experiment):
+    nameless = replace(experiment, manifest=replace(experiment.manifest, corpus="Mine", speakers_known=False))
+    with pytest.raises(ValueError, match="nobody knows who speaks in Mine.*there are no speakers to compare"):
+        groups_study([nameless])

@@ -1,0 +1,139 @@
+"""Rows of an ablation: one recipe, one thing changed in each."""
+
+import json
+import textwrap
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.evaluate.ablation import rows_of, run_ablation
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import build_student, prove_split
+
+BASE = """
+    seeds: [1, 2]
+    corpus: Toy
+    output_folder: {folder}/out
+    store_folder: {folder}/store
+    results_file: {folder}/results.csv
+    label_order: [anger, sadness]
+    outer_folds: [["A", "B"], ["C", "D"]]
+    student: {{name: micro_cnn}}
+    objective: {{task: {{name: cross_entropy}}}}
+    number_of_epochs: 1
+    batch_size: 4
+    window_s: 1.0
+    test_overlap_s: 0.0
+    opt_class: !name:torch.optim.AdamW {{lr: 0.1}}
+"""
+ROWS = """
+    based_on: toy.yaml
+    batch_size: 8
+    rows:
+        - {title: plain, group: first}
+        - {title: smoothed + long, against: plain, set: {objective.task.label_smoothing: 0.1, number_of_epochs: 2}}
+        - {title: from a file, group: second, against: plain, with: FOLDER/more.yaml, set: {number_of_epochs: 4}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    def load(rows=ROWS, *options):
+        (tmp_path / "toy.yaml").write_text(textwrap.dedent(BASE.format(folder=tmp_path)))
+        (tmp_path / "more.yaml").write_text("number_of_epochs: 3\nbatch_size: 2\n")
+        (tmp_path / "ablation.yaml").write_text(textwrap.dedent(rows).replace("FOLDER", str(tmp_path)))
+        return load_config([str(tmp_path / "ablation.yaml"), *options])
+
+    return load
+
+
+@pytest.fixture
+def manifest():
+    rows = [
+        Utterance(f"{s}{e}{i}", "/x", 0, 1600, 0.1, s, e, sha256=f"{s}{e}{i}")
+        for s in "ABCD"
+        for e in ("anger", "sadness")
+        for i in range(3)
+    ]
+    return Manifest("Toy", ("anger", "sadness"), tuple(rows))
+
+
+def train(run):
+    """Right where the row trains for two epochs, else sure of anger."""
+    right = run.config["number_of_epochs"] == 2
+    probs = {row.id: np.eye(2)[int(right and row.emotion == "sadness")] * 0.8 + 0.1 for row in run.test}
+    torch.manual_seed(run.seed)
+    run.keep(build_student(run), probs, [{"epoch": 1, "total": 1.0}], seconds=1.0, proof=prove_split(run, None))
+
+
+def test_rows_lay_files_and_overrides_over_the_recipe(config):
+    rows = rows_of(config())
+    assert [(row.title, row.group, row.against) for row in rows] == [
+        ("plain", "first", None),
+        ("smoothed + long", "first", "plain"),
+        ("from a file", "second", "plain"),
+    ]
+    assert [row.config["batch_size"] for row in rows] == [8, 8, 2]
+    assert [row.config["number_of_epochs"] for row in rows] == [1, 2, 4]
+    assert [row.config["output_folder"].rsplit("/")[-1] for row in rows] == [
+        "plain",
+        "smoothed-plus-long",
+        "from-a-file",
+    ]
+
+
+def test_an_ablation_runs_compares_and_continues(config, manifest, tmp_path):
+    trained = []
+    run_ablation(config(ROWS, "--only=[plain]"), manifest, lambda run: (trained.append(run.name), train(run)))
+    assert len(trained) == 4  # two seeds of two folds, of one row
+    run_ablation(config(), manifest, lambda run: (trained.append(run.name), train(run)))
+    assert len(trained) == 12  # the first row is not trained again
+    table = pd.read_csv(tmp_path / "out" / "ablation.csv")
+    assert list(table["system"]) == ["plain", "smoothed + long", "from a file"]
+    results = pd.read_csv(tmp_path / "results.csv")
+    assert list(results["recipe"].unique()) == ["ablation"] and list(results["ua_pooled"]) == [50.0, 100.0, 50.0]
+    assert "+50.0" in (tmp_path / "out" / "ablation.md").read_text()
+    assert (tmp_path / "out" / "ablation.png").is_file() and (tmp_path / "out" / "ablation.svg").is_file()
+    assert json.loads((tmp_path / "out/plain/seed1/fold1/outer/record.json").read_text())["proved"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (("title: from a file", "title: Plain"), "'(P|p)lain' is listed twice, or shares its folder"),
+        (("against: plain", "against: plan"), "compared with 'plan', but there is no such row"),
+    ],
+)
+def test_rows_that_do_not_fit_together_are_refused(config, change, message):
+    with pytest.raises(ValueError, match=message):
+        rows_of(config(ROWS.replace(*change)))
+
+
+def test_a_typo_in_a_row_is_found_before_anything_runs(config):
+    with pytest.raises(ValueError, match="row 'smoothed . long': .*label_smothing"):
+        config(ROWS.replace("label_smoothing", "label_smothing"))
+    with pytest.raises(ValueError, match="'rows.1.againts'; .*'against'"):
+        config(ROWS.replace("against: plain, set", "againts: plain, set", 1))
+    with pytest.raises(ValueError, match=r"row .smoothed . long.: objective.gate: .* got 2"):
+        config(ROWS.replace("task.label_smoothing: 0.1", "gate: {name: teacher_error, theta: 2}"))
+
+
+@pytest.mark.parametrize("title", ["7", "'!?'", "null"])
+def test_a_title_that_names_no_folder_is_refused(config, title):
+    with pytest.raises(ValueError, match="rows.0.title: got"):
+        config(ROWS.replace("title: plain", f"title: {title}"))
+
+
+def test_only_names_rows_that_exist(config):
+    with pytest.raises(ValueError, match="there is no row 'planned'; the rows are plain, smoothed"):
+        rows_of(config(ROWS, "--only=[planned]"))
+
+
+def test_a_recipe_is_based_on_one_that_stands_alone(config, tmp_path):
+    config()
+    (tmp_path / "third.yaml").write_text("based_on: ablation.yaml\n")
+    with pytest.raises(ValueError, match="is based on .*ablation.yaml, which is based on another"):
+        load_config([str(tmp_path / "third.yaml")])

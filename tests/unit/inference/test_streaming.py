@@ -1,0 +1,330 @@
+"""A stream is answered as its definition says, however it is cut."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
+from akd_toolkit.inference.activity import EnergyActivity
+from akd_toolkit.inference.engine import Engine, engine_of
+from akd_toolkit.inference.streaming import SmoothedDecision, StreamingRecognizer
+from akd_toolkit.registry import STUDENTS
+
+LABELS = ("anger", "joy", "sadness", "neutral")
+WINDOW_S = 2.0
+
+
+@pytest.fixture(scope="module")
+def engine():
+    """A small student that nobody has trained."""
+    torch.manual_seed(0)
+    student = STUDENTS.example("micro_cnn", num_classes=len(LABELS))
+    return engine_of(student, {"label_order": LABELS, "window_s": WINDOW_S})
+
+
+@pytest.fixture(scope="module")
+def talk():
+    """About 20 s: voices, some without a pause between, in faint noise; of a length that no hop divides."""
+    random = np.random.default_rng(1)
+    parts = []
+    for pause_s in (0.5, 2.0, 0, 0, 0, 0, 0, 1.5, 0, 0, 0):
+        settings = VoiceSettings(pitch_hz=random.uniform(90, 250), level_db=6.0)
+        parts += [speak(random_sentence(random), settings, random), np.zeros(round(16000 * pause_s))]
+    sound = np.concatenate([*parts, np.zeros(1007)])
+    return (sound + random.standard_normal(len(sound)) * 1e-4).astype(np.float32)
+
+
+def level_engine(calls=None):
+    """Says joy the surer the higher the mean of the window is, and notes the windows it is asked for."""
+
+    def answer(windows):
+        if calls is not None:
+            calls.append(windows[0].copy())
+        joy = float(np.clip(windows.mean(), 0, 1))
+        return np.array([[1 - joy, joy]], np.float32)
+
+    return Engine("none", ("calm", "joy"), window_s=3.0, overlap_s=0.0, answer=answer)
+
+
+class Loud:
+    """Voice activity for tests: one frame a push, active where any sample is above 0."""
+
+    def push(self, samples):
+        return np.array([samples.max() > 0])
+
+    def reset(self):
+        pass
+
+
+def seconds(*levels):
+    """A second of each level."""
+    return np.repeat(np.array(levels, np.float32), 16000)
+
+
+def all_moments(recognizer, chunks):
+    return [moment for chunk in chunks for moment in recognizer.push(chunk)] + recognizer.finish()
+
+
+@pytest.mark.parametrize("hop_s", [0.5, 1.0, 0.33])
+def test_moments_are_the_same_to_the_last_bit_however_the_stream_is_cut(engine, talk, hop_s):
+    recognizer = StreamingRecognizer(engine, hop_s=hop_s, min_s=0.5)
+    whole = all_moments(recognizer, [talk])
+    assert {moment.speaking for moment in whole} == {True, False} and len({m.label for m in whole}) > 1
+    for largest in (37, 5000, 48000):
+        random = np.random.default_rng(largest)
+        cuts = np.cumsum(random.integers(0, largest, len(talk)))
+        assert all_moments(recognizer, np.split(talk, cuts[cuts < len(talk)])) == whole
+    singles = all_moments(recognizer, talk[: 3 * 16000].reshape(-1, 1))
+    assert singles == whole[: len(singles) - 1] + singles[-1:] and len(singles) >= 3
+
+
+def test_moments_are_those_of_the_definition(engine, talk):
+    """Everything again from the whole sound, by plain loops."""
+    hop, window, least, margin = 8000, 32000, 16000, 0.001
+    active = EnergyActivity().push(talk)
+    smoothed = decision = onset = rival = None
+    silence, led = 0, 0
+    expected = []
+    for k in range(len(talk) // hop):
+        start, end = k * hop, (k + 1) * hop
+        speaking = active[start // 320 : end // 320].mean() >= 0.25
+        silence = 0 if speaking else silence + hop
+        if speaking and onset is None:
+            onset = start
+        if silence >= 16000:
+            onset = None
+        if not speaking or end - onset < least:
+            expected.append((end / 16000, speaking, None, None))
+            continue
+        p = engine(talk[None, max(onset, end - window) : end])[0].astype(float)
+        if end - onset <= window:
+            smoothed, decision, led = p, int(p.argmax()), 0
+        else:
+            smoothed = smoothed + (1 - math.exp(-0.5 / 0.5)) * (p - smoothed)
+            best = int(smoothed.argmax())
+            leads = smoothed[best] > smoothed[decision] + margin
+            led = (led + 1 if best == rival else 1) if leads else 0
+            rival = best
+            if led == 2:
+                decision, led = best, 0
+        expected.append((end / 16000, speaking, LABELS[decision], tuple(smoothed)))
+    got = StreamingRecognizer(engine, hop_s=0.5, margin=margin).push(talk)
+    got = [(m.time_s, m.speaking, m.label, m.smoothed and tuple(m.smoothed.values())) for m in got]
+    assert got == expected and sum(row[2] is not None for row in got) > 20
+
+
+def test_silence_costs_no_call_and_has_no_label():
+    calls = []
+    recognizer = StreamingRecognizer(level_engine(calls), activity=Loud())
+    moments = recognizer.push(seconds(0, 0, 0.5, 0, 0))
+    assert [moment.label for moment in moments] == [None, None, "calm", None, None] and len(calls) == 1
+    assert [moment.speaking for moment in moments] == [False, False, True, False, False]
+    assert moments[0].raw is None and moments[2].raw == {"calm": 0.5, "joy": 0.5}
+
+
+def test_windows_grow_from_the_onset_and_do_not_reach_back_over_a_pause():
+    calls = []
+    recognizer = StreamingRecognizer(level_engine(calls), hop_s=1.0, pause_s=2.0, activity=Loud())
+    recognizer.push(seconds(0, 0, 0.1, 0.2, 0, 0.3, 0.4, 0.5, 0, 0, 0.6, 0.7))
+    heard = [[round(float(level), 1) for level in window[::16000]] for window in calls]
+    assert heard == [
+        [0.1], [0.1, 0.2], [0.2, 0.0, 0.3], [0.0, 0.3, 0.4], [0.3, 0.4, 0.5], [0.6], [0.6, 0.7],
+    ]  # fmt: skip
+
+
+def test_no_answer_before_enough_was_heard():
+    recognizer = StreamingRecognizer(level_engine(), hop_s=0.5, min_s=1.5, activity=Loud())
+    moments = recognizer.push(seconds(0, 1, 1))
+    assert [(m.speaking, m.label) for m in moments] == [(False, None)] * 2 + [(True, None)] * 2 + [(True, "joy")] * 2
+
+
+def test_while_the_window_grows_each_answer_stands_for_itself_and_then_it_is_smoothed():
+    recognizer = StreamingRecognizer(level_engine(), smoothing_s=1.0, margin=0.1, hold_s=2.0, activity=Loud())
+    moments = recognizer.push(seconds(1.0, 0.125, 0.375, 0.25, 0.125, 0.125))
+    joys = [1.0, 0.5625, 0.5, 0.25, 0.25, 0.5 / 3]
+    assert [m.raw["joy"] for m in moments] == pytest.approx(joys)
+    share = 1 - math.exp(-1)
+    fourth = 0.5 + share * (0.25 - 0.5)
+    fifth = fourth + share * (0.25 - fourth)
+    assert [m.smoothed["joy"] for m in moments[:5]] == pytest.approx([1.0, 0.5625, 0.5, fourth, fifth])
+    # Equal probabilities are the first label's. Calm leads already, so nothing has to change later.
+    assert [m.label for m in moments] == ["joy", "joy", "calm", "calm", "calm", "calm"]
+
+
+def test_the_end_is_answered_and_then_all_begins_at_0():
+    recognizer = StreamingRecognizer(level_engine(), activity="energy")
+    tone = np.sin(np.arange(24000)).astype(np.float32)
+    for _ in range(2):
+        assert [m.time_s for m in recognizer.push(tone)] == [1.0]
+        (last,) = recognizer.finish()
+        assert (last.start_s, last.time_s, last.speaking) == (1.0, 1.5, True) and last.label is not None
+    assert recognizer.finish() == []
+
+
+def test_an_end_without_a_whole_frame_is_left_out():
+    recognizer = StreamingRecognizer(level_engine())
+    recognizer.push(np.zeros(16000 + 319, np.float32))
+    assert recognizer.finish() == []
+
+
+def test_nothing_pushed_gives_nothing():
+    assert StreamingRecognizer(level_engine()).push(np.zeros(0, np.float32)) == []
+
+
+def test_an_hour_needs_no_more_memory_than_a_minute():
+    recognizer = StreamingRecognizer(level_engine(), hop_s=3.0, activity=Loud())
+    minute = np.full(60 * 16000, 0.25, np.float32)
+    tracemalloc.start()
+    taken = []
+    for _ in range(60):
+        recognizer.push(minute)
+        taken.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    # A second of sound takes 64 000 bytes, the moments of 50 minutes half a million.
+    assert abs(taken[-1] - taken[9]) < 20000 and recognizer.push(minute)[-1].time_s == 61 * 60
+
+
+@pytest.mark.parametrize(
+    "samples, sentence",
+    [
+        (
+            np.zeros(16000, np.int64),
+            r"type int64; give one channel of floats .* \(16-bit samples: .astype\(np.int16\)\)",
+        ),
+        (np.zeros((2, 16000), np.float32), r"shape \[2, 16000\]"),
+        (["a"], "give one channel"),
+        (np.full(16000, np.nan, np.float32), "samples reach nan between 0 and 1 s"),
+        (np.full(16000, 1e300), "samples reach inf"),
+        (np.full(16000, 3000.0), "reach 3e.03 between 0 and 1 s; they must be finite"),
+    ],
+)
+def test_samples_that_are_none_are_refused(samples, sentence):
+    recognizer = StreamingRecognizer(level_engine())
+    with pytest.raises(ValueError, match=sentence):
+        recognizer.push(samples)
+    recognizer.reset()
+    assert recognizer.push(np.zeros(16000))[0].label is None
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3000.0])
+@pytest.mark.parametrize("largest", [700, 40000])
+def test_after_a_bad_hop_the_stream_goes_on_as_if_that_hop_were_silence(engine, talk, bad, largest):
+    recognizer = StreamingRecognizer(engine, hop_s=0.5, min_s=0.5)
+    damaged, silenced = talk.copy(), talk.copy()
+    for hop in (0, 9, 10, 21):  # the first, two in a row, and one amid speech
+        damaged[8000 * hop + 77 * hop] = bad
+        silenced[8000 * hop : 8000 * (hop + 1)] = 0.0
+    random = np.random.default_rng(largest)
+    cuts = np.cumsum(random.integers(0, largest, len(talk)))
+    moments, refused = [], []
+    for chunk in np.split(damaged, cuts[cuts < len(talk)]):
+        try:
+            moments += recognizer.push(chunk)
+        except ValueError as error:
+            refused.append(str(error))
+    moments += recognizer.finish()
+    assert moments == all_moments(recognizer, [silenced]) and sum(m.label is not None for m in moments) > 10
+    assert 1 <= len(refused) <= 4 and "between 0 and 0.5 s; they must be finite" in refused[0]
+
+
+def test_a_bad_end_is_refused_and_then_all_begins_at_0():
+    recognizer = StreamingRecognizer(level_engine())
+    recognizer.push(np.full(20000, 0.1, np.float32))
+    recognizer.push(np.full(10, np.nan, np.float32))
+    with pytest.raises(ValueError, match=r"reach nan between 1 and 1\.2506\d s"):
+        recognizer.finish()
+    assert [m.time_s for m in recognizer.push(np.zeros(16000))] == [1.0] and recognizer.finish() == []
+
+
+def test_a_student_that_fails_once_is_not_asked_again_for_the_same_hop():
+    calls = []
+
+    def answer(windows):
+        calls.append(windows.shape[1])
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return np.array([[0.25, 0.75]], np.float32)
+
+    recognizer = StreamingRecognizer(Engine("none", ("calm", "joy"), 3.0, 0.0, answer), activity=Loud())
+    with pytest.raises(KeyboardInterrupt):
+        recognizer.push(seconds(0.5))
+    assert [(m.start_s, m.label) for m in recognizer.push(seconds(0.5))] == [(1.0, "joy")] and calls == [16000, 32000]
+
+
+class Slow(Loud):
+    """Voice activity whose frames are longer than a hop: 1.5 s."""
+
+    def reset(self):
+        self.heard = np.zeros(0, np.float32)
+
+    def push(self, samples):
+        self.heard = np.concatenate([self.heard, samples])
+        whole = len(self.heard) // 24000
+        frames, self.heard = self.heard[: 24000 * whole].reshape(whole, 24000), self.heard[24000 * whole :]
+        return frames.max(axis=1, initial=0) > 0
+
+
+@pytest.mark.parametrize("chunk", [1600, 160000])
+def test_a_hop_that_completes_no_frame_of_the_activity_is_silence(chunk):
+    recognizer = StreamingRecognizer(level_engine(), pause_s=2.0, activity=Slow())
+    sound = np.full(6 * 16000 + 800, 0.5, np.float32)
+    moments = all_moments(recognizer, np.split(sound, range(chunk, len(sound), chunk)))
+    assert [m.time_s for m in moments] == [1, 2, 3, 4, 5, 6]  # frames end at 1.5, 3, 4.5 and 6 s
+    assert [m.speaking for m in moments] == [False, True, True, False, True, True]
+
+
+def test_whole_numbers_are_heard_as_the_floats_that_they_stand_for(talk):
+    recognizer = StreamingRecognizer(level_engine())
+    numbers = (talk[:80000] * 32767).astype(np.int16)
+    floats = all_moments(recognizer, [numbers / np.float32(32768)])
+    assert all_moments(recognizer, [numbers]) == floats and any(m.label for m in floats)
+    assert all_moments(recognizer, [numbers.astype(np.int32) * 65536]) == floats
+
+
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"hop_s": 0.05}, "hop_s must be from 0.1 s to the window of 3.0 s, got 0.05"),
+        ({"hop_s": 3.5}, "hop_s must be"),
+        ({"hop_s": math.nan}, "hop_s must be"),
+        ({"min_s": 4}, "min_s must be"),
+        ({"pause_s": 0}, "pause_s must be > 0"),
+        ({"smoothing_s": -1}, "smoothing_s and hold_s must be >= 0"),
+        ({"margin": 1.0}, r"margin in \[0, 1\)"),
+        ({"hold_s": math.nan}, "hold_s must be >= 0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        StreamingRecognizer(level_engine(), **options)
+
+
+def test_a_student_that_answers_no_numbers_is_refused():
+    broken = Engine("none", ("a", "b"), 3.0, 0.0, answer=lambda x: np.full((1, 2), np.nan, np.float32))
+    with pytest.raises(ValueError, match="answers a waveform with no numbers"):
+        StreamingRecognizer(broken, activity=Loud()).push(seconds(0.5))
+
+
+def decided(posteriors, **options):
+    decision = SmoothedDecision(**{"smoothing_s": 0.0, "margin": 0.1, "hold_s": 1.0, **options})
+    return [decision.update(np.array(posterior), 0.5)[1] for posterior in posteriors]
+
+
+def test_a_lead_must_exceed_the_margin_and_last():
+    narrow, wide, other = [0.46, 0.54, 0], [0.4, 0.6, 0], [0.3, 0.1, 0.6]
+    start = [0.6, 0.4, 0]
+    assert decided([start, narrow, narrow, narrow]) == [0, 0, 0, 0]
+    assert decided([start, wide, wide, wide]) == [0, 0, 1, 1]
+    assert decided([start, wide, narrow, wide, wide]) == [0, 0, 0, 0, 1]
+    assert decided([start, wide, other, wide, other, other]) == [0, 0, 0, 0, 0, 2]
+    assert decided([start, wide], hold_s=0.0) == [0, 1]
+    assert decided([start, narrow], hold_s=0.0, margin=0.0) == [0, 1]
+
+
+def test_hops_that_do_not_add_up_exactly_still_hold_their_time():
+    decision = SmoothedDecision(smoothing_s=0.0, margin=0.0, hold_s=0.3)
+    posteriors = [[0.9, 0.1]] + [[0.1, 0.9]] * 3  # 0.1 + 0.1 + 0.1 is not 0.3
+    assert [decision.update(np.array(p), 0.1)[1] for p in posteriors] == [0, 0, 0, 1]
