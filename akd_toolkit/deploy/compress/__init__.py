@@ -1,12 +1,12 @@
-"""Making a trained student smaller and faster, step by step, and saying what each step costs.
+"""Making a trained student smaller and faster, step by step, with what each step costs.
 
 >>> COMPRESSIONS.names()
 ['finetune', 'fp16', 'prune', 'quantize']
 """
 
-from akd_toolkit.deploy.compress import finetune, fp16, prune, quantize
+from akd_toolkit.deploy.compress import prune, quantize, simple
 from akd_toolkit.deploy.compress.base import COMPRESSIONS, Compression
 from akd_toolkit.deploy.compress.runs import compress
 from akd_toolkit.deploy.compress.steps import read_steps
 
-__all__ = ["COMPRESSIONS", "Compression", "compress", "finetune", "fp16", "prune", "quantize", "read_steps"]
+__all__ = ["COMPRESSIONS", "Compression", "compress", "prune", "quantize", "read_steps", "simple"]

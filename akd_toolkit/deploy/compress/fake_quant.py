@@ -1,4 +1,4 @@
-"""A student whose numbers are rounded, while it trains, as its file of 8-bit integers will round them."""
+"""Training with weights and activations rounded as the 8-bit file will round them."""
 
 from contextlib import contextmanager
 
@@ -7,12 +7,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear)
-SPARED = ("front_end", "classifier", "regressor")  # 32 bits in the file
+FP32 = ("front_end", "classifier", "regressor")  # these stay in 32 bits in the file
 MOMENTUM = 0.05  # of a range's moving mean
 
 
 class RoundedWeight(nn.Module):
-    """Weights as 8-bit integers, symmetric, with a scale for each output channel; gradients pass.
+    """Weights as symmetric 8-bit integers with a scale for each output channel; gradients pass through.
 
     Example
     -------
@@ -28,14 +28,11 @@ class RoundedWeight(nn.Module):
 
 
 class RoundedInput(nn.Module):
-    """Activations as 8-bit integers over one range, which follows the batches in training and then stays.
-
-    The range always holds 0, so that padding is exact.
+    """Activations as 8-bit integers over one range, a moving mean over training batches that always holds 0.
 
     Example
     -------
-    >>> rounded = RoundedInput()
-    >>> rounded(torch.tensor([0.0, 2.55, 1.234]))  # steps of 0.01
+    >>> RoundedInput()(torch.tensor([0.0, 2.55, 1.234]))  # steps of 0.01
     tensor([0.0000, 2.5500, 1.2300])
     """
 
@@ -59,33 +56,19 @@ class RoundedInput(nn.Module):
 
 @contextmanager
 def fake_quantised(student: nn.Module):
-    """The student with rounded weights and activations for the length of a ``with`` block; then as it was, but trained.
-
-    The front end and the classifier are left alone, as they are in the file.
-
-    Example
-    -------
-    >>> from akd_toolkit.registry import STUDENTS
-    >>> student = STUDENTS.example("micro_cnn", num_classes=2)
-    >>> with fake_quantised(student) as rounded:
-    ...     len(rounded.state_dict()) > len(STUDENTS.example("micro_cnn", num_classes=2).state_dict())
-    True
-    >>> _ = STUDENTS.example("micro_cnn", num_classes=2).load_state_dict(student.state_dict())
-    """
-    layers = [m for name, m in student.named_modules() if isinstance(m, LAYERS) and name.split(".")[0] not in SPARED]
+    """Round the student's weights and activations within a ``with`` block; afterwards its structure is as before."""
+    layers = [m for name, m in student.named_modules() if isinstance(m, LAYERS) and name.split(".")[0] not in FP32]
     hooks = []
     try:
         for layer in layers:
             parametrize.register_parametrization(layer, "weight", RoundedWeight())
             layer.add_module("rounded_input", RoundedInput())
-            hooks.append(layer.register_forward_pre_hook(_round_input))
+            hooks.append(
+                layer.register_forward_pre_hook(lambda own, inputs: (own.rounded_input(inputs[0]), *inputs[1:]))
+            )
         yield student
     finally:
         for layer, hook in zip(layers, hooks):
             hook.remove()
             del layer.rounded_input
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
-
-
-def _round_input(layer: nn.Module, inputs: tuple) -> tuple:
-    return (layer.rounded_input(inputs[0]), *inputs[1:])

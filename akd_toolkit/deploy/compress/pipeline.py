@@ -1,127 +1,153 @@
-"""A compression of one run, step by step; what is done stays done."""
+"""The steps of one run: each writes a student or a file, its scores and what was measured; finished steps are kept."""
 
 import json
 import logging
-import os
 import shutil
 from dataclasses import replace
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from akd_toolkit import __version__
-from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.deploy.bench.machine import busy_warning, cpu_name, num_cores
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.files import ONNX_FILE, write_text_aside
+from akd_toolkit.deploy.bench.operations import operations_of_module
+from akd_toolkit.deploy.bench.timing import percentile_ms, time_calls
 from akd_toolkit.deploy.compress.base import Work
-from akd_toolkit.deploy.compress.measures import latencies, measure
 from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import Step
 from akd_toolkit.deploy.export import export_onnx
+from akd_toolkit.evaluate.heldout import score
 from akd_toolkit.experiment.locks import locked
 from akd_toolkit.experiment.paths import RunPaths
-from akd_toolkit.inference.engine import ONNX_FILE
+from akd_toolkit.experiment.scores_file import write_scores
+from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.models.storage import load_student
 from akd_toolkit.training.checkpointer import remove_checkpoints
 
 logger = logging.getLogger(__name__)
 
 ORIGINAL = "0-original"
-RECORD = "step.json"  # what a step was asked for and, once it is done, what was measured
-LATENCIES = "latency.json"
+RECORD = "step.json"  # the inputs of a step ("asked") and, once it is done, the measurements
+ROUNDS, CALLS = 20, 10  # of timing, for every file in turn
 
 
 def run_steps(source: Source, steps: list[Step], progress: bool = True) -> None:
-    """Do what is not done yet; the folder of each step gets its student, its file, its scores and its record.
+    """Run the steps that are not done yet; each gets a folder with its student, file, scores and record.
 
-    A step is done again when its options, those of a step before it, or the run's student have changed. A step that
-    makes a file hands the student on as it found it.
+    A step is repeated when its options, a step before it, or the run's student have changed. A step that writes a file
+    passes the student on unchanged.
 
     Raises
     ------
     ValueError
-        If another process is at it, or the folder of a step holds something else.
+        If another process is compressing the run, or a step's folder holds other files.
     """
     before, exported = source.run.folder, source.to / ORIGINAL / ONNX_FILE
     with locked(RunPaths(source.to).lock):
-        _step(source, None, _asked(source, steps, 0), before, exported, progress)
-        for step in steps:
-            _step(source, step, _asked(source, steps, step.number), before, exported, progress)
-            if step.compression.file is None:
+        for count, step in enumerate([None, *steps]):
+            _step(source, step, _asked(source, steps[:count]), before, exported, progress)
+            if step and step.compression.file is None:
                 before, exported = source.to / step.title, source.to / step.title / ONNX_FILE
 
 
 def files_of(to: Path, steps: list[Step]) -> dict[str, Path]:
-    """Title -> the file that each step left, the original's first."""
+    """Title -> the file that each step wrote, the original's first."""
     made = {step.title: to / step.title / (step.compression.file or ONNX_FILE) for step in steps}
     return {ORIGINAL: to / ORIGINAL / ONNX_FILE, **made}
 
 
-def records_of(source: Source, steps: list[Step]) -> dict[str, dict]:
-    """Title -> what was measured of each step, latencies included.
+def scores_file(file: Path) -> Path:
+    """Where the scores of an exported file are: scores.csv, unless that is of the changed student beside it."""
+    paths = RunPaths(file.parent)
+    beside = file.name != ONNX_FILE and paths.student.is_file()
+    return file.parent / f"{file.stem}.{paths.scores.name}" if beside else paths.scores
 
-    These are taken anew where a file is newer, or where another processor or ONNX Runtime took them; ``busy`` is what
-    was to be said of the machine then. Called when nothing else of ours runs, because it measures time.
-    """
+
+def records_of(source: Source, steps: list[Step]) -> dict[str, dict]:
+    """Title -> measurements of each step, with its latency ``ms``, taken now: nothing else should be running."""
     files = files_of(source.to, steps)
-    records = {title: _read(file.parent / RECORD)["measured"] for title, file in files.items()}
-    stamps = {title: file.stat().st_mtime_ns for title, file in files.items()}
-    of = {"files": stamps, "cpu": cpu_name(), "onnxruntime": version("onnxruntime")}
-    told = _read(source.to / LATENCIES)
-    if told.get("of") != of:
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        busy = busy_warning(load, num_cores())
-        told = {"of": of, "busy": busy, "ms": latencies(files, source.run.record.window_s)}
-        write_text_aside(source.to / LATENCIES, json.dumps(told, indent=2) + "\n")
-    return {title: {**record, "ms": told["ms"][title], "busy": told["busy"]} for title, record in records.items()}
+    taken = latencies(files, source.run.record.window_s)
+    return {title: {**_read(file.parent / RECORD)["measured"], "ms": taken[title]} for title, file in files.items()}
+
+
+def latencies(files: dict[str, Path], window_s: float, rounds: int = ROUNDS, calls: int = CALLS) -> dict[str, float]:
+    """Median ms of each file on one window of noise: ONNX Runtime, one thread, batch 1.
+
+    The files are called in turn, so that other load slows all of them alike.
+    """
+    engines = {title: open_engine(file, backend="onnx", threads=1) for title, file in files.items()}
+    noise = np.random.default_rng(0).standard_normal((1, round(window_s * SAMPLE_RATE_HZ)))
+    waveform = (0.1 * noise).astype(np.float32)
+    seconds: dict[str, list[float]] = {title: [] for title in files}
+    for _ in range(rounds):
+        for title, engine in engines.items():
+            seconds[title] += time_calls(partial(engine, waveform), seconds=0.0, fewest=calls, warm_up=2)
+    return {title: round(percentile_ms(taken, 50), 4) for title, taken in seconds.items()}
 
 
 def _step(source: Source, step: Step | None, asked: dict, before: Path, exported: Path, progress: bool) -> None:
-    """One step, or for None the beginning: the run's own student in the format of the others."""
+    """One step; None exports the run's own student, so that all are measured alike."""
+    file = (step.compression.file if step else None) or ONNX_FILE
     folder = source.to / (step.title if step else ORIGINAL)
-    record = _read(folder / RECORD)
-    made = folder / (step.compression.file or ONNX_FILE if step else ONNX_FILE)
-    if record.get("asked") == asked and record.get("measured") and made.is_file():
+    file, record = folder / file, _read(folder / RECORD)
+    if record.get("asked") == asked and record.get("measured") and file.is_file():
         return
     if record.get("asked") != asked:
         if folder.exists() and not (folder / RECORD).exists():
             raise ValueError(f"{folder} holds no step of a compression and would be overwritten; give another --to.")
-        shutil.rmtree(folder, ignore_errors=True)  # nothing of another pipeline is continued
+        shutil.rmtree(folder, ignore_errors=True)
         write_text_aside(folder / RECORD, json.dumps({"asked": asked}, indent=2) + "\n")
     logger.info("%s: %s", source.run.name, folder.name)
     student, about = load_student(before)
     if step is None:
-        _export(student, about, file := exported)
+        _export(student, about, exported)
     else:
         work = Work(source, student, about["student"], step.number, folder, progress)
-        student, file = _apply(step, work, about, exported)
-    measured = measure(file, student, source.heldout, source.run.record.window_s, progress)
+        student = _apply(step, work, about, exported)
+    measured = measure(file, student, source, progress)
     write_text_aside(folder / RECORD, json.dumps({"asked": asked, "measured": measured}, indent=2) + "\n")
     remove_checkpoints(folder)
 
 
-def _apply(step: Step, work: Work, about: dict, exported: Path) -> tuple[nn.Module, Path]:
-    """The student after a step, and the file that stands for it."""
-    student, file = work.student, exported
+def _apply(step: Step, work: Work, about: dict, exported: Path) -> nn.Module:
+    """Run a step, which writes its student and its file, and return the student."""
+    student = work.student
     if step.compression.changes_student:
         student, spec = step.compression.change(work)
-        done = (*about.get("compressed_by", ()), step.whole_spec)  # of the student itself: files change no weights
-        record = replace(work.source.run.record, student=spec, compressed_by=done)
-        record.write(RunPaths(work.folder), student)
-        _export(student, about, file := work.folder / ONNX_FILE)
+        done = (*about.get("compressed_by", ()), step.whole_spec)  # only steps that change weights are listed
+        replace(work.source.run.record, student=spec, compressed_by=done).write(RunPaths(work.folder), student)
+        exported = work.folder / ONNX_FILE
+        _export(student, about, exported)
     if step.compression.file:
-        target = work.folder / step.compression.file
-        step.compression.write(work, file, target)
-        file = target
-    return student, file
+        step.compression.write(work, exported, work.folder / step.compression.file)
+    return student
 
 
-def _asked(source: Source, steps: list[Step], count: int) -> dict:
-    """What the result of the first ``count`` steps depends on."""
+def measure(file: Path, student: nn.Module, source: Source, progress: bool = True) -> dict:
+    """Size (KB of 1000 bytes), parameters and GFLOPs of one window; writes the scores of the file.
+
+    Where the step also changed the student, the scores of its own export are written too.
+    """
+    for each in {file, *file.parent.glob(ONNX_FILE)}:
+        scores = score(open_engine(each), source.heldout, title=file.parent.name, progress=progress)
+        write_scores(scores_file(each), scores)
+    samples = round(source.run.record.window_s * SAMPLE_RATE_HZ)
+    return {
+        "kb": round(file.stat().st_size / 1000, 1),
+        "parameters": sum(parameter.numel() for parameter in student.parameters()),
+        "gflops": round(operations_of_module(student.eval(), samples) / 1e9, 5),
+    }
+
+
+def _asked(source: Source, steps: list[Step]) -> dict:
+    """Everything that the result of these steps depends on."""
     record = source.run.record
     about = {"student": record.student, "label_order": list(record.label_order)}
     return {
-        "steps": [step.whole_spec for step in steps[:count]],
+        "steps": [step.whole_spec for step in steps],
         "of": source.weights_hash,
         "about": {**about, "window_s": record.window_s, "test_overlap_s": record.test_overlap_s},
         "manifest": source.experiment.manifest.hash,
@@ -129,15 +155,15 @@ def _asked(source: Source, steps: list[Step], count: int) -> dict:
     }
 
 
-def _export(student, about: dict, file: Path) -> None:
-    rate, window_s = about.get("sample_rate_hz", 16000), about.get("window_s", 3.0)
+def _export(student: nn.Module, about: dict, file: Path) -> None:
+    rate, window_s = about.get("sample_rate_hz", SAMPLE_RATE_HZ), about.get("window_s", 3.0)
     export_onnx(student, file, about["label_order"], rate, window_s, about=about)
 
 
 def _read(path: Path) -> dict:
-    """A file of our own; one that is missing or damaged tells nothing, and what it told of is done again."""
+    """A JSON file of ours; {} where it is missing or damaged, so that its step is repeated."""
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return content if isinstance(content, dict) else {}

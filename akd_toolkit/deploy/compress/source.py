@@ -1,4 +1,4 @@
-"""A finished run as something that can be trained on: its own settings, its speech, its teachers' stored answers."""
+"""A finished run as something that can be trained on: its own settings, its speech, its teachers' stored outputs."""
 
 import hashlib
 import re
@@ -11,7 +11,6 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.tag import Tag
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import find_unlabelled
 from akd_toolkit.evaluate.heldout import Heldout, heldout_speech
 from akd_toolkit.experiment.config import Config, load_config
@@ -20,25 +19,21 @@ from akd_toolkit.experiment.run import Run
 from akd_toolkit.experiment.settings import Settings
 from akd_toolkit.experiment.stored import Experiment
 
-LEVELS = 3  # how far above an experiment its store and its recipe's folder are looked for
-RECIPE = "recipe.yaml"
+LEVELS = 3  # folders above an experiment in which its store and its recipe are looked for
 
 
 @dataclass(frozen=True)
 class Source:
-    """A finished outer run that is to be compressed.
-
-    Everything that defines the run's result stands in its experiment's settings.yaml, so that steps which train need
-    no recipe: the same objective, the same teachers, the same training speakers.
+    """A finished outer run to compress; its experiment's settings.yaml replaces the recipe.
 
     Arguments
     ---------
     experiment, run
-        As ``Experiment.of_run`` tells them.
+        As ``Experiment.of_run`` returns them.
     to
-        Where steps go; ``recipe.yaml`` is written there when something is trained.
+        Output folder; ``recipe.yaml`` is written there when something is trained.
     store
-        Folder with the teachers' answers; None looks for one in the experiment's folder and in the three above it.
+        Folder with the teachers' outputs; None looks for one in the experiment's folder and the three above it.
     """
 
     experiment: Experiment
@@ -48,46 +43,57 @@ class Source:
 
     @cached_property
     def weights_hash(self) -> str:
-        """Of the student at the beginning, 12 hex digits."""
+        """Of the run's own student, 12 hex digits."""
         return hashlib.sha256(self.run.paths.weights.read_bytes()).hexdigest()[:12]
 
     @cached_property
     def heldout(self) -> Heldout:
-        """The speech that every step is scored on, and that none hears before."""
+        """Speech of the test speakers, on which every step is scored."""
         return heldout_speech(self.experiment, self.run, progress=False)
 
     @cached_property
     def config(self) -> Config:
-        """The run's recipe with the candidate that was chosen for it."""
-        file = self.to / RECIPE
+        """The run's recipe with its chosen candidate."""
+        settings, places = self.experiment.settings, self._folders()
+        recipe = {key: value for key, value in settings.items() if key in Settings.model_fields}
+        recipe |= {"candidates": [{}], "output_folder": str(self.to), "seeds": [self.run.seed]}
+        recipe |= {"store_folder": str(self._store), "models_folder": self.experiment.plan.get("models_folder")}
+        recipe["teachers"] = {
+            title: {**spec, **_absolute(title, spec, places)}
+            for title, spec in (settings.get("teachers") or {}).items()
+        } or None
+        file = self.to / "recipe.yaml"
         with written_aside(file) as aside, open(aside, "w", encoding="utf-8") as stream:
-            stream.write(f"# The settings of {self.run.name}, as its experiment kept them.\n")
-            YAML().dump(self._recipe(), stream)
+            stream.write(f"# The settings of {self.run.name}, from its experiment.\n")
+            YAML().dump(CommentedMap({key: _with_tags(value, key) for key, value in recipe.items()}), stream)
         return load_config([str(file)]).overridden(self.run.record.candidate or {})
 
     def training(self, number: int, spec: dict, **changes) -> Run:
-        """A training on the run's training speakers, of a student with the options ``spec``.
+        """A training of a student with the options ``spec`` on the run's training speakers.
 
-        ``number`` (of the step) moves the seed, so that no step hears the windows of another in the same order.
+        The step's ``number`` changes the seed, so that no two steps see the windows in the same order.
         """
-        config = self.config.overridden({"student": spec, "head_decay": None, **changes})
-        planned = {one.name: getattr(self.run, one.name) for one in fields(self.run)}
+        planned = {field.name: getattr(self.run, field.name) for field in fields(self.run)}
         planned["seed"] += 1000 * number
-        manifest, overrides = self.experiment.manifest, self.run.record.candidate or {}
-        return Run(**planned, config=config, manifest=manifest, overrides=overrides, unlabelled=self._unlabelled)
-
-    @cached_property
-    def _unlabelled(self) -> Manifest | None:
         wanted = self.experiment.settings.get("unlabelled_hash")
-        if wanted is None:
-            return None
-        found = find_unlabelled(self._store.parent if self.store else self.experiment.folder, wanted)
-        if found is None:
+        near = self._store.parent if self.store else self.experiment.folder
+        unlabelled = find_unlabelled(near, wanted) if wanted else None
+        if wanted and unlabelled is None:
             raise FileNotFoundError(
-                f"{self.experiment.folder} was trained with speech without labels (manifest {wanted}) that no store at "
-                "hand describes; give the folder of its store with --store."
+                f"{self.experiment.folder} was trained with unlabelled speech (manifest {wanted}) that no store here "
+                "describes; give the folder of its store with --store."
             )
-        return found
+        return Run(
+            **planned,
+            config=self.config.overridden({"student": spec, "head_decay": None, **changes}),
+            manifest=self.experiment.manifest,
+            overrides=self.run.record.candidate or {},
+            unlabelled=unlabelled,
+        )
+
+    def _folders(self) -> list[Path]:
+        folder = self.experiment.folder.resolve()
+        return [folder, *list(folder.parents)[:LEVELS]]
 
     @cached_property
     def _store(self) -> Path:
@@ -95,43 +101,32 @@ class Source:
             if not self.store.is_dir():
                 raise FileNotFoundError(f"--store {self.store} is not a folder; give the store_folder of the recipe.")
             return self.store.resolve()
-        folders = [place / "store" for place in self._around()]
+        folders = [place / "store" for place in self._folders()]
         found = next((folder for folder in folders if folder.is_dir()), None)
         if found is None and self.experiment.settings.get("teachers"):
             raise FileNotFoundError(
-                f"no folder named store lies in or above {self.experiment.folder}, and steps that train need what the "
-                "teachers said; give the recipe's store_folder with --store."
+                f"there is no folder named store in or above {self.experiment.folder}, and training needs the "
+                "teachers' outputs; give the recipe's store_folder with --store."
             )
         return found or folders[0]
 
-    def _around(self) -> list[Path]:
-        folder = self.experiment.folder.resolve()
-        return [folder, *list(folder.parents)[:LEVELS]]
 
-    def _recipe(self) -> CommentedMap:
-        kept = {key: value for key, value in self.experiment.settings.items() if key in Settings.model_fields}
-        places = {"output_folder": str(self.to), "store_folder": str(self._store), "seeds": [self.run.seed]}
-        teachers = {title: self._at_hand(title, spec) for title, spec in (kept.get("teachers") or {}).items()}
-        kept |= {"teachers": teachers or None, "candidates": [{}], **places}
-        kept["models_folder"] = self.experiment.plan.get("models_folder")
-        return CommentedMap({key: _with_tags(value, key) for key, value in kept.items()})
-
-    def _at_hand(self, title: str, spec: dict) -> dict:
-        """A teacher whose relative ``source`` is made absolute: it was written in the recipe's folder."""
-        given = str(spec.get("source", ""))
-        if not given.startswith("."):
-            return spec
-        for place in (Path.cwd(), *self._around()):
-            if (place / given).exists():
-                return {**spec, "source": str((place / given).resolve())}
-        raise FileNotFoundError(
-            f"the source {given} of the teacher '{title}' is found neither from here nor from a folder above "
-            f"{self.experiment.folder}; call akd compress in the folder of the recipe."
-        )
+def _absolute(title: str, spec: dict, places: list[Path]) -> dict:
+    """The ``source`` of a teacher, which may be relative to the recipe's folder, as an absolute path."""
+    given = str(spec.get("source", ""))
+    if not given.startswith("."):
+        return {}
+    for place in (Path.cwd(), *places):
+        if (place / given).exists():
+            return {"source": str((place / given).resolve())}
+    raise FileNotFoundError(
+        f"the source {given} of the teacher '{title}' exists neither here nor in or above {places[0]}; run akd "
+        "compress in the folder of the recipe."
+    )
 
 
 def _with_tags(value, key: str):
-    """Plain settings with their tags as HyperPyYAML reads them; an optimiser of torch's is the only one allowed."""
+    """Plain settings with the tags of HyperPyYAML; only an optimiser of torch is allowed to have one."""
     if isinstance(value, list):
         return [_with_tags(item, key) for item in value]
     if not isinstance(value, dict):

@@ -52,8 +52,8 @@ def write_corpus(folder: Path) -> Manifest:
                 path = folder / f"{speaker}-{label}-{copy}.wav"
                 soundfile.write(path, np.clip(wave, -0.9, 0.9), RATE, subtype="PCM_16")
                 sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                facts = (str(path), 0, samples, samples / RATE, speaker, label)
-                rows.append(Utterance(path.stem, *facts, sha256=sha256))
+                columns = (str(path), 0, samples, samples / RATE, speaker, label)
+                rows.append(Utterance(path.stem, *columns, sha256=sha256))
     return Manifest("toy", LABELS, tuple(rows))
 
 
@@ -68,9 +68,9 @@ def write_experiment(folder: Path, **changes) -> Experiment:
         torch.manual_seed(fold)
         student = STUDENTS.build(**SPEC, num_classes=2).eval()
         home = folder / f"seed17/fold{fold}/outer"
-        facts = {"sample_rate_hz": RATE, "window_s": 0.5, "test_overlap_s": 0.1, "corpus": "toy"}
-        heard = [speaker for group in FOLDS if group is not test for speaker in group]
-        save_student(home, student, SPEC, LABELS, **facts, candidate={"batch_size": 8}, train_speakers=heard)
+        about = {"sample_rate_hz": RATE, "window_s": 0.5, "test_overlap_s": 0.1, "corpus": "toy"}
+        train = [speaker for group in FOLDS if group is not test for speaker in group]
+        save_student(home, student, SPEC, LABELS, **about, candidate={"batch_size": 8}, train_speakers=train)
         rows = list(manifest.of(test))
         who = [row.id for row in rows], [row.speaker for row in rows], [row.emotion for row in rows]
         write_scores(home / "scores.csv", make_scores(*who, np.full((len(rows), 2), 0.5), LABELS, fold, 17))

@@ -1,4 +1,4 @@
-"""A run through the pipeline: what is left, what is done again, and that nothing tells where it was killed."""
+"""A run through the steps: what is written, what is repeated, and that an interruption changes nothing."""
 
 import json
 import shutil
@@ -9,21 +9,18 @@ import pytest
 import torch
 
 from akd_toolkit.cli import main
-from akd_toolkit.deploy.compress import pipeline, tuning
+from akd_toolkit.deploy.compress import base, pipeline
 from akd_toolkit.deploy.compress.base import Work
-from akd_toolkit.deploy.compress.importance import by_taylor
-from akd_toolkit.deploy.compress.measures import latencies, scores_file
-from akd_toolkit.deploy.compress.pipeline import records_of, run_steps
+from akd_toolkit.deploy.compress.pipeline import latencies, run_steps, scores_file
+from akd_toolkit.deploy.compress.prune import by_taylor
 from akd_toolkit.deploy.compress.quantize import Quantize, calibration
+from akd_toolkit.deploy.compress.runs import table_markdown, table_of
 from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import build_steps
-from akd_toolkit.deploy.compress.table import table_markdown, table_of
-from akd_toolkit.deploy.compress.tuning import tuned
 from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
-from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.models.storage import load_student
 from akd_toolkit.training import brain as brains
@@ -32,17 +29,13 @@ PRUNE = {"name": "prune", "share": 0.5, "multiple": 4, "epochs": 1, "lr": 0.01}
 STATIC = {"name": "quantize", "utterances": 4}
 
 
-def yaml_of(steps, path):
-    path.write_text(json.dumps({"steps": steps}))  # JSON is YAML
-    return path
-
-
 @pytest.fixture(scope="module")
 def pruned(experiment, tmp_path_factory):
-    """A folder with a finished pipeline of two steps, made by the command; and what the command said."""
+    """A folder with two finished steps, made by the command."""
     folder = tmp_path_factory.mktemp("compressed")
     run = experiment.outer_runs()[0].folder
-    steps = yaml_of([PRUNE, STATIC], folder / "steps.yaml")
+    steps = folder / "steps.yaml"
+    steps.write_text(json.dumps({"steps": [PRUNE, STATIC]}))  # JSON is YAML
     assert main(["compress", str(run), "--steps", str(steps), "--to", str(folder / "to")]) == 0
     return folder / "to"
 
@@ -55,7 +48,7 @@ def written_at(folder) -> dict:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_each_step_leaves_a_student_or_a_file_that_answers(experiment, pruned):
+def test_each_step_leaves_a_student_or_a_file_that_runs(experiment, pruned):
     _, about = load_student(pruned / "1-prune")
     assert about["student"] == {**about["student"], "channels": [4, 8], "dim": 8, "embedding_dim": 8}
     record = RunRecord.read(RunPaths(pruned / "1-prune"))
@@ -67,7 +60,7 @@ def test_each_step_leaves_a_student_or_a_file_that_answers(experiment, pruned):
     np.testing.assert_allclose(open_engine(pruned / "1-prune", backend="torch")(waveform), exact, atol=1e-5)
     np.testing.assert_allclose(int8(waveform), exact, atol=0.1)
     scores = read_scores(pruned / "2-quantize/scores.csv", ("anger", "sadness"))
-    assert sorted(scores["speaker"].unique()) == ["A", "B"]  # those whom the run did not train on
+    assert sorted(scores["speaker"].unique()) == ["A", "B"]  # the test speakers
 
 
 def test_the_table_says_what_was_measured(experiment, pruned):
@@ -88,7 +81,7 @@ def test_the_table_says_what_was_measured(experiment, pruned):
     assert text.startswith("# toy: ") and text.count("\n| ") == 4 and "2-quantize" in text
 
 
-def test_what_is_done_stays_done_and_what_has_changed_is_done_again(experiment, pruned, tmp_path):
+def test_finished_steps_stay_and_changed_ones_are_repeated(experiment, pruned, tmp_path):
     to = shutil.copytree(pruned, tmp_path / "to")
     before = written_at(to)
     source = source_of(experiment, to)
@@ -100,31 +93,25 @@ def test_what_is_done_stays_done_and_what_has_changed_is_done_again(experiment, 
     assert changed == {f"2-quantize/{name}" for name in ("scores.csv", "step.json", "student.int8.onnx")}
 
 
-def test_a_record_that_is_damaged_is_made_again(experiment, pruned, tmp_path):
-    to = shutil.copytree(pruned, tmp_path / "to")
-    (to / "2-quantize/step.json").write_text("{")
-    run_steps(source_of(experiment, to), build_steps([PRUNE, STATIC]), progress=False)
-    assert json.loads((to / "2-quantize/step.json").read_text())["measured"]["kb"] > 0
-
-
-def test_a_file_that_is_gone_is_made_again_and_a_foreign_folder_is_not_touched(experiment, pruned, tmp_path):
+def test_missing_and_damaged_files_are_made_again_and_a_foreign_folder_is_not_touched(experiment, pruned, tmp_path):
     to = shutil.copytree(pruned, tmp_path / "to")
     (to / "2-quantize/student.int8.onnx").unlink()
+    (to / "1-prune/step.json").write_text("{")
     run_steps(source_of(experiment, to), build_steps([PRUNE, STATIC]), progress=False)
     assert (to / "2-quantize/student.int8.onnx").is_file() and not (to / "running.json").exists()
     (to / "2-fp16").mkdir()
     (to / "2-fp16/mine.txt").write_text("precious")
-    with pytest.raises(ValueError, match="2-fp16 holds no step of a compression and would be overwritten"):
+    with pytest.raises(ValueError, match="2-fp16"):
         run_steps(source_of(experiment, to), build_steps([PRUNE, {"name": "fp16"}]), progress=False)
     assert (to / "2-fp16/mine.txt").read_text() == "precious"
 
 
-def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_path, monkeypatch):
-    """Killed in the middle of training; other settings do not continue what these have begun."""
-    hparams = tuning.training_hparams
-    monkeypatch.setattr(tuning, "training_hparams", lambda *told: {**hparams(*told), "save_every_s": -1.0})
+def test_an_interrupted_pipeline_ends_with_the_same_weights(experiment, tmp_path, monkeypatch):
+    """Interrupted in the middle of training; other settings do not resume its checkpoint."""
+    hparams = base.training_hparams
+    monkeypatch.setattr(base, "training_hparams", lambda *given: {**hparams(*given), "save_every_s": -1.0})
     monkeypatch.setattr(pipeline, "_export", lambda student, about, file: file.parent.mkdir(exist_ok=True))
-    monkeypatch.setattr(pipeline, "measure", lambda *told: {"kb": 1})
+    monkeypatch.setattr(pipeline, "measure", lambda *given: {"kb": 1})
     steps = build_steps([{**PRUNE, "epochs": 3}])
     run_steps(source_of(experiment, tmp_path / "unbroken"), steps, progress=False)
     end = brains.DistillBrain.on_epoch_end
@@ -151,7 +138,7 @@ def test_a_pipeline_that_was_killed_ends_as_one_that_was_not(experiment, tmp_pat
     assert epochs == [1, 2]
 
 
-def test_training_with_rounded_numbers_learns_and_leaves_a_plain_student(experiment, tmp_path):
+def test_training_with_rounded_numbers_learns_and_returns_a_plain_student(experiment, tmp_path):
     source = source_of(experiment, tmp_path)
     student, about = load_student(source.run.folder)
     before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
@@ -162,13 +149,13 @@ def test_training_with_rounded_numbers_learns_and_leaves_a_plain_student(experim
     assert not torch.equal(after["fuse.weight"], before["fuse.weight"])
 
 
-def test_only_training_speakers_are_heard_before_scoring(experiment, tmp_path):
+def test_only_training_speakers_are_used_before_scoring(experiment, tmp_path):
     source = source_of(experiment, tmp_path)
     student, about = load_student(source.run.folder)
     work = Work(source, student, about["student"], 1, tmp_path / "1-prune", progress=False)
     run = source.training(1, about["student"], number_of_epochs=1)
-    heard = {name for batch in build_parts(run).data.train_loader() for name in batch.ids}
-    assert {name[0] for name in heard} == {"C", "D"}
+    used = {name for batch in build_parts(run).data.train_loader() for name in batch.ids}
+    assert {name[0] for name in used} == {"C", "D"}
     windows = calibration(work, utterances=5)
     assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)
     loud = {name: wave for name, wave in source.heldout.waveforms.items()}
@@ -190,12 +177,6 @@ def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tm
     torch.testing.assert_close(scores["classifier.weight"], (weight * weight.grad).detach().square())
 
 
-def test_no_epochs_leave_the_student_as_it_is(experiment, tmp_path):
-    student = torch.nn.Linear(1, 1).train()
-    work = Work(source_of(experiment, tmp_path), student, {}, 1, tmp_path)
-    assert tuned(student, {}, work, epochs=0, lr=0.1) is student and not student.training
-
-
 def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
     """Two seeds, two folds of two speakers each: the pooled score of each seed by hand, then their mean."""
     labels, steps = ("anger", "sadness"), build_steps([{"name": "fp16"}])
@@ -204,12 +185,12 @@ def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
         for fold in (1, 2):
             place = tmp_path / f"seed{seed}/fold{fold}"
             ids = [f"{fold}{speaker}{label}" for speaker in "ab" for label in labels]
-            facts = ids, [name[:2] for name in ids], [name[2:] for name in ids]
+            columns = ids, [name[:2] for name in ids], [name[2:] for name in ids]
             right = np.eye(2)[[0, 1, 0, 1]]
             wrong = right.copy()
             wrong[0] = [0.0, 1.0]  # one anger of two taken for sadness
             for step, probs in (("0-original", right), ("1-fp16", wrong if seed == 1 else right)):
-                write_scores(place / step / "scores.csv", make_scores(*facts, probs, labels, fold, seed))
+                write_scores(place / step / "scores.csv", make_scores(*columns, probs, labels, fold, seed))
             places.append(place)
             records.append(
                 {step: {"kb": fold, "parameters": 4, "gflops": 1, "ms": seed} for step in ("0-original", "1-fp16")}
@@ -222,25 +203,16 @@ def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
     assert "-12.5 [" in table_markdown(table)
 
 
-def test_an_experiment_and_a_wrong_folder(experiment, tmp_path, capsys, monkeypatch):
-    asked = []
-    monkeypatch.setattr("akd_toolkit.deploy.compress.runs._compress_one", lambda source, **kw: asked.append(source.to))
-    monkeypatch.setattr("akd_toolkit.deploy.compress.runs.records_of", lambda *told: {})
-    monkeypatch.setattr("akd_toolkit.deploy.compress.runs.table_of", lambda *told: pd.DataFrame())
-    monkeypatch.setattr("akd_toolkit.deploy.compress.runs.write_table", lambda folder, *told: folder / "said")
-    (tmp_path / "said").write_text("a table")
+def test_every_run_of_an_experiment_gets_a_folder_and_a_wrong_folder_is_refused(
+    experiment, tmp_path, capsys, monkeypatch
+):
+    done, runs = [], "akd_toolkit.deploy.compress.runs."
+    monkeypatch.setattr(runs + "_compress_one", lambda source, **given: done.append(source.to))
+    monkeypatch.setattr(runs + "records_of", lambda *given: {})
+    monkeypatch.setattr(runs + "table_of", lambda *given: pd.DataFrame())
     assert main(["compress", str(experiment.folder), "--to", str(tmp_path)]) == 0
-    assert asked == [tmp_path / "seed17/fold1", tmp_path / "seed17/fold2"]
+    assert done == [tmp_path / "seed17/fold1", tmp_path / "seed17/fold2"]
     assert main(["compress", str(tmp_path)]) == 1 and "is not a finished run" in capsys.readouterr().err
-    assert main(["compress", str(experiment.folder), "--jobs", "0"]) == 2 and "--jobs" in capsys.readouterr().err
-
-
-def test_an_experiment_without_a_finished_run_is_refused(make_experiment, tmp_path, capsys):
-    experiment: Experiment = make_experiment(tmp_path / "results" / "akd")
-    for run in experiment.outer_runs():
-        (run.folder / "scores.csv").unlink()
-    assert main(["compress", str(experiment.folder)]) == 1
-    assert "no outer run of" in capsys.readouterr().err
 
 
 def test_latencies_are_of_every_file(pruned):
@@ -249,28 +221,9 @@ def test_latencies_are_of_every_file(pruned):
     assert set(found) == set(files) and all(0 < ms < 1000 for ms in found.values())
 
 
-def test_latencies_of_another_machine_are_taken_anew_and_the_warning_stays(experiment, pruned, tmp_path, monkeypatch):
-    source = source_of(experiment, shutil.copytree(pruned, tmp_path / "to"))
-    steps = build_steps([PRUNE, STATIC])
-    monkeypatch.setattr(pipeline, "latencies", lambda files, window_s: dict.fromkeys(files, 7.0))
-    before = records_of(source, steps)
-    assert all(record["ms"] != 7.0 for record in before.values())  # what was measured stays
-    monkeypatch.setattr(pipeline, "cpu_name", lambda: "another")
-    monkeypatch.setattr(pipeline, "busy_warning", lambda load, cores: "busy then")
-    after = records_of(source, steps)
-    assert all((record["ms"], record["busy"]) == (7.0, "busy then") for record in after.values())
-    monkeypatch.setattr(pipeline, "busy_warning", lambda load, cores: "")
-    assert all(record["busy"] == "busy then" for record in records_of(source, steps).values())
-
-
 def test_scores_of_a_file_do_not_stand_for_the_student_beside_it(tmp_path):
     assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
     assert scores_file(tmp_path / "student.int8.onnx").name == "scores.csv"
     (tmp_path / "student.json").write_text("{}")  # the step changed the student as well: qat
     assert scores_file(tmp_path / "student.int8.onnx").name == "student.int8.scores.csv"
     assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
-
-
-def test_an_option_left_at_its_default_is_written_down():
-    (step,) = build_steps([{"name": "quantize"}])
-    assert step.whole_spec == {"name": "quantize", "mode": "static", "utterances": 64, "epochs": 0, "lr": 0.0003}

@@ -1,18 +1,20 @@
-"""Pipelines in YAML."""
+"""Steps in YAML, and a run's settings made into a recipe again."""
 
 from pathlib import Path
 
 import pytest
+import torch
 
 from akd_toolkit.deploy.compress import COMPRESSIONS, steps
+from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import build_steps, read_steps
+from akd_toolkit.experiment.parts import build_student
 
 ROOT = Path(__file__).resolve().parents[4]
 
 
-def test_the_default_is_the_fragment_that_people_copy():
-    packaged = Path(steps.__file__).with_name(steps.DEFAULT)
-    assert packaged.read_text(encoding="utf-8") == (ROOT / "hparams/compress.yaml").read_text(encoding="utf-8")
+def test_the_default_is_the_file_that_people_copy():
+    assert steps.DEFAULT.read_text(encoding="utf-8") == (ROOT / "hparams/compress.yaml").read_text(encoding="utf-8")
     assert [step.title for step in read_steps()] == ["1-prune", "2-quantize"]
 
 
@@ -23,39 +25,79 @@ def test_every_step_has_a_source_and_an_example(name):
     assert "Source:" in type(step).__doc__ and "Example" in type(step).__doc__
 
 
-def test_steps_may_stand_in_any_order_that_makes_sense():
-    names = ["finetune", "prune", "finetune", "fp16", "quantize", "quantize"]
-    options = {"finetune": {"epochs": 1}}
-    made = build_steps([{"name": name, **options.get(name, {})} for name in names])
-    assert [step.title for step in made] == [f"{number}-{name}" for number, name in enumerate(names, start=1)]
+def test_defaults_are_part_of_a_whole_spec():
+    (step,) = build_steps([{"name": "quantize"}])
+    assert step.whole_spec == {"name": "quantize", "mode": "static", "utterances": 64, "epochs": 0, "lr": 0.0003}
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    "text, token",
     [
-        ("steps: []", "must hold one key, steps, with a list"),
-        ("steps: [{name: prune}]\nrows: 1", "it has rows"),
-        ("steps: [{name: prune, share: !new:os.system {command: x}}]", "and no tags"),
-        ("steps: [prune]", "step 1 must be a mapping with a name; known: finetune, fp16, prune, quantize"),
-        ("steps: [{name: pruned}]", "step 1 .pruned.: unknown compression 'pruned'. Did you mean 'prune'?"),
-        ("steps: [{name: prune, shares: 1}]", "Did you mean 'share'?"),
-        ("steps: [{name: prune, share: x}]", "share must be a number in"),
-        ("steps: [{name: quantize, mode: qat}]", "mode qat with 0 epochs makes no sense"),
-        ("steps: [{name: quantize, mode: int4}]", "mode must be one of dynamic, static, qat, got 'int4'"),
-        ("steps: [{name: quantize, utterances: 0}]", "utterances must be a whole number from 1, got 0"),
-        ("steps: [{name: finetune, epochs: 1, lr: 0}]", "lr must be a number above 0"),
-        ("steps: [{name: fp16}, {name: prune}]", r"step 2 \(prune\) cannot follow step 1 \(fp16\)"),
-        ("steps: [{name: quantize}, {name: finetune, epochs: 1}]", "put it before"),
-        ("- 1", "holds no settings"),
+        ("steps: []", "one key, steps"),
+        ("steps: [{name: prune}]\nrows: 1", "rows"),
+        ("steps: [{name: prune, share: !new:os.system {command: x}}]", "tags"),
+        ("steps: [prune]", "known: finetune, fp16, prune, quantize"),
+        ("steps: [{name: pruned}]", "'prune'"),
+        ("steps: [{name: prune, shares: 1}]", "'share'"),
+        ("steps: [{name: prune, share: x}]", "share"),
+        ("steps: [{name: prune, importance: size}]", "norm, taylor"),
+        ("steps: [{name: quantize, mode: qat}]", "epochs"),
+        ("steps: [{name: quantize, mode: int4}]", "dynamic, static, qat"),
+        ("steps: [{name: quantize, utterances: 0}]", "utterances"),
+        ("steps: [{name: finetune, epochs: 1, lr: 0}]", "lr"),
+        ("steps: [{name: quantize}, {name: fp16}, {name: prune}]", r"step 3 \(prune\).*1-quantize"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_runs(tmp_path, text, message):
+def test_bad_steps_are_refused_before_anything_runs(tmp_path, text, token):
     path = tmp_path / "steps.yaml"
     path.write_text(text)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=token):
         read_steps(path)
 
 
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no settings file"):
-        read_steps(tmp_path / "none.yaml")
+def source_of(experiment, to, store=None) -> Source:
+    return Source(experiment, experiment.outer_runs()[0], to, store)
+
+
+def test_a_training_is_that_of_the_run_with_its_candidate_and_its_speakers(experiment, tmp_path):
+    source = source_of(experiment, tmp_path)
+    spec = {**source.run.record.student, "dim": 8}
+    run = source.training(2, spec, number_of_epochs=3, **{"opt_class.lr": 0.002})
+    assert run.train_speakers == ("C", "D") and run.test_speakers == ("A", "B") and run.seed == 2017
+    assert run.config["batch_size"] == 8  # of its candidate
+    assert run.config["objective"] == experiment.settings["objective"] and run.config["number_of_epochs"] == 3
+    made = run.config.build()["opt_class"]([torch.nn.Parameter(torch.zeros(1))])
+    assert isinstance(made, torch.optim.AdamW) and made.defaults["lr"] == 0.002 and made.defaults["weight_decay"] == 0
+    assert build_student(run).fuse.out_features == 8
+    assert run.config["store_folder"] == str(experiment.folder.parent.resolve() / "store")
+
+
+def test_teachers_beside_the_recipe_are_found_from_anywhere(make_experiment, tmp_path):
+    given = {"speech": {"name": "transformers_encoder", "source": "./models/small"}}
+    experiment = make_experiment(tmp_path / "results/akd", teachers=given)
+    with pytest.raises(FileNotFoundError, match="./models/small"):
+        source_of(experiment, tmp_path / "to").config  # noqa: B018
+    (tmp_path / "models/small").mkdir(parents=True)
+    config = source_of(experiment, tmp_path / "to").config
+    assert config["teachers"]["speech"]["source"] == str((tmp_path / "models/small").resolve())
+
+
+@pytest.mark.parametrize("key", ["opt_class", "student"])
+def test_settings_that_would_run_code_are_refused(make_experiment, tmp_path, key):
+    experiment = make_experiment(tmp_path / "akd", **{key: {"!new:os.system": {"command": "x"}}})
+    with pytest.raises(ValueError, match="os.system"):
+        source_of(experiment, tmp_path / "to").config  # noqa: B018
+
+
+def test_a_missing_store_and_missing_unlabelled_speech_are_named(make_experiment, tmp_path):
+    experiment = make_experiment(tmp_path / "results/akd", unlabelled_hash="0123456789ab")
+    with pytest.raises(FileNotFoundError, match="0123456789ab.*--store"):
+        source_of(experiment, tmp_path / "to").training(1, {})
+    (experiment.folder.parent / "store").rmdir()
+    with pytest.raises(FileNotFoundError, match="store.*--store"):
+        source_of(experiment, tmp_path / "to").config  # noqa: B018
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        source_of(experiment, tmp_path / "to", tmp_path / "nowhere").config  # noqa: B018
+    (tmp_path / "elsewhere").mkdir()
+    config = source_of(experiment, tmp_path / "to", tmp_path / "elsewhere").config
+    assert config["store_folder"] == str((tmp_path / "elsewhere").resolve())

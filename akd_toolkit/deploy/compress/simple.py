@@ -1,9 +1,11 @@
-"""The step that trains on."""
+"""The steps of one line: train on, and half precision."""
+
+from pathlib import Path
 
 from torch import nn
 
 from akd_toolkit.deploy.compress.base import COMPRESSIONS, Compression, Work, check_count, check_rate
-from akd_toolkit.deploy.compress.tuning import tuned
+from akd_toolkit.deploy.export.precision import to_fp16
 
 
 @COMPRESSIONS.register("finetune")
@@ -15,7 +17,7 @@ class Finetune(Compression):
     Arguments
     ---------
     epochs
-        How many, >= 1.
+        Number of epochs, >= 1.
     lr
         Peak of the learning rate, in (0, 1].
 
@@ -26,15 +28,30 @@ class Finetune(Compression):
     """
 
     example_options = {"epochs": 1}
+    changes_student = True
 
     def __init__(self, epochs: int, lr: float = 0.001):
         check_count("epochs", epochs, 1)
         check_rate(lr)
         self.epochs, self.lr = epochs, lr
 
-    @property
-    def changes_student(self) -> bool:
-        return True
-
     def change(self, work: Work) -> tuple[nn.Module, dict]:
-        return tuned(work.student, work.spec, work, self.epochs, self.lr), work.spec
+        return work.train(work.student, work.spec, self.epochs, self.lr), work.spec
+
+
+@COMPRESSIONS.register("fp16")
+class Fp16(Compression):
+    """Write a file in half precision; the front end stays in 32 bits.
+
+    Source: ``export/precision.py``, which says how a CPU runs such a file.
+
+    Example
+    -------
+    >>> Fp16().file
+    'student.fp16.onnx'
+    """
+
+    file = "student.fp16.onnx"
+
+    def write(self, work: Work, exported: Path, target: Path) -> None:
+        to_fp16(exported, target)
