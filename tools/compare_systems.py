@@ -3,7 +3,7 @@
     python tools/compare_systems.py results/akd results/student [results/kd results/student ...]
 
 Each pair is two output folders, or two scores.csv. The difference is of pooled scores, averaged over seeds; its 95 %
-interval comes from a paired bootstrap over speakers, p from a permutation test by speaker.
+interval is a paired jackknife t interval over speakers, p from a permutation test by speaker.
 """
 
 import sys

@@ -1,4 +1,8 @@
-"""WA, UA and macro-F1 of predicted labels, per utterance and never per segment."""
+"""WA, UA and macro-F1 of predicted labels, per utterance and never per segment.
+
+``truth`` and ``prediction`` hold one label of any type per utterance, [N]. Each function raises ValueError if there is
+no utterance or the two differ in length.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -6,26 +10,14 @@ from sklearn import metrics as sklearn_metrics
 
 
 def wa(truth: ArrayLike, prediction: ArrayLike) -> float:
-    """Weighted accuracy: the share of utterances whose label is right.
-
-    wa = (1 / N) * sum_n [prediction_n = truth_n]
-
-    Shape
-    -----
-    truth, prediction: [N], labels of any one type. Returns a share in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If there is no utterance, or the two differ in length.
+    """Weighted accuracy, the share of utterances with the correct label: (1 / N) * sum_n [prediction_n = truth_n].
 
     Example
     -------
     >>> wa(["ang", "ang", "ang", "sad"], ["ang", "ang", "sad", "sad"])  # 3 of 4
     0.75
     """
-    truth, prediction = _checked(truth, prediction)
-    return float(sklearn_metrics.accuracy_score(truth, prediction))
+    return float(sklearn_metrics.accuracy_score(*_checked(truth, prediction)))
 
 
 def ua(truth: ArrayLike, prediction: ArrayLike) -> float:
@@ -35,17 +27,7 @@ def ua(truth: ArrayLike, prediction: ArrayLike) -> float:
 
     A class absent from the truth has no recall and is left out; predicting it is a miss of the true class.
 
-    Source: Schuller, Steidl & Batliner 2009 (the INTERSPEECH emotion challenge), there "unweighted average
-    recall".
-
-    Shape
-    -----
-    truth, prediction: [N], labels of any one type. Returns a share in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If there is no utterance, or the two differ in length.
+    Source: Schuller, Steidl & Batliner 2009 (the INTERSPEECH emotion challenge), there "unweighted average recall".
 
     Example
     -------
@@ -62,15 +44,6 @@ def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
 
     macro_f1 = (1 / C') * sum_c 2 hits_c / (N_c + P_c),   P_c = times that class c was predicted
 
-    Shape
-    -----
-    truth, prediction: [N], labels of any one type. Returns a share in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If there is no utterance, or the two differ in length.
-
     Example
     -------
     >>> macro_f1(["ang", "ang", "ang", "sad"], ["ang", "ang", "sad", "sad"])  # (4/5 + 2/3) / 2
@@ -82,16 +55,7 @@ def macro_f1(truth: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, label_order: list[str]) -> np.ndarray:
-    """Counts of every pair of true (row) and predicted (column) label.
-
-    Shape
-    -----
-    truth, prediction: [N]. Returns [C, C] integers in ``label_order``.
-
-    Raises
-    ------
-    ValueError
-        If a label is not in ``label_order``, there is no utterance, or the two differ in length.
+    """Counts of every pair of true (row) and predicted (column) label: [C, C] in ``label_order``.
 
     Example
     -------
@@ -100,7 +64,7 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, label_order: list[
            [0, 1]])
     """
     truth, prediction = _checked(truth, prediction)
-    unknown = sorted(set(np.concatenate([truth, prediction]).tolist()) - set(label_order))
+    unknown = sorted(set(truth.tolist() + prediction.tolist()) - set(label_order))
     if unknown:
         raise ValueError(
             f"label '{unknown[0]}' is not in label_order [{', '.join(map(str, label_order))}]; "
@@ -110,11 +74,7 @@ def confusion_matrix(truth: ArrayLike, prediction: ArrayLike, label_order: list[
 
 
 def class_recalls(confusion: ArrayLike) -> np.ndarray:
-    """Recall of each class from a confusion matrix; NaN for a class that the truth does not hold.
-
-    Shape
-    -----
-    confusion: [C, C], rows are the truth. Returns [C], shares in [0, 1].
+    """Recall of each class from a confusion matrix: [C, C] -> [C]; NaN for a class that the truth does not hold.
 
     Example
     -------
@@ -127,11 +87,7 @@ def class_recalls(confusion: ArrayLike) -> np.ndarray:
 
 
 def agreement(prediction: ArrayLike, other_prediction: ArrayLike) -> float:
-    """Share of utterances on which two systems, such as a student and its teacher, say the same.
-
-    Shape
-    -----
-    prediction, other_prediction: [N], the same utterances in the same order. Returns a share in [0, 1].
+    """Share of utterances, in the same order, for which two systems predict the same label.
 
     Example
     -------

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from akd_toolkit.metrics.reliability import least_temperature
+from akd_toolkit.metrics.calibration import least_temperature
 
 
 def class_balance(labels: Tensor, label_order: Sequence[str], speakers: Sequence[str]) -> Tensor:

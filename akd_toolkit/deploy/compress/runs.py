@@ -30,7 +30,7 @@ NOTE = (
     "Runtime on {cpu}, one thread, batch 1, all files in turn. Scores are of the exported files, on speakers used "
     "neither in training nor in calibration; changes, in points, are against the original{interval}."
 )
-INTERVAL = ", with the 95 % interval of a paired bootstrap over speakers"
+INTERVAL = ", with a paired 95 % interval over speakers"
 
 
 def compress(

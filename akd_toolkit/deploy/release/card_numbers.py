@@ -15,7 +15,7 @@ def scores_section(facts: dict) -> str:
         rows.append(_score_row(title, all_of_it))
     lines = [
         "## Scores",
-        "Per cent, on speakers whom the scored model never heard; in brackets 95 % bootstrap intervals over speakers."
+        "Per cent, on speakers whom the scored model never heard; in brackets 95 % intervals over speakers."
         if facts["speaker_independent"]
         else "Per cent, on utterances that the scored model never heard, but perhaps of voices that it did.",
         "| | speakers | utterances | UA | WA | macro-F1 |\n|---|--:|--:|--:|--:|--:|\n" + "\n".join(rows),

@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 
 from akd_toolkit.evaluate.report.plots import COLOURS, GRID, LINE_STYLES, MUTED, STYLE, save_figure, write_title
 from akd_toolkit.evaluate.report.summary import label_indices, utterance_table
-from akd_toolkit.metrics.intervals import speaker_bootstrap
-from akd_toolkit.metrics.reliability import NUM_BINS
+from akd_toolkit.metrics.calibration import NUM_BINS
+from akd_toolkit.metrics.intervals import speaker_interval
 from akd_toolkit.metrics.scores import ua, wa
 
 WIDTH = 4.8  # inches: readable on a phone without turning it
-RESAMPLES = 2000  # of a speaker's utterances
 
 
 def plot_reliability(conditions: Mapping[str, pd.DataFrame], paths: Sequence[str | Path], title: str = "") -> None:
@@ -56,19 +55,18 @@ def plot_reliability(conditions: Mapping[str, pd.DataFrame], paths: Sequence[str
 def speaker_scores(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFrame:
     """WA and UA of every speaker, means over seeds, with 95 % intervals over the speaker's own utterances.
 
-    The interval resamples the utterances of that speaker as if they were independent: it says how sure the score of
-    this speaker is, and nothing of other speakers. Columns: speaker, utterances, wa, wa_low, wa_high, ua, ...
+    The interval takes the speaker's utterances as independent: it describes this speaker's score, and nothing of other
+    speakers. Columns: speaker, utterances, wa, wa_low, wa_high, ua, ...
     """
     utterances = utterance_table(scores, list(label_order))
     rows = []
     for speaker, mine in utterances.groupby("speaker"):
         truth = label_indices(mine["truth"], list(label_order))
-        totals = np.eye(len(label_order))[truth]  # [N, C]: each utterance is what the bootstrap draws
+        totals = np.eye(len(label_order))[truth]  # [N, C]: each utterance is a unit of the interval
         hits = totals * mine["right"].to_numpy()[:, None]
         row = {"speaker": speaker, "utterances": len(mine)}
         for score in ("wa", "ua"):
-            found = speaker_bootstrap(hits, totals, score, num_resamples=RESAMPLES)
-            row |= {score: found.value, f"{score}_low": found.low, f"{score}_high": found.high}
+            row |= speaker_interval(hits, totals, score).columns(score)
         rows.append(row)
     return pd.DataFrame(rows)
 

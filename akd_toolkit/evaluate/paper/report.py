@@ -36,7 +36,7 @@ from akd_toolkit.experiment.stored import Experiment
 MAX_NAMED = 12  # missing trainings that one sentence lists
 ABOUT_AUDIT = "What the folders prove of their own splits; `akd audit FOLDER` compares the sound of the recordings too."
 ABOUT_PAIRS = (
-    "Interval: paired bootstrap over speakers. p by speaker: the two systems swapped speaker by speaker. McNemar: by "
+    "Interval: paired t interval over speakers. p by speaker: the two systems swapped speaker by speaker. McNemar: by "
     "utterance, exact (the sign test where there are several seeds), which takes the utterances of one speaker as "
     "independent. Each test is corrected for itself over all pairs of the table."
 )
@@ -211,8 +211,8 @@ def _reading(document: Document, systems: Sequence[System]) -> None:
         DEFINITIONS,
         "Every number is computed from per-utterance scores when the report is made. With several seeds a score is the "
         "mean over seeds; deviations are over outer folds, of the seed means.",
-        "Intervals of pooled scores are percentiles of 10,000 bootstrap samples over speakers: they speak of other "
-        "speakers and not of other seeds, and with ten speakers or fewer they are somewhat too narrow.",
+        "Intervals of pooled scores are jackknife t intervals over speakers: they describe new speakers, not new "
+        "seeds.",
         "ECE is the expected calibration error in 15 bins of confidence.",
     ]
     sentences += [

@@ -11,12 +11,11 @@ from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.paper.cited import grade
 from akd_toolkit.evaluate.paper.document import Block, Items, Table, table
 from akd_toolkit.evaluate.paper.systems import System, comparable, marking, marks_of
-from akd_toolkit.evaluate.report.ablation import holm
 from akd_toolkit.evaluate.report.comparison import compare
 from akd_toolkit.evaluate.report.page import percent
 from akd_toolkit.evaluate.report.tables import count
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.metrics.significance import EXACT_SPEAKERS
+from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm
 
 SCORES = ("wa", "ua")
 

@@ -1,6 +1,6 @@
 """Tables, pictures and pages made from per-utterance scores, and from nothing else."""
 
-from akd_toolkit.evaluate.report.ablation import ablation_markdown, holm, read_ablation, write_ablation
+from akd_toolkit.evaluate.report.ablation import ablation_markdown, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.ablation_plot import plot_ablation
 from akd_toolkit.evaluate.report.comparison import compare, mean_agreement
 from akd_toolkit.evaluate.report.page import write_report
@@ -21,7 +21,6 @@ __all__ = [
     "check_ablation",
     "check_readme",
     "compare",
-    "holm",
     "markdown_table",
     "mean_agreement",
     "plot_ablation",

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
@@ -15,7 +14,7 @@ from akd_toolkit.evaluate.report.page import DEFINITIONS, GENERATED
 from akd_toolkit.evaluate.report.summary import summarise
 from akd_toolkit.evaluate.report.tables import count, markdown_table
 from akd_toolkit.experiment.paths import ExperimentPaths
-from akd_toolkit.metrics.significance import EXACT_SPEAKERS
+from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm
 
 SCORES = ("wa_pooled", "wa_low", "wa_high", "ua_pooled", "ua_low", "ua_high", "ua_seed_std")
 AHEAD = tuple(f"{score}_{part}" for score in ("ua", "wa") for part in ("ahead", "ahead_low", "ahead_high"))
@@ -132,26 +131,6 @@ def ablation_markdown(path: str | Path) -> str:
     return f"{WATERMARK}\n\n{page}" if rows["group"].map(is_marked).any() else page
 
 
-def holm(p_values: ArrayLike) -> np.ndarray:
-    """P-values corrected for their number: together they err with at most the chance that one alone would.
-
-    The k-th smallest of m, counted from 0, is multiplied by m - k; none may be smaller than the one before it.
-
-    Source: Holm 1979, a simple sequentially rejective multiple test procedure.
-
-    Example
-    -------
-    >>> holm([0.01, 0.04, 0.03]).round(6).tolist()  # 3 * 0.01, then 2 * 0.03, then 1 * 0.04 but not below 0.06
-    [0.03, 0.06, 0.06]
-    """
-    p_values = np.asarray(p_values, dtype=float)
-    order = p_values.argsort()
-    corrected = np.empty_like(p_values)
-    steps = p_values[order] * np.arange(len(order), 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return corrected
-
-
 def _check_rows(rows: Sequence[Mapping], planned: int) -> None:
     if not rows:
         raise ValueError("an ablation's report needs at least one row that is done; run one first.")
@@ -238,7 +217,7 @@ def _how_to_read(rows: pd.DataFrame) -> str:
         return "No two rows are compared yet."
     told = (
         "Points: the row's pooled score less that of the row *against* which it stands, on the same utterances, means "
-        "over seeds. Interval: paired bootstrap over speakers; p: the two systems swapped speaker by speaker; Holm: p "
+        "over seeds. Interval: 95 %, over speakers, paired; p: the two systems swapped speaker by speaker; Holm: p "
         f"corrected for the number of comparisons in the table, {num_comparisons}, UA and WA each for itself. All of "
         "them speak of other speakers, none of other seeds: *seeds ±* is the deviation of pooled UA over seeds."
     )

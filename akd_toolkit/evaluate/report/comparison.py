@@ -9,13 +9,13 @@ from akd_toolkit.metrics import intervals, significance
 from akd_toolkit.metrics import scores as measures
 
 
-def compare(a: pd.DataFrame, b: pd.DataFrame, num_resamples: int = 10_000) -> dict:
+def compare(a: pd.DataFrame, b: pd.DataFrame) -> dict:
     """By how much system ``a`` is ahead of ``b`` on the same utterances, and whether by more than chance.
 
     Each utterance's correctness is averaged over the system's seeds, which need not be the same for the two.
 
     * ``ua_difference``, ``ua_low``, ``ua_high``: pooled UA of ``a`` less that of ``b``, with its 95 %
-      interval from a paired bootstrap over speakers; ``ua_p``: permutation test by speaker; so for ``wa``;
+      paired interval over speakers; ``ua_p``: permutation test by speaker; so for ``wa``;
     * ``mcnemar_p``: by utterance; the sign test where there are several seeds;
     * ``ua_by_seed``: seed -> difference of pooled UA; empty where the two have other seeds;
     * ``speakers``, ``utterances``: how many.
@@ -45,12 +45,10 @@ def compare(a: pd.DataFrame, b: pd.DataFrame, num_resamples: int = 10_000) -> di
     hits_a, totals = table_counts(right_a, label_order)
     hits_b, _ = table_counts(right_b, label_order)
     for score in ("wa", "ua"):
-        interval = intervals.paired_speaker_bootstrap(hits_a, hits_b, totals, score, num_resamples=num_resamples)
+        interval = intervals.paired_speaker_interval(hits_a, hits_b, totals, score)
         result[f"{score}_difference"] = interval.value
         result[f"{score}_low"], result[f"{score}_high"] = interval.low, interval.high
-        result[f"{score}_p"] = significance.speaker_permutation_test(
-            hits_a, hits_b, totals, score, num_resamples=num_resamples
-        )
+        result[f"{score}_p"] = significance.speaker_permutation_test(hits_a, hits_b, totals, score)
     result["mcnemar_p"] = significance.mcnemar_exact(right_a["right"], right_b["right"])
     result["ua_by_seed"] = _by_seed(a, b)
     return result

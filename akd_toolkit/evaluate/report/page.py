@@ -194,7 +194,7 @@ def _against(scores: pd.DataFrame, against: Mapping[str, pd.DataFrame]) -> str:
     ]
     note = (
         "Pooled score of this system less that of the other, on the same utterances, means over seeds. "
-        "Interval: paired bootstrap over speakers; p: the systems swapped speaker by speaker; p by "
+        "Interval: paired t interval over speakers; p: the systems swapped speaker by speaker; p by "
         "utterance: McNemar's exact test (the sign test where there are several seeds), which takes "
         "utterances of one speaker as independent."
     )

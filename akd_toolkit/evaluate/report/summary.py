@@ -13,19 +13,19 @@ from akd_toolkit.experiment.scores_file import attributes_in, check_scores
 from akd_toolkit.metrics import intervals
 from akd_toolkit.metrics import scores as measures
 from akd_toolkit.metrics.calibration import expected_calibration_error
-from akd_toolkit.metrics.concordance import ccc, speaker_bootstrap_ccc
+from akd_toolkit.metrics.concordance import ccc, ccc_interval
 
 
-def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: int = 10_000) -> dict:
+def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     """Every score of one system under the protocol; shares in [0, 1].
 
     Per fold f and seed r the score s[r, f] is taken over the fold's test utterances:
 
     * ``wa_mean``, ``ua_mean``: mean over folds of m[f] = mean over seeds of s[r, f];
-    * ``wa_std``, ``ua_std``: deviation of m[f] over the folds (divided by their number; 0 for one fold);
+    * ``wa_std``, ``ua_std``: standard deviation of m[f] over the folds (n - 1; 0 for one fold);
     * ``wa_pooled``, ``ua_pooled``, ``macro_f1``, ``ece``: all outer tests together, then mean over seeds;
-    * ``ua_seed_std``: deviation over seeds of the pooled UA (divided by their number);
-    * ``wa_low`` ... ``ua_high``: 95 % bootstrap interval of the pooled score over speakers;
+    * ``ua_seed_std``: standard deviation of the pooled UA over seeds (n - 1; 0 for one seed);
+    * ``wa_low`` ... ``ua_high``: 95 % interval of the pooled score over speakers;
     * ``folds``, ``seeds``, ``speakers``, ``utterances``: how many;
     * ``fold_table`` (fold, speakers, utterances, wa, ua), ``speaker_table`` (speaker, fold, utterances, wa,
       ua), ``class_table`` (label, utterances, recall), ``speaker_recalls`` (speakers x classes), and
@@ -66,8 +66,8 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: i
         "ua_pooled": float(each_seed["ua"].mean()),
         "macro_f1": float(each_seed["macro_f1"].mean()),
         "ece": float(each_seed["ece"].mean()),
-        "ua_seed_std": float(each_seed["ua"].std(ddof=0)),
-        **_intervals(scores, label_order, num_resamples),
+        "ua_seed_std": deviation(each_seed["ua"]),
+        **_intervals(scores, label_order),
         "folds": len(fold_table),
         "seeds": len(each_seed),
         "speakers": len(speaker_table),
@@ -83,8 +83,13 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str], num_resamples: i
         ),
         "confusion": confusion,
         "speaker_recalls": _speaker_recalls(scores, label_order),
-        "attribute_table": _attribute_table(scores, num_resamples),
+        "attribute_table": _attribute_table(scores),
     }
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Standard deviation with n - 1; 0 for one value."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def concordances(scores: pd.DataFrame) -> dict[str, float]:
@@ -129,7 +134,7 @@ def _fold_statistics(fold_table: pd.DataFrame) -> dict[str, float]:
     found = {}
     for score in ("wa", "ua"):
         found[f"{score}_mean"] = float(fold_table[score].mean())
-        found[f"{score}_std"] = float(fold_table[score].std(ddof=0))
+        found[f"{score}_std"] = deviation(fold_table[score])
     return found
 
 
@@ -144,11 +149,11 @@ def _pooled(run: pd.DataFrame, label_order: list[str]) -> dict[str, float]:
     }
 
 
-def _intervals(scores: pd.DataFrame, label_order: list[str], num_resamples: int) -> dict[str, float]:
+def _intervals(scores: pd.DataFrame, label_order: list[str]) -> dict[str, float]:
     hits, totals = table_counts(utterance_table(scores, label_order), label_order)
     limits = {}
     for score in ("wa", "ua"):
-        interval = intervals.speaker_bootstrap(hits, totals, score, num_resamples=num_resamples)
+        interval = intervals.speaker_interval(hits, totals, score)
         limits[f"{score}_low"], limits[f"{score}_high"] = interval.low, interval.high
     return limits
 
@@ -162,7 +167,7 @@ def _speaker_recalls(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFra
     return pd.DataFrame.from_dict(rows, orient="index", columns=label_order).rename_axis("speaker")
 
 
-def _attribute_table(scores: pd.DataFrame, num_resamples: int) -> pd.DataFrame:
+def _attribute_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Concordance of each attribute over the utterances whose truth is known."""
     rows = []
     for name in attributes_in(scores):
@@ -172,8 +177,8 @@ def _attribute_table(scores: pd.DataFrame, num_resamples: int) -> pd.DataFrame:
         folds = [concordances(of_fold)[name] for _, of_fold in known.groupby("fold")]
         runs = [run for _, run in known.groupby("seed")]
         first, told = runs[0], np.stack([run[f"prediction_{name}"] for run in runs])  # of the same utterances
-        interval = speaker_bootstrap_ccc(first[f"truth_{name}"], told, first["speaker"], num_resamples=num_resamples)
+        interval = ccc_interval(first[f"truth_{name}"], told, first["speaker"])
         limits = interval.value, interval.low, interval.high
-        rows.append((name, len(first), float(np.mean(folds)), float(np.std(folds)), *limits))
+        rows.append((name, len(first), float(np.mean(folds)), deviation(folds), *limits))
     columns = ["attribute", "utterances", "ccc_mean", "ccc_std", "ccc_pooled", "ccc_low", "ccc_high"]
     return pd.DataFrame(rows, columns=columns)

@@ -12,7 +12,7 @@ from akd_toolkit.evaluate.studies.answering import finished_runs
 from akd_toolkit.evaluate.studies.tables import by_system, check_place, percent, publish, system_names, write_table
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.metrics.intervals import NUM_RESAMPLES, interval_of, speaker_draws
+from akd_toolkit.metrics.intervals import jackknife_interval, ratio
 
 STUDY = "agreement"
 LEAST = 1e-12  # probability that stands in for 0
@@ -106,7 +106,7 @@ def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
 
 
 def agreement_row(pairs: pd.DataFrame) -> dict:
-    """Shares and divergences over all answers, each with its 95 % interval from a bootstrap over speakers.
+    """Shares and divergences over all answers, each with its 95 % interval over speakers.
 
     * ``agreement``: of all answers, those that are the teacher's; ``kl``, ``js``: means;
     * ``repeated``: of the teacher's mistakes, those that the student repeats, with the same wrong class;
@@ -115,7 +115,7 @@ def agreement_row(pairs: pd.DataFrame) -> dict:
     """
     wrong, right = 1 - pairs["teacher_right"], pairs["teacher_right"]
     one = pd.Series(1.0, index=pairs.index)
-    parts = {
+    shares = {
         "agreement": (pairs["agreement"], one),
         "kl": (pairs["kl"], one),
         "js": (pairs["js"], one),
@@ -124,14 +124,13 @@ def agreement_row(pairs: pd.DataFrame) -> dict:
         "corrected": (pairs["right"] * wrong, wrong),
         "kept": (pairs["right"] * right, right),
     }
-    names, speaker = np.unique(pairs["speaker"], return_inverse=True)
-    draws = speaker_draws(len(names), NUM_RESAMPLES, seed=0)
+    _, speaker = np.unique(pairs["speaker"], return_inverse=True)
     row = {}
-    for name, (over, under) in parts.items():
-        sums = [np.bincount(speaker, weights=part.to_numpy(float), minlength=len(names)) for part in (over, under)]
-        value, values = _ratio(*(part.sum() for part in sums)), _ratio(*(draws @ part for part in sums))
-        found = interval_of(float(value), values[~np.isnan(values)] if np.any(~np.isnan(values)) else values, 0.95)
-        row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+    for name, parts in shares.items():
+        over, under = (np.bincount(speaker, weights=part.to_numpy(float)) for part in parts)
+        left_out = ratio(over.sum() - over, under.sum() - under)
+        highest = np.inf if name in ("kl", "js") else 1
+        row |= jackknife_interval(ratio(over.sum(), under.sum()), left_out, bounds=(0, highest)).columns(name)
     return {
         **row,
         "teacher_errors": round(wrong.sum() / pairs["seed"].nunique()),
@@ -139,15 +138,10 @@ def agreement_row(pairs: pd.DataFrame) -> dict:
     }
 
 
-def _ratio(over, under):
-    """over / under, NaN where there is nothing to divide by."""
-    return np.divide(over, under, out=np.full(np.shape(over), np.nan), where=np.asarray(under) > 0)
-
-
 def _write(folder: Path, table: pd.DataFrame, classes: pd.DataFrame) -> Path:
     protocol = (
         "Student and teacher answered the same outer test utterances, whose speakers neither the student nor the "
-        "teacher's head had heard; shares are over all seeds, with 95 % intervals from a bootstrap over speakers."
+        "teacher's head had heard; shares are over all seeds, with 95 % intervals over speakers."
     )
     meaning = (
         "Repeated: of the teacher's mistakes, the share where the student gives the same wrong answer; corrected: "

@@ -14,8 +14,7 @@ from akd_toolkit.evaluate.studies.tables import by_system, check_place, publish,
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.metrics.intervals import NUM_RESAMPLES, Interval, interval_of, speaker_draws
-from akd_toolkit.metrics.reliability import (
+from akd_toolkit.metrics.calibration import (
     NUM_BINS,
     best_temperature,
     brier_score,
@@ -23,10 +22,12 @@ from akd_toolkit.metrics.reliability import (
     negative_log_likelihood,
     tempered,
 )
+from akd_toolkit.metrics.intervals import Interval, jackknife_interval, ratio
 
 STUDY = "calibration"
 BEFORE, AFTER = "before", "after"
-MEASURES = ("ece", "nll", "brier")
+BOUNDS = {"ece": 1, "nll": np.inf, "brier": 2}
+MEASURES = tuple(BOUNDS)
 
 
 def calibration_study(experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
@@ -71,8 +72,7 @@ def calibration_study(experiments: Sequence[Experiment], to: str | Path | None =
 def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> dict:
     """Calibration error, negative log-likelihood and Brier score, each with its interval, and less the reference's.
 
-    Every measure is pooled over all outer tests and averaged over seeds; 95 % intervals come from a bootstrap over
-    speakers. That of the calibration error leans upwards, because fewer different speakers leave rougher bins.
+    Every measure is pooled over all outer tests and averaged over seeds; 95 % intervals are over speakers.
 
     Example
     -------
@@ -83,15 +83,15 @@ def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None)
     >>> row["ece"], row["brier"]  # sure 3/4, right 1/2; (2 / 16 + 18 / 16) / 2
     (0.25, 0.625)
     """
-    own, row = _resampled(scores), {}
-    other = None if reference is None else _resampled(reference)
+    own, row = _left_out(scores), {}
+    other = None if reference is None else _left_out(reference)
     for measure in MEASURES:
         value, values = own[measure]
         ahead = Interval(np.nan, np.nan, np.nan)
         if other is not None:
-            ahead = interval_of(value - other[measure][0], values - other[measure][1], 0.95)
-        for name, found in ((measure, interval_of(value, values, 0.95)), (f"{measure}_change", ahead)):
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+            ahead = jackknife_interval(value - other[measure][0], values - other[measure][1])
+        found = jackknife_interval(value, values, bounds=(0, BOUNDS[measure]))
+        row |= found.columns(measure) | ahead.columns(f"{measure}_change")
     return row
 
 
@@ -157,23 +157,22 @@ def _inner_scores(experiment: Experiment, outer: PlannedRun) -> pd.DataFrame | N
     return scores
 
 
-def _resampled(scores: pd.DataFrame) -> dict[str, tuple[float, np.ndarray]]:
-    """Each measure of the whole, and of corpora redrawn over speakers; means over seeds."""
+def _left_out(scores: pd.DataFrame) -> dict[str, tuple[float, np.ndarray]]:
+    """Each measure over all speakers, and without each of them; means over seeds."""
     names, speaker = np.unique(scores["speaker"], return_inverse=True)
-    draws = speaker_draws(len(names), NUM_RESAMPLES, seed=0)
     probs, truth = _arrays(scores)
     seeds = [np.flatnonzero(scores["seed"] == seed) for seed in scores["seed"].unique()]
 
     def of_seeds(values: np.ndarray, bins: np.ndarray, num_bins: int) -> tuple[float, np.ndarray]:
         """Sum over bins of the size of the mean value; with one bin, and values of at least 0, that is their mean."""
-        whole, redrawn = [], []
+        whole, left_out = [], []
         for rows in seeds:
             cell = speaker[rows] * num_bins + bins[rows]
             sums = np.bincount(cell, weights=values[rows], minlength=len(names) * num_bins).reshape(-1, num_bins)
             counts = np.bincount(speaker[rows], minlength=len(names))
             whole.append(np.abs(sums.sum(axis=0)).sum() / counts.sum())
-            redrawn.append(np.abs(draws @ sums).sum(axis=1) / (draws @ counts))
-        return float(np.mean(whole)), np.mean(redrawn, axis=0)
+            left_out.append(ratio(np.abs(sums.sum(axis=0) - sums).sum(axis=1), counts.sum() - counts))
+        return float(np.mean(whole)), np.mean(left_out, axis=0)
 
     bins, gaps = confidence_bins(probs, truth)
     one = np.zeros(len(truth), dtype=int)
@@ -202,7 +201,7 @@ def _write(folder: Path, table: pd.DataFrame) -> Path:
     measures = (
         f"ECE is the expected calibration error in {NUM_BINS} bins of confidence, NLL the negative log-likelihood in "
         "nats, Brier the squared distance from the truth (0 to 2): less is better. Pooled over all outer tests and "
-        "averaged over seeds; 95 % intervals are from a bootstrap over speakers, and that of the ECE leans upwards."
+        "averaged over seeds; 95 % intervals are over speakers."
     )
 
     def cells(row) -> list[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.evaluate.report.summary import deviation
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.evaluate.studies.answering import (
     BATCH_SIZE,
@@ -149,7 +150,7 @@ def _row(corpus: str, scores: pd.DataFrame, across: bool) -> dict:
     row = score_row(scores)
     for name, measure in (("wa", wa), ("ua", ua)):
         of_run = [measure(run["truth"], run["prediction"]) for run in runs]
-        row[f"{name}_mean"], row[f"{name}_std"] = float(np.mean(of_run)), float(np.std(of_run))
+        row[f"{name}_mean"], row[f"{name}_std"] = float(np.mean(of_run)), deviation(of_run)
     kept = {name: row[name] for name in (*SUMMARY, "utterances", "speakers")}
     return {"tested_on": corpus, "across": across, "runs": len(runs), **kept}
 
@@ -168,7 +169,7 @@ def _write(folder: Path, table: pd.DataFrame, experiment, other: Manifest, names
     )
     measures = (
         "WA and UA are means and deviations over the runs; pooled they are means over the runs on all utterances, with "
-        "95 % intervals from a bootstrap over the tested speakers. On its own corpus each run is scored on its outer "
+        "95 % intervals over the tested speakers. On its own corpus each run is scored on its outer "
         f"test speakers, among the same classes. Guessing gives {100 / len(shared):.1f} UA."
     )
     lines = [

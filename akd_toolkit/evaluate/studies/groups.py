@@ -15,15 +15,7 @@ from akd_toolkit.evaluate.studies.groups_plot import plot_groups
 from akd_toolkit.evaluate.studies.tables import by_system, check_place, percent, publish, system_names, write_table
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.metrics.intervals import (
-    NUM_RESAMPLES,
-    SCORES,
-    Interval,
-    interval_of,
-    speaker_bootstrap,
-    speaker_counts,
-    speaker_draws,
-)
+from akd_toolkit.metrics.intervals import group_gap_interval, speaker_counts, speaker_interval
 
 STUDY = "groups"
 WOMEN, MEN, GAP = "women", "men", "women less men"
@@ -83,7 +75,7 @@ def speaker_sex(manifest: Manifest) -> dict[str, str]:
 
 
 def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
-    """Everybody, women, men, and the gap: pooled WA and UA with 95 % intervals from a bootstrap over speakers.
+    """Everybody, women, men, and the gap: pooled WA and UA with 95 % intervals over speakers.
 
     For the gap women are drawn among women and men among men, so that every redrawn corpus has as many of each. A group
     of one speaker has no interval.
@@ -104,17 +96,17 @@ def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
     for group, chosen in members.items():
         row = {"group": group, "speakers": int(chosen.sum()), "utterances": int(totals[chosen].sum())}
         for score in ("wa", "ua"):
-            row |= _limits(score, _group_interval(hits[chosen], totals[chosen], score))
+            row |= speaker_interval(hits[chosen], totals[chosen], score).columns(score)
         rows.append(row)
     women, men = members[WOMEN], members[MEN]
     row = {"group": GAP, "speakers": int((women | men).sum()), "utterances": int(totals[women | men].sum())}
     for score in ("wa", "ua"):
-        row |= _limits(score, _gap(hits, totals, women, men, score))
+        row |= group_gap_interval(hits, totals, women, men, score).columns(score)
     return [*rows, row]
 
 
 def speaker_rows(scores: pd.DataFrame, sex: dict[str, str]) -> pd.DataFrame:
-    """One row a speaker: group, utterances, WA and UA, with 95 % intervals from a bootstrap over the utterances.
+    """One row a speaker: group, utterances, WA and UA, with 95 % intervals over the utterances.
 
     One speaker's utterances resemble each other, so these intervals are too narrow for what he might say another day.
     """
@@ -126,7 +118,7 @@ def speaker_rows(scores: pd.DataFrame, sex: dict[str, str]) -> pd.DataFrame:
         counts = speaker_counts(of_speaker["right"], truth, np.arange(len(of_speaker)), len(labels))
         row = {"speaker": speaker, "group": sex.get(speaker, ""), "utterances": len(of_speaker)}
         for score in ("wa", "ua"):
-            row |= _limits(score, speaker_bootstrap(*counts, score))
+            row |= speaker_interval(*counts, score).columns(score)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -140,38 +132,13 @@ def _counts(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.unique(utterances["speaker"]), *counts
 
 
-def _group_interval(hits: np.ndarray, totals: np.ndarray, score: str) -> Interval:
-    if len(hits) > 1:
-        return speaker_bootstrap(hits, totals, score)
-    value = float(SCORES[score](hits.sum(axis=0), totals.sum(axis=0))) if len(hits) else np.nan
-    return Interval(value, np.nan, np.nan)
-
-
-def _gap(hits: np.ndarray, totals: np.ndarray, women: np.ndarray, men: np.ndarray, score: str) -> Interval:
-    if women.sum() < 1 or men.sum() < 1:
-        return Interval(np.nan, np.nan, np.nan)
-    values, redrawn = [], []
-    for seed, chosen in enumerate((women, men)):
-        values.append(SCORES[score](hits[chosen].sum(axis=0), totals[chosen].sum(axis=0)))
-        draws = speaker_draws(int(chosen.sum()), NUM_RESAMPLES, seed)
-        redrawn.append(SCORES[score](draws @ hits[chosen], draws @ totals[chosen]))
-    value = float(values[0] - values[1])
-    if women.sum() < 2 or men.sum() < 2:
-        return Interval(value, np.nan, np.nan)
-    return interval_of(value, redrawn[0] - redrawn[1], 0.95)
-
-
-def _limits(score: str, interval: Interval) -> dict[str, float]:
-    return {score: interval.value, f"{score}_low": interval.low, f"{score}_high": interval.high}
-
-
 def _write(folder: Path, table: pd.DataFrame, speakers: pd.DataFrame) -> Path:
     protocol = (
         "Stored scores of the outer tests by speaker and by the speakers' sex as the manifest says it; WA and UA are "
         "pooled and averaged over seeds, UA over the classes that the group or speaker has."
     )
     intervals = (
-        "Intervals (95 %) of groups and of the gap are from a bootstrap over speakers, those of one speaker over the "
+        "Intervals (95 %) of groups and of the gap are over speakers, those of one speaker over the "
         "utterances, which is too narrow for what that speaker might say another day."
     )
 

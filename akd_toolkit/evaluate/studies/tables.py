@@ -20,7 +20,7 @@ COUNTS = ("utterances", "speakers", "folds", "seeds")
 AHEAD = ("wa_ahead", "wa_ahead_low", "wa_ahead_high", "wa_p", "ua_ahead", "ua_ahead_low", "ua_ahead_high", "ua_p")
 INTERVALS = (
     "WA and UA are means and deviations over the outer folds; pooled over all outer tests they carry 95 % intervals "
-    "from a bootstrap over speakers."
+    "over speakers."
 )
 MADE_UP = "(generated speech)"
 NO_REFERENCE = dict.fromkeys(AHEAD, np.nan)
@@ -30,7 +30,7 @@ def score_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> di
     """What a table says of one system under one condition, and how far that is ahead of the reference.
 
     ``*_ahead`` is the difference of the pooled score to the reference on the same utterances, with its 95 % interval
-    from a paired bootstrap over speakers; ``*_p`` is the permutation test by speaker. NaN without a reference.
+    paired over speakers; ``*_p`` is the permutation test by speaker. NaN without a reference.
 
     Example
     -------

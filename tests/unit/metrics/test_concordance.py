@@ -1,12 +1,10 @@
-"""Concordance by hand, its interval, and its share for each utterance."""
-
-from itertools import product
+"""Concordance by hand, and its share for each utterance."""
 
 import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.metrics import ccc, speaker_bootstrap_ccc
+from akd_toolkit.metrics import ccc
 from akd_toolkit.metrics.concordance import discordances
 
 
@@ -14,60 +12,43 @@ from akd_toolkit.metrics.concordance import discordances
 def scored():
     random = np.random.default_rng(4)
     truth = random.normal(3, 1, 20)
-    return truth, 0.7 * truth + random.normal(1, 0.5, (2, 20)), np.repeat(["a", "b", "c", "d"], 5)
+    return truth, 0.7 * truth + random.normal(1, 0.5, (2, 20))
 
 
-def test_it_is_one_for_equal_and_minus_one_for_mirrored_values():
-    assert ccc([1, 2, 3], [1, 2, 3]) == 1.0 and ccc([-1, 0, 1], [1, 0, -1]) == -1.0
-
-
-def test_a_wrong_scale_and_a_wrong_offset_cost_what_lin_says():
+def test_values_equal_lin_s_formula_by_hand():
     truth = np.array([-1.0, 1.0])
+    assert ccc(truth, truth) == 1 and ccc(truth, -truth) == -1
     assert ccc(truth, 2 * truth) == pytest.approx(2 * 2 / (1 + 4))  # 2 cov / (var + var)
     assert ccc(truth, truth + 2) == pytest.approx(2 / (2 + 4))  # 2 cov / (var + var + 2^2)
-
-
-def test_predicting_the_mean_is_worth_nothing_and_a_constant_truth_has_no_score():
-    assert ccc([1, 2, 3], [2, 2, 2]) == 0.0
+    assert ccc([1, 2, 3], [2, 2, 2]) == 0
     assert np.isnan(ccc([2, 2], [2, 2]))
 
 
-def test_what_is_not_known_is_left_out():
+def test_an_unknown_truth_is_left_out():
     assert ccc([1, np.nan, 3, 4], [2, 9, 2, 5]) == ccc([1, 3, 4], [2, 2, 5])
 
 
 def test_it_is_symmetric_and_ignores_a_common_scale_and_offset(scored):
-    truth, (prediction, _), _ = scored
+    truth, (prediction, _) = scored
     assert ccc(truth, prediction) == pytest.approx(ccc(prediction, truth))
     assert ccc(10 * truth - 500, 10 * prediction - 500) == pytest.approx(ccc(truth, prediction))
 
 
 @pytest.mark.parametrize(
-    "truth, prediction, sentence",
+    "truth, prediction, key",
     [
-        ([1, 2], [1], "one value per utterance each, got shapes"),
-        ([np.nan], [1], "no utterance with a known truth"),
-        ([1, 2], [1, np.inf], "a prediction is not finite"),
+        ([1, 2], [1], "shapes"),
+        ([np.nan], [1], "known truth"),
+        ([1, 2], [1, np.inf], "not finite"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(truth, prediction, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_bad_input_is_refused(truth, prediction, key):
+    with pytest.raises(ValueError, match=key):
         ccc(truth, prediction)
 
 
-def test_interval_comes_near_that_of_every_redrawn_corpus(scored):
-    truth, predictions, speaker = scored
-    every = []
-    for draw in product("abcd", repeat=4):
-        rows = np.concatenate([np.flatnonzero(speaker == name) for name in draw])
-        every.append(np.mean([ccc(truth[rows], prediction[rows]) for prediction in predictions]))
-    found = speaker_bootstrap_ccc(truth, predictions, speaker, num_resamples=20_000)
-    assert found.value == pytest.approx(np.mean([ccc(truth, prediction) for prediction in predictions]))
-    assert [found.low, found.high] == pytest.approx(np.quantile(every, [0.025, 0.975]), abs=0.15 * np.std(every))
-
-
 def test_shares_average_to_one_minus_the_metric_and_so_does_their_gradient(scored):
-    truth, predictions, _ = scored
+    truth, predictions = scored
     truth = torch.tensor(np.stack([truth, truth[::-1]], axis=1))
     truth[3], truth[5:9, 1] = torch.nan, torch.nan
     prediction = torch.tensor(predictions.T.copy(), requires_grad=True)

@@ -1,103 +1,105 @@
 import numpy as np
 import pytest
+from scipy.special import expit
 
-from akd_toolkit.metrics import paired_speaker_bootstrap, speaker_bootstrap, speaker_counts, ua, wa
-from akd_toolkit.metrics.intervals import pooled_ua, pooled_wa
+from akd_toolkit.metrics import ccc, ccc_interval, paired_speaker_interval, speaker_counts, speaker_interval, ua, wa
+from akd_toolkit.metrics.intervals import SCORES, group_gap_interval, jackknife_interval
 
 SPEAKERS, CLASSES = 6, 3
 
 
 @pytest.fixture
 def corpus():
-    """Truth, prediction and speaker of 120 utterances; some speakers are understood better than others."""
+    """Truth, prediction and speaker of 120 utterances; some speakers are recognised better than others."""
     rng = np.random.default_rng(4)
     speaker, truth = rng.integers(SPEAKERS, size=120), rng.integers(CLASSES, size=120)
     right = rng.random(120) < 0.4 + 0.1 * speaker
     return truth, np.where(right, truth, (truth + 1) % CLASSES), speaker
 
 
-def test_scores_of_counts_equal_the_scores_of_labels(corpus):
-    truth, said, speaker = corpus
-    hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
-    assert hits.shape == totals.shape == (SPEAKERS, CLASSES)
-    assert pooled_wa(hits.sum(axis=0), totals.sum(axis=0)) == pytest.approx(wa(truth, said))
-    assert pooled_ua(hits.sum(axis=0), totals.sum(axis=0)) == pytest.approx(ua(truth, said))
+@pytest.fixture
+def counts(corpus):
+    truth, prediction, speaker = corpus
+    return speaker_counts(truth == prediction, truth, speaker, CLASSES)
 
 
-def test_one_redrawn_corpus_equals_the_naive_loop(corpus):
-    truth, said, speaker = corpus
-    hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
-    drawn = np.random.default_rng(0).multinomial(SPEAKERS, np.full(SPEAKERS, 1 / SPEAKERS), size=1)[0]
-    rows = np.concatenate([np.flatnonzero(speaker == name) for name in range(SPEAKERS) for _ in range(drawn[name])])
-    once = speaker_bootstrap(hits, totals, "ua", num_resamples=1, seed=0)
-    assert once.low == once.high == pytest.approx(ua(truth[rows], said[rows]))
+def simulated_counts(rng, num_speakers, shift=0.0):
+    """Counts of new speakers, 5 to 15 utterances of each of 5 classes, who differ in how well they are recognised."""
+    recalls = expit(0.4 + shift + 0.8 * rng.standard_normal((num_speakers, 1)) + np.linspace(-0.7, 0.7, 5))
+    totals = rng.integers(5, 16, size=recalls.shape).astype(float)
+    return rng.binomial(totals.astype(int), recalls).astype(float), totals
 
 
-@pytest.mark.parametrize("score", ["wa", "ua"])
-def test_interval_holds_the_score_repeats_with_its_seed_and_widens_with_its_level(corpus, score):
-    truth, said, speaker = corpus
-    counts = speaker_counts(truth == said, truth, speaker, CLASSES)
-    interval = speaker_bootstrap(*counts, score)
-    assert interval.low < interval.value < interval.high
-    assert interval == speaker_bootstrap(*counts, score)
-    assert interval != speaker_bootstrap(*counts, score, seed=1)
-    wider = speaker_bootstrap(*counts, score, level=0.99)
-    assert wider.low < interval.low and interval.high < wider.high
+@pytest.mark.parametrize("num_speakers", [4, 10])
+def test_intervals_cover_the_true_score_of_new_speakers_as_often_as_they_say(num_speakers):
+    rng = np.random.default_rng(0)
+    true_ua = expit(0.4 + 0.8 * rng.standard_normal((200_000, 1)) + np.linspace(-0.7, 0.7, 5)).mean()
+    hits = 0
+    for _ in range(2000):
+        interval = speaker_interval(*simulated_counts(rng, num_speakers))
+        hits += interval.low <= true_ua <= interval.high
+    assert 0.935 < hits / 2000 < 0.965  # a percentile bootstrap covers 80 % with 4 speakers and 90 % with 10
 
 
-def test_speakers_that_differ_widen_the_interval_although_the_score_is_the_same():
+def test_paired_and_group_intervals_cover_zero_as_often_as_they_say():
+    rng = np.random.default_rng(1)
+    paired, gap = 0, 0
+    women = np.arange(10) < 4
+    for _ in range(1000):
+        hits, totals = simulated_counts(rng, 10)
+        interval = paired_speaker_interval(hits, rng.binomial(totals.astype(int), hits / totals), totals)
+        paired += interval.low <= 0 <= interval.high
+        interval = group_gap_interval(hits, totals, women, ~women)
+        gap += interval.low <= 0 <= interval.high
+    assert 0.93 < paired / 1000 < 0.97 and 0.93 < gap / 1000 < 0.97
+
+
+@pytest.mark.parametrize("score, of_labels", [("wa", wa), ("ua", ua)])
+def test_interval_of_counts_equals_leaving_out_each_speaker_by_a_loop(corpus, counts, score, of_labels):
+    truth, prediction, speaker = corpus
+    left_out = [of_labels(truth[speaker != name], prediction[speaker != name]) for name in range(SPEAKERS)]
+    expected = jackknife_interval(of_labels(truth, prediction), np.array(left_out))
+    assert speaker_interval(*counts, score) == pytest.approx(expected)
+
+
+def test_ccc_interval_equals_leaving_out_each_speaker_by_a_loop():
+    random = np.random.default_rng(4)
+    truth, speaker = random.normal(3, 1, 20), np.repeat(["a", "b", "c", "d"], 5)
+    predictions = 0.7 * truth + random.normal(1, 0.5, (2, 20))
+    left_out = [np.mean([ccc(truth[rows], p[rows]) for p in predictions]) for rows in (speaker != s for s in "abcd")]
+    expected = jackknife_interval(np.mean([ccc(truth, p) for p in predictions]), np.array(left_out), bounds=(-1, 1))
+    assert ccc_interval(truth, predictions, speaker) == pytest.approx(expected)
+
+
+def test_interval_widens_with_its_level_and_with_the_difference_between_speakers(counts):
+    narrow, wide = speaker_interval(*counts), speaker_interval(*counts, level=0.99)
+    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
     totals = np.full((10, 1), 20.0)
-    alike = speaker_bootstrap(np.full((10, 1), 10.0), totals)
-    unlike = speaker_bootstrap(np.array([[0.0], [20.0]] * 5), totals)
-    assert alike.value == unlike.value == 0.5
-    assert alike.high - alike.low == 0 and unlike.high - unlike.low > 0.5
+    alike, unlike = (speaker_interval(hits, totals) for hits in (np.full((10, 1), 10.0), np.array([[0], [20.0]] * 5)))
+    assert alike == (0.5, 0.5, 0.5) and unlike.high - unlike.low > 0.5
 
 
-def test_a_class_that_only_one_speaker_has_is_left_out_where_that_speaker_is_not_drawn():
-    hits, totals = np.array([[5.0, 0.0], [10.0, 0.0]]), np.array([[10.0, 0.0], [10.0, 4.0]])
-    # (a, a): 1/2; (b, b): (1 + 0) / 2 = 1/2; (a, b) and (b, a): (3/4 + 0) / 2 = 3/8.
-    interval = speaker_bootstrap(hits, totals)
-    assert (interval.value, interval.low, interval.high) == (0.375, 0.375, 0.5)
-
-
-def test_paired_interval_of_a_system_with_itself_is_zero(corpus):
-    truth, said, speaker = corpus
-    hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
-    interval = paired_speaker_bootstrap(hits, hits, totals)
-    assert (interval.value, interval.low, interval.high) == (0, 0, 0)
-
-
-def test_paired_interval_is_narrower_than_that_of_either_system(corpus):
-    truth, said, speaker = corpus
-    hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
+def test_paired_interval_is_zero_for_equal_systems_and_changes_sign_with_their_order(counts):
+    hits, totals = counts
     better = np.minimum(hits + 1, totals)
-    paired = paired_speaker_bootstrap(better, hits, totals)
-    alone = speaker_bootstrap(hits, totals)
-    assert paired.low > 0 and paired.high - paired.low < (alone.high - alone.low) / 2
+    assert paired_speaker_interval(hits, hits, totals) == (0, 0, 0)
+    value, low, high = paired_speaker_interval(better, hits, totals)
+    assert paired_speaker_interval(hits, better, totals) == pytest.approx((-value, -high, -low))
+    alone = speaker_interval(hits, totals)
+    assert low > 0 and high - low < (alone.high - alone.low) / 2
 
 
-def test_swapping_the_systems_turns_the_paired_interval_round(corpus):
-    truth, said, speaker = corpus
-    hits, totals = speaker_counts(truth == said, truth, speaker, CLASSES)
-    forth, back = (paired_speaker_bootstrap(*pair, totals) for pair in ((hits, totals), (totals, hits)))
-    assert (forth.value, forth.low, forth.high) == pytest.approx((-back.value, -back.high, -back.low))
+def test_one_speaker_leaves_a_score_open_and_none_leaves_it_undefined(counts):
+    hits, totals = counts
+    value = SCORES["ua"](hits[0], totals[0])
+    assert speaker_interval(hits[:1], totals[:1]) == (value, 0, 1)
+    assert paired_speaker_interval(hits[:1], hits[:1], totals[:1]) == (0, -1, 1)
+    assert np.isnan(speaker_interval(hits[:0], totals[:0])).all()
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"score": "f1"}, "score must be one of wa, ua, got 'f1'"),
-        ({"level": 95}, "level must lie between 0 and 1, got 95"),
-        ({"num_resamples": 0}, "num_resamples must be >= 1, got 0"),
-    ],
+    "options, key", [({"score": "f1"}, "f1"), ({"level": 95}, "level"), ({"totals": np.ones((3, 2))}, "totals")]
 )
-def test_options_outside_their_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        speaker_bootstrap(np.ones((2, 2)), np.ones((2, 2)), **options)
-
-
-def test_counts_that_do_not_match_are_refused():
-    with pytest.raises(
-        ValueError, match=r"hits and totals must both be \[speakers, classes\], got \[2, 2\] and \[3, 2\]"
-    ):
-        speaker_bootstrap(np.ones((2, 2)), np.ones((3, 2)))
+def test_bad_input_is_refused(options, key):
+    with pytest.raises(ValueError, match=key):
+        speaker_interval(**{"hits": np.ones((2, 2)), "totals": np.ones((2, 2)), **options})

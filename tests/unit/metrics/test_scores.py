@@ -4,13 +4,13 @@ import pytest
 from akd_toolkit.metrics import agreement, class_recalls, confusion_matrix, macro_f1, ua, wa
 
 TRUTH = ["ang", "ang", "ang", "ang", "sad", "sad", "neu"]
-SAID = ["ang", "ang", "ang", "sad", "sad", "ang", "hap"]
+PREDICTED = ["ang", "ang", "ang", "sad", "sad", "ang", "hap"]
 
 
 def test_scores_equal_a_calculation_by_hand():
-    assert wa(TRUTH, SAID) == pytest.approx(4 / 7)
-    assert ua(TRUTH, SAID) == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
-    assert macro_f1(TRUTH, SAID) == pytest.approx((2 * 3 / (4 + 4) + 2 * 1 / (2 + 2) + 0) / 3)
+    assert wa(TRUTH, PREDICTED) == pytest.approx(4 / 7)
+    assert ua(TRUTH, PREDICTED) == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
+    assert macro_f1(TRUTH, PREDICTED) == pytest.approx((2 * 3 / (4 + 4) + 2 * 1 / (2 + 2) + 0) / 3)
 
 
 def test_a_class_absent_from_the_truth_is_left_out_of_ua_even_if_it_is_predicted():
@@ -24,29 +24,26 @@ def test_a_constant_answer_has_the_ua_of_chance_whatever_the_class_sizes():
 
 def test_scores_do_not_depend_on_the_order_of_utterances():
     order = np.random.default_rng(0).permutation(len(TRUTH))
-    truth, said = np.array(TRUTH), np.array(SAID)
+    truth, prediction = np.array(TRUTH), np.array(PREDICTED)
     for score in (wa, ua, macro_f1):
-        assert score(truth, said) == score(truth[order], said[order])
+        assert score(truth, prediction) == score(truth[order], prediction[order])
 
 
 def test_confusion_follows_label_order_with_the_truth_in_rows():
-    counts = confusion_matrix(TRUTH, SAID, ["sad", "ang", "hap", "neu"])
+    counts = confusion_matrix(TRUTH, PREDICTED, ["sad", "ang", "hap", "neu"])
     assert counts.tolist() == [[1, 1, 0, 0], [1, 3, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]
     assert class_recalls(counts) == pytest.approx([0.5, 0.75, np.nan, 0.0], nan_ok=True)
 
 
-def test_agreement_does_not_ask_who_is_right():
+def test_agreement_ignores_the_truth():
     assert agreement(["ang", "ang", "sad"], ["ang", "sad", "sad"]) == pytest.approx(2 / 3)
 
 
-def test_a_label_outside_the_order_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"label 'hap' is not in label_order \[ang, sad, neu\]"):
-        confusion_matrix(TRUTH, SAID, ["ang", "sad", "neu"])
-
-
-@pytest.mark.parametrize("score", [wa, ua, macro_f1])
-def test_nothing_to_score_and_unequal_lengths_are_refused(score):
-    with pytest.raises(ValueError, match="no utterance to score"):
-        score([], [])
-    with pytest.raises(ValueError, match="one label per utterance each"):
-        score(["ang"], ["ang", "sad"])
+def test_bad_input_is_refused():
+    with pytest.raises(ValueError, match="hap"):
+        confusion_matrix(TRUTH, PREDICTED, ["ang", "sad", "neu"])
+    for score in (wa, ua, macro_f1):
+        with pytest.raises(ValueError, match="no utterance"):
+            score([], [])
+        with pytest.raises(ValueError, match="shapes"):
+            score(["ang"], ["ang", "sad"])

@@ -3,11 +3,11 @@ from itertools import product
 import numpy as np
 import pytest
 
-from akd_toolkit.metrics import mcnemar_exact, speaker_permutation_test
+from akd_toolkit.metrics import holm, mcnemar_exact, speaker_permutation_test
 from akd_toolkit.metrics.intervals import pooled_ua
 
 
-def test_swapping_by_sums_equals_swapping_the_hits_themselves():
+def test_swapping_contributions_equals_swapping_the_hits_themselves():
     rng = np.random.default_rng(5)
     totals = rng.integers(2, 9, size=(6, 3)).astype(float)
     hits_a, hits_b = (np.floor(rng.random((6, 3)) * (totals + 1)) for _ in range(2))
@@ -22,32 +22,25 @@ def test_swapping_by_sums_equals_swapping_the_hits_themselves():
     assert speaker_permutation_test(hits_a, hits_b, totals) == extreme / 2**6
 
 
-def test_ten_speakers_who_all_gain_give_the_smallest_value_that_ten_can_give():
+def test_equal_systems_give_one_and_ten_speakers_who_all_gain_the_least_that_ten_can_give():
     totals = np.full((10, 2), 5.0)
     assert speaker_permutation_test(totals, totals - 1, totals) == 2 / 1024
-
-
-def test_systems_that_are_alike_are_not_told_apart():
-    totals = np.full((4, 2), 5.0)
     assert speaker_permutation_test(totals - 1, totals - 1, totals) == 1
+    assert speaker_permutation_test(totals[:1], totals[:1] - 1, totals[:1]) == 1
 
 
-def test_many_speakers_are_drawn_and_never_give_zero():
+def test_patterns_drawn_for_many_speakers_never_give_zero():
     totals = np.full((40, 1), 5.0)
-    assert speaker_permutation_test(totals, totals - 1, totals, num_resamples=999) == 1 / 1000
+    assert 0 < speaker_permutation_test(totals, totals - 1, totals) <= 2 / 2**14
 
 
-def test_drawn_value_comes_near_the_counted_one(monkeypatch):
+def test_a_drawn_p_value_is_near_the_counted_one(monkeypatch):
     rng = np.random.default_rng(6)
-    totals = np.full((12, 2), 8.0)
-    hits_a, hits_b = (
-        rng.integers(3, 9, size=(12, 2)).astype(float),
-        rng.integers(2, 8, size=(12, 2)).astype(float),
-    )
+    totals = np.full((14, 2), 8.0)
+    hits_a, hits_b = (rng.integers(low, low + 6, size=(14, 2)).astype(float) for low in (3, 2))
     counted = speaker_permutation_test(hits_a, hits_b, totals, "wa")
-    monkeypatch.setattr("akd_toolkit.metrics.significance.EXACT_SPEAKERS", 0)
-    drawn = speaker_permutation_test(hits_a, hits_b, totals, "wa", num_resamples=20_000)
-    assert drawn == pytest.approx(counted, abs=0.02)
+    monkeypatch.setattr("akd_toolkit.metrics.significance.EXACT_SPEAKERS", 13)
+    assert speaker_permutation_test(hits_a, hits_b, totals, "wa") == pytest.approx(counted, abs=0.02)
 
 
 def test_mcnemar_counts_only_utterances_where_the_systems_differ():
@@ -56,16 +49,15 @@ def test_mcnemar_counts_only_utterances_where_the_systems_differ():
     # 2 * (1 + 10 + 45) / 2^10
     assert mcnemar_exact(pairs[:, 0], pairs[:, 1]) == pytest.approx(112 / 1024)
     assert mcnemar_exact(pairs[:, 1], pairs[:, 0]) == pytest.approx(112 / 1024)
-
-
-def test_mcnemar_of_equal_systems_is_one():
     assert mcnemar_exact([1, 0, 1], [1, 0, 1]) == 1
-
-
-def test_mcnemar_does_not_take_rounding_of_a_mean_over_seeds_for_a_difference():
-    assert mcnemar_exact([0.1 + 0.2], [0.3]) == 1
-
-
-def test_mcnemar_refuses_other_utterances():
-    with pytest.raises(ValueError, match="same utterances, got 3 and 2"):
+    assert mcnemar_exact([0.1 + 0.2], [0.3]) == 1  # a rounding error of a mean over seeds is not a difference
+    with pytest.raises(ValueError, match="3 and 2"):
         mcnemar_exact([1, 0, 1], [1, 0])
+
+
+def test_holm_equals_its_definition():
+    p_values = np.random.default_rng(0).uniform(0, 0.2, size=9)
+    for index, p in enumerate(holm(p_values)):
+        smaller = sorted(p_values)[: sorted(p_values).index(p_values[index]) + 1]
+        assert p == pytest.approx(min(1, max((9 - rank) * value for rank, value in enumerate(smaller))))
+    assert holm([]).tolist() == [] and holm([0.6, 0.6]).tolist() == [1, 1]

@@ -9,9 +9,9 @@ from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.paper.cited import read_cited
 from akd_toolkit.evaluate.paper.systems import read_experiments, systems_of
 from akd_toolkit.evaluate.paper.tables import choice_table, comparison_table, fold_tables, honesty, pair_tables
-from akd_toolkit.evaluate.report.ablation import holm
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.metrics import holm
 
 
 def systems(*folders):
@@ -27,9 +27,9 @@ def test_four_utterances_by_hand(experiment, make_corpus):
     folder = experiment(manifest=four(make_corpus), wrong=["A-sadness0"])
     (table,) = fold_tables("Toy", systems(folder), "table2")
     assert table.header == ("system", "seeds", "%", "fold 1", "fold 2", "mean ± deviation", "pooled [95 %]")
-    # fold 1: 1 of 2; fold 2: 2 of 2; mean 75, deviation 25; pooled 3 of 4; draws of two speakers: 50, 75 or 100
-    assert table.rows[0] == ("akd (micro_cnn)", "1", "WA", "50.0", "100.0", "75.0 ± 25.0", "75.0 [50.0, 100.0]")
-    assert table.rows[1][2:6] == ("UA", "50.0", "100.0", "75.0 ± 25.0")
+    # fold 1: 1 of 2; fold 2: 2 of 2; mean 75, deviation 25 sqrt(2); pooled 3 of 4; two speakers leave it open
+    assert table.rows[0] == ("akd (micro_cnn)", "1", "WA", "50.0", "100.0", "75.0 ± 35.4", "75.0 [0.0, 100.0]")
+    assert table.rows[1][2:6] == ("UA", "50.0", "100.0", "75.0 ± 35.4")
     assert "fold 1: A; fold 2: B" in table.caption
 
 
@@ -40,7 +40,7 @@ def test_one_utterance_in_a_scores_file_moves_the_number(experiment, make_corpus
     scores.loc[0, ["prediction", "p_anger", "p_sadness"]] = ["sadness", 0.2, 0.8]
     write_scores(path, scores)
     (table,) = fold_tables("Toy", systems(folder), "table2")
-    assert table.rows[0][3:6] == ("50.0", "100.0", "75.0 ± 25.0")
+    assert table.rows[0][3:6] == ("50.0", "100.0", "75.0 ± 35.4")
 
 
 def test_a_fold_of_another_layout_is_in_a_table_of_its_own(experiment):

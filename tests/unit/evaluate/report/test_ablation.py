@@ -12,13 +12,13 @@ from matplotlib.text import Text
 from akd_toolkit.evaluate.report import (
     ablation_markdown,
     compare,
-    holm,
     plot_ablation,
     read_ablation,
     summarise,
     write_ablation,
 )
 from akd_toolkit.evaluate.report.ablation import COLUMNS
+from akd_toolkit.metrics import holm
 
 NAMES = ["ablation.csv", "ablation.md", "ablation.png", "ablation.svg"]
 
@@ -69,14 +69,6 @@ def many():
             }
         )
     return pd.DataFrame(lines)
-
-
-def test_corrected_p_values_equal_those_of_the_definition():
-    p_values = np.random.default_rng(0).uniform(0, 0.2, size=9)
-    for index, p in enumerate(holm(p_values)):
-        smaller = sorted(p_values)[: sorted(p_values).index(p_values[index]) + 1]
-        assert p == pytest.approx(min(1, max((9 - rank) * value for rank, value in enumerate(smaller))))
-    assert holm([]).tolist() == [] and holm([0.6, 0.6]).tolist() == [1, 1]
 
 
 def test_every_row_has_the_scores_of_its_summary_and_the_differences_of_a_comparison(tmp_path, rows, labels):
