@@ -1,20 +1,17 @@
-"""Changes of the training sound, made while it is heard; nothing here is on the path of a test or a released file."""
+"""Augmentation of the training sound; it never acts on test windows or released students."""
 
 import akd_toolkit.environment  # noqa: F401  (first, as it explains why SpeechBrain cannot be loaded)
-from akd_toolkit.data.augment.added_noise import AddedNoise
-from akd_toolkit.data.augment.base import Augmentation, FeatureAugmentation, WaveformAugmentation
-from akd_toolkit.data.augment.batch import build_augmentations, change_batch
-from akd_toolkit.data.augment.chunk_drop import ChunkDrop
-from akd_toolkit.data.augment.frequency_drop import FrequencyDrop
-from akd_toolkit.data.augment.mel_equalizer import MelEqualizer
-from akd_toolkit.data.augment.mel_noise import MelNoise
-from akd_toolkit.data.augment.mel_tempo import MelTempo
-from akd_toolkit.data.augment.mel_warp import MelWarp
+from akd_toolkit.data.augment.base import (
+    Augmentation,
+    FeatureAugmentation,
+    WaveformAugmentation,
+    build_augmentations,
+    change_batch,
+)
+from akd_toolkit.data.augment.log_mel import MelEqualizer, MelNoise, MelTempo, MelWarp, SpecAugment
 from akd_toolkit.data.augment.mixup import Mixup, build_mixup
-from akd_toolkit.data.augment.noise_files import NoiseFiles
-from akd_toolkit.data.augment.random_gain import RandomGain
-from akd_toolkit.data.augment.spec_augment import SpecAugment
-from akd_toolkit.data.augment.speed_change import SpeedChange
+from akd_toolkit.data.augment.noise import AddedNoise, NoiseFiles
+from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, RandomGain, SpeedChange
 
 __all__ = [
     "AddedNoise",

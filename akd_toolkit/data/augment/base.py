@@ -1,18 +1,30 @@
-"""What every augmentation promises."""
+"""What every augmentation does, and how a training batch goes through them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 import torch
 from torch import Tensor
 
+from akd_toolkit.data.augment.mixup import Mixup
+from akd_toolkit.data.batches import Batch
 from akd_toolkit.outputs import frame_mask
+from akd_toolkit.registry import AUGMENTATIONS
 
 
 class Augmentation:
-    """A change of the training sound, made anew each time it is heard, to each utterance with probability ``p``.
+    """A random change of the training sound, applied to each utterance with probability ``p``.
 
-    A subclass of ``WaveformAugmentation`` or ``FeatureAugmentation`` is registered with ``AUGMENTATIONS``, gives its
-    ``p`` to ``super().__init__`` and writes ``change``, which is handed the chosen utterances alone, in tensors that
-    are its own. Random numbers come from torch's global state on the CPU, which is seeded from outside: the
-    augmentation itself has no seed. ``example_options`` holds the smallest options that make sense.
+    Subclass ``WaveformAugmentation`` or ``FeatureAugmentation``, register the class with ``AUGMENTATIONS``, pass ``p``
+    to ``super().__init__`` and write ``change``: it receives copies of the selected utterances only. Draw random
+    numbers from torch's global generator on the CPU; the caller seeds it. ``example_options`` holds small valid options
+    for tests.
+
+    Shape
+    -----
+    (values [batch, length, ...], 0 after each utterance's end; counts [batch], where that end is) -> the same, possibly
+    with another length. The input is not modified.
     """
 
     example_options: dict = {}
@@ -21,90 +33,95 @@ class Augmentation:
     def __init__(self, p: float):
         self.p = check_number("p", p, 0, 1)
 
-    def chosen(self, batch: int) -> Tensor:
-        """Which utterances are changed this time, [batch]."""
-        return torch.rand(batch) < self.p
+    def change(self, values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def __call__(self, values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+        chosen = (torch.rand(len(values)) < self.p).to(values.device)
+        if not chosen.any():
+            return values, counts
+        changed, new_counts = self.change(values[chosen], counts[chosen])
+        counts = counts.masked_scatter(chosen, new_counts)
+        out = values.new_zeros(len(values), int(counts.max()), *values.shape[2:])
+        for rows, part in ((chosen, changed), (~chosen, values[~chosen])):
+            width = min(part.shape[1], out.shape[1])
+            out[rows, :width] = part[:, :width]
+        padding = ~frame_mask(counts, out.shape[1])
+        return out.masked_fill(padding.view(*padding.shape, *[1] * (out.ndim - 2)), 0.0), counts
 
 
 class WaveformAugmentation(Augmentation):
-    """A change of waveforms, 16 kHz; it may make them longer or shorter.
-
-    Shape
-    -----
-    (waveforms [batch, samples], zeros after each one's end; num_samples [batch], where that end is) -> the same, of
-    another length where need be. What is handed in stays as it is.
+    """A change of 16 kHz waveforms, [batch, samples].
 
     Example
     -------
-    >>> class Upside(WaveformAugmentation):
+    >>> class Inverted(WaveformAugmentation):
     ...     def change(self, waveforms, num_samples):
     ...         return -waveforms, num_samples
-    >>> Upside(p=1.0)(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([2, 1]))[0].tolist()
+    >>> Inverted(p=1.0)(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), torch.tensor([2, 1]))[0].tolist()
     [[-1.0, -2.0], [-3.0, 0.0]]
     """
 
     stage = "waveform"
 
-    def change(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
-
-    def __call__(self, waveforms: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = self.chosen(len(waveforms))
-        if not chosen.any():
-            return waveforms, num_samples
-        changed, counts = self.change(waveforms[chosen], num_samples[chosen])
-        num_samples = num_samples.clone()
-        num_samples[chosen] = counts
-        out = waveforms.new_zeros(len(waveforms), int(num_samples.max()))
-        for rows, sound in ((chosen, changed), (~chosen, waveforms[~chosen])):
-            width = min(sound.shape[1], out.shape[1])
-            out[rows, :width] = sound[:, :width]
-        return out.masked_fill(~frame_mask(num_samples, out.shape[1]), 0.0), num_samples
-
 
 class FeatureAugmentation(Augmentation):
-    """A change of the log-mel energies inside a student's front end, before they are normalised.
-
-    Shape
-    -----
-    (features [batch, T, bands], natural logarithms of powers; num_frames [batch], how many of T are speech) -> the
-    same, of another T where need be, 0 in the padding. What is handed in stays as it is.
-    """
+    """A change of log-mel energies (log of power) inside the front end, before normalisation: [batch, T, bands]."""
 
     stage = "features"
 
-    def change(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
 
-    def __call__(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
-        chosen = self.chosen(len(features)).to(features.device)
-        if not chosen.any():
-            return features, num_frames
-        changed, counts = self.change(features[chosen], num_frames[chosen])
-        num_frames = num_frames.masked_scatter(chosen, counts)
-        out = features.new_zeros(len(features), int(num_frames.max()), features.shape[2])
-        for rows, part in ((chosen, changed), (~chosen, features[~chosen])):
-            width = min(part.shape[1], out.shape[1])
-            out[rows, :width] = part[:, :width]
-        return out.masked_fill(~frame_mask(num_frames, out.shape[1])[..., None], 0.0), num_frames
+def build_augmentations(specs: list[dict] | None, stage: str | None = None) -> list[Augmentation]:
+    """The augmentations listed in the setting ``augment``, in order; only those of one stage if it is given.
+
+    Example
+    -------
+    >>> [type(plugin).__name__ for plugin in build_augmentations([{"name": "random_gain"}, {"name": "spec_augment"}])]
+    ['RandomGain', 'SpecAugment']
+    """
+    plugins = [AUGMENTATIONS.build(**spec) for spec in specs or []]
+    return [plugin for plugin in plugins if stage in (None, plugin.stage)]
+
+
+def change_batch(
+    batch: Batch, key: Sequence[int], augmentations: Sequence[WaveformAugmentation] = (), mixup: Mixup | None = None
+) -> Batch:
+    """Augment every waveform of a training batch, then mix pairs of them.
+
+    Labels, attributes and teacher outputs remain those of the original windows. ``key`` holds non-negative numbers that
+    identify the batch, such as (seed, epoch, step); they alone seed the random numbers, so that a resumed run makes the
+    same batch, and torch's own random state is left unchanged.
+    """
+    random = np.random.default_rng(list(key))
+    if augmentations:
+        waveforms = batch.waveforms
+        num_samples = (batch.lengths * waveforms.shape[1]).round().long()
+        with torch.random.fork_rng(devices=[]):
+            # Not torch.manual_seed, which would seed the accelerators too.
+            torch.default_generator.manual_seed(int(random.integers(2**63)))
+            for augmentation in augmentations:
+                waveforms, num_samples = augmentation(waveforms, num_samples)
+        lengths = (num_samples.double() / waveforms.shape[1]).float()
+        batch = replace(batch, waveforms=waveforms, lengths=lengths)
+    return batch if mixup is None else mixup(batch, random)
 
 
 def check_number(name: str, value, lowest: float, highest: float) -> float:
-    """Return ``value`` if it is a number in [lowest, highest], else refuse it by ``name``."""
+    """``value`` if it is a number in [lowest, highest]; else ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
         raise ValueError(f"{name} must be a number from {lowest:g} to {highest:g}, got {value!r}.")
     return value
 
 
 def check_count(name: str, value, lowest: int = 0) -> int:
-    """Return ``value`` if it is a whole number, at least ``lowest``, else refuse it by ``name``."""
+    """``value`` if it is a whole number, at least ``lowest``; else ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
         raise ValueError(f"{name} must be a whole number from {lowest}, got {value!r}.")
     return value
 
 
 def check_range(name: str, values, lowest: float, highest: float) -> tuple[float, float]:
-    """Return ``values`` if it is ``[low, high]`` with lowest <= low <= high <= highest, else refuse it by ``name``.
+    """``values`` as a tuple if it is ``[low, high]`` with lowest <= low <= high <= highest; else ValueError.
 
     Example
     -------

@@ -1,4 +1,4 @@
-"""Pairs of utterances heard at once, each with its own label and its own teachers' answers."""
+"""Mixup: pairs of utterances in one waveform, each with its own label and teacher outputs."""
 
 from dataclasses import replace
 
@@ -11,37 +11,31 @@ from akd_toolkit.data.batches import Batch
 from akd_toolkit.declared import Section, checked
 from akd_toolkit.outputs import UNLABELLED
 
-MOST_GAIN = 10.0  # 20 dB: a window that holds hardly any speech is not lifted beyond that
+MOST_GAIN = 10.0  # 20 dB, so that a window with hardly any speech is not amplified further
 
 
 class Mixup(Section):
-    """Each utterance of a batch mixed with another of its kind, at equal loudness.
+    """Each utterance of a batch mixed with another at equal loudness.
 
     x[b] = (s a[b] + (1 - s) g[b] a[j]) / sqrt(s^2 + (1 - s)^2),   g = rms of a[b] / rms of a[j], within 20 dB
-    s = max(l, 1 - l),   l ~ Beta(alpha, alpha), one a batch
+    s = max(l, 1 - l),   l ~ Beta(alpha, alpha), one per batch
 
-    j is the partner of b: labelled speech mixes with labelled, unlabelled with unlabelled, none with itself unless it
-    is alone. The batch keeps labels, attributes and teachers of b and names j and s; the objective of the mixture is
-    s objective(x, those of b) + (1 - s) objective(x, those of j), see ``training.brain``. For losses that are
-    linear in their target (cross-entropy, divergence from soft targets) this has the gradient of the mixed target, and
-    so has the squared difference of logits. The mixture lasts as long as the longer of the two.
+    j is the partner of b: labelled speech is mixed with labelled, unlabelled with unlabelled. The batch keeps labels,
+    attributes and teacher outputs of b and records j and s; the objective of the mixture is
+    s objective(x, those of b) + (1 - s) objective(x, those of j), see ``training.brain``. For losses linear in their
+    target (cross-entropy, divergence from soft targets) and for squared differences of logits this has the gradient of
+    the mixed target. The mixture is as long as the longer of the two.
 
     Source: Zhang, Cisse, Dauphin & Lopez-Paz 2018, "mixup: Beyond empirical risk minimization"; loudness: Tokozume,
     Ushiku & Harada 2018, "Learning from between-class examples for deep sound recognition"; the larger share first:
-    Berthelot et al. 2019, "MixMatch", which changes no mixture and lets an utterance prevail in its own row.
+    Berthelot et al. 2019, "MixMatch".
 
     Arguments
     ---------
     alpha
-        Of the Beta distribution, in [0.01, 100]: near 0 one of the two prevails, 1 draws every share alike, more tends
-        to halves.
+        Of the Beta distribution, in [0.01, 100]: near 0 one of the two dominates, at 1 all shares are equally likely.
     p
         Probability that a batch is mixed, in [0, 1].
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
     """
 
     alpha: float = Field(0.2, ge=0.01, le=100, description="of the Beta distribution of the share; 1 draws all alike")
@@ -58,11 +52,11 @@ class Mixup(Section):
 
 
 def partners(labels: Tensor, random: np.random.Generator) -> Tensor:
-    """Another row of the same kind for each, labelled or not: [batch].
+    """For each row another labelled or another unlabelled row, itself if there is no other: [batch].
 
     Example
     -------
-    >>> partners(torch.tensor([0, 1, UNLABELLED]), np.random.default_rng(0))  # the unlabelled one is alone
+    >>> partners(torch.tensor([0, 1, UNLABELLED]), np.random.default_rng(0))
     tensor([1, 0, 2])
     """
     partner = torch.arange(len(labels))
@@ -74,7 +68,7 @@ def partners(labels: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def mixed(waveforms: Tensor, lengths: Tensor, partner: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Waveforms mixed with those of their partners, never beyond full scale, and the longer of the two lengths.
+    """Waveforms mixed with their partners, within full scale, and the longer of the two lengths.
 
     Example
     -------
@@ -94,12 +88,5 @@ def mixed(waveforms: Tensor, lengths: Tensor, partner: Tensor, share: float) -> 
 
 
 def build_mixup(spec: dict | None) -> Mixup | None:
-    """What the setting ``mixup`` describes; None where there is none.
-
-    Example
-    -------
-    >>> build_mixup({"alfa": 0.4})
-    Traceback (most recent call last):
-    ValueError: unknown setting 'mixup.alfa'; did you mean 'alpha'?
-    """
+    """The setting ``mixup``, or None."""
     return None if spec is None else checked(Mixup, spec, "mixup")

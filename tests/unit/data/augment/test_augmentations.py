@@ -15,9 +15,9 @@ from akd_toolkit.data.augment import (
     SpecAugment,
     SpeedChange,
 )
-from akd_toolkit.data.augment.added_noise import coloured_noise
-from akd_toolkit.data.augment.frequency_drop import without_bands
-from akd_toolkit.data.augment.spec_augment import masks
+from akd_toolkit.data.augment.noise import coloured_noise
+from akd_toolkit.data.augment.waveform import without_bands
+from akd_toolkit.data.augment.log_mel import masks
 
 ONE_SECOND = torch.tensor([16000])
 
@@ -148,7 +148,7 @@ def test_masked_log_mels_become_the_mean_of_the_speech():
     [
         (lambda: SpeedChange(speeds=[]), r"speeds must be a list of percents, such as \[90, 110\], got \[\]"),
         (lambda: SpeedChange(speeds=[0.9]), r"speeds must be a list of percents"),
-        (lambda: SpeedChange(speeds=[20]), r"a speed of speeds must be a number from 50 to 200, got 20"),
+        (lambda: SpeedChange(speeds=[20]), r"speeds: each must be a number from 50 to 200, got 20"),
         (lambda: AddedNoise(snr_db=10), r"snr_db must be \[low, high\] with -10 <= low <= high <= 60, got 10"),
         (lambda: AddedNoise(snr_db=[20, 10]), r"snr_db must be \[low, high\]"),
         (lambda: AddedNoise(colour="blue"), r"colour must be one of white, pink, brown, any, got 'blue'"),
