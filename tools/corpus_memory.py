@@ -24,10 +24,9 @@ from torch.utils.data import DataLoader
 import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.dataset import Speech, WindowDataset
-from akd_toolkit.data.draws import TrainSampler
+from akd_toolkit.data.draws import TrainSampler, loader_options
 from akd_toolkit.data.files import SOUND_SUFFIXES, walk_files
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.workers import loader_options
 from akd_toolkit.registry import STUDENTS
 
 LABELS = ("even", "odd")

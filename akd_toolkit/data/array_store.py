@@ -1,4 +1,4 @@
-"""Arrays of every utterance of a corpus, computed once by any number of processes and memory-mapped ever after."""
+"""Arrays of every utterance of a corpus: computed once by any number of processes, then memory-mapped."""
 
 import io
 import json
@@ -36,22 +36,22 @@ def stored_arrays(
     backend: str = "local",
     progress: bool = True,
 ) -> Chunk:
-    """The arrays of an entry, memory-mapped and read-only; computed first where they are missing or damaged.
+    """The arrays of an entry, memory-mapped and read-only; computed first if they are missing or damaged.
 
-    Files are written aside and renamed, so a kill, Ctrl-C or a full disk leaves finished entries and finished chunks,
-    which the next call continues. The numbers do not depend on ``jobs``.
+    Files are written to a temporary name and renamed, so a kill or a full disk leaves finished chunks, which the next
+    call continues. The numbers do not depend on ``jobs``.
 
     Arguments
     ---------
     folder, stem
-        An array lies in ``folder/stem.KEY.npy``. Whatever the numbers depend on must be part of either.
+        An array is in ``folder/stem.KEY.npy``. Whatever the numbers depend on must be part of either.
     ids
         Utterances, in the order of the rows.
     keys
-        Names of the arrays. Where ``"offsets"`` is one, ``describe`` gives ``"counts"``, and utterance i has the rows
+        Names of the arrays. If ``"offsets"`` is one, ``describe`` gives ``"counts"``, and utterance i has the rows
         ``offsets[i]`` to ``offsets[i + 1]`` of each array that is longer than the ids.
     describe
-        A few ids -> name -> array, whose rows follow one another in the order of the ids; picklable for jobs > 1.
+        A few ids -> name -> array, rows in the order of the ids; picklable for jobs > 1.
     title
         Names the entry in the log and on the progress bar.
     about
@@ -82,9 +82,11 @@ def stored_arrays(
             if arrays is None:
                 begin = time.monotonic()
                 parts = folder / f".{stem}.{'-'.join(keys)}.parts"
-                num_kept = _compute(parts, ids, describe, title, jobs, backend, progress)
-                _merge(folder, stem, ids, keys, parts, about or {})
-                kept = f" ({num_kept} were there from an interrupted run)" if num_kept else ""
+                paths = [parts / f"{index:06d}.npz" for index in range(-(-len(ids) // CHUNK))]
+                num_kept = _compute(paths, ids, describe, title, jobs, backend, progress)
+                _merge(folder, stem, ids, keys, paths, about or {})
+                parts.rmdir()
+                kept = f" ({num_kept} from an interrupted run)" if num_kept else ""
                 logger.info("%s: computed %d utterances in %.0f s%s.", title, len(ids), time.monotonic() - begin, kept)
                 return _open(folder, stem, ids, keys)
     logger.debug("%s: reused %d utterances.", title, len(ids))
@@ -92,7 +94,7 @@ def stored_arrays(
 
 
 def _open(folder: Path, stem: str, ids: Sequence[str], keys: Sequence[str]) -> Chunk | None:
-    """The entry's arrays; None where one is missing, torn, or not of these utterances."""
+    """The entry's arrays; None if one is missing, torn, or not of these utterances."""
     paths = {key: folder / f"{stem}.{key}.npy" for key in keys}
     about = folder / f"{stem}.json"
     if not all(path.is_file() for path in [*paths.values(), about]):
@@ -102,8 +104,7 @@ def _open(folder: Path, stem: str, ids: Sequence[str], keys: Sequence[str]) -> C
             raise ValueError("its utterances differ")
         arrays = {key: np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)) for key, path in paths.items()}
         rows = int(arrays[OFFSETS][-1]) if OFFSETS in arrays else len(ids)
-        allowed = {len(ids), len(ids) + 1, rows}
-        if any(len(array) not in allowed for array in arrays.values()):
+        if any(len(array) not in {len(ids), len(ids) + 1, rows} for array in arrays.values()):
             raise ValueError("its number of rows differs")
     except (ValueError, KeyError, EOFError, OSError) as error:
         logger.warning("%s in %s cannot be used (%s); computing it again.", stem, folder, error)
@@ -111,29 +112,21 @@ def _open(folder: Path, stem: str, ids: Sequence[str], keys: Sequence[str]) -> C
     return arrays
 
 
-def _compute(parts: Path, ids, describe, title: str, jobs: int, backend: str, progress: bool) -> int:
-    """Write the chunks that are missing into ``parts``; returns how many utterances were there already."""
-    chunks = [(path, ids[start : start + CHUNK]) for path, start in zip(_paths(parts, ids), range(0, len(ids), CHUNK))]
+def _compute(paths: list[Path], ids, describe, title: str, jobs: int, backend: str, progress: bool) -> int:
+    """Write the chunks that are missing; returns how many utterances were already computed."""
+    chunks = [(path, ids[index * CHUNK : (index + 1) * CHUNK]) for index, path in enumerate(paths)]
     missing = [(path, chunk) for path, chunk in chunks if _read(path) is None]
     num_kept = len(ids) - sum(len(chunk) for _, chunk in missing)
-    shared = parts / "describe.pickle"
+    shared = paths[0].with_name("describe.pickle")
     write = partial(_write, describe)
     if min(jobs, len(missing)) > 1:
         with written_aside(shared) as aside:
             aside.write_bytes(cloudpickle.dumps(describe))
         write = partial(_write_shared, shared, secrets.token_hex(8))
     with tqdm(total=len(ids), initial=num_kept, desc=title, unit="utt", disable=not progress) as bar:
-        run_tasks(write, missing, jobs, backend, on_done=lambda: _advance(bar))
+        run_tasks(write, missing, jobs, backend, on_done=lambda: bar.update(min(CHUNK, bar.total - bar.n)))
     shared.unlink(missing_ok=True)
     return num_kept
-
-
-def _advance(bar: tqdm) -> None:
-    bar.update(min(CHUNK, bar.total - bar.n))
-
-
-def _paths(parts: Path, ids) -> list[Path]:
-    return [parts / f"{index:06d}.npz" for index in range(-(-len(ids) // CHUNK))]
 
 
 def _write(describe: Callable, task: tuple[Path, Sequence[str]]) -> None:
@@ -145,7 +138,7 @@ def _write(describe: Callable, task: tuple[Path, Sequence[str]]) -> None:
 
 
 def _write_shared(shared: Path, token: str, task: tuple[Path, Sequence[str]]) -> None:
-    """In a worker: ``_write`` by a ``describe`` that is read once, with its manifest and its model, not once a task."""
+    """In a worker: ``describe``, with its manifest and model, is loaded once and not once per task."""
     _write(_described(shared, token), task)
 
 
@@ -162,30 +155,27 @@ def _read(path: Path) -> Chunk | None:
         return None
 
 
-def _merge(folder: Path, stem: str, ids, keys: Sequence[str], parts: Path, about: dict) -> None:
-    paths = _paths(parts, ids)
+def _merge(folder: Path, stem: str, ids, keys: Sequence[str], parts: list[Path], about: dict) -> None:
     # The list of utterances goes first: arrays are valid from the moment their own files are renamed.
     write_text_aside(folder / f"{stem}.json", json.dumps({"ids": list(ids), **about}, indent=1, default=str))
     for key in keys:
         with written_aside(folder / f"{stem}.{key}.npy") as aside:
             if key == OFFSETS:
-                counts = np.concatenate([_read(path)[COUNTS] for path in paths])
+                counts = np.concatenate([_read(path)[COUNTS] for path in parts])
                 np.save(aside, np.concatenate([[0], np.cumsum(counts)]))
             else:
-                _join(aside, paths, key)
-    for path in paths:
+                _join(aside, parts, key)
+    for path in parts:
         path.unlink(missing_ok=True)
-    parts.rmdir()
 
 
 def _join(path: Path, parts: list[Path], key: str) -> None:
-    """Write array ``key`` of all parts, joined along the first axis, as one .npy file, a part at a time.
+    """Write array ``key`` of all parts as one .npy file, a part at a time.
 
-    Not through a memory map: on a full disk that ends the process instead of raising OSError.
+    Not through a memory map: on a full disk that kills the process instead of raising OSError.
     """
     first = _read(parts[0])[key]
-    length = sum(len(_read(part)[key]) for part in parts)
-    shape = (length, *first.shape[1:])
+    shape = (sum(len(_read(part)[key]) for part in parts), *first.shape[1:])
     header = {"descr": np.lib.format.dtype_to_descr(first.dtype), "fortran_order": False, "shape": shape}
     with open(path, "wb") as file:
         np.lib.format.write_array_header_1_0(file, header)

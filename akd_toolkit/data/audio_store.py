@@ -7,30 +7,28 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.array_store import Chunk, stored_arrays
-from akd_toolkit.data.audio import read_recording
-from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
+from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.data.views import ViewSettings, make_view
 
 VERSION = 1  # raise it when the arithmetic of readers or views changes
 VIEW_SEED = 0  # views are part of the stored teacher features, so that no run's seed may change them
 FULL_SCALE = 2**15  # what 1.0 is in 16-bit samples
-KEYS = ("samples", "offsets")
 
 
 class AudioStore:
     """Waveforms of a corpus by utterance and view, memory-mapped: memory does not grow with the corpus.
 
-    View 0 is the clean utterance; others are augmented copies, see ``make_view``. A view is written once, by as many
-    processes as are asked for, and read by every training and every teacher. Disk: 32 kB a second of speech and view.
+    View 0 is the clean utterance; others are augmented copies, see ``make_view``. A view is written once and read by
+    every training and every teacher. Disk: 32 kB per second of speech and view.
 
     Arguments
     ---------
     manifest
         The corpus.
     folder
-        Root of the stores; corpora lie side by side in it.
+        Root of the stores, for any number of corpora.
     settings
-        How far views lie from the clean waveform.
+        How much views differ from the clean waveform.
     progress
         Whether to show a bar while a view is written.
 
@@ -38,6 +36,7 @@ class AudioStore:
     -------
     >>> import tempfile
     >>> import soundfile
+    >>> from akd_toolkit.data.manifest import Utterance
     >>> folder = Path(tempfile.mkdtemp())
     >>> soundfile.write(folder / "a.wav", np.full(3200, 0.5), 16000)
     >>> row = Utterance("a", str(folder / "a.wav"), 0, 3200, 0.2, speaker="A", emotion="joy")
@@ -56,7 +55,7 @@ class AudioStore:
         return {row.id: index for index, row in enumerate(self.manifest)}
 
     def prepare(self, num_views: int, jobs: int = 1, backend: str = "local") -> None:
-        """Write the first ``num_views`` views where they are missing, the clean one included."""
+        """Write the first ``num_views`` views that are missing; the first is the clean one."""
         for view in range(num_views):
             self._open(view, jobs, backend)
 
@@ -69,33 +68,26 @@ class AudioStore:
 
     def _open(self, view: int, jobs: int = 1, backend: str = "local") -> Chunk:
         if view not in self._views:
-            stem = f"view{view}" + (f"-{self.settings.fingerprint}" if view else "")
-            describe = partial(self._describe, view=view)
-            title = f"sound of {self.manifest.corpus}, view {view}"
-            how = {"jobs": jobs, "backend": backend, "progress": self.progress}
-            self._views[view] = stored_arrays(self.folder, stem, self.manifest.ids, KEYS, describe, title, **how)
+            self._views[view] = stored_arrays(
+                self.folder,
+                f"view{view}-{self.settings.fingerprint}" if view else "view0",
+                self.manifest.ids,
+                ("samples", "offsets"),
+                partial(self._compute, view=view),
+                f"sound of {self.manifest.corpus}, view {view}",
+                jobs=jobs,
+                backend=backend,
+                progress=self.progress,
+            )
         return self._views[view]
 
-    def _describe(self, ids: Sequence[str], view: int) -> Chunk:
-        rows = [self.manifest.by_id[utterance_id] for utterance_id in ids]
-        waveforms = _read(rows) if view == 0 else [self._make_view(row.id, view) for row in rows]
+    def _compute(self, ids: Sequence[str], view: int) -> Chunk:
+        if view == 0:
+            waveforms = list(load_waveforms([self.manifest.by_id[name] for name in ids], progress=False).values())
+        else:
+            waveforms = [make_view(self.waveform(name), view, name, VIEW_SEED, self.settings) for name in ids]
         samples = np.round(np.concatenate(waveforms) * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
         return {"samples": samples, "counts": np.array([len(waveform) for waveform in waveforms])}
 
-    def _make_view(self, utterance_id: str, view: int) -> np.ndarray:
-        return make_view(self.waveform(utterance_id), view, utterance_id, VIEW_SEED, self.settings)
-
     def __getstate__(self) -> dict:
         return {**vars(self), "_views": {}}  # a worker opens the files itself
-
-
-def _read(rows: Sequence[Utterance]) -> list[np.ndarray]:
-    """Waveforms of these utterances; files that cannot be read are all named in one error."""
-    waveforms, problems = [], []
-    for row in rows:
-        try:
-            waveforms.append(read_recording(row.wav, row.start, row.stop).waveform())
-        except (OSError, ValueError) as error:
-            problems.append(str(error))
-    raise_problems(problems, f"{len(problems)} of {len(rows)} files")
-    return waveforms

@@ -1,4 +1,4 @@
-"""A batch of windows, what a student is trained and scored on."""
+"""A batch of padded windows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,15 +12,15 @@ from akd_toolkit.outputs import TeacherOutput
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded windows with their labels and, where there are teachers, the teachers' outputs.
+    """Padded windows with their labels and, if there are teachers, the teacher outputs.
 
     Shape
     -----
     waveforms: [batch, samples], zeros after each window's end. lengths: [batch], share that is speech, in (0, 1].
     labels: [batch], indices into the label order, or UNLABELLED. ids: utterance of each window. attributes:
-    [batch, A], NaN where unknown, or None. partner: [batch], where windows have been mixed, the row that each was mixed
-    with; it has the share 1 - ``share`` in the sound. All other fields describe the row's own window. extras: items
-    that a user added to the dataset, as SpeechBrain's PaddedBatch, or None.
+    [batch, A], NaN where unknown, or None. partner: [batch], after mixup the row that each was mixed with, with the
+    share 1 - ``share`` in the sound. All other fields describe the row's own window. extras: items that a user added to
+    the dataset, as SpeechBrain's PaddedBatch, or None.
     """
 
     ids: list[str]
@@ -60,7 +60,7 @@ def collate(
 
 
 def collate_items(items: list[dict], change: Callable[[Batch, tuple[int, ...]], Batch] | None = None) -> Batch:
-    """The ``collate_fn`` of a ``WindowDataset``: its items as one batch.
+    """The ``collate_fn`` of a ``WindowDataset``.
 
     Arguments
     ---------
@@ -71,17 +71,13 @@ def collate_items(items: list[dict], change: Callable[[Batch, tuple[int, ...]], 
         which process changes it.
     """
     columns = {name: [item[name] for item in items] for name in items[0]}
-    ids, windows, labels = (columns.pop(name) for name in ("id", "window", "label"))
-    attributes, teachers, keys = (columns.pop(name) for name in ("attributes", "teacher", "key"))
-    batch = collate(
-        ids,
-        windows,
-        labels,
-        None if teachers[0] is None else TeacherOutput.stacked(teachers),
-        None if attributes[0] is None else np.stack(attributes),
+    ids, windows, labels, attributes, teachers, keys = (
+        columns.pop(name) for name in ("id", "window", "label", "attributes", "teacher", "key")
     )
+    teacher = None if teachers[0] is None else TeacherOutput.stacked(teachers)
+    batch = collate(ids, windows, labels, teacher, None if attributes[0] is None else np.stack(attributes))
     if columns:
-        from akd_toolkit.environment import sb  # here, because akd predict reads this module and starts without it
+        from akd_toolkit.environment import sb  # here, because akd predict imports this module without SpeechBrain
 
         extras = [{name: item[name] for name in columns} for item in items]
         batch = replace(batch, extras=sb.dataio.batch.PaddedBatch(extras))

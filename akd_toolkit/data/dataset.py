@@ -1,7 +1,7 @@
 """Speech as a SpeechBrain dataset: an item is one window, with label, attributes and teacher outputs.
 
-The functions below are the pipeline; SpeechBrain calls those whose items are asked for. docs/augmentation.md shows how
-a recipe adds items of its own.
+The functions below are its pipeline; SpeechBrain calls those whose items are requested. docs/augmentation.md shows how
+a recipe adds items.
 """
 
 from collections.abc import Callable
@@ -35,11 +35,11 @@ class Speech:
         (utterance id, view, span) -> TeacherOutput of this one utterance, or None; the span is the window's
         (begin, end) as shares of the utterance, for losses on frames.
     views
-        Number of augmented copies of each utterance; 0 means the clean ones alone.
+        Number of augmented copies of each utterance; 0 uses the clean ones only.
     attributes
         Names of the dimensional labels that items carry.
     labelled
-        False for speech whose emotions are not known.
+        False for speech whose emotions are unknown.
     """
 
     manifest: Manifest
@@ -62,12 +62,12 @@ class Draw(NamedTuple):
     view
         0 is the clean utterance, others are augmented copies.
     place
-        Samples as a slice, by default the whole utterance; or where a window of ``size`` samples begins, as a share in
-        [0, 1) of the room that it has.
+        Samples as a slice, by default the whole utterance; or the start of a window of ``size`` samples as a share, in
+        [0, 1), of the possible starts.
     size
-        Samples of the window where ``place`` is a share; a shorter utterance is taken whole.
+        Samples of the window if ``place`` is a share; a shorter utterance is taken whole.
     key
-        Numbers that name the batch, by which it is changed.
+        Numbers that identify the batch and seed its augmentation.
     """
 
     source: int
@@ -106,26 +106,26 @@ def label(speech: Speech, utterance: Utterance) -> int:
 @takes("speech", "utterance")
 @provides("attributes")
 def attributes(speech: Speech, utterance: Utterance) -> np.ndarray | None:
-    """Dimensional labels [A], NaN where unknown; None where there are none."""
-    return (
-        np.array([utterance.attributes.get(name, np.nan) for name in speech.attributes]) if speech.attributes else None
-    )
+    """Dimensional labels [A], NaN where unknown; None if the corpus has none."""
+    if not speech.attributes:
+        return None
+    return np.array([utterance.attributes.get(name, np.nan) for name in speech.attributes])
 
 
 @takes("speech", "utterance", "view", "span")
 @provides("teacher")
 def teacher(speech: Speech, utterance: Utterance, view: int, span: tuple[float, float]) -> TeacherOutput | None:
-    """Outputs of m teachers for the view that the window comes from."""
+    """Teacher outputs for the view that the window comes from."""
     return None if speech.teachers is None else speech.teachers(utterance.id, view, span)
 
 
 class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
-    """Windows of speech: ``dataset[draw]`` is the window of a ``Draw``, ``dataset[5]`` the sixth utterance whole.
+    """Windows of speech: ``dataset[draw]`` is the window of a ``Draw``, ``dataset[5]`` the whole sixth utterance.
 
     Arguments
     ---------
     sources
-        Where windows come from: labelled speech first, unlabelled behind it.
+        The ``Speech`` that windows come from: labelled speech first, then unlabelled.
 
     Example
     -------
@@ -146,21 +146,17 @@ class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
 
     def __getitem__(self, draw: Draw | int) -> dict:
         if isinstance(draw, int):
-            draw = self._whole(range(len(self))[draw])
+            source, row = 0, range(len(self))[draw]
+            while row >= len(self.sources[source].manifest):
+                source, row = source + 1, row - len(self.sources[source].manifest)
+            draw = Draw(source, row)
         speech = self.sources[draw.source]
         utterance = speech.manifest.utterances[draw.row]
         static = {"id": utterance.id, "speech": speech, "utterance": utterance, **draw._asdict()}
         return self.pipeline.compute_outputs(static)
 
-    def _whole(self, index: int) -> Draw:
-        source = 0
-        while index >= len(self.sources[source].manifest):
-            index -= len(self.sources[source].manifest)
-            source += 1
-        return Draw(source, index)
-
     def __reduce__(self):
-        """Sent to a worker with the functions of its items, which pickle alone refuses."""
+        """Sent to workers by cloudpickle, because pickle refuses functions defined in a script."""
         return _unpacked, (cloudpickle.dumps((type(self), vars(self))),)
 
 

@@ -1,30 +1,76 @@
-"""Which windows a batch is made of: samplers for ``WindowDataset``."""
+"""Which windows make a batch: samplers for ``WindowDataset``, and options for its DataLoader."""
 
+import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
+import torch
+from pydantic import Field
 from torch.utils.data import Sampler
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.batches import Batch, collate_items
 from akd_toolkit.data.dataset import Draw, Speech, WindowDataset
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.sampling import epoch_order
 from akd_toolkit.data.segments import cut
+from akd_toolkit.declared import Section, checked
+
+
+class Sampling(Section):
+    """The setting ``sampling``."""
+
+    name: Literal["natural", "class_balanced", "speaker_balanced"] = Field(
+        description="natural has every utterance once, the others each class or speaker equally often"
+    )
+
+
+def sampling_of(spec: dict | None) -> str:
+    """The name in the setting ``sampling``; ``natural`` if it is None."""
+    return "natural" if spec is None else checked(Sampling, spec, "sampling").name
+
+
+def epoch_order(manifest: Manifest, sampling: str, random: np.random.Generator) -> np.ndarray:
+    """Rows of one epoch in random order, as many as the manifest has; see ``Sampling``."""
+    if sampling == "natural":
+        return random.permutation(len(manifest))
+    speakers = np.unique([row.speaker for row in manifest], return_inverse=True)[1]
+    return balanced_order(manifest.labels if sampling == "class_balanced" else speakers, random)
+
+
+def balanced_order(groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """As many rows as there are, each group equally often up to one; no row repeats before its whole group was used.
+
+    Example
+    -------
+    >>> groups = np.array([0, 0, 0, 0, 0, 1])
+    >>> np.bincount(groups[balanced_order(groups, np.random.default_rng(0))])
+    array([3, 3])
+    """
+    present = np.unique(groups)
+    share, rest = divmod(len(groups), len(present))
+    more = random.permutation(len(present)) < rest
+    chosen = []
+    for group, count in zip(present, share + more):
+        rows = np.flatnonzero(groups == group)
+        rounds = [random.permutation(rows) for _ in range(-(-count // len(rows)))]
+        chosen += [np.concatenate(rounds)[:count]] if rounds else []
+    return random.permutation(np.concatenate(chosen))
 
 
 class TrainSampler(Sampler[list[Draw]]):
-    """Batches of one random window of every labelled utterance an epoch, in random order, from a random view of it.
+    """Batches of one epoch: a random window from a random view of every labelled utterance, in random order.
 
-    With another ``sampling`` some utterances are drawn more often and others less; an epoch is as long. Unlabelled
-    windows are the last rows of each batch. All that is drawn depends on (seed, epoch) alone, so that a continued run
-    draws what an unbroken one would have drawn. With several processes (DDP) each takes its share of every batch: as
-    many steps as with one process, of as many windows.
+    Unlabelled windows are the last rows of each batch. All draws depend on (seed, epoch) alone, so that a resumed run
+    draws the same. With several processes (DDP) each takes its share of every batch.
 
     Arguments
     ---------
     sources
-        Training utterances of one partition and, behind them, at most one source of unlabelled speech.
+        Labelled training utterances, and at most one source of unlabelled speech.
     window_s
         Seconds of a window.
     batch_size
@@ -34,9 +80,9 @@ class TrainSampler(Sampler[list[Draw]]):
     unlabelled_ratio
         Unlabelled windows for each labelled one, > 0.
     sampling
-        Which labelled utterances an epoch takes, a name of ``sampling.SAMPLINGS``.
+        Which labelled utterances an epoch takes, a name of ``Sampling``.
     rank, num_processes
-        Which process of how many this is: each takes every n-th window of a batch.
+        Which process of how many this is.
 
     Raises
     ------
@@ -100,10 +146,9 @@ class TrainSampler(Sampler[list[Draw]]):
 
 
 def whole_draws(sources: Sequence[Speech], batch_size: int) -> list[list[Draw]]:
-    """Batches of every utterance whole and every view of it, one source after another."""
+    """Batches of every view of every whole utterance, one source after another, sorted by length to save padding."""
     batches = []
     for source, speech in enumerate(sources):
-        # Neighbours of one length need little padding.
         order = np.argsort([row.duration for row in speech.manifest], kind="stable")
         for view in range(speech.views + 1):
             for rows in np.array_split(order, -(-len(order) // batch_size)):
@@ -113,15 +158,57 @@ def whole_draws(sources: Sequence[Speech], batch_size: int) -> list[list[Draw]]:
 
 def scoring_draws(manifest: Manifest, window_s: float, overlap_s: float, batch_size: int) -> list[list[Draw]]:
     """Batches of overlapping windows of every utterance, in order; see ``segments.cut``."""
-    rows = {name: row for row, name in enumerate(manifest.ids)}
-    draws = [Draw(0, rows[s.utterance_id], place=s.samples()) for s in cut(manifest, window_s, overlap_s)]
+    draws = [Draw(0, row, place=place) for row, place in cut(manifest, window_s, overlap_s)]
     return [draws[first : first + batch_size] for first in range(0, len(draws), batch_size)]
 
 
 def scoring_batches(
     manifest: Manifest, waveform: Callable[[str], np.ndarray], window_s: float, overlap_s: float, batch_size: int
 ) -> Iterator[Batch]:
-    """The same windows as batches; ``waveform`` maps an utterance's ID to its samples."""
+    """The windows of ``scoring_draws`` as batches; ``waveform`` maps an utterance's ID to its samples."""
     dataset = WindowDataset([Speech(manifest, lambda name, view: waveform(name))])
     for draws in scoring_draws(manifest, window_s, overlap_s, batch_size):
         yield collate_items([dataset[draw] for draw in draws])
+
+
+def loader_options(draws, change: Callable | None = None, num_workers: int = 0) -> dict:
+    """Options of a DataLoader for a ``WindowDataset``.
+
+    It has its own random generator: the number of workers does not affect what a training draws.
+
+    Arguments
+    ---------
+    draws
+        Batches of ``Draw``: a sampler or a list.
+    change
+        See ``collate_items``.
+    num_workers
+        Processes that live as long as the loader; with 0 this process makes the batches.
+    """
+    collate = collate_items if change is None else partial(collate_items, change=change)
+    options = {"batch_sampler": draws, "collate_fn": collate, "generator": torch.Generator()}
+    if not num_workers:
+        return options
+    # A server without threads starts the workers, since a process with threads cannot be forked safely.
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload(["akd_toolkit.data.dataset"])
+    return options | {
+        "num_workers": num_workers,
+        "persistent_workers": True,
+        "multiprocessing_context": context,
+        "worker_init_fn": end_with_parent,
+    }
+
+
+def end_with_parent(worker: int) -> None:
+    """End this worker when the training process ends, even if that was killed.
+
+    PyTorch's workers watch their parent process, which here is the server that started them.
+    """
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    multiprocessing.parent_process().join()
+    os._exit(1)

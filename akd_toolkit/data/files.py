@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and the files below a folder."""
+"""Names of files, files that are written completely or not at all, and the files below a folder."""
 
 import errno
 import os
@@ -14,23 +14,23 @@ SOUND_SUFFIXES = (
 )
 CONTAINER_SUFFIXES = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", ".wma", ".avi", ".flv", ".3gp", ".amr")
 
-# What a run leaves of its student, and a bundle holds.
+# What a run writes of its student, and a bundle holds.
 WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
 MANIFEST = "manifest.csv"  # of a corpus; manifest.json beside it
-GENERATED = "generated.json"  # beside or above the sound that the toolkit made
+GENERATED = "generated.json"  # beside or above generated sound
 MODEL_SUFFIXES = (".onnx", ".pt", ".plan", ".safetensors", ".ckpt", ".json", ".yaml")
 
 
 def is_generated(files: Iterable[str | Path]) -> bool:
-    """Whether the toolkit made any of these recordings."""
+    """Whether the toolkit generated any of these recordings."""
     folders = {parent for file in files for parent in Path(file).parents}
     return any((folder / GENERATED).is_file() for folder in folders)
 
 
 def is_hub_name(source: str | Path) -> bool:
-    """Whether ``source`` is ``owner/name`` of a repository on the hub, and not a path on this disk.
+    """Whether ``source`` is ``owner/name`` of a repository on the hub, and not a local path.
 
-    What looks like a path or lies in a folder that exists is a path, so that a mistyped one never reaches the network.
+    Whatever looks like a path, or has a parent folder that exists, is a path: a mistyped one never reaches the network.
 
     Example
     -------
@@ -48,14 +48,12 @@ def is_hub_name(source: str | Path) -> bool:
 
 @contextmanager
 def written_aside(path):
-    """Yield a path beside ``path`` to write to; it takes the place of ``path`` only when the block ends well.
-
-    A full disk, an exception or Ctrl-C removes the temporary file and leaves what was at ``path`` as it was.
+    """Yield a temporary path beside ``path``; it replaces ``path`` only when the block ends without an exception.
 
     Raises
     ------
     OSError
-        If the disk is full; the sentence names the file.
+        If the disk is full; the message names the file.
 
     Example
     -------
@@ -77,7 +75,7 @@ def written_aside(path):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise OSError(
                 error.errno,
-                f"no space left to write {path}; what was there before is untouched. Free some space and run again",
+                f"no space left to write {path}; its previous content is unchanged. Free some space and run again",
             ) from error
         raise
     finally:
@@ -85,16 +83,16 @@ def written_aside(path):
 
 
 def write_text_aside(path, text: str) -> None:
-    """Write ``text`` to ``path`` so that a reader sees the old file or the new one, never a part."""
+    """Write ``text`` to ``path``; a reader sees the old file or the new one, never a part."""
     with written_aside(path) as aside:
         aside.write_text(text, encoding="utf-8")
 
 
-def walk_files(folder) -> Iterator[Path]:
+def walk_files(folder, _parents: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
     """Every file below ``folder`` whose path has no hidden part, folder by folder in the order of names.
 
-    Symbolic links to folders are followed; a link back to a folder that contains it is not, so the walk ends. A link to
-    nothing is a file here, so that whoever reads it says so.
+    Symbolic links to folders are followed, except one back to a folder that contains it. Broken links are included, so
+    that whoever reads them reports them.
 
     Example
     -------
@@ -107,16 +105,12 @@ def walk_files(folder) -> Iterator[Path]:
     >>> [path.relative_to(folder).as_posix() for path in walk_files(folder)]
     ['b.wav', 'a/c.wav']
     """
-    return _walk(Path(folder), ())
-
-
-def _walk(folder: Path, parents: tuple[tuple[int, int], ...]) -> Iterator[Path]:
-    stat = folder.stat()
+    stat = Path(folder).stat()
     identity = stat.st_dev, stat.st_ino
-    if identity in parents:
+    if identity in _parents:
         return
-    inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    inside = sorted(path for path in Path(folder).iterdir() if not path.name.startswith("."))
     yield from (path for path in inside if path.is_file() or not path.exists())
     for path in inside:
         if path.is_dir():
-            yield from _walk(path, (*parents, identity))
+            yield from walk_files(path, (*_parents, identity))

@@ -1,22 +1,19 @@
-"""The table of a corpus: one row an utterance, and the arguments of the preparer that wrote it."""
+"""The table of a corpus: one row per utterance, and the arguments of the preparer that wrote it."""
 
 import csv
 import hashlib
 import io
 import json
-import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_recording
+from akd_toolkit.data.audio import read_recording
 from akd_toolkit.data.files import is_generated, write_text_aside
 from akd_toolkit.data.watermark import MARK, marked
-
-logger = logging.getLogger(__name__)
 
 COLUMNS = ("ID", "wav", "start", "stop", "duration", "speaker", "emotion", "sex", "text", "sha256")
 MAX_NAMED = 10  # problems that one message lists by name
@@ -35,11 +32,11 @@ class Utterance:
     duration
         Seconds, > 0.
     text
-        Code of the sentence, or the sentence; "" where unknown.
+        Code of the sentence, or the sentence; "" if unknown.
     sha256
         Of the samples as 16-bit PCM, so that a WAV and its FLAC copy agree.
     attributes
-        Dimensional labels by name, such as valence, on the corpus's own scale; what is not known is left out.
+        Dimensional labels by name, such as valence, on the corpus's own scale; unknown ones are left out.
     """
 
     id: str
@@ -64,17 +61,17 @@ class Manifest:
     label_order
         Emotions in the order of the logits; it travels with every model trained on this manifest.
     arguments
-        What the preparer was called with; kept in manifest.json and no part of the hash.
+        What the preparer was called with; stored in manifest.json, not part of the hash.
     generated
-        Whether the toolkit made the sound.
+        Whether the toolkit generated the sound.
     speakers_known
-        False where nobody has said who speaks, so that each utterance stands for a speaker.
+        False if speakers are unknown, so that each utterance stands for a speaker.
 
     Raises
     ------
     ValueError
-        If an ID is there twice, an emotion is not in ``label_order``, an utterance has no length, or an attribute is
-        no number or named like another column.
+        If an ID is repeated, an emotion is not in ``label_order``, an utterance has no length, or an attribute is not a
+        number or named like another column.
 
     Example
     -------
@@ -99,7 +96,7 @@ class Manifest:
         seen = set()
         for row in self.utterances:
             if row.id in seen:
-                raise ValueError(f"utterance {row.id} is twice in {self.corpus}; IDs must differ. Rename one.")
+                raise ValueError(f"{self.corpus} has two utterances {row.id}; IDs must differ. Rename one.")
             seen.add(row.id)
             if row.emotion not in self.label_order:
                 raise ValueError(
@@ -115,21 +112,21 @@ class Manifest:
                 if name in COLUMNS or not np.isfinite(value):
                     raise ValueError(
                         f"utterance {row.id} has the attribute {name} = {value}; give a finite number, or leave out "
-                        f"what is not known, under a name that is not one of {', '.join(COLUMNS)}."
+                        f"unknown values, under a name that is not one of {', '.join(COLUMNS)}."
                     )
 
     def __len__(self) -> int:
         return len(self.utterances)
 
     def __hash__(self) -> int:
-        return int(self.hash, 16)  # computed once: a manifest is the key of caches
+        return int(self.hash, 16)
 
     def __iter__(self) -> Iterator[Utterance]:
         return iter(self.utterances)
 
     @property
     def title(self) -> str:
-        """The corpus for tables and folders; where speakers are unknown, with the mark that says so."""
+        """The corpus for tables and folders; marked if its speakers are unknown."""
         return marked(self.corpus, self.speakers_known)
 
     @cached_property
@@ -165,13 +162,12 @@ class Manifest:
 
     @cached_property
     def hash(self) -> str:
-        """12 hex digits over labels, rows and the sound itself, not over where the files lie."""
+        """12 hex digits of labels, rows and the sound itself; paths do not count."""
         digest = hashlib.sha256(json.dumps([self.title, self.label_order]).encode())
         for row in self.utterances:
-            # Without a checksum of the sound the path has to stand in for it.
             sound = row.sha256 or row.wav
             key = [row.id, row.start, row.stop, row.duration, row.speaker, row.emotion, row.sex, row.text, sound]
-            if row.attributes:  # left out where there are none, so that older manifests keep their hash
+            if row.attributes:  # left out if there are none, so that older manifests keep their hash
                 key.append(sorted((name, float(value)) for name, value in row.attributes.items()))
             digest.update(json.dumps(key).encode())
         return digest.hexdigest()[:12]
@@ -185,13 +181,11 @@ class Manifest:
                 f"{self.corpus} has no speaker {', '.join(unknown)}; it has {', '.join(self.speakers)}. "
                 "Correct the list of speakers."
             )
-        rows = tuple(row for row in self.utterances if row.speaker in wanted)
-        return replace(self, utterances=rows)
+        return replace(self, utterances=tuple(row for row in self.utterances if row.speaker in wanted))
 
     def write(self, path) -> None:
         """Write ``path`` (manifest.csv) and, beside it, manifest.json with labels, hash and arguments."""
-        path = Path(path)
-        text = io.StringIO()
+        path, text = Path(path), io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*COLUMNS, *self.attribute_names])
         for row in self.utterances:
@@ -211,22 +205,23 @@ class Manifest:
 
     @classmethod
     def read(cls, path) -> "Manifest":
-        """Read what ``write`` wrote; a changed or half-written manifest is refused."""
+        """Read what ``write`` wrote; ValueError if it was changed or is incomplete."""
         path = Path(path)
         about_path = path.with_suffix(".json")
         for needed in (path, about_path):
             if not needed.is_file():
-                raise FileNotFoundError(f"{needed} is not there; run prepare for this corpus first.")
+                raise FileNotFoundError(f"{needed} does not exist; run prepare for this corpus first.")
         try:
             about = json.loads(about_path.read_text(encoding="utf-8"))
             with path.open(encoding="utf-8", newline="") as file:
                 rows = tuple(_row(cells) for cells in csv.DictReader(file, strict=True))
-            if "speakers_known" not in about:
-                about |= _facts_of_older(path, about["corpus"], rows)
-            facts = {key: about[key] for key in ("corpus", "label_order", "arguments", "generated", "speakers_known")}
-            manifest = cls(utterances=rows, **facts)
+            corpus = about["corpus"].removesuffix(f" ({MARK})")
+            # Older manifests lack the last two, and have the mark in their name.
+            generated = about.get("generated", corpus == "generated" or is_generated(row.wav for row in rows[:1]))
+            known = about.get("speakers_known", corpus == about["corpus"])
+            manifest = cls(corpus, about["label_order"], rows, about["arguments"], generated, known)
             written_hash = about["hash"]
-        except (KeyError, TypeError, ValueError, csv.Error) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
             raise ValueError(f"{path} cannot be read as a manifest ({error}); run prepare again.") from error
         if manifest.hash != written_hash:
             raise ValueError(
@@ -243,45 +238,23 @@ def _row(cells: dict) -> Utterance:
     return Utterance(**values, attributes=attributes)
 
 
-def _facts_of_older(path: Path, corpus: str, rows: Sequence[Utterance]) -> dict:
-    """Of a manifest without these fields: the corpus's name, the report beside it and the files say it."""
-    report = path.with_name("report.md")
-    told = report.read_text(encoding="utf-8", errors="replace") if report.is_file() else ""
-    made = corpus == "generated" or "corpus is generated by the toolkit" in told
-    generated = made or is_generated(row.wav for row in rows[:1])
-    name = corpus.removesuffix(f" ({MARK})")
-    return {"corpus": name, "generated": generated, "speakers_known": name == corpus}
-
-
-def load_waveforms(manifest: Manifest, progress: bool = True) -> dict[str, np.ndarray]:
-    """Read every utterance as a 16 kHz mono waveform: ID -> float32 [samples].
-
-    Resampled and averaged files are counted in the log. All unreadable files are named in one error, which comes
-    after the last file has been tried.
+def load_waveforms(utterances: Collection[Utterance], progress: bool = True) -> dict[str, np.ndarray]:
+    """Read utterances (a ``Manifest``, or rows of it) as 16 kHz mono waveforms: ID -> float32 [samples].
 
     Raises
     ------
     ValueError
-        If any file is missing or bad.
+        If any file is missing or bad; all of them are named.
     """
-    from tqdm import tqdm  # here, because akd predict, which shows no such bar, would start a tenth later
+    from tqdm import tqdm  # here, because akd predict, which shows no such bar, would start later
 
-    waveforms, problems, resampled, averaged = {}, [], 0, 0
-    for row in tqdm(manifest, desc=f"reading {manifest.corpus}", unit="file", disable=not progress):
+    waveforms, problems = {}, []
+    for row in tqdm(utterances, desc="reading sound", unit="file", disable=not progress):
         try:
-            recording = read_recording(row.wav, row.start, row.stop)
-            waveforms[row.id] = recording.waveform()
+            waveforms[row.id] = read_recording(row.wav, row.start, row.stop).waveform()
         except (OSError, ValueError) as error:
             problems.append(str(error))
-            continue
-        resampled += recording.sample_rate_hz != SAMPLE_RATE_HZ
-        averaged += recording.channels > 1
-    raise_problems(problems, f"{len(problems)} of {len(manifest)} files of {manifest.corpus}")
-    if resampled or averaged:
-        logger.warning(
-            "%s: %d of %d files resampled to %d Hz, %d averaged to one channel.",
-            *(manifest.corpus, resampled, len(manifest), SAMPLE_RATE_HZ, averaged),
-        )
+    raise_problems(problems, f"{len(problems)} of {len(utterances)} files")
     return waveforms
 
 

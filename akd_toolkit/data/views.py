@@ -1,7 +1,6 @@
 """Views of an utterance: the clean waveform and augmented copies that are the same in every run.
 
-A teacher's features for (utterance, view) can therefore be computed once and stored, and student and teacher meet the
-same sound.
+Teacher features of (utterance, view) are therefore computed once, and student and teacher receive the same sound.
 """
 
 import hashlib
@@ -14,21 +13,20 @@ from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How far a view may lie from the clean waveform: another voice, another room, another microphone.
+    """How much a view may differ from the clean waveform.
 
     Arguments
     ---------
     speed_low, speed_high
-        Range of the playback speed, in [0.5, 2]; pitch and formants move with it, as between speakers.
+        Range of the playback speed, in [0.5, 2]; pitch and formants move with it.
     tilt_db
-        Largest slope of a random equaliser, in dB an octave around 1 kHz, >= 0.
+        Largest slope of a random equaliser, in dB per octave around 1 kHz, >= 0.
     bump_db
         Largest height of its one peak or notch, in dB, >= 0.
     gain_db
         Largest attenuation, in dB, >= 0.
     snr_db
-        Lowest level of the speech over added noise, in dB; half of the views get noise, between this and 25 dB more.
-        None adds none.
+        Lowest signal-to-noise ratio, in dB; half of the views get noise, between this and 25 dB more. None adds none.
     """
 
     speed_low: float = 0.8
@@ -56,12 +54,7 @@ class ViewSettings:
 def make_view(
     waveform: np.ndarray, view: int, utterance_id: str, seed: int, settings: ViewSettings = ViewSettings()
 ) -> np.ndarray:
-    """Copy ``view`` of an utterance; 0 is the clean waveform itself.
-
-    Arguments
-    ---------
-    view
-        0, 1, 2, ...: which copy. The same (seed, utterance_id, view, settings) gives the same samples in every run.
+    """Copy ``view`` of an utterance; 0 is the clean waveform. The same arguments give the same samples in every run.
 
     Shape
     -----
@@ -82,9 +75,9 @@ def make_view(
         return waveform
     key = f"{seed}|{utterance_id}|{view}".encode()
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "little"))
-    # All draws are made before any is used, so that switching one setting off leaves the others as they were.
-    from scipy.signal import resample_poly  # here, because it takes its time
+    from scipy.signal import resample_poly  # here, because it is slow to import
 
+    # Drawn together, so that switching one setting off does not change the others.
     speed, tilt, bump, place, gain, noisy, snr = random.uniform(size=7)
     percent = round(100 * settings.speed_low * (settings.speed_high / settings.speed_low) ** speed)
     percent = max(1, min(percent, 100 * len(waveform) // MIN_SAMPLES))
@@ -93,14 +86,14 @@ def make_view(
     if settings.snr_db is not None and noisy < 0.5:
         level = np.sqrt(np.mean(np.square(copy))) * 10 ** (-(settings.snr_db + 25.0 * snr) / 20)
         copy = copy + level * random.standard_normal(len(copy))
-    # The equaliser may lift the peak above full scale: bring it back to where it was before attenuating.
+    # The equaliser may lift the peak above full scale: restore it before attenuating.
     peak = max(np.abs(copy).max(), 1e-9)
     copy = copy * (np.abs(waveform).max() / peak) * 10 ** (-settings.gain_db * gain / 20)
     return copy.astype(np.float32)
 
 
 def _equalise(waveform: np.ndarray, tilt_db: float, bump_db: float, place: float) -> np.ndarray:
-    """Slope of ``tilt_db`` an octave around 1 kHz, and one bump of 0.7 octaves between 150 Hz and 6 kHz."""
+    """Slope of ``tilt_db`` per octave around 1 kHz, and one bump of 0.7 octaves between 150 Hz and 6 kHz."""
     if tilt_db == 0 and bump_db == 0:
         return waveform
     spectrum = np.fft.rfft(waveform)

@@ -12,10 +12,8 @@ from torch.utils.data import DataLoader
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import build_augmentations, build_mixup, change_batch
 from akd_toolkit.data.dataset import Speech, WindowDataset
-from akd_toolkit.data.draws import TrainSampler, scoring_draws, whole_draws
+from akd_toolkit.data.draws import TrainSampler, loader_options, sampling_of, scoring_draws, whole_draws
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.sampling import sampling_of
-from akd_toolkit.data.workers import loader_options
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.distill.objective import build_objective as build
 from akd_toolkit.environment import sb

@@ -16,8 +16,8 @@ import akd_toolkit.data.augment
 import akd_toolkit.models
 import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
 from akd_toolkit.data.augment import Mixup
+from akd_toolkit.data.draws import Sampling
 from akd_toolkit.data.files import is_hub_name
-from akd_toolkit.data.sampling import Sampling
 from akd_toolkit.declared import Plugin, Section
 from akd_toolkit.distill.objective_spec import ObjectiveSpec
 from akd_toolkit.registry import AUGMENTATIONS, STUDENTS, TEACHERS

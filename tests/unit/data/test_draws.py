@@ -1,12 +1,15 @@
-"""Which windows make a batch: every utterance once, from (seed, epoch) alone, divided among processes."""
+"""Which windows make a batch."""
 
+import math
 from itertools import chain
 
+import numpy as np
 import pytest
 
 from akd_toolkit.data.dataset import Draw, Speech
-from akd_toolkit.data.draws import TrainSampler, whole_draws
+from akd_toolkit.data.draws import TrainSampler, balanced_order, epoch_order, sampling_of, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.segments import cut
 
 
 @pytest.fixture
@@ -29,9 +32,9 @@ def test_an_epoch_draws_every_utterance_once_and_any_view(speech):
     assert all(0 <= draw.place < 1 and draw.size == 16000 for draw in chain(*epochs))
 
 
-def test_draws_depend_on_seed_and_epoch_alone(speech):
+def test_draws_depend_on_seed_and_epoch_only(speech):
     one, same, other = (TrainSampler([speech], 1.0, 2, seed=seed) for seed in (1, 1, 2))
-    list(one)  # what was drawn before does not matter
+    list(one)  # earlier draws do not matter
     assert drawn(one, 3) == drawn(same, 3) and drawn(one, 4) != drawn(same, 3) != drawn(other, 3)
     assert [draws[0].key for draws in drawn(one, 3)] == [(1, 3, 1), (1, 3, 2), (1, 3, 3)]
 
@@ -41,7 +44,7 @@ def test_unlabelled_windows_follow_the_labelled_ones(speech):
     assert [draw.source for draw in draws] == [0] * 5 + [1] * 3
 
 
-def test_processes_share_each_batch_and_change_their_share_by_keys_of_their_own(speech):
+def test_processes_share_each_batch_with_keys_of_their_own(speech):
     options = {"sources": [speech, speech], "window_s": 1.0, "batch_size": 4, "seed": 1}
     alone = list(TrainSampler(**options))
     shares = [list(TrainSampler(**options, rank=rank, num_processes=2)) for rank in (0, 1)]
@@ -50,9 +53,6 @@ def test_processes_share_each_batch_and_change_their_share_by_keys_of_their_own(
         assert sorted(draw[:5] for draw in chain(*parts)) == sorted(draw[:5] for draw in batch)
         assert abs(len(parts[0]) - len(parts[1])) <= 1 and {draw.source for draw in parts[1]} == {0, 1}
         assert len({draw.key for draw in chain(*parts)}) == 2
-
-
-def test_fewer_windows_than_processes_are_refused(speech):
     with pytest.raises(ValueError, match="batch_size 1 "):
         TrainSampler([speech], 1.0, 1, seed=1, num_processes=2)
 
@@ -63,3 +63,72 @@ def test_whole_draws_are_every_utterance_in_every_view(speech):
     assert sorted((draw.source, draw.row, draw.view) for draw in chain(*batches)) == [
         (source, row, view) for source in (0, 1) for row in range(5) for view in range(4)
     ]
+
+
+def test_natural_order_is_a_permutation_by_the_seed(toy_manifest):
+    manifest = toy_manifest("A:anger", "B:neutral", "C:anger", "D:neutral")
+    order = epoch_order(manifest, "natural", np.random.default_rng([3, 1]))
+    assert order.tolist() == np.random.default_rng([3, 1]).permutation(4).tolist()
+
+
+@pytest.mark.parametrize("sizes", [(50, 7, 3), (1, 1, 90), (1, 1, 2), (10,)])
+def test_balanced_groups_are_drawn_equally_often_and_no_row_twice_before_all_of_its_group(sizes):
+    groups = np.repeat(np.arange(len(sizes)) * 5, sizes)
+    order = balanced_order(groups, np.random.default_rng(0))
+    assert len(order) == len(groups)
+    for group in np.unique(groups):
+        rows = order[groups[order] == group]
+        assert abs(len(rows) - len(groups) / len(sizes)) < 1
+        times = np.bincount(rows, minlength=len(groups))[groups == group]
+        assert times.max() - times.min() <= 1
+
+
+def test_the_remainder_goes_to_a_random_group():
+    groups = np.array([0, 0, 0, 1, 1, 1, 1])
+    more = [np.bincount(groups[balanced_order(groups, np.random.default_rng(seed))]).argmax() for seed in range(200)]
+    assert 70 < sum(more) < 130
+
+
+def test_sampling_balances_speakers_or_classes(toy_manifest):
+    manifest = toy_manifest("A:anger", "A:anger", "A:anger", "A:neutral", "B:neutral", "B:neutral")
+    order = epoch_order(manifest, "speaker_balanced", np.random.default_rng(0))
+    assert sum(manifest.utterances[row].speaker == "B" for row in order) == 3
+    order = epoch_order(manifest, "class_balanced", np.random.default_rng(0))
+    assert np.bincount(manifest.labels[order]).tolist() == [3, 3]
+    assert sampling_of(None) == sampling_of({"name": "natural"}) == "natural"
+    with pytest.raises(ValueError, match=r"sampling.name"):
+        sampling_of({"name": "x"})
+
+
+@pytest.mark.parametrize(
+    "duration, window, overlap, expected",
+    [
+        (1.0, 3.0, 0.0, [(0.0, 1.0)]),
+        (3.0, 3.0, 0.0, [(0.0, 3.0)]),
+        (4.0, 2.0, 0.0, [(0.0, 2.0), (2.0, 4.0)]),
+        (4.0, 2.0, 1.0, [(0.0, 2.0), (1.0, 3.0), (2.0, 4.0)]),
+        (5.0, 2.0, 0.5, [(0.0, 2.0), (1.5, 3.5), (3.0, 5.0)]),
+        (4.5, 2.0, 0.0, [(0.0, 2.0), (2.0, 4.0), (2.5, 4.5)]),
+    ],
+)
+def test_scoring_windows_are_where_expected(toy_manifest, duration, window, overlap, expected):
+    windows = cut(toy_manifest("A:anger", "B:neutral", duration=duration), window, overlap)
+    assert [(place.start / 16000, place.stop / 16000) for row, place in windows if row == 1] == expected
+
+
+@pytest.mark.parametrize("duration", [0.1, 0.731, 2.999, 3.0001])
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5])
+def test_scoring_windows_cover_every_sample_and_have_one_length(toy_manifest, duration, overlap):
+    total, covered = round(duration * 16000), set()
+    windows = cut(toy_manifest("A:anger", duration=duration), 1.0, overlap)
+    for _, place in windows:
+        assert place.stop - place.start == min(16000, total) and 0 <= place.start < place.stop <= total
+        covered |= set(range(place.start, place.stop))
+    assert len(covered) == total
+    assert len(windows) == max(1, math.ceil((total - 16000) / (16000 - round(overlap * 16000))) + 1)
+
+
+@pytest.mark.parametrize("window, overlap", [(1.0, -0.1), (1.0, 1.0), (0.05, 0.0)])
+def test_impossible_scoring_windows_are_refused(toy_manifest, window, overlap):
+    with pytest.raises(ValueError, match=r"window_s"):
+        cut(toy_manifest("A:anger"), window, overlap)

@@ -1,8 +1,5 @@
 import dataclasses
-import errno
 import json
-import logging
-import os
 
 import numpy as np
 import pytest
@@ -88,44 +85,30 @@ def test_a_half_written_manifest_is_refused(tmp_path, three, damage):
 def test_a_missing_manifest_is_named(tmp_path, three, name):
     three.write(tmp_path / "manifest.csv")
     (tmp_path / name).unlink()
-    with pytest.raises(FileNotFoundError, match=rf"{name} is not there; run prepare"):
+    with pytest.raises(FileNotFoundError, match=name):
         Manifest.read(tmp_path / "manifest.csv")
 
 
-def test_a_full_disk_keeps_the_manifest_that_was_there(tmp_path, three, monkeypatch):
-    path = tmp_path / "manifest.csv"
-    three.write(path)
-
-    def full(source, target):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match=r"no space left to write .*manifest\.csv"):
-        three.of(["A"]).write(path)
-    assert Manifest.read(path) == three
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["manifest.csv", "manifest.json"]
-
-
-def test_an_id_that_is_there_twice_is_refused(three):
-    with pytest.raises(ValueError, match="utterance u0 is twice in toy"):
-        Manifest("toy", three.label_order, (three.utterances[0],) * 2)
-
-
-def test_an_unknown_emotion_is_refused(toy_manifest):
-    with pytest.raises(ValueError, match="utterance u0 has the emotion 'joy'; label_order allows anger, neutral"):
-        toy_manifest("A:joy")
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"id": "u1"}, "two utterances u1"),
+        ({"emotion": "joy"}, "utterance u0 has the emotion 'joy'"),
+        ({"stop": 0}, "utterance u0 goes from sample 0 to 0"),
+        ({"attributes": {"valence": float("nan")}}, "utterance u0 has the attribute valence"),
+        ({"attributes": {"speaker": 1.0}}, "utterance u0 has the attribute speaker"),
+    ],
+)
+def test_bad_rows_are_refused(three, change, message):
+    rows = (dataclasses.replace(three.utterances[0], **change), *three.utterances[1:])
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(three, utterances=rows)
 
 
 @pytest.mark.parametrize("order", [(), ("anger", "anger")])
 def test_a_label_order_names_each_emotion_once(order):
-    with pytest.raises(ValueError, match="label_order must name each emotion once"):
+    with pytest.raises(ValueError, match="label_order"):
         Manifest("toy", order, ())
-
-
-def test_an_utterance_without_length_is_refused(three):
-    empty = dataclasses.replace(three.utterances[0], stop=0)
-    with pytest.raises(ValueError, match="utterance u0 goes from sample 0 to 0"):
-        Manifest("toy", three.label_order, (empty,))
 
 
 def corpus_of(paths):
@@ -137,19 +120,6 @@ def test_measure_fills_in_what_the_files_hold(sound_file, tone):
     assert (row.start, row.stop, row.duration, len(row.sha256)) == (0, 4000, 0.5, 64)
 
 
-def test_waveforms_are_loaded_and_conversions_counted_once(sound_file, tone, caplog):
-    stereo = np.stack([tone(), tone()], axis=1)
-    paths = [sound_file("a.wav"), sound_file("b.wav", tone(0.5, 8000), 8000), sound_file("c.wav", stereo)]
-    manifest = Manifest("toy", ("anger",), tuple(measure(corpus_of(paths), "toy", progress=False)))
-    with caplog.at_level(logging.WARNING):
-        waveforms = load_waveforms(manifest, progress=False)
-    assert list(waveforms) == ["a", "b", "c"]
-    assert {wave.shape for wave in waveforms.values()} == {(8000,)}
-    assert [r.message for r in caplog.records] == [
-        "toy: 1 of 3 files resampled to 16000 Hz, 1 averaged to one channel."
-    ]
-
-
 def test_only_the_utterance_is_loaded_from_a_long_file(sound_file, tone):
     path = sound_file(samples=tone(2.0))
     row = Utterance("part", str(path), 8000, 16000, 0.5, "A", "anger")
@@ -157,42 +127,20 @@ def test_only_the_utterance_is_loaded_from_a_long_file(sound_file, tone):
     np.testing.assert_allclose(waveforms["part"], tone(2.0)[8000:16000], atol=4e-5)
 
 
-@pytest.mark.parametrize("read", ["load", "measure"])
+@pytest.mark.parametrize("read", [lambda rows: load_waveforms(rows, False), lambda rows: measure(rows, "toy", False)])
 def test_all_bad_files_are_named_in_one_error(sound_file, tmp_path, read):
     (tmp_path / "words.wav").write_text("no sound")
     sound_file("silent.wav", np.zeros(4000))
-    good = sound_file("good.wav")
-    rows = corpus_of([tmp_path / name for name in ("gone.wav", "words.wav", "silent.wav")] + [good])
-    with pytest.raises(ValueError, match="3 of 4 files of toy cannot be used") as info:
-        if read == "measure":
-            measure(rows, "toy", progress=False)
-        rows = [dataclasses.replace(row, stop=4000, duration=0.25) for row in rows]
-        load_waveforms(Manifest("toy", ("anger",), tuple(rows)), progress=False)
+    rows = corpus_of([tmp_path / f"{name}.wav" for name in ("gone", "words", "silent")] + [sound_file("good.wav")])
+    with pytest.raises(ValueError, match="3 of 4 files") as info:
+        read([dataclasses.replace(row, stop=4000, duration=0.25) for row in rows])
     assert all(name in str(info.value) for name in ("gone.wav", "words.wav", "silent.wav"))
     assert "good.wav" not in str(info.value)
-
-
-def test_a_long_list_of_bad_files_is_cut_with_its_count(tmp_path):
-    rows = corpus_of([tmp_path / f"{index}.wav" for index in range(13)])
     with pytest.raises(ValueError, match=r"13 of 13 files[\s\S]*\.\.\. and 3 more$"):
-        measure(rows, "toy", progress=False)
+        read(corpus_of([tmp_path / f"{index}.wav" for index in range(13)]))
 
 
-def test_json_beside_the_table_tells_labels_and_arguments(tmp_path, three):
-    dataclasses.replace(three, arguments={"seed": 3}).write(tmp_path / "manifest.csv")
-    about = json.loads((tmp_path / "manifest.json").read_text())
-    assert about == {
-        "corpus": "toy",
-        "label_order": ["anger", "neutral"],
-        "utterances": 3,
-        "hash": three.hash,
-        "arguments": {"seed": 3},
-        "generated": False,
-        "speakers_known": True,
-    }
-
-
-def written_before_the_fields(manifest, path):
+def without_newer_fields(manifest, path):
     manifest.write(path)
     about = json.loads(path.with_suffix(".json").read_text())
     kept = {key: value for key, value in about.items() if key not in ("generated", "speakers_known")}
@@ -202,21 +150,18 @@ def written_before_the_fields(manifest, path):
 
 def test_an_older_manifest_of_unknown_speakers_keeps_its_hash(tmp_path, three):
     marked = dataclasses.replace(three, corpus="Calls (NOT speaker-independent)")
-    read = written_before_the_fields(marked, tmp_path / "manifest.csv")
+    read = without_newer_fields(marked, tmp_path / "manifest.csv")
     assert (read.corpus, read.speakers_known, read.title) == ("Calls", False, marked.corpus)
     assert read.hash == marked.hash == dataclasses.replace(three, corpus="Calls", speakers_known=False).hash
 
 
-def test_an_older_manifest_of_generated_speech_is_known_by_name_report_or_files(tmp_path, three):
+def test_an_older_manifest_of_generated_speech_is_recognised_by_name_or_files(tmp_path, three):
     path = tmp_path / "manifest.csv"
-    assert not written_before_the_fields(three, path).generated
-    assert written_before_the_fields(dataclasses.replace(three, corpus="generated"), path).generated
-    path.with_name("report.md").write_text("> **The corpus is generated by the toolkit.** ...")
-    assert written_before_the_fields(three, path).generated
-    path.with_name("report.md").unlink()
+    assert not without_newer_fields(three, path).generated
+    assert without_newer_fields(dataclasses.replace(three, corpus="generated"), path).generated
     row = dataclasses.replace(three.utterances[0], wav=str(tmp_path / "wav" / "a.wav"))
     (tmp_path / "generated.json").write_text("{}")
-    assert written_before_the_fields(dataclasses.replace(three, utterances=(row,)), path).generated
+    assert without_newer_fields(dataclasses.replace(three, utterances=(row,)), path).generated
 
 
 @pytest.fixture
@@ -227,30 +172,22 @@ def rated(three):
     return dataclasses.replace(three, utterances=tuple(rows))
 
 
-def test_attributes_come_in_the_order_asked_for_with_nan_where_unknown(rated):
-    assert rated.attribute_names == ("arousal", "valence")
+def test_attributes_are_in_the_requested_order_with_nan_where_unknown(rated, three):
+    assert rated.attribute_names == ("arousal", "valence") and three.attribute_names == ()
     expected = [[2.5, 1 / 3], [np.nan, 4.0], [np.nan, np.nan]]
     np.testing.assert_array_equal(rated.attribute_values(["valence", "arousal"]), expected)
     np.testing.assert_array_equal(rated.attribute_values(["valence", "arousal"], [2, 0]), [expected[2], expected[0]])
-    assert rated.attribute_values([]).shape == (3, 0)
+    assert rated.attribute_values([]).shape == (3, 0) and three.attribute_values(["valence"]).shape == (3, 1)
 
 
-def test_attributes_survive_writing_and_stay_out_of_a_manifest_without_them(tmp_path, three, rated):
+def test_attributes_survive_writing(tmp_path, rated):
     rated.write(tmp_path / "manifest.csv")
     assert Manifest.read(tmp_path / "manifest.csv") == rated
     assert (tmp_path / "manifest.csv").read_text().splitlines()[0].endswith(",sha256,arousal,valence")
-    assert three.attribute_names == () and three.attribute_values(["valence"]).shape == (3, 1)
 
 
-def test_hash_follows_the_attributes_and_is_the_old_one_without_them(three, rated):
-    assert three.hash == "f5ece9fcfdd0"  # as before there were attributes: stored features are still found
+def test_hash_depends_on_attributes_and_is_the_old_one_without_them(three, rated):
+    assert three.hash == "f5ece9fcfdd0"  # must never change: stored features are found by it
     assert rated.hash != three.hash
     moved = dataclasses.replace(rated.utterances[0], attributes={"valence": 2.5, "arousal": 0.5})
     assert dataclasses.replace(rated, utterances=(moved, *rated.utterances[1:])).hash != rated.hash
-
-
-@pytest.mark.parametrize("name, value", [("valence", float("nan")), ("valence", float("inf")), ("speaker", 1.0)])
-def test_an_attribute_that_is_no_number_or_named_like_a_column_is_refused(three, name, value):
-    row = dataclasses.replace(three.utterances[0], attributes={name: value})
-    with pytest.raises(ValueError, match=f"utterance u0 has the attribute {name} = .*; give a finite number"):
-        dataclasses.replace(three, utterances=(row,))

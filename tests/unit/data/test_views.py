@@ -6,25 +6,22 @@ import pytest
 
 from akd_toolkit.data.views import ViewSettings, make_view
 
-
-def test_view_0_is_the_clean_waveform(tone):
-    clean = tone()
-    assert make_view(clean, 0, "a", seed=0) is clean
+STILL = {"speed_low": 1.0, "speed_high": 1.0, "tilt_db": 0.0, "bump_db": 0.0, "gain_db": 0.0, "snr_db": None}
 
 
 def test_a_view_is_the_same_in_every_run_and_differs_from_others(tone):
     clean = tone(1.0)
+    assert make_view(clean, 0, "a", seed=0) is clean
     first = make_view(clean, 1, "a", seed=0)
     np.testing.assert_array_equal(make_view(clean, 1, "a", seed=0), first)
     others = [make_view(clean, 2, "a", 0), make_view(clean, 1, "b", 0), make_view(clean, 1, "a", 1)]
-    assert len({len(first), *map(len, others)}) == 4
-    assert first.dtype == np.float32
+    assert len({len(first), *map(len, others)}) == 4 and first.dtype == np.float32
     np.testing.assert_array_equal(clean, tone(1.0))
 
 
 @pytest.mark.parametrize("view", [1, 2, 3])
 def test_speed_is_the_first_draw_of_a_generator_keyed_by_seed_utterance_and_view(tone, view):
-    # Stored teacher features rely on these draws: if they move, so must the key of the stores.
+    # Stored teacher features rely on these draws: if they change, so must the key of the stores.
     key = hashlib.sha256(f"7|03a01Fa|{view}".encode()).digest()[:8]
     draw = np.random.default_rng(int.from_bytes(key, "little")).uniform(size=7)[0]
     percent = round(80 * (1.25 / 0.8) ** draw)
@@ -38,15 +35,12 @@ def test_faster_playback_is_shorter_and_higher(tone):
     assert np.argmax(spectrum) * 16000 / len(fast) == pytest.approx(440 * 1.1, abs=2.0)
 
 
-def test_all_speeds_stay_in_their_range(tone):
+def test_all_speeds_are_in_their_range(tone):
     lengths = [len(make_view(tone(1.0), 1, str(index), 0)) for index in range(100)]
     assert 16000 / 1.25 - 1 <= min(lengths) < 13500 and 18800 < max(lengths) <= 16000 / 0.8 + 1
 
 
-STILL = {"speed_low": 1.0, "speed_high": 1.0, "tilt_db": 0.0, "bump_db": 0.0, "gain_db": 0.0, "snr_db": None}
-
-
-def test_with_everything_off_a_view_is_the_clean_waveform_again(tone):
+def test_with_everything_off_a_view_is_the_clean_waveform(tone):
     np.testing.assert_allclose(make_view(tone(), 1, "a", 0, ViewSettings(**STILL)), tone(), atol=1e-6)
 
 
@@ -57,54 +51,45 @@ def test_gain_stays_within_its_bound(tone):
     assert 0.5 * full < min(peaks) < 0.55 * full and 0.95 * full < max(peaks) <= full
 
 
-def test_noise_is_added_to_about_half_of_the_views_and_keeps_the_promised_level(tone):
-    settings = ViewSettings(**{**STILL, "snr_db": 20.0})
+def test_about_half_of_the_views_get_noise_at_the_given_level(tone):
+    settings, clean = ViewSettings(**{**STILL, "snr_db": 20.0}), tone(2.0).astype(float)
     levels = []
     for view in range(1, 60):
         copy = make_view(tone(2.0), view, "a", 0, settings).astype(float)
-        clean = tone(2.0).astype(float)
-        noise = copy - clean * (copy @ clean) / (
-            clean @ clean
-        )  # the peak is brought back, so that the level moves a little
+        noise = copy - clean * (copy @ clean) / (clean @ clean)  # the peak is restored, which changes the level
         levels.append(10 * np.log10(np.mean(clean**2) / max(np.mean(noise**2), 1e-12)))
     noisy = [level for level in levels if level < 60]
     assert 15 < len(noisy) < 45 and min(noisy) > 19.0 and max(noisy) < 46.0
 
 
-def test_the_equaliser_stays_within_its_slope(tone):
-    settings = ViewSettings(**{**STILL, "tilt_db": 3.0})
-    rng = np.random.default_rng(0)
-    white = rng.standard_normal(16000).astype(np.float32) / 8
-    slopes = []
+def test_the_equaliser_stays_within_its_slope():
+    settings, slopes = ViewSettings(**{**STILL, "tilt_db": 3.0}), []
+    white = np.random.default_rng(0).standard_normal(16000).astype(np.float32) / 8
     for view in range(1, 40):
         ratio = np.abs(np.fft.rfft(make_view(white, view, "a", 0, settings))) / np.abs(np.fft.rfft(white))
         slopes.append(20 * np.log10(ratio[4000] / ratio[1000]) / 2)  # 1 kHz to 4 kHz: two octaves
     assert -3.01 < min(slopes) < -2 and 2 < max(slopes) < 3.01
 
 
-def test_switching_noise_on_leaves_the_speed_as_it_was(tone):
-    assert len(make_view(tone(), 3, "a", 0, ViewSettings(snr_db=None))) == len(make_view(tone(), 3, "a", 0))
-
-
 @pytest.mark.parametrize("num_samples", [1600, 1700])
-def test_a_short_utterance_never_falls_below_a_tenth_of_a_second(num_samples):
+def test_a_short_utterance_never_becomes_shorter_than_a_tenth_of_a_second(num_samples):
     fastest = ViewSettings(speed_low=2.0, speed_high=2.0)
     assert len(make_view(np.full(num_samples, 0.1, np.float32), 1, "a", 0, fastest)) >= 1600
 
 
-def test_settings_have_a_fingerprint_of_their_own():
-    assert ViewSettings().fingerprint == ViewSettings().fingerprint
+def test_the_fingerprint_depends_on_every_setting_and_is_that_of_earlier_stores():
+    assert ViewSettings().fingerprint == "a0273d8e276a"
     assert len({ViewSettings().fingerprint, ViewSettings(gain_db=1.0).fingerprint, ViewSettings(1.0).fingerprint}) == 3
 
 
-@pytest.mark.parametrize("low, high", [(0.4, 1.0), (1.2, 1.1), (1.0, 2.1)])
-def test_impossible_speeds_are_refused(low, high):
-    with pytest.raises(ValueError, match="speed must satisfy"):
-        ViewSettings(low, high)
+@pytest.mark.parametrize(
+    "name, value", [("speed_low", 0.4), ("speed_low", 1.3), ("speed_high", 2.1), ("gain_db", -1), ("tilt_db", -1)]
+)
+def test_impossible_settings_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        ViewSettings(**{name: value})
 
 
-def test_negative_gain_and_view_are_refused(tone):
-    with pytest.raises(ValueError, match="gain_db must be >= 0 dB, got -1"):
-        ViewSettings(gain_db=-1)
-    with pytest.raises(ValueError, match=r"view must be 0 \(clean\) or a positive number, got -1"):
+def test_a_negative_view_is_refused(tone):
+    with pytest.raises(ValueError, match=r"view must be 0"):
         make_view(tone(), -1, "a", 0)

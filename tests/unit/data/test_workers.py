@@ -19,9 +19,8 @@ from torch.utils.data import DataLoader
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import Mixup, build_augmentations, change_batch
 from akd_toolkit.data.dataset import OUTPUTS, Speech, WindowDataset, provides, takes
-from akd_toolkit.data.draws import TrainSampler
+from akd_toolkit.data.draws import TrainSampler, loader_options
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.workers import loader_options
 from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.outputs import TeacherOutput
 
@@ -121,7 +120,7 @@ SCRIPT = """
     from akd_toolkit.data.dataset import Speech, WindowDataset
     from akd_toolkit.data.draws import TrainSampler
     from akd_toolkit.data.manifest import Manifest, Utterance
-    from akd_toolkit.data.workers import loader_options
+    from akd_toolkit.data.draws import loader_options
 
     if __name__ == "__main__":
         rows = [Utterance(f"u{i}", "/u", 0, 3200, 0.2, "s", "sad") for i in range(4)]

@@ -12,9 +12,8 @@ from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import collate
 from akd_toolkit.data.dataset import Speech, WindowDataset
-from akd_toolkit.data.draws import TrainSampler, scoring_batches, whole_draws
+from akd_toolkit.data.draws import TrainSampler, loader_options, scoring_batches, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.workers import loader_options
 from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.settings import with_defaults

@@ -15,9 +15,9 @@ from akd_toolkit.data.augment import (
     SpecAugment,
     SpeedChange,
 )
+from akd_toolkit.data.augment.log_mel import masks
 from akd_toolkit.data.augment.noise import coloured_noise
 from akd_toolkit.data.augment.waveform import without_bands
-from akd_toolkit.data.augment.log_mel import masks
 
 ONE_SECOND = torch.tensor([16000])
 
