@@ -1,4 +1,4 @@
-"""What an objective's description may say, checked before anything is built."""
+"""What the YAML of an objective may hold, checked before anything is built."""
 
 from collections.abc import Iterator
 from math import inf
@@ -11,7 +11,7 @@ from torch import nn
 from akd_toolkit.declared import Plugin, Section
 from akd_toolkit.registry import GATES, LOSSES, SCHEDULES, WEIGHTINGS
 
-# Constructor arguments that a plugin may ask for by name; build_objective reads them off the models and the corpus.
+# Constructor arguments that a plugin may ask for by name; build_objective takes them from the models and the corpus.
 FILLED_IN = (
     *("num_classes", "class_counts", "num_attributes", "num_teachers"),
     *("student_frame_dim", "student_embedding_dim", "student_layer_dims"),
@@ -48,12 +48,20 @@ class Part(Plugin):
     """A plugin of the objective. Any number among its options may be a schedule."""
 
     filled_in = FILLED_IN
-    stand_ins = {"class_counts": [1, 1]}  # any will do to check the other options
+    stand_ins = {"class_counts": [1, 1]}  # any counts will do to check the other options
 
     def trials(self) -> list[dict]:
         """Its options at both ends of their schedules."""
         ends = {key: _ends(value) for key, value in self.options.items()}
         return [{key: values[end] for key, values in ends.items()} for end in (0, 1)]
+
+
+class GatePart(Part):
+    registry = GATES
+
+
+class WeightingPart(Part):
+    registry = WEIGHTINGS
 
 
 class LossPart(Part):
@@ -66,11 +74,11 @@ class LossPart(Part):
 
     @property
     def column(self) -> str:
-        """What logs call the loss."""
+        """What logs and the history call the loss."""
         return self.title or self.name
 
     def try_out(self) -> None:
-        """A title names a column of the history and a submodule."""
+        """The title names a column of the history and a submodule, so it must be free for both."""
         if self.title == "" or "/" in self.column or "." in self.column:
             raise ValueError(f"the title '{self.title}' names columns and must be text without '/' and '.'")
         if self.column in COLUMNS or hasattr(nn.ModuleDict, self.column):
@@ -78,26 +86,10 @@ class LossPart(Part):
         super().try_out()
 
 
-class GatePart(Part):
-    registry = GATES
-
-
-class WeightingPart(Part):
-    registry = WEIGHTINGS
-
-
-def _listed(specs):
-    """One description as a list of one."""
-    return [specs] if isinstance(specs, dict) and specs else specs
-
-
 class ObjectiveSpec(Section):
-    """The objective, see ``objective.build_objective``.
+    """The objective. ``task`` may be one loss or a list. Sizes can only be checked when the objective is built."""
 
-    What a plugin says of sizes (``groups`` of a hint, for example) can be checked only when it is built.
-    """
-
-    task: Annotated[list[LossPart], BeforeValidator(_listed)] = Field(
+    task: Annotated[list[LossPart], BeforeValidator(lambda x: [x] if isinstance(x, dict) and x else x)] = Field(
         min_length=1, description="losses on labels, one or a list, such as {name: cross_entropy, weight: 1.0}"
     )
     distill: list[LossPart] | None = Field(None, description="losses on teacher outputs")
@@ -111,12 +103,12 @@ class ObjectiveSpec(Section):
         return [*self.task, *(self.distill or [])]
 
     def problems(self) -> Iterator[str]:
-        """Titles that clash, and tasks that would have no weight."""
+        """Titles used twice, and tasks that would have no weight."""
         titles = [loss.column for loss in self.losses]
         for title in sorted({title for title in titles if titles.count(title) > 1}):
             yield f"the loss '{title}' is listed {titles.count(title)} times; list it once, or give each its own title"
         if self.complementary and self.distill and not self.gate:
             yield (
-                "complementary gives the tasks the weight that the gate takes, and there is no gate, so that they "
-                "would have none; add a gate, or set complementary to false"
+                "complementary gives the tasks the weight that the gate takes, but without a gate they would have "
+                "none; add a gate, or set complementary to false"
             )

@@ -1,4 +1,5 @@
-"""Gates: per utterance, whether to trust any teacher."""
+"""Gates: per utterance, whether to trust any teacher. One file each, registered by importing it."""
+# ruff: noqa: F401
 
 from akd_toolkit.distill.gates.always_open import AlwaysOpen
 from akd_toolkit.distill.gates.base import Gate
@@ -7,13 +8,3 @@ from akd_toolkit.distill.gates.teacher_concordance_error import TeacherConcordan
 from akd_toolkit.distill.gates.teacher_correct import TeacherCorrect
 from akd_toolkit.distill.gates.teacher_entropy import TeacherEntropy
 from akd_toolkit.distill.gates.teacher_error import TeacherError
-
-__all__ = [
-    "AlwaysOpen",
-    "Gate",
-    "TeacherAgreement",
-    "TeacherConcordanceError",
-    "TeacherCorrect",
-    "TeacherEntropy",
-    "TeacherError",
-]

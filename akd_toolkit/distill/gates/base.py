@@ -1,4 +1,4 @@
-"""What every gate promises."""
+"""The base class of gates, and the bound that several of them share."""
 
 from torch import Tensor, nn
 
@@ -6,14 +6,23 @@ from akd_toolkit.outputs import ModelOutput, TeacherOutput
 
 
 class Gate(nn.Module):
-    """How far distillation is open for each utterance: 1 follows the teachers, 0 shuts them off.
+    """How far distillation is open for each utterance: 1 follows the teachers, 0 ignores them.
 
-    A gate with ``needs_truth`` stays open where the truth is not known. ``truth`` says what the third argument holds:
-    class indices ("emotion") or values [batch, A] ("attributes").
+    Gates judge by the teachers' cross-fitted logits: a head that was trained on the speaker is nearly always right, and
+    a gate that judged by it would never close. p below is the weighted mixture of the teachers at T = 1. ``theta`` is
+    the largest error or doubt, in [0, 1], at which a gate still opens: 1 never closes, 0 opens only for none at all.
+
+    Attributes
+    ----------
+    needs_truth
+        True keeps the gate open for an utterance whose truth is unknown.
+    truth
+        What ``labels`` holds: class indices [batch] ("emotion"), or values [batch, A] with NaN for unknown
+        ("attributes").
 
     Shape
     -----
-    (student: ModelOutput, teacher: TeacherOutput, labels [batch]) -> [batch], in [0, 1], detached.
+    (student: ModelOutput, teacher: TeacherOutput, labels) -> [batch], in [0, 1], detached.
     """
 
     example_options: dict = {}
@@ -22,3 +31,10 @@ class Gate(nn.Module):
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+def check_theta(theta: float) -> float:
+    """Return ``theta`` if it is in [0, 1]."""
+    if not 0 <= theta <= 1:
+        raise ValueError(f"theta must be in [0, 1], got {theta}.")
+    return theta

@@ -1,4 +1,4 @@
-"""The gate of consensus: trust shrinks with the teachers' disagreement among themselves."""
+"""A gate that closes as the teachers disagree with each other."""
 
 import math
 
@@ -12,20 +12,15 @@ from akd_toolkit.registry import GATES
 
 @GATES.register("teacher_agreement")
 class TeacherAgreement(Gate):
-    """One minus the generalised Jensen-Shannon divergence of the trusted teachers.
+    """One minus the generalised Jensen-Shannon divergence of the trusted teachers; needs no label.
 
     gate[b] = 1 - (H(sum_t w[t, b] p[t, b]) - sum_t w[t, b] H(p[t, b])) / log min(m, C)
 
-    H is the entropy, p[t, b] the teacher's softmax at T = 1, w its weight. The divergence is at most H(w) <= log m and
-    at most log C, so the gate is in [0, 1]: 1 where all say the same, 0 where min(m, C) equally trusted teachers are
-    sure of different classes. A teacher without weight has no say: with one teacher, or all trust in one, the gate is
-    always open. It asks no label, so it acts on unlabelled speech too.
+    H is the entropy, p[t, b] the softmax of teacher t at T = 1, w its weight. The divergence is at most H(w) <= log m
+    and at most log C, so the gate is in [0, 1]: 1 where all teachers agree, 0 where min(m, C) equally trusted teachers
+    are certain of different classes. With one teacher, or all trust in one, the gate is always open.
 
     Source: Lin 1991, "Divergence measures based on the Shannon entropy", for the divergence; as a gate it is ours.
-
-    Shape
-    -----
-    teacher.logits [m, batch, classes]; the labels are not read. Returns [batch], in [0, 1].
 
     Example
     -------

@@ -1,9 +1,9 @@
-"""M2PKD's gate for dimensional labels: trust shrinks as the teachers' concordance with the truth does."""
+"""M2PKD's gate for dimensional labels: it closes as the teachers' concordance with the truth falls."""
 
 import torch
 from torch import Tensor
 
-from akd_toolkit.distill.gates.base import Gate
+from akd_toolkit.distill.gates.base import Gate, check_theta
 from akd_toolkit.metrics.concordance import discordances
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import GATES
@@ -13,28 +13,13 @@ from akd_toolkit.registry import GATES
 class TeacherConcordanceError(Gate):
     """The teachers' concordance (CCC) with the true attributes of the batch, shut where 1 - CCC exceeds ``theta``.
 
-    gamma = 1 - CCC(trusted mean of the teachers, truth), averaged over attributes and held in [0, 1]
+    gamma = 1 - CCC(trusted mean of the teachers, truth), averaged over attributes and limited to [0, 1]
     beta = gamma if gamma <= theta else 1,   gate[b] = 1 - beta for every utterance b of the batch
 
-    A correlation belongs to a batch, so that unlabelled utterances in it are gated by its labelled ones; with fewer
-    than two of these there is none, and the gate is open. Cross-fitted teachers are needed: of speakers that they have
-    heard, gamma is near 0.
+    A correlation belongs to a batch, so its labelled utterances also decide for the unlabelled ones. With fewer than
+    two labelled utterances the gate is open.
 
     Source: Aslam et al. 2023 (M2PKD), section 3.3; Khan et al. 2026, equations (12)-(13).
-
-    Arguments
-    ---------
-    theta
-        Largest error that still distils, in [0, 1]. 1 never shuts; 0 opens only for teachers without error.
-
-    Shape
-    -----
-    teacher.attributes [m, batch, A], labels [batch, A] with NaN where unknown. Returns [batch], in [0, 1], detached.
-
-    Raises
-    ------
-    ValueError
-        If ``theta`` is outside [0, 1], or the teachers have no attributes.
 
     Example
     -------
@@ -42,18 +27,14 @@ class TeacherConcordanceError(Gate):
     >>> truth = torch.tensor([[1.0], [2.0], [3.0]])
     >>> TeacherConcordanceError(theta=0.7)(None, teacher, truth)  # CCC = 4/7
     tensor([0.5714, 0.5714, 0.5714])
-    >>> TeacherConcordanceError(theta=0.4)(None, teacher, truth)
-    tensor([0., 0., 0.])
     """
 
-    needs_truth = False  # of each utterance: what is known of the batch opens or shuts it for all
+    needs_truth = False  # of each utterance; the known ones decide for the whole batch
     truth = "attributes"
 
     def __init__(self, theta: float = 0.9):
         super().__init__()
-        if not 0 <= theta <= 1:
-            raise ValueError(f"theta must be in [0, 1], got {theta}.")
-        self.theta = theta
+        self.theta = check_theta(theta)
 
     @torch.no_grad()
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The hard conditional gate: follow the teachers only where they are right."""
+"""The hard gate: follow the teachers only where they are right."""
 
 import torch
 from torch import Tensor
@@ -10,24 +10,18 @@ from akd_toolkit.registry import GATES
 
 @GATES.register("teacher_correct")
 class TeacherCorrect(Gate):
-    """1 where the teachers together name the true class, else 0.
+    """1 where the teachers together predict the true class, else 0.
 
-    gate[b] = 1 if argmax over c of p[b, c] is label[b] else 0,   p = the weighted mixture of the teachers at T = 1
+    gate[b] = 1 if argmax over c of p[b, c] is label[b] else 0; the first of equally likely classes counts
 
-    Of classes that are equally likely the first counts. The paper learns from the label where the teacher is wrong and
-    from the teacher alone where it is right: a complementary objective does so, the plain one adds the gated
-    distillation to the task. Cross-fitted teachers are needed: one that has heard the utterance is nearly always right.
+    The paper learns from the label where the teacher is wrong and from the teacher alone where it is right: that is a
+    complementary objective. A plain objective adds the gated distillation to the task.
 
-    Source: Meng, Li, Zhao & Gong 2019, "Conditional teacher-student learning", for one teacher; the mixture of several
-    is ours.
-
-    Shape
-    -----
-    teacher.logits [m, batch, classes], labels [batch]. Returns [batch], 0 or 1.
+    Source: Meng, Li, Zhao & Gong 2019, "Conditional teacher-student learning", for one teacher; the mixture is ours.
 
     Example
     -------
-    >>> teacher = TeacherOutput(torch.tensor([[[5.0, 0.0], [0.0, 5.0]]]))  # says 0, then 1
+    >>> teacher = TeacherOutput(torch.tensor([[[5.0, 0.0], [0.0, 5.0]]]))  # predicts 0, then 1
     >>> TeacherCorrect()(ModelOutput(torch.zeros(2, 2)), teacher, torch.tensor([0, 0]))
     tensor([1., 0.])
     """

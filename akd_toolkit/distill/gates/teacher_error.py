@@ -1,9 +1,9 @@
-"""The paper's gate: trust shrinks with the teacher's error and ends where the error passes a bound."""
+"""The paper's gate: it closes as the teachers' error on the true class grows."""
 
 import torch
 from torch import Tensor
 
-from akd_toolkit.distill.gates.base import Gate
+from akd_toolkit.distill.gates.base import Gate, check_theta
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import GATES
 
@@ -12,24 +12,11 @@ from akd_toolkit.registry import GATES
 class TeacherError(Gate):
     """One minus the teachers' error on the true class, shut above ``theta``, equations (12)-(13).
 
-    gamma[b] = 1 - p[b, label[b]],   p = the weighted mixture of the teachers at T = 1
-    beta[b] = gamma[b] if gamma[b] <= theta else 1,   gate[b] = 1 - beta[b]
+    gamma[b] = 1 - p[b, label[b]],   beta[b] = gamma[b] if gamma[b] <= theta else 1,   gate[b] = 1 - beta[b]
 
-    The paper speaks of "rho of class c", a concordance correlation that has no meaning for categories; the error of
-    the true class stands in its place. Cross-fitted teachers are needed: one that has seen the utterance's speaker
-    has gamma near 0, and the gate would never shut.
+    The paper has "rho of class c" in place of p, a concordance correlation, which is not defined for categories.
 
     Source: Aslam et al. 2023 (M2PKD), section 3.3; Khan et al. 2026, equations (12)-(13).
-
-    Arguments
-    ---------
-    theta
-        Largest error that still distils, in [0, 1]. 1 never shuts; 0 opens only for a teacher without error.
-
-    Raises
-    ------
-    ValueError
-        If ``theta`` is outside [0, 1].
 
     Example
     -------
@@ -41,9 +28,7 @@ class TeacherError(Gate):
 
     def __init__(self, theta: float = 0.9):
         super().__init__()
-        if not 0 <= theta <= 1:
-            raise ValueError(f"theta must be in [0, 1], got {theta}.")
-        self.theta = theta
+        self.theta = check_theta(theta)
 
     @torch.no_grad()
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:

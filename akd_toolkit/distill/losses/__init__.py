@@ -1,4 +1,5 @@
-"""Losses: one file each, one value per utterance."""
+"""Losses: one file each, registered by importing it."""
+# ruff: noqa: F401
 
 from akd_toolkit.distill.losses.angle_relation import AngleRelation
 from akd_toolkit.distill.losses.attention_transfer import AttentionTransfer
@@ -17,23 +18,3 @@ from akd_toolkit.distill.losses.logit_mse import LogitMSE
 from akd_toolkit.distill.losses.soft_target_kl import SoftTargetKL
 from akd_toolkit.distill.losses.standardized_logit_kl import StandardizedLogitKL
 from akd_toolkit.distill.losses.teacher_concordance import TeacherConcordance
-
-__all__ = [
-    "AngleRelation",
-    "AttentionTransfer",
-    "Concordance",
-    "ContrastiveRepresentation",
-    "CosineEmbedding",
-    "CrossEntropy",
-    "DecoupledKL",
-    "Dist",
-    "DistanceRelation",
-    "Focal",
-    "Hint",
-    "IntegratedSoftTargets",
-    "LogitMSE",
-    "Loss",
-    "SoftTargetKL",
-    "StandardizedLogitKL",
-    "TeacherConcordance",
-]

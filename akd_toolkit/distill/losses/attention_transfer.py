@@ -1,10 +1,10 @@
-"""The student looks where its teachers look."""
+"""The student attends to the same times as its teachers."""
 
 import torch
 from torch import Tensor
 
-from akd_toolkit.distill.losses.alignment import averaged, check_frames, time_shares, unit
-from akd_toolkit.distill.losses.base import Loss
+from akd_toolkit.distill.losses.alignment import averaged, time_shares, unit
+from akd_toolkit.distill.losses.base import Loss, check_every_teacher_has
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -16,11 +16,12 @@ class AttentionTransfer(Loss):
     q(x)[b, f] = a[b, f] / sqrt(sum over f of a[b, f]^2),   a = mean over channels of x^2, averaged over stretch f
     loss[b] = sum over t of w[t, b] mean over layers l of sum over f of (q(v[l])[b, f] - q(u[t])[b, f])^2
 
-    u are the teacher's frames, v the layer's, w the weighting's trust; padding does not count. Nothing is learned, and
-    neither side's scale matters. The source's maps are of space and its distance is the norm, not its square, whose
-    gradient has no limit where both agree; here they are of time, in ``num_frames`` stretches of one length.
+    u are the teacher's frames, v the layer's. Nothing is learned, and the scale of either side does not matter. The
+    source's maps are of space and its distance is the norm, not its square, whose gradient has no limit where both
+    agree; here they are of time.
 
     Source: Zagoruyko & Komodakis 2017, equation (2), activation-based attention transfer with F_sum^2.
+    Shape: student.layers or student.frames [batch, T, D], teacher.frames m of [batch, T_t, D_t] -> [batch], in [0, 2].
 
     Arguments
     ---------
@@ -28,18 +29,6 @@ class AttentionTransfer(Loss):
         Names of the student's layers; None takes the last feature map alone.
     num_frames
         Stretches of time that are compared, >= 2.
-    student_layer_dims
-        Filled in by the objective; None leaves the names unchecked.
-
-    Shape
-    -----
-    student.layers: name -> [batch, T, D_l], or student.frames [batch, T, D]; teacher.frames: m tensors
-    [batch, T_t, D_t]. Returns [batch], in [0, 2]; 0 where the maps agree.
-
-    Raises
-    ------
-    ValueError
-        If the student has no such layer, a teacher has no frames, or ``num_frames`` is below 2.
 
     Example
     -------
@@ -50,7 +39,7 @@ class AttentionTransfer(Loss):
     """
 
     reads = ("frames",)
-    mixes = False  # stretches of a mixture are not those of either utterance, where these differ in length
+    mixes = False  # stretches of a mixture fit neither utterance, where these differ in length
 
     def __init__(
         self,
@@ -70,11 +59,11 @@ class AttentionTransfer(Loss):
         self.num_frames = int(num_frames)
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
-        check_frames(teacher, "attention_transfer")
-        looked = [student.layers[name] for name in self.layers] if self.layers else [student.frames]
-        own = torch.stack([self._map(frames, student.lengths) for frames in looked])  # [layers, batch, F]
-        theirs = torch.stack([self._map(frames, teacher.lengths) for frames in teacher.frames])  # [m, batch, F]
-        distances = (own[None] - theirs[:, None]).square().sum(dim=-1)  # [m, layers, batch]
+        check_every_teacher_has("frames", [x.shape[-1] for x in teacher.frames], len(teacher), "attention_transfer")
+        layers = [student.layers[name] for name in self.layers] if self.layers else [student.frames]
+        own = torch.stack([self._map(frames, student.lengths) for frames in layers])  # [layers, batch, F]
+        targets = torch.stack([self._map(frames, teacher.lengths) for frames in teacher.frames])  # [m, batch, F]
+        distances = (own[None] - targets[:, None]).square().sum(dim=-1)  # [m, layers, batch]
         return (teacher.trust().detach() * distances.mean(dim=1)).sum(dim=0)
 
     def _map(self, frames: Tensor, lengths: Tensor | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The task of dimensional labels: agreement with the true valence, arousal, dominance."""
+"""The task for dimensional labels: agreement with the true valence, arousal, dominance."""
 
 from torch import Tensor
 
@@ -14,21 +14,12 @@ class Concordance(Loss):
 
     loss[b] = mean over attributes of (s_b - t_b)^2 / (var(s) + var(t) + (mean(s) - mean(t))^2)
 
-    Moments are those of the batch, so that the mean of loss[b] over the utterances whose attributes are known is
-    1 - CCC exactly, averaged over attributes. A batch of a few utterances says little of a correlation: 16 or more.
-    An utterance of which nothing is known has loss 0 and is no part of the mean.
+    Moments are those of the batch, so the mean of loss[b] over the utterances with known attributes is exactly 1 - CCC,
+    averaged over attributes. Use batches of 16 or more. An utterance without known attributes has loss 0 and is not
+    part of the mean.
 
     Source: Lin 1989 (CCC); Aslam et al. 2023 (M2PKD); Khan et al. 2026, equation (14).
-
-    Shape
-    -----
-    student.attributes [batch, A], labels [batch, A] with NaN where unknown. Returns [batch], >= 0. The teacher is not
-    looked at.
-
-    Raises
-    ------
-    ValueError
-        If the student has no attributes.
+    Shape: student.attributes [batch, A], labels [batch, A] with NaN where unknown -> [batch], >= 0.
 
     Example
     -------
@@ -45,7 +36,7 @@ class Concordance(Loss):
 
 
 def student_attributes(student: ModelOutput) -> Tensor:
-    """What the student says of attributes, [batch, A]; a student without them is refused."""
+    """The student's attributes [batch, A]; a student without them is refused."""
     if student.attributes is None:
         raise ValueError("the student predicts no attributes; list them in the setting 'attributes' of the YAML.")
     return student.attributes

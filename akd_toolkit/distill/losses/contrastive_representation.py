@@ -1,15 +1,13 @@
-"""The student's embedding tells its own teacher's answer from the teacher's answers to other utterances."""
+"""The student's embedding must be recognised as that of its own utterance among the teacher's embeddings."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from akd_toolkit.distill.losses.alignment import check_all_have, unit
-from akd_toolkit.distill.losses.base import Loss, check_positive
+from akd_toolkit.distill.losses.alignment import unit
+from akd_toolkit.distill.losses.base import Loss, check_choice, check_every_teacher_has, check_positive
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
-
-NEGATIVES = ("other", "other_class")
 
 
 @LOSSES.register("contrastive_representation")
@@ -19,34 +17,22 @@ class ContrastiveRepresentation(Loss):
     x[t, b, j] = < unit(P s[b]), unit(P[t] e[t, j]) >,   h(x) = exp(x / T) / (exp(x / T) + N[b] / M)
     loss[b] = sum over t of w[t, b] ( -log h(x[t, b, b]) - sum over negatives j of log(1 - h(x[t, b, j])) ) / (N[b] + 1)
 
-    Student s[b] and teacher e[t, b] of one utterance belong together; with the teacher's embeddings of N[b] other
-    utterances they do not. P are learned with the student, w is the weighting's trust. The source draws N negatives
-    from a bank of all M training utterances, which here is the batch, M its size: no stale embeddings, fewer
-    negatives. Its sum is divided by N[b] + 1, so that its size does not change with the batch. An utterance without
-    negatives has h = 1 and loss 0.
+    Student s[b] and teacher e[t, b] of one utterance belong together; the teacher's embeddings of N[b] other utterances
+    are negatives. P are learned with the student. The source draws N negatives from a bank of all M training
+    utterances; here the bank is the batch of size M: no stale embeddings, fewer negatives. The sum is divided by
+    N[b] + 1, so that its size does not change with the batch. An utterance without negatives has loss 0.
 
     Source: Tian, Krishnan & Isola 2020, "Contrastive representation distillation", section 3.1.
+    Shape: embeddings [batch, D] and m of [batch, D_t], labels [batch] -> [batch], in nats, >= 0.
 
     Arguments
     ---------
-    student_embedding_dim, teacher_embedding_dims
-        Filled in by the objective.
     dim
-        Numbers per projected embedding, >= 1.
+        Size of the projected embeddings, >= 1.
     temperature
-        Sharpness T > 0 of the comparison, no unit.
+        Sharpness T > 0 of the comparison.
     negatives
-        ``"other"``: every other utterance of the batch; ``"other_class"``: those of another label.
-
-    Shape
-    -----
-    student.embedding [batch, D], teacher.embedding: m tensors [batch, D_t], labels [batch]. Returns [batch], in nats,
-    >= 0.
-
-    Raises
-    ------
-    ValueError
-        If no teacher has an embedding or an option is out of range.
+        ``"other"``: every other utterance of the batch; ``"other_class"``: those with another label.
 
     Example
     -------
@@ -61,7 +47,7 @@ class ContrastiveRepresentation(Loss):
 
     example_options = {"student_embedding_dim": 8, "teacher_embedding_dims": [3, 4], "dim": 4}
     reads = ("embedding",)
-    mixes = False  # the partner, whom the student hears too, would be a negative
+    mixes = False  # the mixed-in utterance would be a negative
 
     def __init__(
         self,
@@ -72,11 +58,11 @@ class ContrastiveRepresentation(Loss):
         negatives: str = "other",
     ):
         super().__init__()
-        check_all_have("embeddings", teacher_embedding_dims, len(teacher_embedding_dims), "contrastive_representation")
-        if negatives not in NEGATIVES:
-            raise ValueError(f"negatives must be one of {', '.join(NEGATIVES)}, got '{negatives}'.")
+        check_every_teacher_has(
+            "embeddings", teacher_embedding_dims, len(teacher_embedding_dims), "contrastive_representation"
+        )
+        self.negatives = check_choice("negatives", negatives, ("other", "other_class"))
         self.temperature = check_positive("temperature", temperature)
-        self.negatives = negatives
         dim = int(check_positive("dim", dim))
         self.student_projection = nn.Linear(student_embedding_dim, dim)
         self.teacher_projections = nn.ModuleList(nn.Linear(size, dim) for size in teacher_embedding_dims)
@@ -86,17 +72,17 @@ class ContrastiveRepresentation(Loss):
         with torch.autocast(trust.device.type, enabled=False):
             own = unit(self.student_projection(student.embedding.float()))  # [batch, dim]
             pairs = zip(teacher.embedding, self.teacher_projections, strict=True)
-            theirs = [unit(project(said.float())) for said, project in pairs]
-            scores = own @ torch.stack(theirs).transpose(1, 2) / self.temperature  # [m, batch, batch]
-        apart = self._apart(labels, scores.shape[-1])  # [batch, batch]
-        count = apart.sum(dim=1)  # [batch], N
+            targets = [unit(project(embedding.float())) for embedding, project in pairs]
+            scores = own @ torch.stack(targets).transpose(1, 2) / self.temperature  # [m, batch, batch]
+        negatives = self._negatives(labels, scores.shape[-1])  # [batch, batch]
+        count = negatives.sum(dim=1)  # [batch], N
         # h(x) is the sigmoid of this; without negatives the logarithm of N / M would be infinite, and h is 1.
         evidence = scores - (count.clamp(min=1) / len(count)).log()[:, None]
         alike = -functional.logsigmoid(evidence.diagonal(dim1=1, dim2=2))  # [m, batch]
-        unlike = -(functional.logsigmoid(-evidence) * apart).sum(dim=-1)  # [m, batch]
+        unlike = -(functional.logsigmoid(-evidence) * negatives).sum(dim=-1)  # [m, batch]
         return (trust * (alike * (count > 0) + unlike) / (count + 1)).sum(dim=0)
 
-    def _apart(self, labels: Tensor, batch: int) -> Tensor:
+    def _negatives(self, labels: Tensor, batch: int) -> Tensor:
         """1 where utterance j is a negative of b, else 0: [batch, batch]."""
         if self.negatives == "other_class":
             return (labels[:, None] != labels).float()

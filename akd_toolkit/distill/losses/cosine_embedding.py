@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from akd_toolkit.distill.losses.alignment import check_all_have, unit
-from akd_toolkit.distill.losses.base import Loss
+from akd_toolkit.distill.losses.alignment import unit
+from akd_toolkit.distill.losses.base import Loss, check_every_teacher_has
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -15,26 +15,15 @@ class CosineEmbedding(Loss):
 
     loss[b] = sum over t of w[t, b] (1 - cos(e[t, b], P[t] s[b] + p[t]))
 
-    w is the weighting's trust. P is learned with the student, one matrix a teacher. An embedding of length 0 has no
-    direction: its cosine is 0 and it teaches nothing.
+    P is learned with the student, one matrix per teacher. An embedding of length 0 has cosine 0 and no gradient.
 
     Source: Aslam et al. 2023 (M2PKD), section 3.3; Khan et al. 2026, equation (14), its distillation term.
+    Shape: embeddings [batch, D] and m of [batch, D_t] -> [batch], in [0, 2].
 
     Arguments
     ---------
-    student_embedding_dim, teacher_embedding_dims
-        Filled in by the objective.
     projection
-        Whether the student's embedding is projected; without it all embeddings must be of one size.
-
-    Shape
-    -----
-    student.embedding [batch, D], teacher.embedding: m tensors [batch, D_t]. Returns [batch], in [0, 2].
-
-    Raises
-    ------
-    ValueError
-        If no teacher has an embedding, or sizes differ and ``projection`` is false.
+        Whether the student's embedding is projected; without it all embeddings must have one size.
 
     Example
     -------
@@ -49,13 +38,13 @@ class CosineEmbedding(Loss):
 
     def __init__(self, student_embedding_dim: int, teacher_embedding_dims: list[int], projection: bool = True):
         super().__init__()
-        check_all_have("embeddings", teacher_embedding_dims, len(teacher_embedding_dims), "cosine_embedding")
-        self.projection = projection
+        check_every_teacher_has("embeddings", teacher_embedding_dims, len(teacher_embedding_dims), "cosine_embedding")
         if not projection and set(teacher_embedding_dims) != {student_embedding_dim}:
             raise ValueError(
                 f"loss 'cosine_embedding' without projection needs embeddings of one size: student "
                 f"{student_embedding_dim}, teachers {list(teacher_embedding_dims)}. Set projection to true."
             )
+        self.projection = projection
         self.projections = nn.ModuleList(
             nn.Linear(student_embedding_dim, dim) if projection else nn.Identity() for dim in teacher_embedding_dims
         )
@@ -65,7 +54,7 @@ class CosineEmbedding(Loss):
         with torch.autocast(trust.device.type, enabled=False):
             own = student.embedding.float()
             cosines = [
-                (unit(said) * unit(project(own))).sum(dim=-1)
-                for said, project in zip(teacher.embedding, self.projections, strict=True)
+                (unit(target) * unit(project(own))).sum(dim=-1)
+                for target, project in zip(teacher.embedding, self.projections, strict=True)
             ]
         return (trust * (1 - torch.stack(cosines))).sum(dim=0)

@@ -1,9 +1,15 @@
-"""Distillation in two parts: how sure of the true class, and how the other classes compare."""
+"""Distillation in two parts: certainty of the true class, and comparison of the other classes."""
 
 import torch
 from torch import Tensor, log_softmax
 
-from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes
+from akd_toolkit.distill.losses.base import (
+    Loss,
+    check_not_negative,
+    check_positive,
+    check_same_classes,
+    kl_divergence,
+)
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -17,27 +23,16 @@ class DecoupledKL(Loss):
     loss = alpha T^2 KL(b_teacher || b_student) + beta T^2 KL(q_teacher || q_student)
 
     Plain distillation has 1 - p_y of the teacher in place of beta: the surer it is, the less its view of the other
-    classes counts. With two classes q is 1 and the second term 0. With one teacher this is the paper's loss. The paper
-    warms it up over the first 20 epochs: ``weight: {name: warmup, value: 1.0, until: 0.5}`` for 40 epochs.
+    classes counts. With two classes the second term is 0. The paper warms the loss up over the first 20 epochs:
+    ``weight: {name: warmup, value: 1.0, until: 0.5}`` for 40 epochs.
 
     Source: Zhao et al. 2022 (DKD), sections 3.1-3.3; the mixture: Liu, Zhang & Wang 2020 (AMTML-KD).
+    Shape: logits [batch, classes] and [m, batch, classes], labels [batch] -> [batch], in nats, >= 0.
 
     Arguments
     ---------
     alpha, beta
         Weights >= 0 of the target and of the non-target part.
-    temperature
-        Softening T > 0, no unit.
-
-    Shape
-    -----
-    student.logits [batch, classes], teacher.logits [m, batch, classes], labels [batch]. Returns [batch], in nats,
-    >= 0.
-
-    Raises
-    ------
-    ValueError
-        If a weight is negative, ``temperature`` is not positive, or the logits differ in shape.
 
     Example
     -------
@@ -49,27 +44,22 @@ class DecoupledKL(Loss):
 
     def __init__(self, alpha: float = 1.0, beta: float = 8.0, temperature: float = 4.0):
         super().__init__()
-        for name, value in (("alpha", alpha), ("beta", beta)):
-            if not value >= 0:
-                raise ValueError(f"{name} must be >= 0, got {value}.")
-        self.alpha, self.beta = alpha, beta
+        self.alpha = check_not_negative("alpha", alpha)
+        self.beta = check_not_negative("beta", beta)
         self.temperature = check_positive("temperature", temperature)
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
         check_same_classes(student, teacher)
         teacher_binary, teacher_others = _parts(teacher.log_mixture(self.temperature).detach(), labels)
         student_binary, student_others = _parts(log_softmax(student.logits.float() / self.temperature, dim=-1), labels)
-        target, others = _kl(teacher_binary, student_binary), _kl(teacher_others, student_others)
+        target = kl_divergence(teacher_binary, student_binary)
+        others = kl_divergence(teacher_others, student_others)
         return self.temperature**2 * (self.alpha * target + self.beta * others)
 
 
 def _parts(log_probs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """log b [batch, 2] and log q [batch, classes - 1], from log-probabilities that never became probabilities."""
+    """log b [batch, 2] and log q [batch, classes - 1], without leaving the logarithm."""
     classes = torch.arange(log_probs.shape[1] - 1, device=log_probs.device)
-    others = log_probs.gather(1, classes + (classes >= labels[:, None]))  # the true class is skipped
+    others = log_probs.gather(1, classes + (classes >= labels[:, None]))  # skips the true class
     log_rest = torch.logsumexp(others, dim=1, keepdim=True)  # log(1 - p_y), without the subtraction
     return torch.cat([log_probs.gather(1, labels[:, None]), log_rest], dim=1), others - log_rest
-
-
-def _kl(teacher_log_probs: Tensor, student_log_probs: Tensor) -> Tensor:
-    return (teacher_log_probs.exp() * (teacher_log_probs - student_log_probs)).sum(dim=1)

@@ -1,11 +1,11 @@
-"""The distances between utterances, alike in teacher and student up to one factor."""
+"""The distances between utterances, the same in teacher and student up to one factor."""
 
 import torch
 from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
-from akd_toolkit.distill.losses.base import Loss, check_positive
-from akd_toolkit.distill.losses.relations import check_space, distances_between, points_of
+from akd_toolkit.distill.losses.base import Loss, check_choice, check_positive
+from akd_toolkit.distill.losses.relations import SPACES, distances_between, points_of
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -17,29 +17,13 @@ class DistanceRelation(Loss):
     psi(x_i, x_j) = |x_i - x_j| / mu,   mu = mean of |x_i - x_j| over all pairs i != j of the batch
     loss[i] = mean over j != i of Huber( psi(student i, j) - psi(teacher i, j) ),   Huber's delta = 1
 
-    The mean over the batch is the mean over pairs, where the paper has the sum. Spaces are those of ``angle_relation``:
-    soft targets against the teachers' mixture, or embeddings against each teacher's own distances, weighed at i by the
-    trust in it there. Points that are nearly equal (see ``relations.RESOLUTION``) have distance 0 and no gradient. A
-    teacher whose points are all equal teaches nothing: loss 0. A student whose points are all equal has psi = 0, so a
+    The mean over the batch is the mean over pairs, where the paper has the sum. With embeddings each teacher has its
+    own distances, weighted by w[t, i]. Points that are nearly equal (``relations.RESOLUTION``) have distance 0 and no
+    gradient. A teacher whose points are all equal gives loss 0. A student whose points are all equal has psi = 0, so a
     loss above 0, and no gradient: no direction would be better than another.
 
     Source: Park et al. 2019 (RKD), distance-wise loss.
-
-    Arguments
-    ---------
-    space
-        ``soft_targets`` or ``embedding``.
-    temperature
-        Softening T > 0 of the soft targets, no unit; embeddings are taken as they are.
-
-    Shape
-    -----
-    As for ``angle_relation``. Returns [batch], >= 0.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range, the logits differ in shape, or an embedding is missing.
+    Shape: as for ``angle_relation`` -> [batch], >= 0.
 
     Example
     -------
@@ -52,7 +36,7 @@ class DistanceRelation(Loss):
 
     def __init__(self, space: str = "soft_targets", temperature: float = 4.0):
         super().__init__()
-        self.space = check_space(space)
+        self.space = check_choice("space", space, SPACES)
         self.temperature = check_positive("temperature", temperature)
         self.reads = ("embedding",) if space == "embedding" else ()
 
@@ -61,8 +45,8 @@ class DistanceRelation(Loss):
         relative, _ = _relative_distances(points)
         values = torch.zeros_like(points[:, 0])
         for other, weight in zip(teachers, trust):
-            wanted, exists = _relative_distances(other)
-            pairs = smooth_l1_loss(relative, wanted, reduction="none")  # [batch, batch], 0 on the diagonal
+            target, exists = _relative_distances(other)
+            pairs = smooth_l1_loss(relative, target, reduction="none")  # [batch, batch], 0 on the diagonal
             values = values + weight * exists * pairs.sum(dim=1) / max(len(points) - 1, 1)
         return values
 

@@ -1,43 +1,33 @@
-"""Hard labels, with less weight on what the student knows already."""
+"""Hard labels, with less weight on what the student already knows."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from akd_toolkit.distill.losses.base import Loss
-from akd_toolkit.distill.losses.class_weights import class_weights
+from akd_toolkit.distill.losses.base import Loss, check_not_negative
+from akd_toolkit.distill.losses.cross_entropy import class_weights
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
 
 @LOSSES.register("focal")
 class Focal(Loss):
-    """Focal loss: cross-entropy times how far the student is from being sure, to the power gamma.
+    """Focal loss: cross-entropy times the student's doubt to the power gamma.
 
     loss[b] = -v[label[b]] (1 - q)^gamma log q,   q = softmax(z[b])[label[b]]
 
-    The source is written for two classes; this is its form for several. gamma 0 is ``cross_entropy``.
+    The source has two classes; this is its form for several. gamma 0 is ``cross_entropy``.
 
     Source: Lin, Goyal, Girshick, He & Dollar 2017, "Focal loss for dense object detection", section 3; with
     ``balanced: effective`` the class-balanced focal loss of Cui et al. 2019.
+    Shape: logits [batch, classes], labels [batch] -> [batch], in nats, >= 0.
 
     Arguments
     ---------
     gamma
-        >= 0. The larger, the less what is nearly right counts; the source takes 2.
+        >= 0. The larger, the less an utterance counts that is nearly right; the source takes 2.
     balanced, beta
-        Whether rare classes count for more (v), as in ``cross_entropy``.
-    class_counts
-        Training utterances of each class; filled in by the objective, read only if ``balanced``.
-
-    Shape
-    -----
-    student.logits [batch, classes], labels [batch]. Returns [batch], in nats, >= 0. The teacher is not looked at.
-
-    Raises
-    ------
-    ValueError
-        If ``gamma`` is negative, or as ``class_weights.class_weights`` raises.
+        Class weights v, as in ``cross_entropy``.
 
     Example
     -------
@@ -53,9 +43,7 @@ class Focal(Loss):
         class_counts: list[int] | None = None,
     ):
         super().__init__()
-        if not gamma >= 0:
-            raise ValueError(f"gamma must be >= 0, got {gamma}.")
-        self.gamma = gamma
+        self.gamma = check_not_negative("gamma", gamma)
         self.register_buffer("class_weights", class_weights(balanced, class_counts, beta), persistent=False)
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Hints: each teacher guides layers of the student that are its own."""
+"""Hints: each teacher guides its own layers of the student."""
 
 from itertools import pairwise
 
@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from akd_toolkit.distill.losses.alignment import averaged, check_all_have, time_shares
-from akd_toolkit.distill.losses.base import Loss, check_positive
+from akd_toolkit.distill.losses.alignment import averaged, time_shares
+from akd_toolkit.distill.losses.base import Loss, check_choice, check_every_teacher_has, check_positive
 from akd_toolkit.outputs import ModelOutput, TeacherOutput, valid_frames
 from akd_toolkit.registry import LOSSES
 
@@ -21,42 +21,29 @@ class Hint(Loss):
     loss[b] = sum over t, sum over l in group(t), of mean over frames f and channels c of
               d( u[t, b, f, c] - (R[t, l] v[l, b, f] + r[t, l])[c] ),   d(x) = x^2, or Huber with delta = 1
 
-    u are the teacher's frames and v the layer's, both averaged over ``num_frames`` stretches of equal time; padding
-    does not count. R is a 1x1 convolution, learned with the student. As in the source every teacher counts the same,
-    whatever the weighting says: a layer has one teacher, and there is no other to trust instead. The paper loses the
-    norm bars.
+    u are the teacher's frames and v the layer's, both averaged over ``num_frames`` stretches of time. R is a 1x1
+    convolution, learned with the student. As in the source every teacher counts the same, whatever the weighting says:
+    each layer has one teacher. The paper loses the norm bars.
 
     Source: Liu, Zhang & Wang 2020 (AMTML-KD), multi-group hints; Romero et al. 2015 (FitNets) for the regressor; Khan
     et al. 2026, equation (11).
+    Shape: student.layers name -> [batch, T, D_l], teacher.frames m of [batch, T_t, D_t] -> [batch], >= 0; starts at
+    about 1 per layer or less.
 
     Arguments
     ---------
-    num_teachers, student_layer_dims, teacher_frame_dims
-        Filled in by the objective.
     groups
-        A list of layer names for each teacher, in the teachers' order; a layer may stand in several. None cuts the
-        student's layers, in order, into parts as equal as can be: the first teacher guides the lowest.
+        A list of layer names for each teacher, in the teachers' order; a layer may be in several. None cuts the
+        student's layers, in order, into parts of nearly equal size: the first teacher guides the lowest.
     distance
-        ``"huber"`` grows linearly beyond 1, so that a few channels do not rule the sum; ``"squared"`` is the equation.
+        ``"huber"`` grows linearly beyond 1, so that a few channels do not dominate; ``"squared"`` is the equation.
     num_frames
-        Stretches of time that are compared, >= 1. The cost grows with them, and with the number of layers.
+        Stretches of time that are compared, >= 1.
     teacher_step
-        Every how many-th of a teacher's frames is averaged, >= 1. Neighbours, 20 ms apart, say nearly the same.
+        Only every n-th of a teacher's frames is averaged, >= 1; neighbours are 20 ms apart and nearly equal.
     normalize
-        Whether a teacher's averaged frames are shifted and scaled to mean 0 and variance 1 over channels (a layer norm
-        that learns nothing). A raw transformer layer may be at any scale, Whisper's reach hundreds, and that scale
-        would become the weight of the loss. Statistics of the batch would tie an utterance to its neighbours.
-
-    Shape
-    -----
-    student.layers: name -> [batch, T, D_l]; teacher.frames: m tensors [batch, T_t, D_t]; lengths of either [batch].
-    Returns [batch], >= 0; 0 only where every regressor gives its teacher's frames. Starts at about 1 a layer or less.
-
-    Raises
-    ------
-    ValueError
-        If a teacher has no frames, ``groups`` does not fit teachers and layers, there are fewer layers than teachers,
-        or another option is out of range.
+        Whether a teacher's averaged frames get mean 0 and variance 1 over channels (a layer norm without parameters).
+        Raw transformer layers can have any scale, Whisper's reach hundreds, which would become the weight of the loss.
 
     Example
     -------
@@ -70,7 +57,7 @@ class Hint(Loss):
 
     example_options = {"num_teachers": 2, "student_layer_dims": {"low": 4, "high": 4}, "teacher_frame_dims": [5, 6]}
     reads = ("frames",)
-    mixes = False  # stretches of a mixture are not those of either utterance, where these differ in length
+    mixes = False  # stretches of a mixture fit neither utterance, where these differ in length
 
     def __init__(
         self,
@@ -84,11 +71,9 @@ class Hint(Loss):
         normalize: bool = True,
     ):
         super().__init__()
-        check_all_have("frames", teacher_frame_dims, num_teachers, "hint")
-        if distance not in DISTANCES:
-            raise ValueError(f"distance must be one of {', '.join(DISTANCES)}, got '{distance}'.")
-        self.groups = _checked(groups, list(student_layer_dims), num_teachers)
-        self.distance = distance
+        check_every_teacher_has("frames", teacher_frame_dims, num_teachers, "hint")
+        self.groups = _groups(groups, list(student_layer_dims), num_teachers)
+        self.distance = check_choice("distance", distance, DISTANCES)
         self.num_frames = int(check_positive("num_frames", num_frames))
         self.teacher_step = int(check_positive("teacher_step", teacher_step))
         self.normalize = normalize
@@ -99,61 +84,55 @@ class Hint(Loss):
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
         layers = {name: student.layers[name] for group in self.groups for name in group}
-        # Layers of one length share their stretches.
-        own = {x.shape[1]: time_shares(x, student.lengths, self.num_frames) for x in layers.values()}
+        own = {x.shape[1]: time_shares(x, student.lengths, self.num_frames) for x in layers.values()}  # by length
         total = student.logits.new_zeros(len(student.logits), dtype=torch.float32)
         for frames, group, regressors in zip(teacher.frames, self.groups, self.regressors, strict=True):
-            some, lengths = self._some(frames, teacher.lengths)
-            target = averaged(some, time_shares(some, lengths, self.num_frames))  # [batch, F, D_t]
-            if self.normalize:
-                target = functional.layer_norm(target, target.shape[-1:])
+            target = self._target(frames, teacher.lengths)  # [batch, F, D_t]
             for name, regressor in zip(group, regressors):
                 guided = averaged(layers[name], own[layers[name].shape[1]])  # [batch, F, D_l]
-                with _range_of_float32(guided.device.type):
+                with _autocast_unless_float16(guided.device.type):
                     guess = regressor(guided.flatten(0, 1)).float().view_as(target)
                 gaps = DISTANCES[self.distance](guess, target, reduction="none")
                 # Not .mean(): its gradient would be written out at full size.
                 total = total + gaps.sum(dim=(1, 2)) / target[0].numel()
         return total
 
-    def _some(self, frames: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Every ``teacher_step``-th frame, and the share of those that is speech."""
+    def _target(self, frames: Tensor, lengths: Tensor | None) -> Tensor:
+        """A teacher's frames, every ``teacher_step``-th of them, averaged over stretches of time."""
         some = frames[:, :: self.teacher_step]
-        if lengths is None:
-            return some, None
-        num_valid = valid_frames(lengths, frames.shape[1])
-        return some, torch.ceil(num_valid / self.teacher_step) / some.shape[1]
+        if lengths is not None:
+            lengths = torch.ceil(valid_frames(lengths, frames.shape[1]) / self.teacher_step) / some.shape[1]
+        target = averaged(some, time_shares(some, lengths, self.num_frames))
+        return functional.layer_norm(target, target.shape[-1:]) if self.normalize else target
 
 
 def _regressor(dim_in: int, dim_out: int) -> nn.Linear:
-    """A 1x1 convolution over frames that starts by saying little, so that the first loss is that of saying nothing."""
+    """A 1x1 convolution over frames with small weights: the first loss is about that of predicting 0."""
     regressor = nn.Linear(dim_in, dim_out)
     nn.init.normal_(regressor.weight, std=0.3 / dim_in**0.5)
     nn.init.zeros_(regressor.bias)
     return regressor
 
 
-def _range_of_float32(device: str):
+def _autocast_unless_float16(device: str):
     """The caller's autocast if it is to bfloat16, else none: float16 ends at 65504."""
-    return torch.autocast(
-        device,
-        enabled=torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16,
-    )
+    enabled = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+    return torch.autocast(device, enabled=enabled)
 
 
-def _checked(groups: list[list[str]] | None, layers: list[str], num_teachers: int) -> list[list[str]]:
+def _groups(groups: list[list[str]] | None, layers: list[str], num_teachers: int) -> list[list[str]]:
     """The layers that each teacher guides."""
     if groups is None:
         if len(layers) < num_teachers:
             raise ValueError(
-                f"loss 'hint' gives every teacher layers of its own, but the student has {len(layers)} "
-                f"({', '.join(layers)}) for {num_teachers} teachers; set groups, where a layer may stand twice."
+                f"loss 'hint' gives every teacher its own layers, but the student has {len(layers)} "
+                f"({', '.join(layers)}) for {num_teachers} teachers; set groups, where a layer may be listed twice."
             )
         ends = [round(share * len(layers) / num_teachers) for share in range(num_teachers + 1)]
         return [layers[begin:end] for begin, end in pairwise(ends)]
     if len(groups) != num_teachers or not all(isinstance(group, list | tuple) and group for group in groups):
         raise ValueError(
-            f"groups must be {num_teachers} lists of layer names, one a teacher and none of them empty, got {groups}."
+            f"groups must be {num_teachers} lists of layer names, one per teacher and none of them empty, got {groups}."
         )
     unknown = [layer for group in groups for layer in group if layer not in layers]
     if unknown:

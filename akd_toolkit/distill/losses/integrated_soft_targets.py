@@ -2,7 +2,7 @@
 
 from torch import Tensor, log_softmax
 
-from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes
+from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes, kl_divergence
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -13,27 +13,17 @@ class IntegratedSoftTargets(Loss):
 
     loss[b] = T^2 KL(y[b] || softmax(student logits[b] / T)),   y[b] = sum_t w[t, b] softmax(teacher logits[t, b] / T)
 
-    The weights come from the objective's weighting (for the paper: the Adapter). Probabilities are mixed, never
-    logits; the paper leaves open which. With one teacher this equals ``soft_target_kl``.
+    The weights come from the objective's weighting (in the paper: the Adapter). Probabilities are mixed, never logits;
+    the paper leaves this open. With one teacher this equals ``soft_target_kl``.
 
     Source: Liu, Zhang & Wang 2020 (AMTML-KD), equations (4)-(5); Khan et al. 2026, equations (7)-(8).
+    Shape: logits [batch, classes] and [m, batch, classes] -> [batch], in nats, >= 0.
 
     Arguments
     ---------
-    temperature
-        Softening T > 0, no unit, of the student and of every teacher.
     detach_mixture
         True stops the mixture's gradient, so that the weighting cannot lower this loss by moving trust to the teacher
-        that the student already resembles. The weighting then learns by its own supervision alone.
-
-    Shape
-    -----
-    student.logits [batch, classes], teacher.logits [m, batch, classes]. Returns [batch], in nats, >= 0.
-
-    Raises
-    ------
-    ValueError
-        If ``temperature`` is not positive, or the logits differ in shape.
+        that the student already resembles. The weighting then learns from its own supervision alone.
 
     Example
     -------
@@ -55,4 +45,4 @@ class IntegratedSoftTargets(Loss):
         if self.detach_mixture:
             mixture = mixture.detach()
         student_log_probs = log_softmax(student.logits.float() / self.temperature, dim=-1)
-        return self.temperature**2 * (mixture.exp() * (mixture - student_log_probs)).sum(dim=-1)
+        return self.temperature**2 * kl_divergence(mixture, student_log_probs)

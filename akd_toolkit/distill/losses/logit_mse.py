@@ -12,28 +12,17 @@ from akd_toolkit.registry import LOSSES
 class LogitMSE(Loss):
     """Mean squared difference of the student's logits and the teachers'.
 
-    loss[b] = 1 / classes sum_c (z_s[b, c] - sum_t w[t, b] z[t, b, c])^2,   w = trust in the teachers, sum over t is 1
-
-    With ``centred`` each model's mean over the classes is taken away first. A constant added to all logits changes no
-    probability, so it says nothing of emotion, and a head may carry any; the sources regress it too. Centred, this is
-    twice the limit of ``soft_target_kl`` of one teacher as T grows.
+    loss[b] = 1 / classes sum_c (z_s[b, c] - sum_t w[t, b] z[t, b, c])^2
 
     Source: Ba & Caruana 2014, section 2; Kim et al. 2021 ("Comparing Kullback-Leibler divergence and mean squared
     error loss in knowledge distillation").
+    Shape: logits [batch, classes] and [m, batch, classes] -> [batch], >= 0.
 
     Arguments
     ---------
     centred
-        Whether constants are taken away. False is the sources' form.
-
-    Shape
-    -----
-    student.logits [batch, classes], teacher.logits [m, batch, classes]. Returns [batch], >= 0.
-
-    Raises
-    ------
-    ValueError
-        If the logits differ in shape.
+        True subtracts each model's mean over the classes first: a constant added to all logits changes no probability.
+        The loss is then twice the limit of ``soft_target_kl`` of one teacher as T grows. False is the sources' form.
 
     Example
     -------
@@ -49,8 +38,8 @@ class LogitMSE(Loss):
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
         check_same_classes(student, teacher)
-        wanted = (teacher.trust().detach()[..., None] * teacher.logits.float()).sum(dim=0)  # [batch, classes]
-        gaps = student.logits.float() - wanted
+        target = (teacher.trust().detach()[..., None] * teacher.logits.float()).sum(dim=0)  # [batch, classes]
+        gaps = student.logits.float() - target
         if self.centred:
             gaps = gaps - gaps.mean(dim=-1, keepdim=True)
         return torch.square(gaps).mean(dim=-1)

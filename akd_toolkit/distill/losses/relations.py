@@ -1,4 +1,4 @@
-"""What losses about relations between utterances share: points of a space, and distances that can be divided by."""
+"""For losses on relations between utterances: the points to compare, and distances that are safe to divide by."""
 
 import torch
 from torch import Tensor
@@ -7,19 +7,18 @@ from akd_toolkit.distill.losses.base import check_same_classes
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 
 SPACES = ("soft_targets", "embedding")
-# Two points nearer than this share of the points' root mean square norm count as equal: what single precision says of
-# the direction from one to the other is mostly rounding.
+# Points nearer than this share of their root mean square norm count as equal: in single precision the direction from
+# one to the other is mostly rounding.
 RESOLUTION = 1e-4
-# e^-16 is about the rounding error of a float32 near 1.
-FLAT_FROM = 16.0
+FLAT_FROM = 16.0  # e^-16 is about the rounding error of a float32 near 1
 
 
 def soft_targets(logits: Tensor, temperature: float) -> Tensor:
-    """softmax(logits / temperature) [batch, classes], whose gradient does not vanish where it is certain.
+    """softmax(logits / temperature) [batch, classes], with a gradient even where it is certain.
 
-    A class that is more than 16 temperatures below the likeliest has a probability under 1e-7. Its distance d is
-    replaced by 16 + log(1 + d - 16): that moves no probability by more than 1e-7, and where a softmax has
-    underflowed to a gradient of exactly 0 there remains one that can lead a certain student back.
+    A class more than 16 temperatures below the most likely one has a probability under 1e-7. Its distance d is
+    replaced by 16 + log(1 + d - 16): no probability moves by more than 1e-7, and where the gradient of a softmax would
+    underflow to 0, one remains that can lead a certain student back.
 
     Example
     -------
@@ -32,21 +31,12 @@ def soft_targets(logits: Tensor, temperature: float) -> Tensor:
     return torch.softmax(-bent, dim=-1)
 
 
-def check_space(space: str) -> str:
-    """Return ``space`` if it is one of ``SPACES``, else refuse it."""
-    if space not in SPACES:
-        raise ValueError(f"space must be one of {', '.join(SPACES)}, got {space!r}.")
-    return space
-
-
 def points_of(
     student: ModelOutput, teacher: TeacherOutput, space: str, temperature: float
 ) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
-    """The student's points, a list of teachers' points, and the trust in each of these, all of one space.
+    """Points [batch, D] of the student, those of each teacher, and the trust in each teacher [m, batch].
 
-    Shape
-    -----
-    Points [batch, D]. Soft targets: the teachers' mixture alone, trust 1. Embeddings: m teachers, trust [m, batch].
+    In soft targets there is one teacher, the mixture, with trust 1.
     """
     if space == "soft_targets":
         check_same_classes(student, teacher)
@@ -57,15 +47,12 @@ def points_of(
             f"space 'embedding' needs an embedding of the student and of each of the {len(teacher)} teachers, got "
             f"{'none' if student.embedding is None else 'one'} and {len(teacher.embedding)}. Use space 'soft_targets'."
         )
-    return (
-        student.embedding.float(),
-        tuple(embedding.float().detach() for embedding in teacher.embedding),
-        teacher.trust().detach(),
-    )
+    embeddings = tuple(embedding.float().detach() for embedding in teacher.embedding)
+    return student.embedding.float(), embeddings, teacher.trust().detach()
 
 
 def distances_between(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances [batch, batch], and which pairs are apart; those that are not have distance 0 and no gradient.
+    """Distances [batch, batch], and which pairs are apart; the others have distance 0 and no gradient.
 
     Example
     -------
@@ -74,12 +61,12 @@ def distances_between(points: Tensor) -> tuple[Tensor, Tensor]:
             [5., 0.]]), tensor([[False,  True],
             [ True, False]]))
     """
-    # Products instead of differences, whose memory would grow with batch^2 D; in double precision, since the distance
-    # of near points is what remains when nearly equal numbers are subtracted. Autocast leaves doubles alone.
+    # Products need less memory than differences, batch^2 D numbers. They are in double precision because the distance
+    # of near points is what remains of nearly equal numbers.
     centred = points.double() - points.double().mean(dim=0)
     products = centred @ centred.T
     squares = products.diagonal()
     squared = squares[:, None] + squares - 2 * products
     apart = squared.detach() > RESOLUTION**2 * torch.square(points.detach().double()).sum(dim=-1).mean()
-    # The root's gradient is infinite at 0: it must not even be computed there.
+    # The gradient of the root is infinite at 0: it must not even be computed there.
     return (torch.where(apart, squared, 1.0).sqrt() * apart).to(points.dtype), apart

@@ -2,7 +2,7 @@
 
 from torch import Tensor, log_softmax
 
-from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes
+from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes, kl_divergence
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -11,28 +11,13 @@ from akd_toolkit.registry import LOSSES
 class SoftTargetKL(Loss):
     """Temperature-softened divergence of the student from each teacher, equations (2)-(4).
 
-    loss[b] = mean over t of T^2 sum_c p[t, b, c] (log p[t, b, c] - log q[b, c]),
-    p[t] = softmax(teacher logits / T), q = softmax(student logits / T)
+    loss[b] = mean over t of T^2 KL( softmax(teacher logits[t, b] / T) || softmax(student logits[b] / T) )
 
     Every teacher counts the same, whatever the weighting says: with one teacher this is plain distillation, with
-    several it is the average of the plain terms. The paper prints no T^2, so that its balance moves with T.
+    several the average of the plain terms. The paper prints no T^2, so its balance with the task moves with T.
 
     Source: Hinton, Vinyals & Dean 2015, section 2; Khan et al. 2026, equations (2)-(4).
-
-    Arguments
-    ---------
-    temperature
-        Softening T > 0, no unit. 1 leaves the distributions unchanged.
-
-    Shape
-    -----
-    student.logits [batch, classes], teacher.logits [m, batch, classes], same class order. Returns [batch], in nats,
-    >= 0; 0 only where every teacher's distribution is the student's.
-
-    Raises
-    ------
-    ValueError
-        If ``temperature`` is not positive, or the logits differ in shape.
+    Shape: logits [batch, classes] and [m, batch, classes] -> [batch], in nats, >= 0.
 
     Example
     -------
@@ -51,5 +36,4 @@ class SoftTargetKL(Loss):
         check_same_classes(student, teacher)
         student_log_probs = log_softmax(student.logits.float() / self.temperature, dim=-1)  # [batch, classes]
         teacher_log_probs = log_softmax(teacher.logits.float() / self.temperature, dim=-1)  # [m, batch, classes]
-        per_class = teacher_log_probs.exp() * (teacher_log_probs - student_log_probs)
-        return self.temperature**2 * per_class.sum(dim=-1).mean(dim=0)
+        return self.temperature**2 * kl_divergence(teacher_log_probs, student_log_probs).mean(dim=0)

@@ -1,11 +1,11 @@
-"""Distillation of what the logits look like, whatever their size."""
+"""Distillation of the pattern of the logits, whatever their size."""
 
 from dataclasses import replace
 
 import torch
 from torch import Tensor, log_softmax
 
-from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes
+from akd_toolkit.distill.losses.base import Loss, check_positive, check_same_classes, kl_divergence
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -19,28 +19,14 @@ class StandardizedLogitKL(Loss):
     Z(z) = (z - mean over classes of z) / (standard deviation over classes of z)
     loss[b] = T^2 KL( sum_t w[t, b] softmax(Z(teacher logits[t, b]) / T) || softmax(Z(student logits[b]) / T) )
 
-    A small student need not make logits as large as its teacher's, only logits in the same proportions. The deviation
-    divides by the number of classes, as the paper prints it; released code divides by one less. A deviation under 0.001
-    is taken as 0.001: equal logits then give equal probabilities and still have a finite gradient. With two classes Z
-    is +1 and -1 whatever the logits: the loss says only whether student and teacher prefer the same class, and has no
-    gradient.
+    A small student need not produce logits as large as its teacher's, only in the same proportions. T is in standard
+    deviations. The deviation divides by the number of classes, as in the paper (its code divides by one less), and is
+    at least 0.001, so that equal logits give equal probabilities and a finite gradient. With two classes Z is +1 and
+    -1 whatever the logits, and the loss has no gradient.
 
     Source: Sun et al. 2024 ("Logit standardization in knowledge distillation"), algorithms 1-2; the mixture: Liu,
     Zhang & Wang 2020 (AMTML-KD).
-
-    Arguments
-    ---------
-    temperature
-        Softening T > 0, no unit, in standard deviations.
-
-    Shape
-    -----
-    student.logits [batch, classes], teacher.logits [m, batch, classes]. Returns [batch], in nats, >= 0.
-
-    Raises
-    ------
-    ValueError
-        If ``temperature`` is not positive, or the logits differ in shape.
+    Shape: logits [batch, classes] and [m, batch, classes] -> [batch], in nats, >= 0.
 
     Example
     -------
@@ -58,7 +44,7 @@ class StandardizedLogitKL(Loss):
         check_same_classes(student, teacher)
         mixture = replace(teacher, logits=_standardized(teacher.logits)).log_mixture(self.temperature).detach()
         student_log_probs = log_softmax(_standardized(student.logits) / self.temperature, dim=-1)
-        return self.temperature**2 * (mixture.exp() * (mixture - student_log_probs)).sum(dim=-1)
+        return self.temperature**2 * kl_divergence(mixture, student_log_probs)
 
 
 def _standardized(logits: Tensor) -> Tensor:

@@ -13,22 +13,10 @@ from akd_toolkit.registry import LOSSES
 class TeacherConcordance(Loss):
     """One minus the concordance (CCC) of the student's attributes with the teachers' trusted mean prediction.
 
-    t[b] = sum_m w[m, b] t_m[b]
-    loss[b] = mean over attributes of (s_b - t_b)^2 / (var(s) + var(t) + (mean(s) - mean(t))^2)
-
-    w is the weighting's trust. Moments are those of the batch, so that the mean over it is 1 - CCC exactly, averaged
-    over attributes. It acts on unlabelled speech too.
+    loss[b] as in ``concordance``, with t_b = sum_m w[m, b] t_m[b] in place of the truth; acts on unlabelled speech too
 
     Source: Lin 1989 (CCC); ours beside M2PKD (Aslam et al. 2023), which aligns embeddings and not predictions.
-
-    Shape
-    -----
-    student.attributes [batch, A], teacher.attributes [m, batch, A]. Returns [batch], >= 0. Labels are not looked at.
-
-    Raises
-    ------
-    ValueError
-        If the student or the teachers have no attributes.
+    Shape: student.attributes [batch, A], teacher.attributes [m, batch, A] -> [batch], >= 0. Labels are not used.
 
     Example
     -------

@@ -114,7 +114,7 @@ def test_the_objective_never_enters_the_saved_student():
         ({"gate": "teacher_error"}, 'gate: got "teacher_error"'),
         ({"task": "cross_entropy"}, 'task: got "cross_entropy"'),
         ({"distil": []}, "'distil'; did you mean 'distill'"),
-        ({"complementary": True}, "there is no gate"),
+        ({"complementary": True}, "without a gate"),
         ({"distill": [{"name": "soft_target_kl", "temperature": -1}]}, "loss 'soft_target_kl' .*must be > 0, got -1"),
         ({"distill": [{"name": "soft_target_kl", "temperature": "hot"}]}, "temperature must be > 0, got 'hot'"),
         ({"distill": [{"name": "soft_target_kl", "temperature": {"start": 4}}]}, "temperature must be > 0, got {"),

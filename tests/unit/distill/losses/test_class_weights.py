@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from akd_toolkit.distill.losses import CrossEntropy, Focal
-from akd_toolkit.distill.losses.class_weights import class_weights
+from akd_toolkit.distill.losses.cross_entropy import class_weights
 from akd_toolkit.outputs import ModelOutput
 
 COUNTS = [60, 10, 30]

@@ -236,7 +236,7 @@ def test_contrast_with_other_classes_does_not_push_away_from_the_own():
     "name, options, match",
     [
         ("hint", {"teacher_frame_dims": []}, "'hint' needs frames of every teacher, but 0 of 2 have them"),
-        ("hint", {"teacher_frame_dims": [5]}, "1 of 2 have them; leave the others out"),
+        ("hint", {"teacher_frame_dims": [5]}, "1 of 2 have them"),
         ("hint", {"student_layer_dims": {"low": 4}}, "the student has 1 .low. for 2 teachers; set groups"),
         ("hint", {"groups": [["low"]]}, "groups must be 2 lists of layer names"),
         ("hint", {"groups": [["low"], []]}, "none of them empty"),

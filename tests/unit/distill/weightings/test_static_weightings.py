@@ -58,7 +58,7 @@ def test_the_mixture_is_the_best_teacher_alone(pair):
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="temperature must be > 0, got 0"):
         ValidationAccuracy([0.5], temperature=0)
-    with pytest.raises(ValueError, match=r"teacher_accuracies must be shares in \[0, 1\], got \[71.2\]"):
+    with pytest.raises(ValueError, match=r"teacher_accuracies must be in \[0, 1\], got \[71.2\]"):
         ValidationAccuracy([71.2])
 
 
