@@ -35,7 +35,7 @@ from tqdm import tqdm
 
 from akd_toolkit.data.reader import open_sound_file
 from akd_toolkit.inference import EmotionRecognizer
-from akd_toolkit.inference.timeline import NO_SPEECH
+from akd_toolkit.inference.results import NO_SPEECH
 
 HANG_S = 60  # the slowest input takes about a second
 MAX_GROWTH_MB = 400

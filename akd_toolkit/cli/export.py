@@ -67,7 +67,7 @@ def _check_places(folder: Path, to: str | None, speech: str | None) -> None:
     for place in (folder, speech):
         if place is not None and not Path(place).is_dir():
             raise FileNotFoundError(f"{place} does not exist; check the path.")
-    from akd_toolkit.deploy.release import check_folder, is_bundle  # here, because it takes its time
+    from akd_toolkit.inference.bundle import check_folder, is_bundle
 
     target = (folder if to is None else Path(to)).resolve()
     for place in (target, *target.parents):

@@ -33,7 +33,7 @@ def run(
         folder = release(run_folder, to, **options)
         print(f"released to {folder}; read {folder / 'README.md'} as a stranger would before you pass it on")
         return
-    from akd_toolkit.deploy.release.upload import upload
+    from akd_toolkit.inference.hub import upload
 
     with tempfile.TemporaryDirectory() as place:
         folder = release(run_folder, Path(place) / "bundle", source=to, **options)

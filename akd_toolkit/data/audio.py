@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soxr
 
 from akd_toolkit.data.reader import open_sound_file
 
@@ -54,10 +55,7 @@ class Recording:
         if not mono.any():
             raise ValueError(f"{self.path} holds only zeros; speech is needed. Remove the file or record it again.")
         if self.sample_rate_hz != sample_rate_hz:
-            from scipy.signal import resample_poly  # here, because it takes its time
-
-            common = math.gcd(sample_rate_hz, self.sample_rate_hz)
-            mono = resample_poly(mono, sample_rate_hz // common, self.sample_rate_hz // common)
+            mono = soxr.resample(np.ascontiguousarray(mono), self.sample_rate_hz, sample_rate_hz)
         return np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)
 
 
@@ -96,7 +94,7 @@ def mixed(block: np.ndarray, channel: int | None) -> np.ndarray:
 def read_audio(path, start: int = 0, stop: int | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
     """Read a file, or a part of it, as a mono waveform at ``sample_rate_hz``.
 
-    Other sampling rates are resampled (polyphase, band-limited) and channels are averaged (see ``mixed``).
+    Other sampling rates are resampled (soxr) and channels are averaged (see ``mixed``).
 
     Arguments
     ---------

@@ -1,59 +1,143 @@
-"""Is someone speaking? Voice activity by name, and the light one: energy above a noise floor that follows the noise."""
+"""Voice activity detection: the Silero network, a light energy detector, or none."""
 
+import importlib.util
 import logging
 import math
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.inference.silero import SileroActivity
+from akd_toolkit.inference.session import open_session
+from akd_toolkit.inference.sound import Resampler
 
 logger = logging.getLogger(__name__)
 
 ACTIVITIES = ("auto", "silero", "energy", "off")
-FRAME_S = 0.02
-FALL_S = 0.1  # time constant with which the floor falls to a quieter frame
-FIRST_FLOOR_DB = -40.0  # a stream may begin amid speech, which must not be taken for the noise
-BURST_FRAMES = 3  # speech goes on for 60 ms or more; a click does not
+FRAME_S = 0.02  # of energy and off
+
+
+class SileroActivity:
+    """Voice activity of a stream by a small network, one decision per 32 ms that uses nothing later.
+
+    sure[t] = p[t] >= 0.25  and  var[t] > 2 min(var[0], ..., var[t])
+    active[t] = sure[t]  or  p[t] >= 0.05 and a frame of the last second is active
+
+    p[t] is the network's probability of speech in frame t, var[t] the variance of its samples. At the usual threshold
+    of 0.5 the network misses shouts, children and single short words; steady noise stays below 0.25 except for the
+    first frames of a loud hum, which the variance excludes. ``tools/speech_check.py`` counts both kinds of errors.
+
+    Source: Silero VAD 6 (https://github.com/snakers4/silero-vad, MIT licence); its ONNX file for many frames per call
+    is run by ONNX Runtime, so PyTorch is not imported.
+
+    Arguments
+    ---------
+    sample_rate_hz
+        Of the samples; another rate than the network's 16 000 is resampled.
+
+    Shape
+    -----
+    push: [num_samples] float32 in [-1, 1], any number. Returns [num_frames] bool, for the frames that are now complete.
+
+    Raises
+    ------
+    ImportError
+        If the package silero-vad is not installed.
+
+    Example
+    -------
+    >>> SileroActivity().push(np.zeros(1600, np.float32))
+    array([False, False, False])
+    """
+
+    name = "silero"
+    frame, context = 512, 64  # samples of a frame, and of the end of the one before, which the network reads as well
+    frame_s = frame / SAMPLE_RATE_HZ
+    max_frames = 512  # per call: 16 s
+    threshold, low_threshold = 0.25, 0.05  # probability at which speech begins, and at which it continues
+    bridged_s = 1.0
+
+    def __init__(self, sample_rate_hz: int = SAMPLE_RATE_HZ):
+        self.sample_rate_hz = sample_rate_hz
+        self._session = _silero_session()
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new stream."""
+        self._resampler = Resampler(self.sample_rate_hz, SAMPLE_RATE_HZ)
+        self._rest = np.zeros(self.context, np.float32)  # the context and an incomplete frame
+        self._state = [np.zeros((1, 1, 128), np.float32)] * 2
+        self._min_variance = np.inf
+        self._since_active = self.max_frames  # frames
+
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        samples = np.concatenate([self._rest, self._resampler.push(samples)])
+        count = (len(samples) - self.context) // self.frame
+        self._rest = samples[count * self.frame :]
+        active = [np.zeros(0, bool)]
+        for first in range(0, count, self.max_frames):
+            part = samples[first * self.frame : min(count, first + self.max_frames) * self.frame + self.context]
+            frames = np.lib.stride_tricks.sliding_window_view(part, self.context + self.frame)[:: self.frame]
+            inputs = dict(zip("hc", self._state), input=np.ascontiguousarray(frames))
+            probabilities, *self._state = self._session.run(["speech_probs", "hn", "cn"], inputs)
+            active.append(self._decide(probabilities, frames[:, self.context :].var(axis=1)))
+        return np.concatenate(active)
+
+    def _decide(self, probabilities: np.ndarray, variances: np.ndarray) -> np.ndarray:
+        minima = np.minimum.accumulate(np.minimum(variances, self._min_variance))
+        self._min_variance = minima[-1]
+        active = (probabilities >= self.threshold) & (variances > 2.0 * minima)
+        for frame, may_continue in enumerate((probabilities >= self.low_threshold).tolist()):
+            active[frame] |= may_continue and self._since_active * self.frame_s < self.bridged_s
+            self._since_active = 0 if active[frame] else self._since_active + 1
+        return active
+
+
+@lru_cache(maxsize=1)
+def _silero_session():
+    package = importlib.util.find_spec("silero_vad")  # importing it would import PyTorch
+    file = Path(package.submodule_search_locations[0], "data/silero_vad_16k_sequence.onnx") if package else None
+    if file is None or not file.is_file():
+        raise ImportError(
+            "detecting speech by Silero needs the package silero-vad: pip install 'silero-vad>=6.2.2,<7', or choose "
+            "the activity 'energy'."
+        )
+    return open_session(file)
 
 
 class EnergyActivity:
-    """Voice activity of a stream, one answer for every 20 ms, resting on nothing later.
+    """Voice activity of a stream by its level over an adaptive noise floor, one decision per 20 ms.
 
     level[t] = max(quiet_db, 10 log10 of the variance of frame t's samples)              dB re full scale
     floor[t] = floor[t-1] + 0.18 (level[t] - floor[t-1])         where the level is below the floor
-    floor[t] = min(level[t], floor[t-1] + 0.02 rise_db_per_s)    where it is not
+    floor[t] = min(level[t], floor[t-1] + 0.02 rise_db_per_s)    elsewhere
     loud[t]  = level[t] > floor[t] + margin_db
     active[t] = loud[t], or t is within ``hangover_s`` after three or more loud frames in a row
 
-    with 0.18 = 1 - exp(-20 ms / 100 ms) and floor[0] = min(level[0], -40). So the floor drops into every gap between
-    words, climbs too slowly to reach speech meanwhile, and after a lasting rise of the noise is right again within
-    seconds. The variance, not the power, so that an offset of the microphone does not matter.
+    with 0.18 = 1 - exp(-20 ms / 100 ms) and floor[0] = min(level[0], -40), as a stream may begin within speech. The
+    variance ignores an offset of the microphone. Loud noise that sets in counts as speech until the floor has risen.
 
-    Source: a floor that falls fast and rises slowly is that of Doblinger 1995 ("Computationally efficient speech
-    enhancement by spectral minima tracking in subbands") in one band; a hangover of 0.2 s is that of ITU-T P.56, and
-    that only a burst earns one, of the voice activity detector in ETSI ES 202 050. Constants: ours.
-
-    Loud noise that sets in is taken for speech until the floor has followed; ``SileroActivity``, which costs more, does
-    not make this mistake.
+    Source: the fast-falling, slow-rising floor is that of Doblinger 1995 ("Computationally efficient speech
+    enhancement by spectral minima tracking in subbands") in one band; the hangover of 0.2 s is that of ITU-T P.56, and
+    that only a burst starts one, of ETSI ES 202 050. Constants: ours.
 
     Arguments
     ---------
     sample_rate_hz
         Of the samples.
     margin_db
-        How far above the floor speech lies, dB, > 0.
+        Level of speech above the floor, dB, > 0.
     quiet_db
-        What is not louder is never speech, dB relative to full scale, <= 0.
+        Levels up to this are never speech, dB relative to full scale, <= 0.
     rise_db_per_s
-        How fast the floor follows a rising noise, > 0.
+        How fast the floor follows rising noise, > 0.
     hangover_s
-        Bridged after speech, for soft endings and stops, s, >= 0.
+        Seconds after speech that still count as speech, >= 0.
 
     Shape
     -----
-    push: [num_samples] float32 in [-1, 1], any number. Returns [num_frames] bool, for the frames that are now whole.
+    push: [num_samples] float32 in [-1, 1], any number. Returns [num_frames] bool, for the frames that are now complete.
 
     Raises
     ------
@@ -85,49 +169,40 @@ class EnergyActivity:
             )
         self.frame = round(FRAME_S * sample_rate_hz)  # samples
         self.frame_s = self.frame / sample_rate_hz
-        self.margin_db = margin_db
-        self.quiet_db = quiet_db
-        self._rise = rise_db_per_s * FRAME_S
-        self._fall = 1.0 - math.exp(-FRAME_S / FALL_S)
+        self.margin_db, self.quiet_db = margin_db, quiet_db
+        self._rise, self._fall = rise_db_per_s * FRAME_S, 1.0 - math.exp(-FRAME_S / 0.1)
         self._hangover = round(hangover_s / FRAME_S)  # frames
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past; the next sample is the first."""
-        self._rest = np.zeros(0, dtype=np.float32)  # of a frame that is not whole yet
+        """Start a new stream."""
+        self._rest = np.zeros(0, dtype=np.float32)  # an incomplete frame
         self._floor = None
-        self._loud = 0  # loud frames in a row
-        self._bridged = 0  # frames of hangover that are left
+        self._loud_frames = self._hangover_left = 0
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        samples = np.concatenate([self._rest, samples]) if len(self._rest) else samples
-        whole = len(samples) // self.frame * self.frame
-        self._rest = samples[whole:].copy()
-        frames = samples[:whole].reshape(-1, self.frame)
-        levels = np.maximum(10.0 * np.log10(frames.var(axis=1) + 1e-12), self.quiet_db)
-        return np.array(self._follow(levels.tolist()), dtype=bool)
+        samples = np.concatenate([self._rest, samples])
+        end = len(samples) // self.frame * self.frame
+        self._rest = samples[end:].copy()
+        variances = samples[:end].reshape(-1, self.frame).var(axis=1)
+        levels = np.maximum(10.0 * np.log10(variances + 1e-12), self.quiet_db)
+        return np.array([self._is_active(level) for level in levels.tolist()], dtype=bool)
 
-    def _follow(self, levels: list[float]) -> list[bool]:
-        """Frame by frame; plain floats in local names, as this runs 50 times for every second of sound."""
-        floor, loud, bridged = self._floor, self._loud, self._bridged
-        active = []
-        for level in levels:
-            if floor is None:
-                floor = min(level, FIRST_FLOOR_DB)
-            elif level < floor:
-                floor += self._fall * (level - floor)
-            else:
-                floor = min(level, floor + self._rise)
-            is_loud = level > floor + self.margin_db
-            loud = loud + 1 if is_loud else 0
-            bridged = self._hangover if loud >= BURST_FRAMES else bridged - 1
-            active.append(is_loud or bridged >= 0)
-        self._floor, self._loud, self._bridged = floor, loud, bridged
-        return active
+    def _is_active(self, level: float) -> bool:
+        if self._floor is None:
+            self._floor = min(level, -40.0)
+        elif level < self._floor:
+            self._floor += self._fall * (level - self._floor)
+        else:
+            self._floor = min(level, self._floor + self._rise)
+        loud = level > self._floor + self.margin_db
+        self._loud_frames = self._loud_frames + 1 if loud else 0
+        self._hangover_left = self._hangover if self._loud_frames >= 3 else self._hangover_left - 1
+        return loud or self._hangover_left >= 0
 
 
 class NoActivity:
-    """Everything is speech: for sounds that are known to be, and for voices without words that no detector knows.
+    """No detection: every frame of 20 ms counts as speech.
 
     Example
     -------
@@ -143,44 +218,44 @@ class NoActivity:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past; the next sample is the first."""
+        """Start a new stream."""
         self._rest = 0
 
     def push(self, samples: np.ndarray) -> np.ndarray:
-        whole, self._rest = divmod(self._rest + len(samples), self.frame)
-        return np.ones(whole, bool)
+        count, self._rest = divmod(self._rest + len(samples), self.frame)
+        return np.ones(count, bool)
 
 
 def open_activity(name: str, sample_rate_hz: int = SAMPLE_RATE_HZ):
-    """A detector of speech: an object with ``name``, ``frame_s``, ``push`` and ``reset``.
+    """A speech detector: an object with ``name``, ``frame_s``, ``push`` and ``reset``.
 
     Arguments
     ---------
     name
-        ``"silero"`` (a network), ``"energy"`` (light), ``"off"`` (all is speech), or ``"auto"``: Silero, or energy
-        where the package silero-vad is missing, which the log says once.
+        ``"silero"``, ``"energy"``, ``"off"``, or ``"auto"``: Silero, or energy with one warning where the package
+        silero-vad is missing.
     sample_rate_hz
         Of the samples that will be pushed.
 
     Raises
     ------
     ImportError
-        If the package silero-vad is missing and ``"silero"`` is asked for.
+        If ``"silero"`` is chosen and the package silero-vad is missing.
     ValueError
-        If the name is another.
+        If the name is unknown.
     """
     if name not in ACTIVITIES:
         raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, got {name!r}.")
     if name == "auto":
-        name = _available()
+        name = _best_available()
     return {"silero": SileroActivity, "energy": EnergyActivity, "off": NoActivity}[name](sample_rate_hz)
 
 
 @lru_cache(maxsize=1)
-def _available() -> str:
+def _best_available() -> str:
     try:
         SileroActivity()
     except ImportError as error:
-        logger.warning("speech is found by energy, which takes loud noise for speech: %s", error)
+        logger.warning("speech is detected by energy, which takes loud noise for speech: %s", error)
         return "energy"
     return "silero"

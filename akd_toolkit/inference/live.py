@@ -9,38 +9,39 @@ import numpy as np
 
 from akd_toolkit.data.formats.chunked import is_placeholder
 from akd_toolkit.data.reader import MAX_PEAK, MAX_RATE_HZ, MIN_RATE_HZ
-from akd_toolkit.inference.resampler import Resampler
+from akd_toolkit.inference.sound import resampled
+
+__all__ = ["Microphone", "open_microphone", "pipe_sound", "resampled", "sound_library"]
 
 FORMATS = {"s16le": ("<i2", 2**15), "s32le": ("<i4", 2**31), "f32le": ("<f4", 1)}  # ffmpeg's name -> type, full scale
 WAV_FORMATS = {(1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}  # (format tag, bits)
-EXTENSIBLE = 0xFFFE  # the tag proper comes later in the header
-FORMAT_BYTES = 40  # of the longest description of a format
+EXTENSIBLE = 0xFFFE  # the real format tag comes later in the header
 ENCODED = {b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"\x1aE\xdf\xa3": "Matroska"}  # first bytes
+DECODE = "ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | ..."
 READ_BYTES = 2**16
 BLOCK_S = 0.1  # of the microphone
 QUEUE_BLOCKS = 100  # 10 s: how far recognition may fall behind before sound is lost
 
 
 def pipe_sound(
-    pipe, rate_hz: int, sample_format: str = "s16le", tell: Callable[[str], None] = print, least_s: float = 0.0
+    pipe, rate_hz: int, sample_format: str = "s16le", warn: Callable[[str], None] = print, min_s: float = 0.0
 ) -> tuple[int, Iterator[np.ndarray]]:
     """Sound from a pipe: its rate, and an iterator over its samples as they come, float32 [samples] in [-1, 1].
 
-    A WAV header is recognised, and its rate, type and channels are used instead of what was asked for. Channels are
-    averaged. A placeholder for the length (see ``is_placeholder``) means until the pipe ends.
+    A WAV header is recognised and overrides rate, format and channels. Channels are averaged.
 
     Arguments
     ---------
     pipe
-        A binary file; need not seek.
+        A binary file; need not be seekable.
     rate_hz
         Of raw samples.
     sample_format
-        Of raw samples, mono: ``"s16le"``, ``"s32le"`` or ``"f32le"``, as ffmpeg calls them.
-    tell
-        Called with a sentence if the pipe ends amid a sample, or before its header says.
-    least_s
-        A pipe that ends before so many seconds of sound holds none, s, >= 0.
+        Of raw samples, mono: ``"s16le"``, ``"s32le"`` or ``"f32le"``, ffmpeg's names.
+    warn
+        Called with a sentence if the pipe ends within a sample, or before the length in its header.
+    min_s
+        Shortest sound, s, >= 0.
 
     Raises
     ------
@@ -57,120 +58,101 @@ def pipe_sound(
     """
     if sample_format not in FORMATS:
         raise ValueError(f"the format must be one of {', '.join(FORMATS)}, got '{sample_format}'.")
-    head = _exactly(pipe, 12)
+    head = _read(pipe, 12)
     if not head:
-        raise ValueError("nothing came through the pipe; look what stopped the program that should fill it.")
+        raise ValueError("the pipe is empty; check the program that should fill it.")
     for magic, name in ENCODED.items():
         if head.startswith(magic):
-            raise ValueError(
-                f"the pipe holds {name}, which must be decoded first: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | ..."
-            )
-    channels, limit = 1, None
+            raise ValueError(f"the pipe holds {name}, which must be decoded first: {DECODE}")
+    channels, num_bytes = 1, None
     if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
-        rate_hz, channels, sample_format, limit = _wav_header(pipe)
+        rate_hz, channels, sample_format, num_bytes = _wav_header(pipe)
         head = b""
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
         raise ValueError(f"the rate must be from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz, got {rate_hz}; give the true one.")
-    return rate_hz, _pieces(pipe, head, limit, channels, sample_format, tell, round(least_s * rate_hz))
+    return rate_hz, _pieces(pipe, head, num_bytes, channels, sample_format, warn, round(min_s * rate_hz))
 
 
-def _pieces(pipe, held: bytes, limit, channels: int, sample_format: str, tell, least: int) -> Iterator[np.ndarray]:
+def _pieces(pipe, buffer: bytes, num_bytes, channels, sample_format, warn, min_samples: int) -> Iterator[np.ndarray]:
+    """Samples until ``num_bytes`` were read, or the pipe ends."""
     kind, full_scale = FORMATS[sample_format]
-    size = channels * np.dtype(kind).itemsize
-    heard = 0  # samples a channel
-    read = getattr(pipe, "read1", pipe.read)  # read1: what is there, without waiting for more
-    while limit is None or limit > 0:
-        chunk = read(READ_BYTES if limit is None else min(READ_BYTES, limit))
-        if not chunk and len(held) < size:
+    frame = channels * np.dtype(kind).itemsize  # bytes
+    num_samples = 0  # per channel
+    read = getattr(pipe, "read1", pipe.read)  # read1 does not wait for more than is there
+    while num_bytes is None or num_bytes > 0:
+        chunk = read(READ_BYTES if num_bytes is None else min(READ_BYTES, num_bytes))
+        if not chunk and len(buffer) < frame:
             break
-        limit = None if limit is None else limit - len(chunk)
-        held += chunk
-        whole = len(held) // size * size
-        samples = np.frombuffer(held[:whole], kind).astype(np.float32) / np.float32(full_scale)
-        held = held[whole:]
-        heard += whole // size
-        if not np.abs(samples).max(initial=0.0) <= MAX_PEAK:  # the negation also catches NaN
+        num_bytes = None if num_bytes is None else num_bytes - len(chunk)
+        buffer += chunk
+        end = len(buffer) // frame * frame
+        samples = np.frombuffer(buffer[:end], kind).astype(np.float32) / np.float32(full_scale)
+        buffer = buffer[end:]
+        num_samples += end // frame
+        if not (peak := np.abs(samples).max(initial=0.0)) <= MAX_PEAK:  # catches NaN as well
             raise ValueError(
-                f"samples on the pipe reach {np.abs(samples).max():.3g}; they must be finite and lie in [-1, 1]. "
-                f"Check that they are {sample_format}."
+                f"samples on the pipe reach {peak:.3g}; they must be finite and lie in [-1, 1]. Check that they are "
+                f"{sample_format}."
             )
         yield samples.reshape(-1, channels).mean(axis=1) if channels > 1 else samples
-    if heard < least:
+    if num_samples < min_samples:
         raise ValueError(
-            f"the pipe ended after {heard} samples, and at least {least} are needed; check that it was fed with sound."
+            f"the pipe ended after {num_samples} samples, at least {min_samples} are needed; check its source."
         )
-    if held:
-        tell(f"the pipe ended amid a sample; the last {len(held)} of {size} bytes were left out.")
-    if limit:
-        tell(f"the pipe is truncated: {limit} bytes that its header promises did not come.")
+    if buffer:
+        warn(f"the pipe ended within a sample; the last {len(buffer)} of {frame} bytes were left out.")
+    if num_bytes:
+        warn(f"the pipe is truncated: {num_bytes} bytes less than its header says.")
 
 
 def _wav_header(pipe) -> tuple[int, int, str, int | None]:
-    """Rate, channels, format and number of bytes (None: until the end) of a WAV file behind its first 12 bytes."""
-    told = None
-    while len(chunk := _exactly(pipe, 8)) == 8:
+    """Rate, channels, format and number of bytes (None: until the end) of a WAV file after its first 12 bytes."""
+    body = b""
+    while len(chunk := _read(pipe, 8)) == 8:
         name, length = struct.unpack("<4sI", chunk)
         if name == b"data":
             break
-        length += length % 2  # chunks are padded to an even length
-        body = _exactly(pipe, min(length, FORMAT_BYTES))
-        _skip(pipe, length - len(body))
-        if name == b"fmt " and len(body) >= 16:
-            tag, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16])
-            tag = struct.unpack("<H", body[24:26])[0] if tag == EXTENSIBLE and len(body) >= 26 else tag
-            told = rate_hz, channels, (tag, bits)
+        left = length + length % 2  # chunks are padded to an even length
+        if name == b"fmt ":
+            body = _read(pipe, min(left, 40))
+            left -= len(body)
+        while left and (part := pipe.read(min(left, READ_BYTES))):
+            left -= len(part)
     else:
         raise ValueError("the WAV header on the pipe ends before its samples begin; send the file again.")
-    if told is None or not told[1]:
-        raise ValueError("the WAV header on the pipe does not say what its samples are; write the file again.")
-    rate_hz, channels, kind = told
-    if kind not in WAV_FORMATS:
+    tag, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16]) if len(body) >= 16 else [0] * 6
+    if not channels:
+        raise ValueError("the WAV header on the pipe lacks the format of its samples; write the file again.")
+    tag = struct.unpack("<H", body[24:26])[0] if tag == EXTENSIBLE and len(body) >= 26 else tag
+    if (tag, bits) not in WAV_FORMATS:
         raise ValueError(
-            f"the WAV header on the pipe tells of {kind[1]} bits of format {kind[0]}; 16-bit or 32-bit integers and "
-            "32-bit floats are read, so convert it: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | ..."
+            f"the WAV header on the pipe has {bits} bits of format {tag}; only 16-bit or 32-bit integers and 32-bit "
+            f"floats can be read, so convert it: {DECODE}"
         )
-    return rate_hz, channels, WAV_FORMATS[kind], None if is_placeholder(length) else length
+    return rate_hz, channels, WAV_FORMATS[tag, bits], None if is_placeholder(length) else length
 
 
-def _exactly(pipe, count: int) -> bytes:
-    """``count`` bytes, or what there is until the end."""
-    held = b""
-    while len(held) < count and (part := pipe.read(count - len(held))):
-        held += part
-    return held
-
-
-def _skip(pipe, count: int) -> None:
-    while count and (part := pipe.read(min(count, READ_BYTES))):
-        count -= len(part)
-
-
-def resampled(pieces: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
-    """The same sound at another rate, in [-1, 1], piece by piece."""
-    resampler = Resampler(from_hz, to_hz)
-    for piece in pieces:
-        yield np.clip(resampler.push(piece), -1.0, 1.0)
-    yield np.clip(resampler.finish(), -1.0, 1.0)
+def _read(pipe, count: int) -> bytes:
+    """``count`` bytes, or fewer at the end."""
+    content = b""
+    while len(content) < count and (part := pipe.read(count - len(content))):
+        content += part
+    return content
 
 
 class Microphone:
-    """What the sound card's callback and the listener share: a bounded queue of blocks.
+    """A bounded queue of blocks between the sound card's callback and the reader.
 
-    The callback runs in a thread of PortAudio's that must never wait: where the queue is full, the block is lost and
-    counted. ``overruns`` counts these and the ones that the sound card itself tells of.
-
-    Arguments
-    ---------
-    blocks
-        How many blocks may wait.
+    The callback runs in a thread of PortAudio that must never wait: where the queue is full, the block is lost.
+    ``overruns`` counts these and the ones that the sound card reports.
     """
 
     def __init__(self, blocks: int = QUEUE_BLOCKS):
         self.overruns = 0
         self._queue = queue.Queue(maxsize=blocks)
 
-    def heard(self, indata: np.ndarray, frames: int, time, status) -> None:
-        """The callback: ``indata`` is [frames, 1] float32 and belongs to PortAudio, hence the copy."""
+    def callback(self, indata: np.ndarray, frames: int, time, status) -> None:
+        """Queue a copy of ``indata`` [frames, 1], which belongs to PortAudio."""
         if status.input_overflow:
             self.overruns += 1
         try:
@@ -179,7 +161,7 @@ class Microphone:
             self.overruns += 1
 
     def pieces(self, is_open: Callable[[], bool]) -> Iterator[np.ndarray]:
-        """Blocks as they come, until the sound card stops and all are taken."""
+        """Blocks as they come, until the sound card stops and the queue is empty."""
         while True:
             try:
                 yield self._queue.get(timeout=10 * BLOCK_S)
@@ -190,12 +172,12 @@ class Microphone:
 
 @contextmanager
 def open_microphone(rate_hz: int, device: int | str | None = None):
-    """(rate, microphone, its pieces) of an input device; another rate than the wished one where it has no such.
+    """(rate, microphone, its pieces) of an input device; its own rate where it does not support ``rate_hz``.
 
     Raises
     ------
     ImportError, OSError
-        If sounddevice or PortAudio is not installed; the sentence says how to get it.
+        If sounddevice or PortAudio is not installed; the message says how to install it.
     ValueError
         If there is no such device or it cannot be opened.
     """
@@ -205,10 +187,10 @@ def open_microphone(rate_hz: int, device: int | str | None = None):
     try:
         try:
             sound.check_input_settings(samplerate=rate_hz, **options)
-        except sound.PortAudioError:  # most often the rate, and every device has one of its own
+        except sound.PortAudioError:  # most often the rate
             rate_hz = round(sound.query_devices(device, "input")["default_samplerate"])
         stream = sound.InputStream(
-            samplerate=rate_hz, blocksize=round(BLOCK_S * rate_hz), callback=microphone.heard, **options
+            samplerate=rate_hz, blocksize=round(BLOCK_S * rate_hz), callback=microphone.callback, **options
         )
         stream.start()
     except (sound.PortAudioError, ValueError) as error:
@@ -223,7 +205,7 @@ def open_microphone(rate_hz: int, device: int | str | None = None):
 
 
 def sound_library():
-    """The module ``sounddevice``, or a sentence that says what is missing."""
+    """The module ``sounddevice``, or an error that says how to install it."""
     pipe = "or send sound through a pipe: ffmpeg ... | akd listen -"
     try:
         import sounddevice

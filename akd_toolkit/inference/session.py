@@ -1,102 +1,133 @@
-"""Opening an exported file: ONNX Runtime, and what the file says of itself."""
+"""Opening an exported ONNX file that may come from anywhere: it must need nothing but itself."""
 
 import contextlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
 from akd_toolkit.data.reader import MAX_RATE_HZ, MIN_RATE_HZ
-from akd_toolkit.inference.model_file import read_checked, unreadable
 from akd_toolkit.inference.padding import LENGTHS, takes_lengths
 
 MIN_SAMPLES = 1600
+STANDARD = ("", "ai.onnx")  # operator domains of every runtime
 
 
-def read_metadata(path) -> dict:
-    """Labels, sample rate, window, opset and versions that ``export_onnx`` put into the file.
-
-    Returns a dict with ``label_order`` (list), ``sample_rate_hz`` (int), ``window_s`` (float), ``opset`` (int), and
-    as text whatever else the file carries.
-
-    Raises
-    ------
-    ValueError
-        If the file was not written by ``export_onnx``.
-    """
-    return session_metadata(open_session(path), path)
+def load_model(path):
+    """The file as an ``onnx.ModelProto``, after the checks of ``read_checked``."""
+    return _parse(read_checked(path), path)
 
 
-def open_session(path, threads: int = 1):
-    """An ONNX Runtime session on the CPU for a file that needs nothing but itself.
+def read_checked(path) -> bytes:
+    """The bytes of an ONNX file that stores all its weights itself and uses standard operators only.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If ONNX Runtime does not read it, or it keeps weights in other files or calls operators that are not of the
-        ONNX standard.
+        If it is not an ONNX file, stores weights in other files, or uses operators outside the ONNX standard.
     """
-    import onnxruntime
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
+    content = Path(path).read_bytes()
+    again = "so it is not opened; export the student again with akd export."
+    for message in _messages(_parse(content, path)):
+        kind = message.DESCRIPTOR.name
+        if kind == "NodeProto" and message.domain not in STANDARD:
+            raise ValueError(
+                f"{path} uses {message.op_type} of '{message.domain}', which is not in the ONNX standard, {again}"
+            )
+        if kind == "TensorProto" and (message.external_data or message.data_location):
+            raise ValueError(f"{path} keeps weights in other files, {again}")
+    return content
 
-    stored = read_checked(path)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    options.log_severity_level = 4  # what it remarks tells a user nothing, and what fails is raised
-    # What was checked was checked as ONNX; the library would take its own format for it where the bytes say so.
-    options.add_session_config_entry("session.load_model_format", "ONNX")
+
+def unreadable(path, error: Exception) -> ValueError:
+    """A ValueError for whatever exception ONNX or ONNX Runtime raised."""
+    reason = (str(error) or type(error).__name__).split("\n")[0]
+    return ValueError(f"{path} is not an ONNX file that ONNX Runtime reads ({reason}); export it again.")
+
+
+def _parse(content: bytes, path):
+    import onnx
+
     try:
-        # The bytes that were checked, not the path: nothing can be put in its place in between. What the library
-        # prints of a failure would stand among somebody's results.
-        with contextlib.redirect_stdout(io.StringIO()):
-            return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a class of its own for every way a file can be wrong.
+        return onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf has classes of its own
         raise unreadable(path, error) from None
 
 
-def answer_of(session, path) -> Callable:
-    """The answering function of an open session, of ``waveforms`` [batch, samples] and perhaps ``lengths`` [batch].
+def _messages(message) -> Iterator:
+    """A protobuf message and all messages within it: nodes, subgraphs, functions, dense and sparse tensors."""
+    yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in value if hasattr(value, "__len__") else (value,):
+                yield from _messages(inner)
 
-    Raises
-    ------
-    ValueError
-        If it is given lengths that the file does not take, or ONNX Runtime cannot run the file.
+
+def open_session(path, threads: int = 1):
+    """A CPU session of ONNX Runtime for a file that passes ``read_checked``; errors as there."""
+    import onnxruntime
+
+    content = read_checked(path)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # errors are raised anyway
+    # The content was checked as ONNX; without this, ONNX Runtime may detect its own format.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    try:
+        # The checked bytes, not the path, whose file could change in between.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has many classes of its own
+        raise unreadable(path, error) from None
+
+
+def predict_function(session, path) -> Callable:
+    """A function from ``waveforms`` [batch, samples] and optional ``lengths`` [batch] to probabilities.
+
+    It raises ValueError if the file has no input ``lengths`` and they are given, or ONNX Runtime cannot run the file.
     """
 
-    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
-        feeds = {"waveform": np.ascontiguousarray(waveforms, dtype=np.float32)}
+    def predict(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+        inputs = {"waveform": np.ascontiguousarray(waveforms, dtype=np.float32)}
         if lengths is not None:
             if not takes_lengths(session):
                 raise ValueError(
                     f"{path} has no input lengths; export the student again with akd export, or give each waveform "
                     "alone."
                 )
-            feeds[LENGTHS] = np.ascontiguousarray(lengths, dtype=np.float32)
+            inputs[LENGTHS] = np.ascontiguousarray(lengths, dtype=np.float32)
         try:
-            return session.run(["probabilities"], feeds)[0]
-        except Exception as error:  # a damaged graph may open and then fail, with a class of the library's own
+            return session.run(["probabilities"], inputs)[0]
+        except Exception as error:  # a damaged graph may open and then fail
             raise unreadable(path, error) from None
 
-    return answer
+    return predict
+
+
+def read_metadata(path) -> dict:
+    """What ``export_onnx`` wrote into the file: labels, sample rate, window, opset, versions.
+
+    Returns a dict with ``label_order`` (list), ``sample_rate_hz`` (int), ``window_s`` (float), ``opset`` (int), and
+    as text whatever else the file carries. Raises ValueError if ``export_onnx`` did not write the file.
+    """
+    return session_metadata(open_session(path), path)
 
 
 def session_metadata(session, path) -> dict:
-    """What ``export_onnx`` put into the file of an open session; see ``read_metadata``."""
+    """The same of an open session."""
     return checked_metadata(dict(session.get_modelmeta().custom_metadata_map), path)
 
 
 def checked_metadata(stored: dict[str, str], path) -> dict:
-    """The texts that an exported file carries, as what they mean; see ``read_metadata``.
-
-    Raises
-    ------
-    ValueError
-        If one that is needed is missing or makes no sense.
-    """
+    """Converts the metadata of an exported file from text and checks it; see ``read_metadata``."""
     try:
-        told = {
+        metadata = {
             **stored,
             "label_order": [str(label) for label in json.loads(stored["label_order"])],
             "sample_rate_hz": int(stored["sample_rate_hz"]),
@@ -104,14 +135,12 @@ def checked_metadata(stored: dict[str, str], path) -> dict:
             "test_overlap_s": float(stored.get("test_overlap_s", 0.0)),
             "opset": int(stored.get("opset", 0)),
         }
-        rate = told["sample_rate_hz"]
-        if not 0 <= told["test_overlap_s"] < told["window_s"] <= 600 or not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
-            raise ValueError(
-                f"a window of {told['window_s']:g} s that overlaps by {told['test_overlap_s']:g} s, at {rate} Hz"
-            )
+        rate, window_s, overlap_s = (metadata[key] for key in ("sample_rate_hz", "window_s", "test_overlap_s"))
+        if not 0 <= overlap_s < window_s <= 600 or not MIN_RATE_HZ <= rate <= MAX_RATE_HZ:
+            raise ValueError(f"a window of {window_s:g} s that overlaps by {overlap_s:g} s, at {rate} Hz")
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{path} does not say what it needs ({str(error)[:100]}); it was not written by export_onnx, so export it "
-            "again."
+            f"{path} has wrong or missing metadata ({str(error)[:100]}); it was not written by export_onnx, so export "
+            "it again."
         ) from None
-    return told
+    return metadata

@@ -1,4 +1,4 @@
-"""Sound from anywhere - a file, bytes, an array - as a mono waveform that comes piece by piece."""
+"""Sound from a file, bytes or an array, read and resampled piece by piece."""
 
 import math
 import os
@@ -6,22 +6,92 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import soxr
 
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ, mixed, opposite_channel
 from akd_toolkit.data.reader import SoundFile, block_samples, check_rate, check_samples, open_sound_file
-from akd_toolkit.inference.arrays import samples_of, scaled, whole_rate
-from akd_toolkit.inference.resampler import Resampler
 
-ALLOWED = "a path, the bytes of a sound file, an open binary file, an array or tensor of samples, or a list of these"
+SOURCES = "a path, the bytes of a sound file, an open binary file, an array or tensor of samples, or a list of these"
+FULL_SCALE = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}  # type -> zero, and distance of 1.0
+MAX_CHANNELS = 2  # of an array; more would most often be a batch
+
+
+class Resampler:
+    """Resamples a stream with soxr, to the samples that ``read_audio`` makes of the whole.
+
+    Example
+    -------
+    >>> x = np.sin(np.arange(4410, dtype=np.float32))
+    >>> resampler = Resampler(44100, 16000)
+    >>> pieces = [resampler.push(x[:7]), resampler.push(x[7:]), resampler.finish()]
+    >>> bool((np.concatenate(pieces) == soxr.resample(x, 44100, 16000)).all())
+    True
+    """
+
+    def __init__(self, from_hz: int, to_hz: int):
+        self._stream = None if from_hz == to_hz else soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
+
+    def push(self, samples: np.ndarray, last: bool = False) -> np.ndarray:
+        """The outputs [samples] that are now known, often none for a short piece."""
+        samples = np.ascontiguousarray(samples, dtype=np.float32)
+        return samples if self._stream is None else self._stream.resample_chunk(samples, last=last)
+
+    def finish(self) -> np.ndarray:
+        """The remaining outputs. Nothing can be pushed afterwards."""
+        return self.push(np.empty(0, np.float32), last=True)
+
+
+def resampled(pieces: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    """The same sound at another rate, in [-1, 1], piece by piece."""
+    resampler = Resampler(from_hz, to_hz)
+    for piece in pieces:
+        yield np.clip(resampler.push(piece), -1.0, 1.0)
+    yield np.clip(resampler.finish(), -1.0, 1.0)
+
+
+def scaled(samples: np.ndarray) -> np.ndarray:
+    """Any sample type as float32 whose full scale is 1.
+
+    Example
+    -------
+    >>> scaled(np.array([0, 128, 192], np.uint8)), scaled(np.array([-32768, 8192], np.int16))
+    (array([-1. ,  0. ,  0.5], dtype=float32), array([-1.  ,  0.25], dtype=float32))
+    """
+    zero, one = FULL_SCALE.get(samples.dtype.name, (0, 1))
+    with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused later
+        samples = samples.astype(np.float32)
+    return (samples - np.float32(zero)) / np.float32(one) if one != 1 else samples
+
+
+def check_sample_type(samples: np.ndarray, name: str) -> None:
+    """Raises ValueError for an array that holds neither floats nor uint8, int16 or int32."""
+    if samples.dtype.kind != "f" and samples.dtype.name not in FULL_SCALE:
+        hint = " (16-bit samples: .astype(np.int16))" if samples.dtype.kind in "iu" else ""
+        raise ValueError(
+            f"{name} holds {samples.dtype.name}; give floats in [-1, 1], or {', '.join(FULL_SCALE)} as sound cards "
+            f"do{hint}."
+        )
 
 
 class ArraySound:
-    """Samples in memory, which are read as those of a file are."""
+    """Samples in memory with the interface of a ``SoundFile``; of two axes the shorter is the channels."""
 
-    def __init__(self, name: str, sample_rate_hz: int, samples: np.ndarray):
-        self.name, self.sample_rate_hz, self._samples = name, sample_rate_hz, samples
-        self.num_samples, self.channels = samples.shape
+    def __init__(self, name: str, sample_rate_hz: int, x):
+        if hasattr(x, "detach"):
+            x = x.detach().cpu()
+            x = (x.float() if x.is_floating_point() else x).numpy()
+        samples = np.asarray(x)
+        check_sample_type(samples, name)
+        if samples.ndim not in (1, 2) or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
+            raise ValueError(
+                f"{name} has the shape {list(samples.shape)}; give one sound: [samples], or [channels, samples] or "
+                "[samples, channels] with one or two channels. Several sounds make a list."
+            )
+        samples = samples[:, None] if samples.ndim == 1 else samples
+        self._samples = samples if samples.shape[1] <= MAX_CHANNELS else samples.T
         check_rate(sample_rate_hz, name)
+        self.name, self.sample_rate_hz = name, sample_rate_hz
+        self.num_samples, self.channels = self._samples.shape
 
     def blocks(self) -> Iterator[np.ndarray]:
         size = block_samples(self.sample_rate_hz, self.channels)
@@ -32,13 +102,7 @@ class ArraySound:
 
 
 class Sound:
-    """One sound whose samples are read when they are needed, and checked as ``read_audio`` checks them.
-
-    Arguments
-    ---------
-    source
-        An open file, or samples.
-    """
+    """One sound whose samples are read when they are needed; see ``open_sound``."""
 
     def __init__(self, source: SoundFile | ArraySound):
         self.name, self.sample_rate_hz, self.num_samples = source.name, source.sample_rate_hz, source.num_samples
@@ -51,28 +115,25 @@ class Sound:
         return self.samples_read / self.sample_rate_hz
 
     def waveform(self, to_hz: int = SAMPLE_RATE_HZ) -> Iterator[np.ndarray]:
-        """One channel, resampled to ``to_hz``: float32 [samples] in [-1, 1], piece by piece; to be read once.
+        """One channel, resampled to ``to_hz``: float32 [samples] in [-1, 1], piece by piece; can be read once.
 
         Together the pieces are exactly ``read_audio`` of the same sound. A file of several channels is read twice,
-        because only at its end it is known whether they cancel each other.
-
-        Raises
-        ------
-        ValueError
-            At the piece where it shows: samples that are missing, not finite or above a peak of 2; and at the end, if
-            all was shorter than 0.1 s.
+        because only at its end it is known whether they cancel each other. ValueError for samples that are missing,
+        not finite or above a peak of 2, and for a sound shorter than 0.1 s.
         """
-        resampler = Resampler(self.sample_rate_hz, to_hz)
         channel = opposite_channel(self._source.blocks()) if self._source.channels > 1 else None
+        yield from resampled(self._mono(channel), self.sample_rate_hz, to_hz)
+
+    def _mono(self, channel: int | None) -> Iterator[np.ndarray]:
         for block in self._source.blocks():
             self.samples_read += len(block)
-            yield np.clip(resampler.push(mixed(block, channel)), -1.0, 1.0)
-        if math.ceil(self.samples_read * to_hz / self.sample_rate_hz) < math.ceil(MIN_SAMPLES * to_hz / SAMPLE_RATE_HZ):
+            yield mixed(block, channel)
+        num_samples = math.ceil(self.samples_read * SAMPLE_RATE_HZ / self.sample_rate_hz)
+        if num_samples < MIN_SAMPLES:
             raise ValueError(
                 f"{self.name} holds {self.samples_read} samples ({self.duration_s:.4f} s); at least "
                 f"{MIN_SAMPLES / SAMPLE_RATE_HZ} s are needed. Give a longer sound."
             )
-        yield np.clip(resampler.finish(), -1.0, 1.0)
 
 
 @contextmanager
@@ -82,11 +143,11 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
     Arguments
     ---------
     x
-        A path, the bytes of a sound file or an open binary file, as ``open_sound_file`` takes them;
-        or samples, as a NumPy array or a tensor: [samples], [channels, samples] or [samples, channels] with one or
-        two channels, floats in [-1, 1] or whole numbers of the types uint8, int16 or int32.
+        A path, the bytes of a sound file or an open binary file, as ``open_sound_file`` takes them; or samples as a
+        NumPy array or a tensor: [samples], [channels, samples] or [samples, channels] with one or two channels, floats
+        in [-1, 1] or integers of the types uint8, int16 or int32.
     sample_rate_hz
-        Of the samples of an array; 16 000 if None. A file says itself what it has.
+        Of the samples of an array; 16 000 if None. A file has its own.
     name
         Of the sound in messages; by default the path, or what it is.
 
@@ -97,18 +158,27 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
     TypeError
         If ``x`` is something else.
     ValueError
-        If it cannot be read as a sound, or ``sample_rate_hz`` is not what the file says.
+        If it cannot be read as a sound, or ``sample_rate_hz`` differs from the file's.
     """
     if isinstance(x, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(x, "read"):
         with open_sound_file(x, name) as file:
             if sample_rate_hz not in (None, file.sample_rate_hz):
                 raise ValueError(
-                    f"{file.name} says that it has {file.sample_rate_hz} samples a second, and sample_rate_hz is "
-                    f"{sample_rate_hz}; leave it out for a file."
+                    f"{file.name} has {file.sample_rate_hz} samples a second, and sample_rate_hz is {sample_rate_hz}; "
+                    "leave it out for a file."
                 )
             yield Sound(file)
     elif hasattr(x, "__array__") and not np.isscalar(x):
-        name, rate = name or "the waveform", whole_rate(SAMPLE_RATE_HZ if sample_rate_hz is None else sample_rate_hz)
-        yield Sound(ArraySound(name, rate, samples_of(x, name)))
+        rate = SAMPLE_RATE_HZ if sample_rate_hz is None else _whole_rate(sample_rate_hz)
+        yield Sound(ArraySound(name or "the waveform", rate, x))
     else:
-        raise TypeError(f"{name or 'the sound'} is a {type(x).__name__}; give {ALLOWED}.")
+        raise TypeError(f"{name or 'the sound'} is a {type(x).__name__}; give {SOURCES}.")
+
+
+def _whole_rate(sample_rate_hz) -> int:
+    try:
+        if int(sample_rate_hz) == sample_rate_hz:
+            return int(sample_rate_hz)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise ValueError(f"sample_rate_hz must be a whole number of samples a second, got {sample_rate_hz!r}.")

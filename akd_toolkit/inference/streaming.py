@@ -1,4 +1,4 @@
-"""Emotions of a live stream: one answer a hop, the same however the samples arrive."""
+"""Emotions of a live stream: one result per hop, whatever the size of the pushed pieces."""
 
 import math
 
@@ -7,35 +7,35 @@ import numpy as np
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
 from akd_toolkit.data.reader import MAX_PEAK
 from akd_toolkit.inference.activity import open_activity
-from akd_toolkit.inference.arrays import FULL_SCALE, scaled, whole_numbers_hint
 from akd_toolkit.inference.engine import Engine
-from akd_toolkit.inference.timeline import Moment
+from akd_toolkit.inference.results import Moment
+from akd_toolkit.inference.sound import check_sample_type, scaled
 
 SPEECH_SHARE = 0.25  # of a hop's frames must be active for the hop to count as speech
 
 
 class SmoothedDecision:
-    """Exponential smoothing of posteriors, then a decision that does not flicker.
+    """Exponential smoothing of posteriors, then a decision with hysteresis.
 
     s[0] = p[0],   s[k] = s[k-1] + a (p[k] - s[k-1])   with a = 1 - exp(-seconds / smoothing_s)
-    d[0] = argmax s[0],   d[k] = c if class c = argmax s has led d[k-1] by more than ``margin`` in every answer of the
+    d[0] = argmax s[0],   d[k] = c if class c = argmax s has led d[k-1] by more than ``margin`` in every update of the
     last ``hold_s`` seconds, at least in this one; else d[k-1]
 
-    Source: exponential smoothing (Brown 1956). A margin and a time for which it must hold before a state is left are
-    the hysteresis and the time to trigger of a telephone that changes its cell (3GPP TS 36.331, event A3).
+    Source: exponential smoothing (Brown 1956); margin and hold time are the hysteresis and the time to trigger of a
+    cell change in mobile phones (3GPP TS 36.331, event A3).
 
     Arguments
     ---------
     smoothing_s
-        Time constant, s, >= 0; 0 takes every answer as it is.
+        Time constant, s, >= 0; 0 does not smooth.
     margin
         Lead in smoothed probability that a new class needs, in [0, 1).
     hold_s
-        For how long it must lead, s, >= 0; each answer counts the seconds since the one before.
+        How long it must lead, s, >= 0.
 
     Shape
     -----
-    update: [classes] probabilities, seconds since the last answer. Returns the smoothed [classes] and the decision.
+    update: [classes] probabilities, seconds since the last update. Returns the smoothed [classes] and the decision.
 
     Example
     -------
@@ -59,9 +59,9 @@ class SmoothedDecision:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past; the next answer is a first one."""
+        """Forget the past; the next update is a first one."""
         self._smoothed = self._chosen = self._rival = None
-        self._led_s = 0.0  # for how long the rival has led
+        self._lead_s = 0.0  # how long the rival has led
 
     def update(self, probabilities: np.ndarray, seconds: float) -> tuple[np.ndarray, int]:
         if self._smoothed is None:
@@ -74,9 +74,9 @@ class SmoothedDecision:
         if not smoothed[best] > smoothed[self._chosen] + self.margin:
             self._rival = None
             return smoothed, self._chosen
-        self._led_s = self._led_s + seconds if best == self._rival else seconds
+        self._lead_s = self._lead_s + seconds if best == self._rival else seconds
         self._rival = best
-        if self._led_s >= self.hold_s - 1e-9:  # a sum of hops may fall short by its rounding
+        if self._lead_s >= self.hold_s - 1e-9:  # a sum of hops may fall short by its rounding
             self._chosen, self._rival = best, None
         return smoothed, self._chosen
 
@@ -84,49 +84,48 @@ class SmoothedDecision:
 class StreamingRecognizer:
     """Push samples as they come, get a moment for every hop that they complete.
 
-    Hop k ends at sample k * hop. Its window is the last ``window_s`` of the engine, or less: it does not reach back
-    over a pause of ``pause_s`` or more, nor before the stream, and an answer needs ``min_s`` of it. A hop in which
-    fewer than a quarter of the frames are active has no speech: no label, and no call of the student.
+    Hop k ends at sample k * hop. Its window is the last ``window_s`` of the engine, but does not reach back over a
+    pause of ``pause_s`` or more; it needs at least ``min_s``. A hop in which fewer than a quarter of the frames are
+    active has no speech: no label, and no call of the student.
 
-    While speech after a pause has not filled a window, each answer stands for itself: its window holds all of the one
-    before, and more. From then on answers are smoothed, and the decision changes with hysteresis.
+    Until speech after a pause fills a window, each hop's probabilities are used as they are, because its window holds
+    all of the one before. From then on they are smoothed, and the decision changes with hysteresis.
 
-    What is answered depends on the samples alone, never on how they were cut: nothing is computed before a hop is
-    whole, and windows are answered one by one. Memory is one window and one hop, however long the stream.
+    Moments depend on the samples alone, not on how they were cut into pieces. Memory is one window and two hops.
 
-    A hop with samples that are not finite or above a peak of 2 is refused with an error and counts as zeros. The
-    stream goes on: the moments of a push that raised are given by the next one.
+    A hop with samples that are not finite or above a peak of 2 raises an error and counts as zeros. The stream goes
+    on: the moments of a push that raised are returned by the next one.
 
     Arguments
     ---------
     engine
         A trained student, see ``open_engine``.
     hop_s
-        Seconds between two answers, at least 0.1 and at most the engine's window.
+        Seconds between two results, at least 0.1 and at most the engine's window.
     smoothing_s, margin, hold_s
         See ``SmoothedDecision``.
     min_s
-        Speech needed for the first answer, s, at least 0.1 and at most the engine's window.
+        Speech needed for the first label, s, at least 0.1 and at most the engine's window.
     pause_s
-        Hops without speech after which what follows is taken for something new, s, > 0.
+        A pause of this length starts a new turn, s, > 0.
     activity
-        What detects speech: a name, see ``open_activity``, or an object with ``push(samples) -> bool per frame`` and
-        ``reset()``. It is given one hop at a time; a hop that completes none of its frames has no speech.
+        The speech detector: a name, see ``open_activity``, or an object with ``push(samples) -> bool per frame`` and
+        ``reset()``. It gets one hop at a time; a hop that completes none of its frames has no speech.
 
     Shape
     -----
-    push: [num_samples] at the engine's rate, any number: floats in [-1, 1], or uint8, int16 or int32 as sound cards
-    give them. Returns a list of ``Moment``.
+    push: [num_samples] at the engine's rate, any number: floats in [-1, 1], or uint8, int16 or int32. Returns a list
+    of ``Moment``.
 
     Raises
     ------
     ValueError
-        If an option is out of range, the samples are not one channel of numbers in range, or the student has no
-        answer.
+        If an option is out of range, the samples are not one channel of numbers in range, or the student's
+        probabilities are not finite.
 
     Example
     -------
-    >>> sure = Engine("none", ("calm", "angry"), window_s=3.0, overlap_s=0.0, answer=lambda x: np.array([[0.25, 0.75]]))
+    >>> sure = Engine("none", ("calm", "angry"), 3.0, 0.0, predict=lambda x: np.array([[0.25, 0.75]]))
     >>> recognizer = StreamingRecognizer(sure, hop_s=1.0, activity="energy")
     >>> sound = np.random.default_rng(0).uniform(-0.1, 0.1, 24000)  # 1.5 s
     >>> [(m.time_s, m.label, m.probability) for m in recognizer.push(sound) + recognizer.push(0.0 * sound)]
@@ -153,118 +152,93 @@ class StreamingRecognizer:
         if not pause_s > 0:
             raise ValueError(f"pause_s must be > 0, got {pause_s}.")
         self.engine = engine
-        rate = engine.sample_rate_hz
-        self._rate = rate
-        self._hop, self._window, self._least, self._pause = (
-            round(seconds * rate) for seconds in (hop_s, engine.window_s, min_s, pause_s)
+        self._rate = engine.sample_rate_hz
+        self._hop, self._window, self._min, self._pause = (
+            round(seconds * self._rate) for seconds in (hop_s, engine.window_s, min_s, pause_s)
         )
-        self.activity = open_activity(activity, rate) if isinstance(activity, str) else activity
+        self.activity = open_activity(activity, self._rate) if isinstance(activity, str) else activity
         self._decision = SmoothedDecision(smoothing_s, margin, hold_s)
-        self._buffer = np.zeros(self._window + self._hop, dtype=np.float32)
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past; the next sample is at 0 s."""
-        self._filled = 0  # samples in the buffer
-        self._fresh = 0  # of these, the last that no moment has told of yet
-        self._heard = 0  # samples told of since the stream began
-        self._speech = 0  # samples since speech set in after a pause; 0 in a pause
+        """Start a new stream; the next sample is at 0 s."""
+        self._rest = np.zeros(0, np.float32)  # an incomplete hop
+        self._past = np.zeros(0, np.float32)  # at most a window
+        self._position = 0  # samples processed since the stream began
+        self._turn = 0  # samples since speech began after a pause; 0 within a pause
         self._silence = 0  # samples since a hop with speech
-        self._moments = []  # not given yet
+        self._moments = []  # not returned yet
         self.activity.reset()
         self._decision.reset()
 
     def push(self, samples: np.ndarray) -> list[Moment]:
         """The moments of all hops that these samples complete."""
-        samples = _one_channel(samples)
-        problems = []
-        at, total = 0, len(samples)
-        while at < total:
-            if not self._fresh:
-                self._make_room()
-            taken = min(total - at, self._hop - self._fresh)
-            self._buffer[self._filled : self._filled + taken] = samples[at : at + taken]
-            self._filled += taken
-            self._fresh += taken
-            at += taken
-            if self._fresh == self._hop:
-                problems += self._silenced()
-                self._tell()
-        if problems:
-            raise ValueError(problems[0])
-        return self._given()
+        samples = np.concatenate([self._rest, _one_channel(samples)])
+        num_hops = len(samples) // self._hop
+        self._rest = samples[num_hops * self._hop :].copy()
+        errors = []
+        for hop in samples[: num_hops * self._hop].reshape(num_hops, self._hop):
+            self._process(hop, errors)
+        if errors:
+            raise ValueError(errors[0])
+        return self._new_moments()
 
     def finish(self) -> list[Moment]:
-        """The moment of the hop that the end cuts short, if it has a frame of voice activity; then all is reset."""
+        """The moment of the last, incomplete hop, if it has a frame of voice activity; then starts a new stream."""
+        errors = []
         try:
-            if self._fresh:
-                if problems := self._silenced():
-                    raise ValueError(problems[0])
-                self._tell()
-            return self._given()
+            if len(self._rest):
+                self._process(self._rest, errors)
+            if errors:
+                raise ValueError(errors[0])
+            return self._new_moments()
         finally:
             self.reset()
 
-    def _given(self) -> list[Moment]:
+    def _new_moments(self) -> list[Moment]:
         moments, self._moments = self._moments, []
         return moments
 
-    def _make_room(self) -> None:
-        """For one more hop: what no later window reaches goes."""
-        if self._filled + self._hop > len(self._buffer):
-            keep = len(self._buffer) - self._hop
-            self._buffer[:keep] = self._buffer[self._filled - keep : self._filled]
-            self._filled = keep
-
-    def _silenced(self) -> list[str]:
-        """What is wrong with the fresh samples, if anything is: then they become silence."""
-        samples = self._buffer[self._filled - self._fresh : self._filled]
-        peak = np.abs(samples).max()
-        if peak <= MAX_PEAK:  # NaN is not
-            return []
-        samples[:] = 0.0
-        start_s, time_s = self._heard / self._rate, (self._heard + self._fresh) / self._rate
-        return [
-            f"samples reach {peak:.3g} between {start_s:g} and {time_s:g} s; they must be finite and lie in [-1, 1], "
-            "so scale them."
-        ]
-
-    def _tell(self) -> None:
-        """Make the moment of the fresh samples; of a hop cut short none, if it has no frame of voice activity."""
-        fresh, self._fresh = self._fresh, 0  # told of once, even if the student fails or is interrupted
-        start_s = self._heard / self._rate
-        self._heard += fresh
-        time_s = self._heard / self._rate
-        active = self.activity.push(self._buffer[self._filled - fresh : self._filled])
-        if not len(active) and fresh < self._hop:
+    def _process(self, hop: np.ndarray, errors: list[str]) -> None:
+        """Append the moment of one hop; of an incomplete hop without a frame of voice activity none."""
+        start_s = self._position / self._rate
+        self._position += len(hop)
+        time_s = self._position / self._rate
+        if not (peak := np.abs(hop).max()) <= MAX_PEAK:  # catches NaN as well
+            hop = np.zeros_like(hop)
+            errors.append(
+                f"samples reach {peak:.3g} between {start_s:g} and {time_s:g} s; they must be finite and lie in "
+                "[-1, 1], so scale them."
+            )
+        self._past = np.concatenate([self._past, hop])[-self._window :]
+        active = self.activity.push(hop)
+        if not len(active) and len(hop) < self._hop:
             return
         speaking = len(active) > 0 and bool(np.count_nonzero(active) >= SPEECH_SHARE * len(active))
-        self._follow_turn(speaking, fresh)
-        size = min(self._window, self._speech)
+        self._update_turn(speaking, len(hop))
+        size = min(self._window, self._turn)
         moment = Moment(start_s, time_s, speaking)
-        if speaking and size >= self._least:
-            if self._speech <= self._window:
+        if speaking and size >= self._min:
+            if self._turn <= self._window:
                 self._decision.reset()
-            raw = self.engine(self._buffer[None, self._filled - size : self._filled])[0]
-            smoothed, chosen = self._decision.update(raw, fresh / self._rate)
+            raw = self.engine(self._past[None, -size:])[0]
+            smoothed, chosen = self._decision.update(raw, len(hop) / self._rate)
             labels = self.engine.label_order
             raw, smoothed = (dict(zip(labels, values.tolist())) for values in (raw, smoothed))
             moment = Moment(start_s, time_s, speaking, labels[chosen], raw, smoothed)
         self._moments.append(moment)
 
-    def _follow_turn(self, speaking: bool, samples: int) -> None:
+    def _update_turn(self, speaking: bool, samples: int) -> None:
         self._silence = 0 if speaking else self._silence + samples
-        if speaking or self._speech:
-            self._speech += samples
+        if speaking or self._turn:
+            self._turn += samples
         if self._silence >= self._pause:
-            self._speech = 0
+            self._turn = 0
 
 
 def _one_channel(samples) -> np.ndarray:
     samples = np.asarray(samples)
-    if samples.ndim != 1 or (samples.dtype.kind != "f" and samples.dtype.name not in FULL_SCALE):
-        raise ValueError(
-            f"samples have shape {list(samples.shape)} and type {samples.dtype}; give one channel of floats in "
-            f"[-1, 1], or of {', '.join(FULL_SCALE)} as sound cards do{whole_numbers_hint(samples.dtype)}."
-        )
-    return samples if samples.dtype == np.float32 else scaled(samples)
+    check_sample_type(samples, "the stream")
+    if samples.ndim != 1:
+        raise ValueError(f"samples have the shape {list(samples.shape)}; give one channel, [samples].")
+    return scaled(samples)

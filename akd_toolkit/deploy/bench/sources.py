@@ -10,7 +10,7 @@ from akd_toolkit.deploy.bench.operations import operations_of_module
 from akd_toolkit.deploy.bench.rows import Row
 from akd_toolkit.deploy.bench.ways import WAYS
 from akd_toolkit.deploy.export import read_metadata
-from akd_toolkit.deploy.release import check_folder
+from akd_toolkit.inference.bundle import check_folder
 from akd_toolkit.models.storage import SETTINGS, WEIGHTS, load_student, save_student
 from akd_toolkit.registry import STUDENTS
 

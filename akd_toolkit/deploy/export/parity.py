@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from akd_toolkit.inference.padding import LENGTHS, by_row, padded_batch, takes_lengths
-from akd_toolkit.inference.session import answer_of, open_session
+from akd_toolkit.inference.session import open_session, predict_function
 
 # A tenth of a second, the shortest window of a recogniser, and a length that no stride divides.
 PROBE_LENGTHS = (1600, 16000, 47123)
@@ -149,7 +149,7 @@ def open_answer(path) -> tuple[Callable, bool]:
 
         return load_engine(path), True
     session = open_session(path)
-    return answer_of(session, path), takes_lengths(session)
+    return predict_function(session, path), takes_lengths(session)
 
 
 def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:

@@ -14,9 +14,8 @@ from akd_toolkit.deploy.export.compact import compact
 from akd_toolkit.deploy.export.eight_bits import WEIGHTED, Plan, plan, store_weights
 from akd_toolkit.deploy.export.half import in_half
 from akd_toolkit.deploy.export.names import front_end_nodes
-from akd_toolkit.inference.model_file import load_model
 from akd_toolkit.inference.padding import LENGTHS, with_lengths, without_lengths
-from akd_toolkit.inference.session import MIN_SAMPLES
+from akd_toolkit.inference.session import MIN_SAMPLES, load_model
 
 MODES = ("static", "dynamic")
 METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.inference.model_file import load_model
 from akd_toolkit.inference.padding import by_row, without_lengths
-from akd_toolkit.inference.session import MIN_SAMPLES
+from akd_toolkit.inference.session import MIN_SAMPLES, load_model
 
 WORKSPACE_BYTES = 1 << 30  # memory that TensorRT may try tactics with
 

@@ -21,7 +21,7 @@ from akd_toolkit.cli import listen, main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.inference import EmotionRecognizer, Moment, StreamingRecognizer, live
 from akd_toolkit.inference.engine import open_engine
-from akd_toolkit.inference.timeline import timeline
+from akd_toolkit.inference.results import timeline
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
 
@@ -155,12 +155,12 @@ def test_devices_are_listed_without_a_model(monkeypatch, capsys):
 @pytest.mark.parametrize(
     "options, data, sentence",
     [
-        ([], b"", "nothing came through the pipe"),
+        ([], b"", "the pipe is empty"),
         (["--rate", "1"], bytes(99), "the rate must be from 4000 to 384000 Hz"),
         (["--hop_s", "9"], bytes(99), "hop_s must be from 0.1 s to the window of 2.0 s"),
         (["--format", "f32le"], b"\xff" * 400, "samples on the pipe reach nan"),
         (["--model", "nowhere/at/all"], bytes(99), "nowhere"),
-        ([], b"this is text\n" * 9, "the pipe ended after 58 samples, and at least 1600 are needed"),
+        ([], b"this is text\n" * 9, "the pipe ended after 58 samples, at least 1600 are needed"),
         (["--json"], b"x", "the pipe ended after 0 samples"),
     ],
 )

@@ -23,7 +23,7 @@ def louder_is_loud(waveforms):
     return np.stack([peak, 1 - peak], axis=1)
 
 
-ENGINE = Engine("none", LABELS, window_s=1.0, overlap_s=0.5, answer=louder_is_loud)
+ENGINE = Engine("none", LABELS, window_s=1.0, overlap_s=0.5, predict=louder_is_loud)
 
 
 UNCOMPRESSED = '{"train_speakers": ["A"]}'

@@ -219,7 +219,7 @@ def test_ctrl_c_leaves_what_was_printed(predict, folder, monkeypatch):
     "words, code, message",
     [
         ([], 1, "error: give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."),
-        (["--model", "/no/such"], 1, "error: /no/such does not exist; give the folder of a run"),
+        (["--model", "/no/such"], 1, "error: /no/such does not exist"),
         (["--model", "/no/such", "--jobs", "0"], 2, "'--jobs': 0 is not in the range"),
         (["--model", "/no/such", "--json", "--csv"], 2, "--json and --csv"),
     ],

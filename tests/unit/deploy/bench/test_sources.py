@@ -55,16 +55,14 @@ def test_exported_files_in_the_folder_are_taken_as_they_are(run_folder, tiny_fil
 def test_a_bundle_is_checked_before_anything_of_it_is_run(run_folder, tmp_path):
     (run_folder / "bundle.json").write_text("{}")
     (run_folder / "student.torchscript.pt").write_bytes(b"anything")
-    with pytest.raises(
-        ValueError, match="holds student.torchscript.pt, and no bundle holds a kind of file that may run"
-    ):
+    with pytest.raises(ValueError, match="student.torchscript.pt"):
         open_source(run_folder, tmp_path / "work", {"torchscript"}, VOICES)
 
 
 def test_a_bundle_that_lost_its_list_is_not_run(run_folder, tmp_path):
     (run_folder / "README.md").write_text("# Student")
     (run_folder / "student.torchscript.pt").write_bytes(b"anything")
-    with pytest.raises(ValueError, match="holds README.md as a bundle does, but no bundle.json"):
+    with pytest.raises(ValueError, match="README.md"):
         open_source(run_folder, tmp_path / "work", {"torchscript"}, VOICES)
 
 

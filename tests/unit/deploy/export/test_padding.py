@@ -13,7 +13,7 @@ from akd_toolkit.deploy.export import export_onnx, read_metadata
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.deploy.export.torchscript import export_torchscript, load_torchscript
 from akd_toolkit.inference.padding import by_row, padded_batch, takes_lengths, with_lengths, without_lengths
-from akd_toolkit.inference.session import answer_of, open_session
+from akd_toolkit.inference.session import open_session, predict_function
 from tests.unit.deploy.export.conftest import LABELS, voices
 
 PRECISIONS = ("fp32", "fp16", "static", "dynamic")
@@ -36,7 +36,7 @@ def opened(model_or_path, tmp_path):
         onnx.checker.check_model(model_or_path, full_check=True)
         onnx.save(model_or_path, tmp_path / "model.onnx")
         model_or_path = tmp_path / "model.onnx"
-    return answer_of(open_session(model_or_path), model_or_path)
+    return predict_function(open_session(model_or_path), model_or_path)
 
 
 @pytest.fixture

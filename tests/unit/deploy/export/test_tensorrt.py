@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, engine_name, load_engine
-from akd_toolkit.inference.model_file import load_model
 from akd_toolkit.inference.padding import without_lengths
+from akd_toolkit.inference.session import load_model
 
 CALLS = []
 

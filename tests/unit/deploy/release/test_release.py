@@ -11,17 +11,18 @@ import pytest
 from ruamel.yaml import YAML
 
 from akd_toolkit.cli import main
-from akd_toolkit.deploy.release import check_bundle, facts, resolve_source
+from akd_toolkit.deploy.release import facts
 from akd_toolkit.deploy.release import release as release_module
 from akd_toolkit.deploy.release.corpora import KNOWN, student_licence, terms_of
 from akd_toolkit.deploy.release.facts import gather, private_names
 from akd_toolkit.deploy.release.hyperparams import plain
 from akd_toolkit.deploy.release.release import release
-from akd_toolkit.deploy.release.upload import upload
 from akd_toolkit.evaluate.report.page import GENERATED
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference import EmotionRecognizer
+from akd_toolkit.inference.bundle import check_bundle
 from akd_toolkit.inference.engine import open_engine
+from akd_toolkit.inference.hub import resolve_source, upload
 
 RUN = "seed17/fold1/outer"
 SOUND = np.random.default_rng(0).standard_normal((2, 9600)).astype(np.float32) * 0.1
@@ -368,7 +369,7 @@ def test_a_repository_that_holds_other_things_is_left_alone(hub, released, monke
     hub.put("me/other", released)
     repository = hub.repositories["me/other"]
     repository.commit({"model.gguf": b"somebody's work"})
-    with pytest.raises(ValueError, match="me/other holds model.gguf, which is no part of a bundle"):
+    with pytest.raises(ValueError, match="me/other holds model.gguf"):
         upload(released, "me/other")
     assert set(repository.commits[repository.at("main")]) == {"model.gguf"}
 
@@ -376,11 +377,11 @@ def test_a_repository_that_holds_other_things_is_left_alone(hub, released, monke
 def test_an_upload_without_a_token_or_a_hub_is_told_in_one_sentence(hub, released, monkeypatch):
     from huggingface_hub import constants
 
-    with pytest.raises(PermissionError, match="me/emotion is private or does not exist .* set HF_TOKEN"):
+    with pytest.raises(PermissionError, match="me/emotion .* set HF_TOKEN"):
         upload(released, "me/emotion")
     monkeypatch.setenv("HF_TOKEN", "hf_a_token_of_the_tests")
     hub.faults["api"] = 500
-    with pytest.raises(ConnectionError, match="answered 500 when asked for me/emotion; try again later"):
+    with pytest.raises(ConnectionError, match="500 for me/emotion"):
         upload(released, "me/emotion")
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="http://127.0.0.1:9 cannot be reached for me/emotion"):

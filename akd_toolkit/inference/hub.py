@@ -1,0 +1,272 @@
+"""Students on this disk and on the Hugging Face hub: find, download, check, upload."""
+
+import errno
+import logging
+import os
+import re
+from pathlib import Path
+
+from akd_toolkit.data.files import ONNX_FILE, SETTINGS, is_hub_name
+from akd_toolkit.experiment.paths import refits_below
+from akd_toolkit.inference.bundle import (
+    ALLOWED,
+    CHECKS,
+    LIST,
+    REQUIRED,
+    DamagedFile,
+    check_bundle,
+    check_folder,
+    check_names,
+)
+
+logger = logging.getLogger(__name__)
+
+SOURCES = "the folder of a finished run or of a bundle, an .onnx file, or owner/name of a repository on the hub"
+
+
+def find_student(
+    source: str | Path,
+    revision: str | None = None,
+    cache_folder: str | Path | None = None,
+    local_only: bool = False,
+    with_torch: bool = True,
+) -> Path:
+    """The folder or file of one student, see ``resolve_source``; for an experiment the error names one of its runs."""
+    if not isinstance(source, (str, os.PathLike)) or not str(source):
+        raise ValueError(f"source must be {SOURCES}, got {source!r}.")
+    place = resolve_source(source, revision, cache_folder, local_only, with_torch)
+    if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
+        return place
+    runs = refits_below(place)
+    done = next((run for run in runs if run.student.is_file() and run.done), None)
+    if done:
+        raise ValueError(f"{source} holds several runs; choose one of them, such as {done.folder}.")
+    if runs:
+        raise ValueError(f"{source} holds {len(runs)} runs, and none of them is finished; continue its training.")
+    return place
+
+
+def resolve_source(
+    source: str | Path,
+    revision: str | None = None,
+    cache_folder: str | Path | None = None,
+    local_only: bool = False,
+    with_torch: bool = True,
+) -> Path:
+    """A checked folder or file on this disk for the source of a student.
+
+    Arguments
+    ---------
+    source
+        A folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` of a repository on the hub; a folder
+        of this name comes first.
+    revision
+        Branch, tag or commit of a repository. A commit (40 hexadecimal digits) pins what is loaded; once in the cache
+        it needs no network.
+    cache_folder
+        Where downloads are kept; None: the hub's own cache (``HF_HOME``).
+    local_only
+        Whether to use the cache only, as ``HF_HUB_OFFLINE=1`` does.
+    with_torch
+        Of a run's folder: whether PyTorch will build the student even if there is an exported file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, file, repository, revision or copy.
+    PermissionError
+        If the repository is private and there is no valid token.
+    ConnectionError
+        If the hub cannot be reached, fails, or sends too little, and there is no copy in the cache.
+    ValueError
+        If it holds a file that no bundle has, or one that differs from its release; such a file leaves the cache.
+    """
+    path = Path(source).expanduser()
+    if path.exists():
+        if revision is not None:
+            raise ValueError(f"{source} is on this disk and has no revisions; leave revision out.")
+        if path.is_dir():
+            check_folder(path, with_torch)
+        return path
+    if not is_hub_name(source):
+        raise FileNotFoundError(f"{source} does not exist; give {SOURCES}.")
+    return _from_hub(source, revision or "main", cache_folder, local_only)
+
+
+def _from_hub(name: str, revision: str, cache_folder: str | Path | None, local_only: bool) -> Path:
+    from huggingface_hub import constants
+
+    offline = local_only or constants.HF_HUB_OFFLINE
+    if offline or re.fullmatch(r"[0-9a-f]{40}", revision):
+        folder = _cached(name, revision, cache_folder)
+        if folder is not None:
+            try:
+                return _check_download(folder)
+            except DamagedFile:
+                if offline:
+                    raise
+        elif offline:
+            raise FileNotFoundError(f"{name} ({revision}) is not in the cache; load it once with a network.")
+    try:
+        return _check_download(_download(name, revision, cache_folder))
+    except ConnectionError as error:
+        folder = _cached(name, revision, cache_folder)
+        try:
+            folder = folder and _check_download(folder)
+        except DamagedFile:  # or incomplete, because its download was stopped
+            folder = None
+        if folder is None:
+            raise
+        logger.warning("%s The copy in the cache is used.", error)
+        return folder
+
+
+def _download(name: str, revision: str, cache_folder: str | Path | None) -> Path:
+    """Fetch the files of a bundle, after names and sizes of all files of the repository were checked.
+
+    The library skips files in the cache and resumes broken connections.
+    """
+    from huggingface_hub import HfApi, constants, hf_hub_download
+    from huggingface_hub.errors import HFValidationError, HTTPError
+
+    endpoint, what = constants.ENDPOINT, f"{name} ({revision})"
+
+    def fetch(file: str, at: str) -> Path:
+        return Path(hf_hub_download(name, file, revision=at, cache_dir=cache_folder, endpoint=endpoint))
+
+    try:
+        info = HfApi(endpoint=endpoint).model_info(
+            name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        check_names(sizes, what)
+        for file in REQUIRED:
+            if file not in sizes:
+                raise ValueError(f"{what} is not a bundle ({file} is missing); give a repository from akd release.")
+        for file in ALLOWED:
+            if sizes.get(file, 0) > CHECKS[file][1]:
+                raise ValueError(f"{what}: {file} has {sizes[file]} bytes, and at most {CHECKS[file][1]} are allowed.")
+        folder = fetch(LIST, revision).parent  # by the revision, so that the cache knows which commit it is
+        if folder.name != info.sha:
+            raise ConnectionError(f"{what} was changed on {endpoint} during the download; try again.")
+        for file in ALLOWED:
+            if file in sizes:
+                fetch(file, info.sha)
+    except HFValidationError as error:
+        raise ValueError(f"{name} is not a valid repository name ({str(error).splitlines()[0]}).") from None
+    except (HTTPError, OSError) as error:
+        raise _plain_error(error, what, endpoint) from None
+    return folder
+
+
+def _cached(name: str, revision: str, cache_folder: str | Path | None) -> Path | None:
+    """The folder of a revision of which the cache holds at least the list, or None."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        file = hf_hub_download(name, LIST, revision=revision, cache_dir=cache_folder, local_files_only=True)
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    return Path(file).parent
+
+
+def _check_download(folder: Path) -> Path:
+    """Check a download; a damaged file and the list, which may be wrong instead, leave the cache."""
+    cache = folder.parents[2]  # <cache>/models--owner--name/snapshots/<commit> holds links to other places in <cache>
+    try:
+        check_bundle(folder, links_into=cache)
+    except DamagedFile as error:
+        for path in (folder / error.name, folder / LIST):
+            if path.resolve().is_relative_to(cache.resolve()):
+                path.resolve().unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        raise
+    return folder
+
+
+def upload(folder: str | Path, name: str, private: bool = False, revision: str | None = None) -> str:
+    """Make the repository ``name`` hold exactly this bundle, in one commit; returns the commit.
+
+    Arguments
+    ---------
+    name
+        ``owner/name``; created if it does not exist. A repository with other files is refused.
+    private
+        Whether a new repository is private.
+    revision
+        Branch, created if it does not exist; None: the main one.
+
+    Raises
+    ------
+    PermissionError
+        If there is no token with write access (``HF_TOKEN``, or ``hf auth login``).
+    ConnectionError
+        If the hub cannot be reached or fails.
+    ValueError
+        If the folder is not a valid bundle, or the repository holds other files.
+    """
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
+    from huggingface_hub.errors import HFValidationError, HTTPError
+
+    folder, endpoint = Path(folder), constants.ENDPOINT
+    check_bundle(folder)
+    files = [file for file in ALLOWED if (folder / file).exists()]
+    api = HfApi(endpoint=endpoint)
+    try:
+        api.create_repo(name, private=private, exist_ok=True)
+        if revision is not None:
+            api.create_branch(name, branch=revision, exist_ok=True)
+        existing = [file.rfilename for file in api.model_info(name, revision=revision).siblings or []]
+        check_names(existing, name)
+        changes = [CommitOperationAdd(file, folder / file) for file in files]
+        changes += [CommitOperationDelete(file) for file in ALLOWED if file in existing and file not in files]
+        commit = api.create_commit(name, changes, commit_message="Release by akd_toolkit", revision=revision)
+    except HFValidationError as error:
+        raise ValueError(f"{name} is not a valid repository name ({str(error).splitlines()[0]}).") from None
+    except (HTTPError, OSError, RuntimeError) as error:  # a failed upload of one file comes as RuntimeError
+        cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+        raise _plain_error(cause, name, endpoint) from None
+    except ValueError as error:  # the hub's verdict on a card has several lines
+        raise ValueError(" ".join(str(error).split())) from None
+    logger.info("%s/%s holds the bundle as commit %s.", endpoint, name, commit.oid)
+    return commit.oid
+
+
+def _plain_error(error: Exception, what: str, endpoint: str) -> Exception:
+    """A built-in exception with one sentence for whatever a request for ``what`` raised."""
+    from huggingface_hub import errors
+
+    if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
+        return _plain_error(error.__cause__, what, endpoint)
+    if type(error) is ConnectionError:
+        return error
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return OSError(error.errno, f"no space left for {what} in the cache; free some, or give another cache_folder")
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    kinds = {kind.__name__ for kind in type(error).__mro__}  # of its HTTP library, which differs between versions
+    broken = bool(kinds & {"RemoteProtocolError", "ReadError"}) or "Consistency check failed" in str(error)
+    cases = (
+        (
+            isinstance(error, errors.RevisionNotFoundError),
+            FileNotFoundError(f"{what} is not on {endpoint}: there is no such revision; check its name."),
+        ),
+        (
+            isinstance(error, errors.GatedRepoError) or status == 403,
+            PermissionError(f"you have no access to {what}; request it on {endpoint}, and set HF_TOKEN."),
+        ),
+        (
+            status == 401,
+            PermissionError(f"{what} is private or does not exist on {endpoint}; check the name, or set HF_TOKEN."),
+        ),
+        (
+            isinstance(error, errors.RepositoryNotFoundError) or status == 404,
+            FileNotFoundError(f"{what} is neither a folder here nor a repository on {endpoint}; check the name."),
+        ),
+        (status is not None, ConnectionError(f"{endpoint} returned {status} for {what}; try again later.")),
+        ("TimeoutException" in kinds, ConnectionError(f"{endpoint} timed out for {what}; try again later.")),
+        (broken, ConnectionError(f"the connection to {endpoint} broke while loading {what}; try again.")),
+        (True, ConnectionError(f"{endpoint} cannot be reached for {what} ({reason}); check the network.")),
+    )
+    return next(exception for applies, exception in cases if applies)
