@@ -1,148 +1,147 @@
-"""Whether a candidate or an epoch was chosen by the inner folds and beforehand, and never by the test."""
+"""Candidates and epochs were chosen by the inner folds or set beforehand, never by the outer test."""
 
 import json
-from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.audit.runs import Readings
+from akd_toolkit.audit.runs import Runs, leak
 from akd_toolkit.data.verdicts import Finding, counted, some
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua
 
-ROUNDING = 1e-4  # of the scores that choice.json holds
-_leak, _proved = (partial(Finding, verdict, "choice") for verdict in ("leak", "proved"))
+ROUNDING = 1e-4  # of the scores in choice.json
 
 
-def check_choice(experiment: Experiment, readings: Readings) -> list[Finding]:
-    """The candidate of every refit is the one that the inner folds chose, computed again from their scores.
-
-    The best UA pooled over the inner splits wins, and the first of equals.
-    """
-    candidates = experiment.candidates
-    refits = [run for run in readings if run.kind == "outer"]
-    found = _check_candidates(experiment, readings)
-    if found:  # what was compared is not what the settings list, so nothing can be said of the choice
+def check_choice(runs: Runs) -> list[Finding]:
+    """Every refit used the candidate with the best UA pooled over the inner splits (the first of equals)."""
+    experiment, listed = runs.experiment, _listed(runs.experiment)
+    refits = [run for run in runs.records if run.kind == "outer"]
+    found = _check_candidates(runs)
+    if found:  # the compared candidates are not those of the settings, so the choice cannot be checked
         return found
-    if len(candidates) == 1:
-        wrong = [run for run in refits if _candidate(run) not in (None, _plain(candidates[0]))]
+    if len(listed) == 1:
+        wrong = [run.name for run in refits if _candidate(runs, run) not in (None, listed[0])]
         if wrong:
-            return [_leak(f"{some(run.name for run in wrong)}: its candidate is not that of the settings; run again.")]
-        return [_proved("one candidate, set beforehand: nothing was chosen.")]
+            sentence = f"{some(wrong)}: its candidate is not that of the settings; run again."
+            return [Finding("leak", "choice", sentence)]
+        return [Finding("proved", "choice", "one candidate, set beforehand: nothing was chosen.")]
     used = 0
     for refit in refits:
-        mine = experiment.inner_runs(refit)
-        missing = [run for run in mine if run not in readings]
+        inner = experiment.inner_runs(refit)
+        missing = [run for run in inner if run not in runs.scores]
         if missing:
-            told = (
-                f"{refit.name}: was scored while {len(missing)} of its {counted(len(mine), 'inner run')} are not done: "
-                f"the inner folds cannot have chosen among {len(candidates)} candidates; run them and it again."
+            sentence = (
+                f"was scored while {len(missing)} of its {counted(len(inner), 'inner run')} are not done, so the inner "
+                f"folds cannot have chosen among {len(listed)} candidates; run them and it again"
             )
-            found.append(_leak(told))
+            found.append(leak("choice", refit, sentence))
         else:
-            found += _check_refit(experiment, refit, {run: readings[run] for run in mine})
-            used += len(mine)
-    if refits and not found:
-        told = (
-            f"{counted(len(refits), 'refit')} used the candidate that the inner folds chose, computed again from the "
-        )
-        told = f"{told}scores of {counted(used, 'inner run')}, which hold no utterance of the outer test."
-        found.append(_proved(told))
+            found += [leak("choice", refit, problem) for problem in _wrong_choice(runs, refit, inner)]
+            used += len(inner)
     if not refits:
         inner = counted(len(experiment.inner_runs()), "inner run")
-        found.append(_proved(f"{inner}, none on an outer test, will choose among candidates."))
+        found.append(Finding("proved", "choice", f"{inner}, none on an outer test, will choose among candidates."))
+    elif not found:
+        sentence = (
+            f"{counted(len(refits), 'refit')} used the candidate that the inner folds chose, computed again from the "
+            f"scores of {counted(used, 'inner run')}, which hold no utterance of the outer test."
+        )
+        found.append(Finding("proved", "choice", sentence))
     return found
 
 
-def check_epochs(experiment: Experiment, done: Sequence[PlannedRun]) -> list[Finding]:
-    """Every training went through exactly the epochs that were set beforehand: none was stopped at its best."""
-    found = []
-    for run in done:
-        expected = _planned_epochs(experiment, run)
-        try:
-            history = run.history()
-            epochs = history["epoch"].tolist() if "epoch" in history else []
-        except (OSError, ValueError) as error:
-            found.append(Finding("not_proved", "epochs", f"for how long {run.name} was trained: {error}"))
-            continue
-        if epochs != expected:
-            told = f"epochs {epochs[0]} to {epochs[-1]}" if epochs else "no epoch"
-            told = f"{run.name}: metrics.csv holds {told}, and {max(expected, default=0)} were set beforehand"
-            told = f"{told}: an epoch may have been chosen by its score; run it again."
-            found.append(Finding("leak", "epochs", told))
-    if done and not found:
-        told = f"{counted(len(done), 'finished run')} trained for the number of epochs set beforehand"
-        found.append(Finding("proved", "epochs", f"{told}, and kept the last."))
-    return found
-
-
-def _check_candidates(experiment: Experiment, readings: Readings) -> list[Finding]:
-    """The inner runs that are there are those of the candidates that the settings list, all of them and no others."""
-    listed = [_plain(candidate) for candidate in experiment.candidates]
-    inner = [run for run in readings if run.kind == "inner"]
-    other = [run.name for run in inner if _candidate(run) not in (None, listed[run.candidate - 1])]
+def _check_candidates(runs: Runs) -> list[Finding]:
+    """The inner runs on disk are those of the candidates in the settings, all of them and no others."""
+    experiment, listed = runs.experiment, _listed(runs.experiment)
+    inner = [run for run in runs.records if run.kind == "inner"]
+    changed = [run.name for run in inner if _candidate(runs, run) not in (None, listed[run.candidate - 1])]
     planned = {run.folder for run in experiment.inner_runs()}
-    on_disk = experiment.paths.scored_inner_runs()
-    dropped = [path.relative_to(experiment.folder).as_posix() for path in on_disk if path not in planned]
-    cure = "restore the list of candidates in settings.yaml, or start over in another folder"
+    on_disk = [folder for folder in experiment.paths.scored_inner_runs() if folder not in planned]
+    removed = [folder.relative_to(experiment.folder).as_posix() for folder in on_disk]
+    cure = "restore the list of candidates in settings.yaml, or start over in another folder."
     found = []
-    if other:
-        told = f"{some(other)}: trained with another candidate than settings.yaml lists under that number; {cure}."
-        found.append(_leak(told))
-    if dropped:
-        told = f"{some(dropped)}: compared, and not among the candidates of settings.yaml any more; {cure}."
-        found.append(_leak(told))
+    if changed:
+        sentence = f"{some(changed)}: trained with another candidate than settings.yaml lists under that number; {cure}"
+        found.append(Finding("leak", "choice", sentence))
+    if removed:
+        sentence = f"{some(removed)}: compared, and not among the candidates of settings.yaml any more; {cure}"
+        found.append(Finding("leak", "choice", sentence))
     return found
 
 
-def _check_refit(experiment: Experiment, refit: PlannedRun, inner: Readings) -> list[Finding]:
-    broken = [scores for scores in inner.values() if isinstance(scores, Exception)]
+def _wrong_choice(runs: Runs, refit: PlannedRun, inner: list[PlannedRun]) -> list[str]:
+    """What is wrong with the choice of one refit, computed again from the scores of its inner runs."""
+    broken = [scores for run in inner if isinstance(scores := runs.scores[run], Exception)]
     if broken:
-        return [_leak(f"{refit.name}: the inner scores cannot be trusted: {broken[0]}")]
-    numbers = range(1, len(experiment.candidates) + 1)
-    pooled = [pd.concat([scores for run, scores in inner.items() if run.candidate == number]) for number in numbers]
+        return [f"the inner scores cannot be trusted: {str(broken[0]).rstrip('.')}"]
+    listed = _listed(runs.experiment)
+    numbers = range(1, len(listed) + 1)
+    pooled = [pd.concat([runs.scores[run] for run in inner if run.candidate == number]) for number in numbers]
     seen = sorted(set(refit.test_speakers) & {speaker for scores in pooled for speaker in scores["speaker"]})
     if seen:
-        told = f"the inner runs that chose its candidate were scored on outer test speaker {some(seen)}"
-        return [_leak(f"{refit.name}: {told}; run them again.")]
+        return [f"its inner runs were scored on outer test speaker {some(seen)}; run them again"]
     shares = [float(ua(scores["truth"], scores["prediction"])) for scores in pooled]
-    best, by = int(np.argmax(shares)), f"inner UA {', '.join(f'{100 * share:.1f}' for share in shares)}"
-    wrong, choice = [], _choice(experiment, refit)
+    best = int(np.argmax(shares))
+    chosen = f"the inner folds chose {best + 1} (inner UA {_percent(shares)})"
+    choice, wrong = _choice(runs.experiment, refit), []
     noted = choice.get("inner_ua", [])
     if not choice:
         wrong.append("choice.json is missing or damaged; run the recipe again")
     elif choice.get("chosen") != best + 1:
-        told = f"choice.json names candidate {choice.get('chosen')}, and the inner folds chose {best + 1} ({by})"
-        wrong.append(f"{told}; run the recipe again")
+        wrong.append(f"choice.json names candidate {choice.get('chosen')}, but {chosen}; run the recipe again")
     elif len(noted) != len(shares) or not np.allclose(noted, shares, 0, ROUNDING):
-        was = ", ".join(f"{100 * share:.1f}" for share in noted)
-        told = by.removeprefix("inner UA ")
-        wrong.append(f"choice.json notes inner UA {was}, and the inner scores give {told}; run the inner runs again")
-    used, listed = _candidate(refit), [_plain(candidate) for candidate in experiment.candidates]
+        wrong.append(
+            f"choice.json has inner UA {_percent(noted)}, but the inner scores give {_percent(shares)}; run the inner "
+            "runs again"
+        )
+    used = _candidate(runs, refit)
     if used not in (None, listed[best]):
         which = f"candidate {listed.index(used) + 1}" if used in listed else "none of the candidates"
-        wrong.append(f"was trained with {which}, and the inner folds chose {best + 1} ({by}); run it again")
-    return [_leak(f"{refit.name}: {told}.") for told in wrong]
+        wrong.append(f"was trained with {which}, but {chosen}; run it again")
+    return wrong
+
+
+def check_epochs(runs: Runs) -> list[Finding]:
+    """Every training went through exactly the epochs that were set beforehand: none was stopped at its best."""
+    found = []
+    for run in runs.records:
+        expected = _planned_epochs(runs.experiment, run)
+        try:
+            history = run.history()
+        except (OSError, ValueError) as error:
+            found.append(Finding("not_proved", "epochs", f"for how many epochs {run.name} was trained: {error}"))
+            continue
+        epochs = history["epoch"].tolist() if "epoch" in history else []
+        if epochs != expected:
+            held = f"epochs {epochs[0]} to {epochs[-1]}" if epochs else "no epoch"
+            sentence = (
+                f"metrics.csv holds {held}, and {max(expected, default=0)} were set beforehand: an epoch may have been "
+                "chosen by its score; run it again"
+            )
+            found.append(leak("epochs", run, sentence))
+    if runs.records and not found:
+        count = counted(len(runs.records), "finished run")
+        sentence = f"{count} trained for the number of epochs set beforehand, and kept the last."
+        found.append(Finding("proved", "epochs", sentence))
+    return found
 
 
 def _planned_epochs(experiment: Experiment, run: PlannedRun) -> list[int]:
-    """Epochs that a run goes through: from 0 where a head is fitted first."""
-    index = run.candidate
-    if index is None and len(experiment.candidates) > 1:
-        index = _choice(experiment, run).get("chosen")
-    if index not in range(1, len(experiment.candidates) + 1):  # said by check_choice
-        index = 1
-    settings = {**experiment.settings, **experiment.candidates[index - 1]}
-    epochs = int(settings.get("number_of_epochs") or 0)
+    """The epochs of a run; they start at 0 where a head is fitted first."""
+    number = run.candidate
+    if number is None and len(experiment.candidates) > 1:
+        number = _choice(experiment, run).get("chosen")
+    if number not in range(1, len(experiment.candidates) + 1):  # check_choice reports it
+        number = 1
+    settings = {**experiment.settings, **experiment.candidates[number - 1]}
     first = 0 if settings.get("head_decay") is not None else 1
-    return list(range(first, epochs + 1))
+    return list(range(first, int(settings.get("number_of_epochs") or 0) + 1))
 
 
 def _choice(experiment: Experiment, run: PlannedRun) -> dict:
-    """What choice.json says; {} where it is missing or damaged."""
+    """The content of choice.json; {} where it is missing or damaged."""
     try:
         choice = experiment.choice(run.seed, run.fold)
     except (OSError, ValueError):
@@ -150,13 +149,19 @@ def _choice(experiment: Experiment, run: PlannedRun) -> dict:
     return choice if isinstance(choice, dict) else {}
 
 
-def _candidate(run: PlannedRun) -> str | None:
-    try:
-        candidate = run.record.candidate
-    except (OSError, ValueError):
-        return None
-    return None if candidate is None else _plain(candidate)
+def _candidate(runs: Runs, run: PlannedRun) -> str | None:
+    """The candidate that a run was trained with, as text to compare; None where it is not known."""
+    candidate = getattr(runs.records[run], "candidate", None)
+    return None if candidate is None else _as_text(candidate)
 
 
-def _plain(candidate: dict) -> str:
+def _listed(experiment: Experiment) -> list[str]:
+    return [_as_text(candidate) for candidate in experiment.candidates]
+
+
+def _as_text(candidate: dict) -> str:
     return json.dumps(candidate, sort_keys=True, default=str)
+
+
+def _percent(shares) -> str:
+    return ", ".join(f"{100 * share:.1f}" for share in shares)

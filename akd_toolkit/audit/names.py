@@ -1,4 +1,4 @@
-"""Whether two names are of one recording, and whether the values of a column name anything at all."""
+"""Which utterance a row of a table is, and whether two names are of one recording."""
 
 import posixpath
 import re
@@ -7,17 +7,18 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import combinations
 
-from akd_toolkit.audit.places import Placed
-from akd_toolkit.audit.records import COLUMNS, cell_of
+from akd_toolkit.audit.records import Placed
+from akd_toolkit.audit.tables import COLUMNS
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody
 from akd_toolkit.data.sheets import plain_name
 from akd_toolkit.data.verdicts import Split
 
-SUFFIX = re.compile(f"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+$", re.IGNORECASE)
+# The suffixes of a recording, and behind them the query of a URL.
+SUFFIX = re.compile(rf"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+(\?.*)?$", re.IGNORECASE)
 PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name
-MIN_COUNTED, DENSE = 3, 0.8  # names that count: so many, and so few gaps
+MIN_COUNTED, DENSE = 3, 0.8  # names that count up: at least so many, and so dense
 Named = list[tuple[Placed, str]]
 
 
@@ -27,7 +28,7 @@ def path_of(name: str) -> tuple[str, ...]:
 
     Example
     -------
-    >>> path_of("C:\\\\EmoDB\\\\wav\\\\03a01Fa.WAV"), path_of("./wav/../wav/03a01fa")
+    >>> path_of("C:\\\\EmoDB\\\\wav\\\\03a01Fa.WAV"), path_of("./wav/../wav/03a01fa.wav?download=1")
     (('emodb', 'wav', '03a01fa'), ('wav', '03a01fa'))
     """
     parts = posixpath.normpath(SUFFIX.sub("", name).replace("\\", "/")).casefold().split("/")
@@ -66,7 +67,7 @@ def one_spelling(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def counts_from_start(names: Iterable[str]) -> str:
-    """The shape of names that count from 0 or 1, as those of every file of a corpus may; "" for others.
+    """The shape of names that count up from 0 or 1, as those of every file of a corpus may; "" for others.
 
     Example
     -------
@@ -90,18 +91,9 @@ def counts_from_start(names: Iterable[str]) -> str:
 def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Placed], dict[str, str], dict[str, str]]:
     """(rows with IDs, check -> why their names do not prove it, names -> others that may be of the same recording).
 
-    The first usual column is taken whose values restart neither within a partition nor in the next, and else the path;
-    where none is left, a row is called by its file and number.
-
-    Arguments
-    ---------
-    given
-        Columns that together are the ID, whatever another partition holds.
-
-    Raises
-    ------
-    ValueError
-        If a row lacks such a column, or its values restart within a partition.
+    ``given`` are columns that together are the ID. Without them the first usual column is used whose values restart
+    neither within a partition nor in the next, then the path, and last the number of the row. ValueError if a row lacks
+    a given column, or its values repeat within a partition.
     """
     spelling, unsure = one_spelling(item.row.wav for item in placed if item.row.wav)
     placed = [item.of(wav=spelling.get(item.row.wav, "")) for item in placed]
@@ -117,19 +109,15 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Plac
         names = [item.where for item in placed]
         why = "; ".join(f"column '{column}': {why}" for column, why in rejected.items())
         unproved = dict.fromkeys(("utterances", "segments"), why or "no column names the recordings")
-    return (
-        [item.of(id=name, wav="" if across else item.row.wav) for item, name in zip(placed, names)],
-        unproved,
-        unsure,
-    )
+    placed = [item.of(id=name, wav="" if across else item.row.wav) for item, name in zip(placed, names)]
+    return placed, unproved, unsure
 
 
 def _from_given_columns(placed: Sequence[Placed], given: Sequence[str]) -> list[str]:
     for item in placed:
         absent = [column for column in given if not item.record.get(plain_name(column))]
         if absent:
-            has = ", ".join(item.record)
-            raise ValueError(f"{item.where} has no '{absent[0]}'; it has {has}. Give another --id.")
+            raise ValueError(f"--id: {item.where} has no '{absent[0]}'; it has {', '.join(item.record)}.")
     names = ["_".join(item.record[plain_name(column)] for column in given) for item in placed]
     within = _restart_within(list(zip(placed, names)))
     if within:
@@ -138,24 +126,25 @@ def _from_given_columns(placed: Sequence[Placed], given: Sequence[str]) -> list[
 
 
 def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> list[str]:
+    """Each row's ID; a column that cannot be one is added to ``rejected``, and the next is tried."""
     while True:
         columns = [column for column in (*COLUMNS["id"], "path") if column not in rejected]
-        chosen = [next((name for name in columns if _cell(item, name)), "") for item in placed]
+        chosen = [next((name for name in columns if _id_cell(item, name)), "") for item in placed]
         wrong = {}
         for column in set(chosen) - {""}:
-            named = [(item, _cell(item, column)) for item, own in zip(placed, chosen) if own == column]
-            wrong[column] = _restart_within(named) or _restart_across(named) or _numbers_rows(named)
-        found = {column: why for column, why in wrong.items() if why}
-        rejected |= found
-        if not found:
-            return [_cell(item, column) for item, column in zip(placed, chosen)]
+            named = [(item, _id_cell(item, column)) for item, own in zip(placed, chosen) if own == column]
+            if why := _restart_within(named) or _restart_across(named) or _numbers_rows(named):
+                wrong[column] = why
+        if not wrong:
+            return [_id_cell(item, column) for item, column in zip(placed, chosen)]
+        rejected |= wrong
 
 
-def _cell(item: Placed, column: str) -> str:
+def _id_cell(item: Placed, column: str) -> str:
     if column != "path":
         cell = item.record.get(column, "")
-        return "" if column == "utterance" and " " in cell else cell  # what is said, not a name
-    piece = "-".join(cell_of(item.record, kind) for kind in ("start", "stop")).strip("-")
+        return "" if column == "utterance" and " " in cell else cell  # a sentence is not a name
+    piece = "-".join(item.cell(kind) for kind in ("start", "stop")).strip("-")
     return f"{item.row.wav} {piece}" if item.row.wav and piece else item.row.wav
 
 
@@ -178,17 +167,17 @@ def _restart_within(named: Named) -> str:
 
 
 def _restart_across(named: Named) -> str:
-    """Two partitions whose names count from the start, each by itself, or a number that two speakers have."""
+    """Two partitions whose names count up from the start, each by itself, or a number that two speakers have."""
     groups = _groups(named)
     shapes = {place: shape for place, names in groups.items() if (shape := counts_from_start(names))}
     for one, other in combinations(shapes, 2):
         comparable = one[0] == other[0] and (one[1] == other[1] or not (one[1] and one[2] and other[1] and other[2]))
         if comparable and shapes[one] == shapes[other] and set(groups[one]) & set(groups[other]):
             return f"it counts {shapes[one]} from the start in {one[2] or one[1]} and again in {other[2] or other[1]}"
-    homes: dict[str, Placed] = {}  # of plain numbers
+    owners: dict[str, Placed] = {}  # of plain numbers
     for item, name in named if all(SUFFIX.sub("", name).isdecimal() for _, name in named) else ():
-        other = homes.setdefault(name, item)
-        speakers = {cell_of(one.record, "speaker") for one in (item, other)}
+        other = owners.setdefault(name, item)
+        speakers = {one.cell("speaker") for one in (item, other)}
         if len(speakers) > 1 and not any(map(is_nobody, speakers)):
             return f"{name} is of {' and of '.join(sorted(speakers))} ({other.where}, {item.where})"
     return ""
@@ -205,7 +194,7 @@ def _numbers_rows(named: Named) -> str:
 
 
 def doubtful(splits: Sequence[Split], unsure: dict[str, str]) -> list[tuple[str, str]]:
-    """Pairs (training, test) of names that may be of one recording: nobody can tell without the sound."""
+    """Pairs (training, test) of names that may be of one recording; only the sound can tell."""
     found = []
     for split in splits:
         sides = [[row for row in rows if not row.sha256] for rows in (split.train, split.test)]

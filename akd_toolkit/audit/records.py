@@ -1,194 +1,150 @@
-"""Rows of tables that others wrote: CSV, TSV, JSON, JSONL, lists of names, and the folders of Kaldi."""
+"""The rows of split files, each with the partition and fold that its file, folder or cell names."""
 
-import json
+import math
+import os
 import re
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
-from akd_toolkit.data.names import place_of
-from akd_toolkit.data.sheets import USUAL, plain_name, read_sheet
+import pandas as pd
 
-SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
-KALDI = ("utt2spk", "wav.scp")  # the first that a folder has stands for all of its files
-
-COLUMNS = {  # what a column may be called; the first that is there and not empty is taken
-    **{kind: USUAL[kind] for kind in ("start", "stop", "duration")},
-    "id": ("key", *USUAL["id"], "utterance", "utt", "name", "filename", "file"),
-    "path": (*USUAL["path"], "sig"),
-    "speaker": (*USUAL["speaker"], "spkid"),
-    "text": (*USUAL["text"], "wrd", "words"),
-    "partition": ("partition", "split", "set", "subset", "split_set"),
-    "fold": ("fold",),
-    "emotion": USUAL["emotion"],
-    "corpus": ("corpus", "dataset", "database"),
-}
-SURE = {*COLUMNS["path"], *COLUMNS["speaker"]}  # what has one of these is a record; of others, what holds no records
-KNOWN = {*SURE, *COLUMNS["id"], *COLUMNS["text"], *COLUMNS["partition"], *COLUMNS["emotion"]}
+from akd_toolkit.audit.tables import COLUMNS, KALDI, SUFFIXES, cell_of, read_records
+from akd_toolkit.data.files import walk_files
+from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.names import is_nobody, place_of
+from akd_toolkit.data.sheets import plain_name
+from akd_toolkit.data.verdicts import Finding, counted, some
 
 
-def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]]:
-    """Each row as a dict of texts, its keys in lower case.
+class Placed(NamedTuple):
+    """A row of a file, its number there, and its fold and partition, "" where there is none.
 
-    JSON may be a list of records, a dict of them by ID (which becomes ``key``), a dict of columns, a list of names, or
-    any of these deeper inside; a key on the way down that names a partition becomes ``partition``. A file that is
-    none of these, such as a map of labels, has no rows.
-
-    Arguments
-    ---------
-    known
-        Names of columns by which a record in JSON is known, beside the usual ones.
-
-    Raises
-    ------
-    ValueError
-        If the file cannot be read; the sentence names it, and the line where there is one.
+    ``scope`` are the folders of the file whose names are neither a partition nor a fold.
     """
-    kind = path.suffix.lower()
-    if kind == ".csv" or (kind == ".tsv" and not _is_fairseq(path)):
-        sheet = read_sheet(path)
-        return [_as_texts(dict(zip(sheet.columns, cells))) for cells in sheet.to_numpy()]
-    try:
-        text = "" if path.name in KALDI else path.read_text(encoding="utf-8-sig")
-        if path.name in KALDI:
-            found = _kaldi(path.parent)
-        elif kind in (".txt", ".lst", ".tsv"):
-            found = _named_in_lines(text.split("\n", 1)[1] if kind == ".tsv" else text)
+
+    file: Path
+    number: int
+    scope: str
+    fold: str
+    partition: str
+    row: Utterance
+    record: dict[str, str]
+
+    @property
+    def where(self) -> str:
+        return f"{self.file.name} row {self.number}"
+
+    def of(self, **changes) -> "Placed":
+        """The same with changes to the row."""
+        return self._replace(row=replace(self.row, **changes))
+
+    def cell(self, kind: str, column: str | None = None) -> str:
+        return cell_of(self.record, kind, column)
+
+
+def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tuple[list[Placed], list[Finding]]:
+    """The rows of all files that have a place, and findings on those that have none.
+
+    ``column`` holds the partition, ``named`` are columns that the user gave.
+    """
+    placed, headers, silent, empty = [], [], [], []
+    for file, base in _files(paths):
+        records = read_records(file, named)
+        rows = [record for record in records if not record or any(name != plain_name(record[name]) for name in record)]
+        headers += [file.name] * (len(records) - len(rows))
+        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(rows, start=1)]
+        named_by = Path(file.name) if file.suffix.lower() in (".txt", ".lst") else file.relative_to(base)
+        if any(item.fold or item.partition for item in of_file):
+            placed += of_file
         else:
-            found = list(_inside(_tree(text, kind == ".jsonl"), KNOWN | set(map(plain_name, known))))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'text'} ({error}); correct it.") from None
-    return [_as_texts(record) for record in found]
-
-
-def cell_of(record: dict[str, str], kind: str, column: str | None = None) -> str:
-    """What the given column holds, or else the first usual one that is not empty; "" for none."""
-    names = (plain_name(column),) if column else COLUMNS[kind]
-    return next((record[name] for name in names if record.get(name)), "")
-
-
-def _tree(text: str, lines: bool):
-    """JSON, or a list of what the lines hold; so are NeMo's manifests, although they end in .json."""
-    try:
-        return [json.loads(text, object_pairs_hook=_once)] if lines else json.loads(text, object_pairs_hook=_once)
-    except json.JSONDecodeError as error:
-        if not lines and error.msg != "Extra data":
-            raise
+            (empty if not records and any(place_of(named_by)) else silent).append(file.name)
+    beside = any(item.partition for item in placed)
+    lost = [item for item in placed if not _is_placed(item, beside)]
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            found += [json.loads(line, object_pairs_hook=_once)] if line.strip() else []
-        except json.JSONDecodeError as error:
-            raise ValueError(f"line {number}: {error}") from None
-    return found
+    if headers:
+        sentence = f"{counted(len(headers), 'repeated header row')} left out: {some(dict.fromkeys(headers))}."
+        found.append(Finding("warning", "files", sentence))
+    if silent:
+        sentence = f"{counted(len(silent), 'file')} without rows that name a partition left out: {some(silent)}."
+        found.append(Finding("warning", "files", sentence))
+    if empty:
+        sentence = f"that {some(empty)} share nothing with others: no row was found there."
+        found.append(Finding("not_proved", "files", sentence))
+    if lost:
+        what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
+        sentence = f"that {counted(len(lost), 'row')} share nothing with others: {what} is not a partition (first: "
+        found.append(Finding("not_proved", "files", f"{sentence}{lost[0].where})."))
+    return [item for item in placed if _is_placed(item, beside)], found
 
 
-def _once(pairs: Iterable[tuple]) -> dict:
-    """A dict of pairs, refused where a key is there twice: the first would be lost."""
-    found: dict = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"'{key}' is there twice")
-        found[key] = value
-    return found
+def _files(paths: Sequence) -> list[tuple[Path, Path]]:
+    """Split files, each with the folder that all paths have in common, whose own name is not a place."""
+    missing = [str(path) for path in paths if not Path(path).exists()]
+    if missing:
+        raise FileNotFoundError(f"{missing[0]} does not exist; give split files, their folder, or an experiment.")
+    given = [Path(os.path.abspath(path)) for path in paths]  # a link's own name counts
+    base = Path(os.path.commonpath([path if path.is_dir() and len(given) == 1 else path.parent for path in given]))
+    found: dict[Path, Path] = {}
+    for path in given:
+        for file in walk_files(path) if path.is_dir() else [path]:
+            kaldi = next((name for name in KALDI if (file.parent / name).is_file()), None)
+            if file == path or file.suffix.lower() in SUFFIXES or file.name == kaldi:
+                found[file] = base
+    if not found:
+        raise ValueError(f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or an experiment.")
+    return list(found.items())
 
 
-def _is_fairseq(path: Path) -> bool:
-    """Whether a .tsv holds a folder in its first line, and a path and a length in each other one."""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        first, second = file.readline(), file.readline()
-    return "\t" not in first and "\t" in second and not first.startswith("#")
-
-
-def _inside(tree, known: set[str], trail: tuple[str, ...] = ()) -> Iterator[dict]:
-    """Records at any depth: dicts with a column that is known. ``trail`` holds the keys above, "" for a list's."""
-    if isinstance(tree, list):
-        if not trail or any(_place(trail)):
-            yield from (_record(trail, {"path": name}) for name in _names(tree))
-        for item in tree:
-            yield from _inside(item, known, (*trail, ""))
-    elif isinstance(tree, dict):
-        columns = {plain_name(str(name)): value for name, value in tree.items()}
-        rows = _rows_of(columns) if columns.keys() & known else []
-        holders = [value for value in columns.values() if isinstance(value, dict | list)]
-        deeper = any(isinstance(value, list) and any(isinstance(i, dict) for i in value) for value in holders)
-        if rows:
-            yield from (_record(trail, row) for row in rows)
-        elif (trail or not holders) and (columns.keys() & SURE or (columns.keys() & known and not deeper)):
-            yield _record(trail[:-1], {"key": "".join(trail[-1:]), **columns})
-        else:
-            for key, value in tree.items():
-                yield from _inside(value, known, (*trail, str(key)))
-
-
-def _rows_of(columns: dict) -> list[dict]:
-    """The rows of columns as pandas writes them: lists of one length, or dicts of the same rows; [] for others."""
-    cells = [dict(enumerate(value)) if isinstance(value, list) else value for value in columns.values()]
-    lists = sum(isinstance(value, list) for value in columns.values())
-    dicts = sum(isinstance(value, dict) and "file" not in value for value in columns.values())
-    if len(cells) not in (lists, dicts) or dicts == 1 or any(cell.keys() != cells[0].keys() for cell in cells):
-        return []
-    if any(isinstance(value, dict | list) for cell in cells for value in cell.values()):
-        return []
-    return [dict(zip(columns, row)) for row in zip(*(cell.values() for cell in cells))]
-
-
-def _record(trail: Sequence[str], record: dict) -> dict:
-    placed = any(_place(trail)) and not any(name in COLUMNS["partition"] for name in record)
-    return {**record, "partition": " ".join(trail)} if placed else record
-
-
-def _place(trail: Sequence[str]) -> tuple[str, str]:
-    return place_of(Path("-", *(part for part in trail if part)))
-
-
-def _as_texts(record: dict) -> dict[str, str]:
-    """SpeechBrain's {"wav": {"file": ..., "start": ..., "stop": ...}} is flattened."""
-    for value in [value for value in record.values() if isinstance(value, dict) and "file" in value]:
-        record = {**{key: value[key] for key in ("start", "stop") if key in value}, **record}
-    return {_key(str(name)): _text(value) for name, value in record.items()}
+def _placed(file: Path, base: Path, number: int, record: dict[str, str], column: str | None) -> Placed:
+    if column and plain_name(column) not in record:
+        raise ValueError(f"{file}, row {number} has no '{column}'; it has {', '.join(record) or 'nothing'}.")
+    fold, partition = place_of(file, base)
+    cell = cell_of(record, "partition", column)
+    own_fold, own = place_in_cell(cell) if column or not partition else place_of(Path(cell or "-"))
+    fold = own_fold or place_in_cell(cell_of(record, "fold"))[0] or fold
+    partition = own or ("" if column else partition)
+    wav = cell_of(record, "path")
+    if (fold or partition) and not (wav or cell_of(record, "id") or cell_of(record, "speaker")):
+        raise ValueError(
+            f"{file}, row {number} has no ID; a column such as {', '.join(COLUMNS['id'][:4])} or wav is needed."
+        )
+    start, stop, duration = (_time(cell_of(record, kind)) for kind in ("start", "stop", "duration"))
+    if cell_of(record, "start") and stop <= start:
+        stop = start + duration if duration else 0
+    text = cell_of(record, "text")
+    text = "" if text == record.get("utterance") and " " not in text else text  # a name rather than a sentence
+    folders = file.relative_to(base).parts[:-1]
+    scope = "/".join(part for part in folders if not any(place_of(Path(part))))
+    return Placed(file, number, scope, fold, partition, Utterance("", wav, start, stop, 0.0, "", "", text=text), record)
 
 
 @lru_cache(4096)
-def _key(name: str) -> str:
-    time = plain_name(name, "start")
-    return time if time in COLUMNS["start"] + COLUMNS["stop"] else plain_name(name)
+def place_in_cell(cell: str) -> tuple[str, str]:
+    """(fold, partition) of a cell; a cell that is neither, such as a number, is a fold.
+
+    Example
+    -------
+    >>> place_in_cell("Train"), place_in_cell("fold1/test"), place_in_cell("3")
+    (('', 'training'), ('fold 1', 'test'), ('fold 3', ''))
+    """
+    place = place_of(Path(re.sub(r"[./]", " ", cell) or "-"))
+    return place if any(place) or not cell else (f"fold {cell}", "")
 
 
-def _text(value) -> str:
-    if isinstance(value, dict):
-        return _text(value.get("file", ""))
-    return "" if value is None else unicodedata.normalize("NFC", str(value)).strip()
+def _is_placed(item: Placed, beside_partitions: bool) -> bool:
+    """Beside train and test, 2 is a fold, but ``extra`` is nothing."""
+    return bool(item.partition or (item.fold and not (beside_partitions and re.fullmatch(r"fold \D+", item.fold))))
 
 
-def _names(cells: Sequence) -> list[str]:
-    """The cells, if each of them is the name of a recording: it has a digit, or ends as sound files do."""
-    suffixes = SOUND_SUFFIXES + CONTAINER_SUFFIXES
-    fit = (isinstance(cell, str) and (re.search(r"\d", cell) or cell.lower().endswith(suffixes)) for cell in cells)
-    return list(cells) if all(fit) else []
-
-
-def _named_in_lines(text: str) -> list[dict]:
-    """A name in front of each line, where all lines have as many fields; another text has no rows."""
-    lines = [re.split(r"[\s,;|]+", line.strip()) for line in text.splitlines() if line.strip()]
-    even = len({len(fields) for fields in lines}) == 1
-    return [{"path": name} for name in _names([fields[0] for fields in lines])] if even else []
-
-
-def _kaldi(folder: Path) -> list[dict]:
-    """Utterances of utt2spk, wav.scp, segments and text, as far as they are there."""
-
-    def table(name: str) -> dict[str, str]:
-        lines = (folder / name).read_text(encoding="utf-8").splitlines() if (folder / name).is_file() else []
-        return _once((*line.split(maxsplit=1), "")[:2] for line in lines if line.strip())
-
-    speakers, wavs, texts, pieces = map(table, ("utt2spk", "wav.scp", "text", "segments"))
-    found = []
-    for name in dict.fromkeys((*speakers, *(pieces or wavs))):
-        recording, start, stop = (*pieces.get(name, "").split(), "", "", "")[:3]
-        wav = wavs.get(recording or name, recording)
-        record = {"id": name, "wav": "" if wav.endswith("|") else wav, "start": start, "stop": stop}
-        found.append(record | {"speaker": speakers.get(name, ""), "text": texts.get(name, "")})
-    return found
+def _time(cell: str) -> float:
+    """A time in any unit, or as 00:01:02,5: only the order matters. 0 where there is none, NaN if unreadable."""
+    cell = cell.replace(",", ".")
+    if is_nobody(cell) or cell.casefold() == "nat":
+        return 0
+    try:
+        return round(10000 * (pd.to_timedelta(cell).total_seconds() if ":" in cell else float(cell)))
+    except (ValueError, OverflowError):
+        return math.nan

@@ -1,14 +1,19 @@
-"""The audit of split files made by others: what leaks, what does not, and what their tables cannot prove."""
+"""The audit of other people's split files: what leaks, what does not, and what their tables cannot prove."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from akd_toolkit.audit.names import doubtful, name_rows
-from akd_toolkit.audit.near import check_near, with_sound
-from akd_toolkit.audit.places import Placed, read_placed
+from tqdm import tqdm
+
+from akd_toolkit.audit.names import doubtful, name_rows, path_of
+from akd_toolkit.audit.records import Placed, read_placed
 from akd_toolkit.audit.speakers import CURE, is_a_name_for_each, speakers_of
+from akd_toolkit.data.audio import read_recording
+from akd_toolkit.data.files import walk_files
+from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import PARTITIONS
 from akd_toolkit.data.split_checks import (
     check_identical,
@@ -28,42 +33,19 @@ def audit_split_files(
     audio=None,
     ids: Sequence[str] = (),
 ) -> tuple[str, list[Finding]]:
-    """(title, findings) of split files.
+    """(title, findings) of split files; the arguments are the options of ``akd audit``.
 
-    Partition and fold come from a column, or from the names of file and folders: ``fold_1/emodb_test_fold_1.jsonl``.
-    Files that only name folds are taken for leave-one-fold-out. What names neither is left out, and counted.
-
-    Arguments
-    ---------
-    paths
-        Files (.csv, .tsv, .json, .jsonl, .txt, Kaldi's utt2spk) or folders of such.
-    speaker
-        Column that names the speaker; None tries the usual ones, and then the names of well-known corpora.
-    pattern
-        Regular expression; its groups, found in the ID or else in the path, are the speaker.
-    partition
-        Column that names the partition or the fold.
-    audio
-        Folder in which recordings are looked for, to compare their sound; None compares names alone.
-    ids
-        Columns that together name the utterance; none tries the usual ones, and then the path.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a path does not exist.
-    ValueError
-        If no split is found, a file cannot be read, a column or the pattern is in none of its rows, or what is to
-        name speakers names partitions or emotions.
+    FileNotFoundError if a path does not exist; ValueError if no split is found, a file cannot be read, a column or the
+    pattern is in none of its rows, or the names of speakers are those of partitions or emotions.
     """
     if speaker and partition and speaker.lower() == partition.lower():
-        raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is no speaker. {CURE}.")
+        raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is not a speaker. {CURE}.")
     placed, found = read_placed(paths, partition, [name for name in (speaker, partition, *ids) if name])
     placed, unproved, unsure = name_rows(placed, ids)
-    speakers, how = speakers_of(placed, speaker, pattern)
+    speakers, source = speakers_of(placed, speaker, pattern)
     placed = [item.of(speaker=who) for item, who in zip(placed, speakers)]
     if audio is not None:
-        placed, unread = with_sound(placed, Path(audio))
+        placed, unread = with_checksums(placed, Path(audio))
         found += unread
     splits = splits_of(placed)
     if not splits:
@@ -72,66 +54,69 @@ def audit_split_files(
             "named; call the files or folders train, valid and test, or give --partition COLUMN."
         )
     rows = [row for split in splits for row in (*split.train, *split.test)]
-    if not how:
-        told = f"that no speaker is on both sides: no row names one; {CURE}."
-        found.append(Finding("not_proved", "speakers", told))
+    if not source:
+        sentence = f"that no speaker is on both sides: no row names one; {CURE}."
+        found.append(Finding("not_proved", "speakers", sentence))
     elif is_a_name_for_each(rows):
-        told = (
-            f"each of {counted(len({row.id for row in rows}), 'utterance')} has a speaker of its own ({rows[0].speaker}"
-        )
-        told = f"that no speaker is on both sides: {told}, ...), so {how} may not name who speaks; {CURE}."
-        found.append(Finding("not_proved", "speakers", told))
+        each = f"each of {counted(len({row.id for row in rows}), 'utterance')} has a speaker of its own"
+        sentence = f"that no speaker is on both sides: {each} ({rows[0].speaker}, ...), so {source} may not name people"
+        found.append(Finding("not_proved", "speakers", f"{sentence}; {CURE}."))
     else:
         found += check_speakers(splits)
-    found += _utterances(splits, unproved, doubtful(splits, unsure)) + check_sentences(splits) + _sound(splits, audio)
-    return _title(paths, placed, splits, how), found + _left_alone(placed, splits)
+    found += _check_names(splits, unproved, doubtful(splits, unsure)) + check_sentences(splits)
+    found += _check_sound(splits, audio) + _not_compared(placed, splits)
+    title = f"{counted(len(splits), 'split')} in {counted(len({item.file for item in placed}), 'file')}"
+    return f"{some(map(str, paths))}: {title}{f', speakers from {source}' if source else ''}", found
 
 
-def _utterances(splits: list[Split], unproved: dict[str, str], pairs: list[tuple[str, str]]) -> list[Finding]:
-    """What names show; a check that they do not prove is never proved."""
-    told = f"{counted(len(pairs), 'pair')} of names in two folders may be of one recording"
+def _check_names(splits: list[Split], unproved: dict[str, str], pairs: list[tuple[str, str]]) -> list[Finding]:
+    """Utterances and segments by name; a check whose names are in doubt is not proved."""
     if pairs:
-        unproved = {"utterances": f"{told} (first: {' and '.join(pairs[0])})", "segments": told} | unproved
+        why = f"{counted(len(pairs), 'pair')} of names in two folders may be of one recording"
+        unproved = {"utterances": f"{why} (first: {' and '.join(pairs[0])})", "segments": why} | unproved
     found = [
         finding
         for finding in (*check_utterances(splits), *check_segments(splits))
         if not (finding.verdict == "proved" and finding.check in unproved)
     ]
     what = {"utterances": "no utterance is on both sides", "segments": "no two rows are of one audio file"}
+    cure = {"utterances": "give --id COLUMN or --id COLUMN,COLUMN, or --audio ROOT", "segments": "give --audio ROOT"}
     for check, why in unproved.items():
-        cure = (
-            "give --id COLUMN or --id COLUMN,COLUMN, or --audio ROOT" if check == "utterances" else "give --audio ROOT"
-        )
-        found.append(Finding("not_proved", check, f"that {what[check]}: {why}; {cure}."))
+        found.append(Finding("not_proved", check, f"that {what[check]}: {why}; {cure[check]}."))
     return found
 
 
-def _left_alone(placed: list[Placed], splits: list[Split]) -> list[Finding]:
-    """What was compared with nothing."""
+def _check_sound(splits: list[Split], audio) -> list[Finding]:
+    if audio is None:
+        sentence = "that no recording is there twice under two names: give --audio ROOT to compare the sound."
+        return [Finding("not_proved", "identical", sentence)]
+    from akd_toolkit.audit.near import check_near
+
+    read = [
+        replace(split, **{side: tuple(row for row in getattr(split, side) if row.sha256) for side in ("train", "test")})
+        for split in splits
+    ]
+    return [*check_identical(read), *check_near(read)]
+
+
+def _not_compared(placed: list[Placed], splits: list[Split]) -> list[Finding]:
     found, compared = [], {row for split in splits for row in (*split.train, *split.test)}
     alone = sorted({item.fold for item in placed if item.row not in compared})
     if alone:
-        told = f"{some(alone)}: only one partition is there, and nothing to compare it with."
-        found.append(Finding("warning", "files", told))
-    scopes = scopes_of(placed)
-    if scopes:
-        told = f"that {some(scopes)} share nothing: each folder holds a whole split, and was compared by itself."
-        found.append(Finding("not_proved", "files", told))
+        sentence = f"{some(alone)}: only one partition is there, and nothing to compare it with."
+        found.append(Finding("warning", "files", sentence))
+    if scopes := scopes_of(placed):
+        sentence = f"that {some(scopes)} share nothing: each folder holds a whole split, and was compared by itself."
+        found.append(Finding("not_proved", "files", sentence))
     return found
 
 
-def _title(paths: Sequence, placed: list[Placed], splits: list[Split], how: str) -> str:
-    files = len({item.file for item in placed})
-    told = f"{counted(len(splits), 'split')} in {counted(files, 'file')}" + (f", speakers from {how}" if how else "")
-    return f"{some(map(str, paths))}: {told}"
-
-
 def splits_of(placed: Sequence[Placed]) -> list[Split]:
-    """Every two partitions of a fold; where a fold names no partition, it is the test of all others like it.
+    """Every two partitions of a fold; folds without partitions are each the test of all others.
 
-    A partition that names no fold, beside others that do, belongs to all of them, as one test of five trainings. A
-    folder of several partitions, such as one of two corpora, is a split of its own. What training and validation share
-    is a warning: it spoils the choice, not the test.
+    A partition without a fold, beside others that have one, belongs to every fold. A folder of several partitions, such
+    as one of two corpora, is a split of its own. What training and validation share is only a warning: it affects the
+    choice of a model, not the test.
     """
     scopes = scopes_of(placed)
     return [split for scope in scopes for split in _splits([i for i in placed if i.scope == scope], scope)] or _splits(
@@ -164,12 +149,40 @@ def _splits(placed: Sequence[Placed], scope: str) -> list[Split]:
     return found
 
 
-def _sound(splits: list[Split], audio) -> list[Finding]:
-    if audio is None:
-        told = "that no recording is there twice under two names: give --audio ROOT to compare the sound."
-        return [Finding("not_proved", "identical", told)]
-    only = [
-        replace(split, **{side: tuple(row for row in getattr(split, side) if row.sha256) for side in ("train", "test")})
-        for split in splits
-    ]
-    return [*check_identical(only), *check_near(only)]
+def with_checksums(placed: list[Placed], root: Path) -> tuple[list[Placed], list[Finding]]:
+    """The rows with the checksums of their recordings, found under ``root`` by path or by name."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"--audio {root} is not a folder; give the one that holds the recordings.")
+    by_name = defaultdict(list)
+    for path in walk_files(root):
+        by_name[path_of(path.name)].append(path)
+    sums: dict[Path, str] = {}
+    read, missing = [], []
+    for item in tqdm(placed, desc="checksums", unit="file"):
+        try:
+            path = _recording_of(item.row, root, by_name)
+            if path not in sums:
+                sums[path] = read_recording(path).sha256
+            read.append(item.of(wav=str(path), sha256=sums[path]))
+        except (OSError, ValueError) as error:
+            missing.append(str(error).rstrip("."))
+            read.append(item)
+    if not missing:
+        return read, []
+    sentence = f"the sound of {len(missing)} of {counted(len(placed), 'row')}: {missing[0]}."
+    return read, [Finding("not_proved", "files", sentence)]
+
+
+def _recording_of(row: Utterance, root: Path, by_name: dict[tuple, list[Path]]) -> Path:
+    if row.stop:
+        raise ValueError(f"{row.id} is a part of a file, and parts are not compared")
+    if row.wav and (root / row.wav).is_file():
+        return root / row.wav
+    for name in filter(None, map(path_of, (row.wav, row.id))):
+        found = by_name.get(name[-1:], [])
+        found = [path for path in found if path_of(str(path))[-len(name) :] == name] or found
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"{row.id} may be any of {len(found)} files under {root}, such as {found[0]}")
+    raise ValueError(f"{row.id} is not under {root}")

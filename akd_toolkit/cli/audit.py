@@ -29,8 +29,8 @@ def run(
     audio: Annotated[str | None, Option(metavar="ROOT", help="split files: recordings, to compare their sound")] = None,
 ) -> int:
     from akd_toolkit.audit import as_dict, as_text, has_leak, unproved  # here, because they take their time
+    from akd_toolkit.audit.experiment import audit_experiment, title_of
     from akd_toolkit.audit.split_files import audit_split_files
-    from akd_toolkit.audit.stored import audit_experiment, title_of
     from akd_toolkit.data.manifest import Manifest
     from akd_toolkit.experiment.stored import Experiment
 
@@ -63,9 +63,16 @@ def _refuse(options: dict, purpose: str) -> None:
 
 def _experiments(paths: list[str]) -> list[Path]:
     """The experiments at the paths, or in folders of several such as an ablation's; none where all are split files."""
-    from akd_toolkit.experiment.paths import experiments_at  # here, because --help needs nothing of it
+    from akd_toolkit.experiment.paths import (  # here, because --help needs nothing of it
+        experiment_above,
+        experiments_at,
+    )
 
     found = {path: experiments_at(path) for path in map(Path, paths)}
+    for path, folders in found.items():
+        home = experiment_above(path.resolve())
+        if home and not folders and path.is_dir():
+            raise ValueError(f"{path} is inside the experiment {home.folder}; audit that folder.")
     others = [str(path) for path, folders in found.items() if not folders]
     if others and len(others) < len(found):
         raise ValueError(

@@ -1,7 +1,6 @@
-"""Generated speakers, and what an emotion does to their voices.
+"""Generated speakers, and how an emotion changes their voices.
 
-Pitch, range, level, tempo and voice quality move from neutral in the directions that studies of actors and listeners
-agree on; the sizes are ours. Source: Banse & Scherer 1996; Juslin & Laukka 2003, tables 7 and 11; Scherer 2003.
+Source of the directions: Banse & Scherer 1996; Juslin & Laukka 2003, tables 7 and 11; Scherer 2003. The sizes are ours.
 """
 
 from dataclasses import dataclass, fields
@@ -26,7 +25,7 @@ class Acting:
     tension
         Voice quality: +1 pressed and bright, -1 soft and breathy.
     roughness
-        Irregularity from cycle to cycle; 1 is clearly heard.
+        Irregularity from cycle to cycle; 1 is clearly audible.
     """
 
     pitch_st: float = 0.0
@@ -52,15 +51,14 @@ ACTINGS = {
     "neutral": Acting(),
 }
 
-# Standard deviations, one of each kind of variation. Together they are as large as the emotions themselves: what a
-# listener has not heard from this speaker before is hard to tell.
-HABIT = Acting(0.6, 0.12, 0.5, 0.8, 0.04, 0.12, 0.15)  # a speaker's own way of acting one emotion
+# Standard deviations. Together they are as large as the emotions themselves, so that unseen speakers are hard.
+HABIT = Acting(0.6, 0.12, 0.5, 0.8, 0.04, 0.12, 0.15)  # how a speaker acts one emotion
 MOMENT = Acting(0.8, 0.18, 0.8, 1.2, 0.05, 0.15, 0.2)  # from utterance to utterance
 
 
 @dataclass(frozen=True)
 class Speaker:
-    """A generated speaker: a neutral voice, how strongly it acts, and a way of its own for each emotion."""
+    """A generated speaker: a neutral voice, how strongly it acts, and its habits for each emotion."""
 
     name: str
     sex: str
@@ -70,11 +68,11 @@ class Speaker:
     noise_db: float  # of the room, dB relative to full scale
 
     def acting(self, emotion: str, random: np.random.Generator) -> Acting:
-        """How far this speaker goes from neutral in one utterance; the first that ``settings`` draws."""
+        """What emotion adds in one utterance; the first thing that ``settings`` draws."""
         return self.habits[emotion].plus(ACTINGS[emotion], self.expressivity).plus(_draw(MOMENT, random))
 
     def settings(self, emotion: str, random: np.random.Generator) -> VoiceSettings:
-        """How this speaker says one utterance in ``emotion``."""
+        """The voice of one utterance in ``emotion``."""
         acting = self.acting(emotion, random)
         voice, tension = self.voice, acting.tension
         roughness = max(0.0, acting.roughness)
@@ -94,13 +92,11 @@ class Speaker:
 
 
 def attributes_of(acting: Acting) -> dict[str, float]:
-    """Valence, arousal and dominance that a listener might hear in an acted voice, on a scale from 1 to 5.
+    """Valence, arousal and dominance of an acted voice, from 1 to 5; neutral is 3.
 
-    Arousal is high, loud and fast; dominance is pressed and loud, beyond what arousal brings along; valence is lively
-    and rising, neither rough nor pressed. The directions are those of studies of listeners, the sizes are ours; neutral
-    is 3.
-
-    Source: Scherer 2003; Goudbeek & Scherer 2010.
+    Arousal is high, loud and fast; dominance is pressed and loud, beyond what arousal adds; valence is lively and
+    rising, neither rough nor pressed. Source of the directions: Scherer 2003; Goudbeek & Scherer 2010. The sizes are
+    ours.
 
     Example
     -------
@@ -115,7 +111,7 @@ def attributes_of(acting: Acting) -> dict[str, float]:
 
 
 def random_speaker(name: str, sex: str, random: np.random.Generator) -> Speaker:
-    """A speaker of either sex, ``"female"`` or ``"male"``, with a voice and habits of their own."""
+    """A speaker with a random voice and habits; ``sex`` is ``"female"`` or ``"male"``."""
     female = sex == "female"
     voice = VoiceSettings(
         pitch_hz=(200.0 if female else 115.0) * 2 ** (random.normal(0.0, 1.5) / 12),

@@ -1,4 +1,4 @@
-"""Names that say which part of a split something is, and names of speakers that are nobody's."""
+"""Names of the parts of a split, and names of speakers that are nobody's."""
 
 import re
 from collections.abc import Collection
@@ -25,9 +25,9 @@ NOBODY = re.compile(
 )
 
 
-@lru_cache(4096)  # asked for every row of a file
+@lru_cache(4096)  # called for every row of a file
 def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
-    """(fold, partition) that the names of a file and of its folders below ``base`` say; "" for what they do not.
+    """(fold, partition) in the names of a file and of its folders below ``base``; "" for what they do not name.
 
     Example
     -------
@@ -41,10 +41,10 @@ def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
     parts = (path.relative_to(base) if base else path).parts
     fold = partition = ""
     for part in reversed((*parts[:-1], Path(parts[-1]).stem)):  # the file's own name first
-        words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part)
-        named = {_WORDS[word] for word in map(str.lower, (*words, *re.findall("[a-zA-Z]+", part))) if word in _WORDS}
-        if "test" not in named:
-            named -= {"validation"} if "training" in named else set()  # train_valid.csv is heard in training
+        words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", part) + re.findall("[a-zA-Z]+", part)  # TrainSet, and TRAIN_set
+        named = {_WORDS[word] for word in map(str.lower, words) if word in _WORDS}
+        if {"training", "validation"} == named:  # train_valid.csv is trained on
+            named = {"training"}
         partition = partition or (named.pop() if len(named) == 1 else "")
         numbered = re.search(_FOLD, part.lower())
         fold = fold or (f"{numbered[1]} {int(numbered[2])}" if numbered else "")
@@ -52,7 +52,7 @@ def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
 
 
 def are_partitions(names: Collection[str]) -> bool:
-    """Whether names are those of the parts of a split: at least half of them are.
+    """Whether at least half of the names are those of parts of a split.
 
     Example
     -------
@@ -63,7 +63,7 @@ def are_partitions(names: Collection[str]) -> bool:
 
 
 def is_nobody(name: str) -> bool:
-    """Whether a speaker's name says that nobody knows who speaks, or that it is not one person.
+    """Whether a speaker's name stands for an unknown speaker, or for several.
 
     Example
     -------

@@ -1,8 +1,8 @@
-"""What two sides of a split must not share: speakers, utterances, segments, recordings; and what they may."""
+"""Checks of splits: whether speakers, utterances, pieces of a recording, its sound or sentences are on both sides."""
 
 import re
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from akd_toolkit.data.manifest import Utterance
@@ -19,65 +19,63 @@ CHANGED = re.compile(r"^(?:(?:aug|augmented|noise|noisy|reverb|pitch|(?:sp|speed
 
 
 def check_speakers(splits: Sequence[Split]) -> list[Finding]:
-    """No speaker speaks on both sides; who is not named, or in two spellings, may be on both."""
+    """No speaker is on both sides; speakers without a name, or in two spellings, may be on both."""
     found = []
     for split in splits:
-        theirs = {row.speaker for row in split.test if not is_nobody(row.speaker)}
-        shared = sorted({row.speaker for row in split.train} & theirs)
+        tested = {row.speaker for row in split.test if not is_nobody(row.speaker)}
+        shared = sorted({row.speaker for row in split.train} & tested)
         if shared:
             first = next(row.id for row in split.test if row.speaker == shared[0])
-            who = f"all {len(shared)} speakers" if len(shared) == len(theirs) > 1 else counted(len(shared), "speaker")
-            told = f"{who} of the {split.sides[1]} {'is' if len(shared) == 1 else 'are'} also in the {split.sides[0]}"
-            told = f"{told}: {some(shared, 10)} (first: {first}); make groups of whole speakers."
-            found.append(split.wrong("speakers", told))
+            who = f"all {len(shared)} speakers" if len(shared) == len(tested) > 1 else counted(len(shared), "speaker")
+            who = f"{who} of the {split.sides[1]} {_are(shared)} also in the {split.sides[0]}: {some(shared, 10)}"
+            found.append(split.wrong("speakers", f"{who} (first: {first}); make groups of whole speakers."))
     found += _nameless(splits) + _spelled_alike(splits)
-    return found or [_nothing("speakers", splits, "no speaker is on both sides of {splits}{of_speakers}.")]
+    return found or [_proved("speakers", splits, "no speaker is on both sides of {splits} of {speakers}.")]
 
 
 def _nameless(splits: Sequence[Split]) -> list[Finding]:
     """Utterances whose speaker is Unknown or the like, who may be anybody."""
-    sides: dict[str, dict[Utterance, bool]] = {}
+    sides: dict[str, set[Utterance]] = defaultdict(set)
     for split in splits:
         for side, rows in zip(split.sides, (split.train, split.test)):
-            sides.setdefault(side, {}).update((row, is_nobody(row.speaker)) for row in rows)
-    rows = [row for side in sides.values() for row, nameless in side.items() if nameless]
-    if not rows:
+            sides[side].update(rows)
+    counts, nameless = [], []
+    for side, rows in sides.items():
+        without = [row for row in rows if is_nobody(row.speaker)]
+        if without:
+            counts.append(f"{len(without)} of {counted(len(rows), 'utterance')} of the {side}")
+            nameless += without
+    if not nameless:
         return []
-    told = ", ".join(
-        f"{sum(side.values())} of {counted(len(side), 'utterance')} of the {name}"
-        for name, side in sides.items()
-        if any(side.values())
-    )
-    called = some(sorted({repr(row.speaker) for row in rows}))
-    told = f"that no speaker is on both sides: {told} do not say who speaks ({called}, first: {rows[0].id})."
-    return [Finding("not_proved", "speakers", told)]
+    names, first = some(sorted({repr(row.speaker) for row in nameless})), min(row.id for row in nameless)
+    sentence = f"that no speaker is on both sides: {', '.join(counts)} do not say who speaks ({names}, first: {first})."
+    return [Finding("not_proved", "speakers", sentence)]
 
 
 def _spelled_alike(splits: Sequence[Split]) -> list[Finding]:
-    """Speakers across a split whose names differ in capitals, blanks, zeros, invisible letters or the like alone."""
+    """Speakers across a split whose names differ only in capitals, blanks, zeros, invisible letters or the like."""
     pairs = {}
     for split in splits:
-        train, test = (
-            {row.speaker for row in rows if not is_nobody(row.speaker)} for rows in (split.train, split.test)
-        )
-        known = {_spelling(name): name for name in sorted(train)}
+        train, test = ({row.speaker for row in rows} for rows in (split.train, split.test))
+        known = {spelling(name): name for name in sorted(train) if not is_nobody(name)}
         for name in sorted(test):
-            other = known.get(_spelling(name), name)
-            if other != name:
+            other = known.get(spelling(name), name)
+            if other != name and not is_nobody(name):
                 pairs.setdefault(tuple(sorted((name, other))), split)
     if not pairs:
         return []
-    told = some((f"'{one}' and '{other}'" for one, other in pairs), 3)
-    told = f"{counted(len(pairs), 'pair')} of names across a split may be one speaker's, {told}"
-    return [Finding("not_proved", "speakers", f"that no speaker is on both sides: {told}; give each speaker one name.")]
+    named = some((f"'{one}' and '{other}'" for one, other in pairs), 3)
+    sentence = f"{counted(len(pairs), 'pair')} of names across a split may be one speaker's, {named}"
+    sentence = f"that no speaker is on both sides: {sentence}; give each speaker one name."
+    return [Finding("not_proved", "speakers", sentence)]
 
 
-def _spelling(name: str) -> str:
+def spelling(name: str) -> str:
     """A name without what two spellings of it differ by.
 
     Example
     -------
-    >>> _spelling("Speaker_03 "), _spelling("speaker-3"), _spelling("3.0"), _spelling("03 (EmoDB)"), _spelling("1-3")
+    >>> spelling("Speaker_03 "), spelling("speaker-3"), spelling("3.0"), spelling("03 (EmoDB)"), spelling("1-3")
     ('speaker3', 'speaker3', '3', '3', '1-3')
     """
     seen = "".join(letter for letter in unicodedata.normalize("NFKC", name) if unicodedata.category(letter) != "Cf")
@@ -87,59 +85,53 @@ def _spelling(name: str) -> str:
 
 
 def check_utterances(splits: Sequence[Split]) -> list[Finding]:
-    """No utterance has a place on both sides."""
+    """No utterance is on both sides."""
     found = []
     for split in splits:
         shared = sorted({row.id for row in split.train} & {row.id for row in split.test})
         if shared:
-            told = f"{counted(len(shared), 'utterance')} of the {split.sides[1]} also in the {split.sides[0]}"
-            found.append(split.wrong("utterances", f"{told}: {some(shared)}; leave each on one side."))
-    return found or [_nothing("utterances", splits, "no utterance is on both sides of {splits}{of_rows}.")]
+            sentence = f"{counted(len(shared), 'utterance')} of the {split.sides[1]} also in the {split.sides[0]}"
+            found.append(split.wrong("utterances", f"{sentence}: {some(shared)}; leave each on one side."))
+    return found or [_proved("utterances", splits, "no utterance is on both sides of {splits} of {utterances}.")]
 
 
 def check_segments(splits: Sequence[Split]) -> list[Finding]:
-    """Pieces of one recording lie on one side: rows of the same file, and names that differ by a segment's suffix."""
+    """Pieces of one recording are on one side: rows of the same file, and names that differ by a segment's suffix."""
     rows = {row for split in splits for row in (*split.train, *split.test)}
     source = _sources({row.id for row in rows})
     voices = Counter(name for name, _ in {(source[row.id], row.speaker) for row in rows})
     found = []
     for split in splits:
         for one, other in _meeting(split, lambda row: row.wav):
-            if one.id == other.id:
-                continue  # said by check_utterances
             together = overlap(one, other) > 0
-            told = f"{split.pair(one, other)} {'overlap in' if together else 'are pieces of'} one recording, {one.wav}"
-            told = f"{told}; split recordings first and cut them afterwards."
-            found.append(split.wrong("segments", told, together or one.speaker == other.speaker))
+            what = f"{'overlap in' if together else 'are pieces of'} one recording, {one.wav}"
+            sentence = f"{split.pair(one, other)} {what}; split recordings first and cut them afterwards."
+            found.append(split.wrong("segments", sentence, together or one.speaker == other.speaker))
         for one, other in _meeting(split, lambda row: source[row.id]):
-            # What more than two speakers' names begin with, such as recording_part_1, is no name of an utterance.
-            if one.id != other.id and voices[source[one.id]] <= 2:
-                told = f"{split.pair(one, other)} look by their names like pieces or copies of one utterance"
-                found.append(split.wrong("segments", f"{told}; listen to them.", leak=False))
+            # The common beginning of more than two speakers' names, such as recording_part_1, is not an utterance.
+            if voices[source[one.id]] <= 2:
+                sentence = f"{split.pair(one, other)} look by their names like pieces or copies of one utterance"
+                found.append(split.wrong("segments", f"{sentence}; listen to them.", leak=False))
     clear = "no two rows of one audio file, and no two pieces by name, lie across {splits}."
-    return found or [_nothing("segments", splits, clear)]
+    return found or [_proved("segments", splits, clear)]
 
 
 def overlap(one: Utterance, other: Utterance) -> float:
-    """Samples that two rows of the same file have in common; <= 0 for none. A row that tells no end is the whole file.
+    """Samples that two rows of the same file share; <= 0 for none. A row without an end is the whole file.
 
     Example
     -------
     >>> overlap(Utterance("a", "/x", 0, 1600, 0.1, "A", ""), Utterance("b", "/x", 800, 2400, 0.1, "B", ""))
     800
     """
-    if (
-        one.sha256
-        and other.sha256
-        and one.sha256 != other.sha256
-        and (one.start, one.stop) == (other.start, other.stop)
-    ):
-        return 0  # their checksums say that they are two files under one name
+    same_part = (one.start, one.stop) == (other.start, other.stop)
+    if same_part and one.sha256 and other.sha256 and one.sha256 != other.sha256:
+        return 0  # two files under one name
     return min(one.stop or float("inf"), other.stop or float("inf")) - max(one.start, other.start)
 
 
 def _sources(names: set[str]) -> dict[str, str]:
-    """Each name without what cutting or changing its recording added, which may be any ending of a name that is there.
+    """Each name without what cutting or changing its recording added, which may be any ending of another name.
 
     Example
     -------
@@ -151,76 +143,73 @@ def _sources(names: set[str]) -> dict[str, str]:
 
 
 def check_identical(splits: Sequence[Split]) -> list[Finding]:
-    """No two recordings across a split hold the same samples; what is twice on one side is noted."""
+    """No two recordings across a split hold the same samples; two on one side are a warning."""
     rows = {row.id: row for split in splits for row in (*split.train, *split.test)}.values()
     without = sum(not row.sha256 for row in rows)
     found, crossing = [], set()
     for split in splits:
         for one, other in _meeting(split, lambda row: row.sha256):
-            if one.id != other.id:
-                crossing.add(one.sha256)
-                told = f"{split.pair(one, other)} hold the same samples (SHA-256); drop one."
-                found.append(split.wrong("identical", told))
+            crossing.add(one.sha256)
+            found.append(
+                split.wrong("identical", f"{split.pair(one, other)} hold the same samples (SHA-256); drop one.")
+            )
     if not found and without < len(rows):
-        found.append(_nothing("identical", splits, "no recording has an identical copy across {splits} (SHA-256)."))
+        found.append(_proved("identical", splits, "no recording has an identical copy across {splits} (SHA-256)."))
     if without:
         sentence = f"that the sound of {counted(without, 'utterance')} is not there twice: no checksum is known."
         found.append(Finding("not_proved", "identical", sentence))
-    return found + _twins_within(rows, crossing)
+    by_sound = defaultdict(list)
+    for row in rows:
+        if row.sha256 and row.sha256 not in crossing:
+            by_sound[row.sha256].append(row.id)
+    twins = [names for names in by_sound.values() if len(names) > 1]
+    if twins:
+        which = some(" and ".join(names) for names in twins)
+        sentence = f"{counted(len(twins), 'recording')} {_are(twins)} there under several names, always on one side"
+        found.append(Finding("warning", "identical", f"{sentence}: {which}; counted twice in a score."))
+    return found
 
 
 def check_sentences(splits: Sequence[Split]) -> list[Finding]:
-    """How many sentences are said on both sides: no leak, but a model may know them."""
+    """How many sentences are said on both sides: not a leak, but a model may know them."""
     rows = {row.id: row for split in splits for row in (*split.train, *split.test)}.values()
-    if not any(row.text for row in rows):
+    every = {row.text for row in rows if row.text}
+    if not every:
         return [Finding("not_proved", "sentences", "that no sentence is said on both sides: no text is known.")]
     shared, worst = set(), 0.0
     for split in splits:
-        texts = {row.text for row in split.train if row.text}
-        both = texts & {row.text for row in split.test}
+        both = {row.text for row in split.train if row.text} & {row.text for row in split.test}
         shared |= both
         worst = max(worst, sum(row.text in both for row in split.test) / max(len(split.test), 1))
     if not shared:
-        return [_nothing("sentences", splits, "no sentence is said on both sides of {splits}.")]
-    of = counted(len({row.text for row in rows if row.text}), "sentence")
-    told = f"{len(shared)} of {of} {'is' if len(shared) == 1 else 'are'} said in training and in test (up to "
-    told = f"{told}{100 * worst:.0f} % of the utterances of a test): scores hold for known words."
-    return [Finding("warning", "sentences", told)]
+        return [_proved("sentences", splits, "no sentence is said on both sides of {splits}.")]
+    sentence = f"{len(shared)} of {counted(len(every), 'sentence')} {_are(shared)} said in training and in test (up to "
+    sentence += f"{100 * worst:.0f} % of the utterances of a test): scores hold for known words."
+    return [Finding("warning", "sentences", sentence)]
 
 
 def _meeting(split: Split, key: Callable[[Utterance], str]) -> Iterable[tuple[Utterance, Utterance]]:
-    """One pair (training, test) for each test utterance whose key, if it has one, is also in training."""
-    known: dict[str, list[Utterance]] = {}
+    """A pair (training, test) for each test utterance whose key, if it has one, another one in training has too."""
+    known = defaultdict(list)
     for row in split.train:
-        if key(row):
-            known.setdefault(key(row), []).append(row)
+        known[key(row)].append(row)
     for row in split.test:
-        others = known.get(key(row), [])
+        others = known.get(key(row), []) if key(row) else []
         if others:
-            # The one that overlaps most, so that the worst of several is named.
-            yield max(others, key=lambda other: overlap(other, row)), row
+            worst = max(others, key=lambda other: overlap(other, row))
+            if worst.id != row.id:  # check_utterances reports it
+                yield worst, row
 
 
-def _twins_within(rows: Iterable[Utterance], crossing: set[str]) -> list[Finding]:
-    """Identical recordings that no split divides."""
-    by_sound: dict[str, list[Utterance]] = {}
-    for row in rows:
-        if row.sha256 and row.sha256 not in crossing:
-            by_sound.setdefault(row.sha256, []).append(row)
-    pairs = [same for same in by_sound.values() if len(same) > 1]
-    if not pairs:
-        return []
-    told = f"{counted(len(pairs), 'recording')} {'is' if len(pairs) == 1 else 'are'} there under several names"
-    which = some(" and ".join(row.id for row in same) for same in pairs)
-    return [Finding("warning", "identical", f"{told}, always on one side: {which}; counted twice in a score.")]
+def _proved(check: str, splits: Sequence[Split], sentence: str) -> Finding:
+    rows = [row for split in splits for row in (*split.train, *split.test)]
+    counts = {
+        "splits": counted(len(splits), "split"),
+        "speakers": counted(len({row.speaker for row in rows}), "speaker"),
+        "utterances": counted(len({row.id for row in rows}), "utterance"),
+    }
+    return Finding("proved", check, sentence.format(**counts))
 
 
-def _nothing(check: str, splits: Sequence[Split], sentence: str) -> Finding:
-    rows = {row.id for split in splits for row in (*split.train, *split.test)}
-    speakers = {row.speaker for split in splits for row in (*split.train, *split.test)}
-    filled = sentence.format(
-        splits=counted(len(splits), "split"),
-        of_speakers=f" of {counted(len(speakers), 'speaker')}",
-        of_rows=f" of {counted(len(rows), 'utterance')}",
-    )
-    return Finding("proved", check, filled)
+def _are(things) -> str:
+    return "is" if len(things) == 1 else "are"

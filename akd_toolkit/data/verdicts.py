@@ -1,5 +1,6 @@
-"""What an audit says: one sentence a finding, and the verdict that follows from them."""
+"""What an audit finds: one sentence each, and the verdict that follows from them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -7,22 +8,15 @@ from functools import cached_property
 from akd_toolkit.data.manifest import Utterance
 
 VERDICTS = {"leak": "LEAK", "warning": "WARNING", "not_proved": "COULD NOT PROVE", "proved": "PROVED"}
-MAX_NAMED = 5  # of one kind of finding; the rest is counted
+MAX_NAMED = 5  # names in a sentence, and findings of one kind in a text; the rest is counted
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sentence of an audit.
+    """One sentence of the check ``check``, with names and counts, and for a leak with what to do.
 
-    Arguments
-    ---------
-    verdict
-        ``leak`` (a score made with this split means less than it says), ``warning`` (true, and for the reader to
-        judge), ``not_proved`` (what nobody can see from here) or ``proved``.
-    check
-        Which check speaks, such as ``speakers``.
-    sentence
-        With names and counts, and for a leak with what to do.
+    ``verdict`` is ``leak`` (a score made with this split means less than it says), ``warning`` (true, and for the
+    reader to judge), ``not_proved`` (cannot be seen from here) or ``proved``.
     """
 
     verdict: str
@@ -32,16 +26,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Split:
-    """Two sides of a partition; both are utterances as in a manifest, of which others may know only the ID.
+    """Two sides of a partition; of the utterances perhaps only the ID is known.
 
     Arguments
     ---------
     name
         For sentences, such as ``fold 1``.
     sides
-        What the two sides are called, such as training and test.
+        Names of the two sides.
     strict
-        Whether what both share is a leak; a split that only helps to choose, inside the training, is warned of.
+        Whether something on both sides is a leak; for a split inside the training it is only a warning.
     """
 
     name: str
@@ -56,7 +50,7 @@ class Split:
         return {row.id for row in self.train}, {row.id for row in self.test}
 
     def wrong(self, check: str, sentence: str, leak: bool = True) -> Finding:
-        """What both sides share: a leak, unless the split is not strict or ``leak`` is False."""
+        """A leak, or a warning if the split is not strict or ``leak`` is False."""
         verdict = "leak" if self.strict and leak else "warning"
         return Finding(verdict, check, f"{self.name}: {sentence}" if self.name else sentence)
 
@@ -79,21 +73,16 @@ def some(names: Iterable[str], shown: int = MAX_NAMED) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """
-    Example
-    -------
-    >>> counted(1, "fold"), counted(5, "fold")
-    ('1 fold', '5 folds')
-    """
+    """A number and its noun: ``1 fold``, ``5 folds``."""
     return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def shortened(findings: Sequence[Finding]) -> list[Finding]:
-    """At most ``MAX_NAMED`` findings of one check and verdict, and a sentence that counts the rest."""
-    kept, seen = [], {}
+    """At most ``MAX_NAMED`` leaks and warnings of each check, and a sentence that counts the rest."""
+    kept, seen = [], Counter()
     for finding in findings:
         key = finding.verdict, finding.check
-        seen[key] = seen.get(key, 0) + 1
+        seen[key] += 1
         if seen[key] <= MAX_NAMED or finding.verdict in ("proved", "not_proved"):
             kept.append(finding)
     for (verdict, check), count in seen.items():
@@ -108,13 +97,13 @@ def has_leak(findings: Iterable[Finding]) -> bool:
 
 
 def unproved(findings: Iterable[Finding]) -> list[str]:
-    """Of speakers and utterances, which could not be proved to be on one side."""
+    """Which of ``speakers`` and ``utterances`` could not be proved to be on one side."""
     checks = [finding.check for finding in findings if finding.verdict == "not_proved"]
     return [check for check in ("speakers", "utterances") if check in checks]
 
 
 def as_text(title: str, findings: Sequence[Finding]) -> str:
-    """The findings for a terminal, leaks first, a verdict last.
+    """The findings for a terminal, leaks first, the verdict last.
 
     Example
     -------
@@ -126,18 +115,13 @@ def as_text(title: str, findings: Sequence[Finding]) -> str:
     lines = [title]
     for verdict, word in VERDICTS.items():
         lines += [f"  {word:<16} {f.check:<12} {f.sentence}" for f in shortened(findings) if f.verdict == verdict]
-    counts = {verdict: sum(f.verdict == verdict for f in findings) for verdict in VERDICTS}
-    told = counted(counts["leak"], "leak") if counts["leak"] else "no leak"
-    but = f"; {' and '.join(unproved(findings))} could not be proved" if unproved(findings) else ""
-    return "\n".join(
-        [
-            *lines,
-            f"verdict: {told} found{but} ({counts['proved']} proved, {counted(counts['warning'], 'warning')}, "
-            f"{counts['not_proved']} could not be proved).",
-        ]
-    )
+    counts = Counter(finding.verdict for finding in findings)
+    leaks = counted(counts["leak"], "leak") if counts["leak"] else "no leak"
+    open_checks = f"; {' and '.join(unproved(findings))} could not be proved" if unproved(findings) else ""
+    details = f"{counts['proved']} proved, {counted(counts['warning'], 'warning')}, {counts['not_proved']} could not be"
+    return "\n".join([*lines, f"verdict: {leaks} found{open_checks} ({details} proved)."])
 
 
 def as_dict(title: str, findings: Sequence[Finding]) -> dict:
-    """The same for a program; nothing is left out."""
+    """The same for a program, with every finding."""
     return {"title": title, "leak": has_leak(findings), "findings": [asdict(finding) for finding in findings]}

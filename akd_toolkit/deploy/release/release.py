@@ -10,7 +10,7 @@ from pathlib import Path
 
 from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, has_leak
-from akd_toolkit.audit.stored import audit_experiment
+from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.deploy.export.run import export_run
 from akd_toolkit.deploy.export.tolerance import PRECISIONS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.audit.stored import audit_experiment
+from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.paper.ablation import ablation_blocks, is_ablation

@@ -1,4 +1,4 @@
-"""A sound experiment of four speakers, as the protocol leaves it, into which each test plants one leak."""
+"""A leak-free experiment of four speakers, as the protocol leaves it, into which each test plants one leak."""
 
 import json
 import shutil
@@ -7,12 +7,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import torch
 from ruamel.yaml import YAML
 
-from akd_toolkit.audit.stored import audit_experiment
+from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import prove_split
@@ -39,7 +40,7 @@ SETTINGS = """
 
 
 def syllables(seed: int, seconds: float = 2.0) -> np.ndarray:
-    """Noise in syllables: 16 kHz, as unlike any other seed's as two people are."""
+    """Noise in syllables at 16 kHz, as different between seeds as two people are."""
     random = np.random.default_rng(seed)
     steps = random.uniform(0.05, 1.0, size=round(5 * seconds))
     loudness = np.interp(np.arange(round(16000 * seconds)), np.linspace(0, 16000 * seconds, len(steps)), steps)
@@ -47,9 +48,9 @@ def syllables(seed: int, seconds: float = 2.0) -> np.ndarray:
 
 
 def pretend_to_train(run) -> None:
-    """Candidate 2 is right everywhere, the other is wrong on sadness; heads hear the training speakers."""
+    """Candidate 2 is right everywhere, the other is wrong on sadness; heads are fitted on training speakers."""
     good = run.config["batch_size"] == 2
-    says = {row.id: np.eye(2)[LABELS.index(row.emotion) if good else 0] for row in run.test}
+    posteriors = {row.id: np.eye(2)[LABELS.index(row.emotion) if good else 0] for row in run.test}
     history = [{"epoch": epoch, "total": 0.0} for epoch in (1, 2)]
     heads = [
         {"trained_on": [s for s in run.train_speakers if s != out], "answers_for": [out]} for out in run.train_speakers
@@ -58,42 +59,38 @@ def pretend_to_train(run) -> None:
     heads.append({"trained_on": list(run.train_speakers), "answers_for": list(run.test_speakers)})
     loud = SimpleNamespace(title="loud", described_heads=lambda: heads)
     proof = prove_split(run, None)
-    run.keep(torch.nn.Linear(1, 1), says, history, seconds=1.0, proof=proof, teachers=[loud])
+    run.keep(torch.nn.Linear(1, 1), posteriors, history, seconds=1.0, proof=proof, teachers=[loud])
 
 
-def write_json(path, content) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content))
+class Planting:
+    def __init__(self, folder):
+        self.folder = folder
 
+    def json(self, path, **changes) -> None:
+        path = self.folder / path
+        path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
-def change_json(path, **changes) -> None:
-    write_json(path, {**json.loads(path.read_text()), **changes})
+    def settings(self, **changes) -> None:
+        yaml, path = YAML(typ="safe"), self.folder / "settings.yaml"
+        settings = yaml.load(path.read_text())
+        with path.open("w") as stream:
+            yaml.dump({**settings, **changes}, stream)
 
+    def manifest(self, change=None, corpus="Toy", **rows) -> None:
+        manifest = Manifest.read(self.folder / "manifest.csv")
+        change = change or (lambda row: replace(row, **rows.get(row.id, {})))
+        manifest = replace(manifest, corpus=corpus, utterances=tuple(map(change, manifest)))
+        manifest.write(self.folder / "manifest.csv")
+        self.settings(corpus=corpus, manifest_hash=manifest.hash)
 
-def change_settings(folder, **changes) -> None:
-    yaml, path = YAML(typ="safe"), folder / "settings.yaml"
-    settings = yaml.load(path.read_text())
-    with path.open("w") as stream:
-        yaml.dump({**settings, **changes}, stream)
-
-
-def change_manifest(folder, change) -> None:
-    """``change(row) -> row`` on every utterance."""
-    manifest = Manifest.read(folder / "manifest.csv")
-    manifest = replace(manifest, utterances=tuple(change(row) for row in manifest))
-    manifest.write(folder / "manifest.csv")
-    change_settings(folder, manifest_hash=manifest.hash)
-
-
-def rename_corpus(folder, corpus: str) -> None:
-    manifest = replace(Manifest.read(folder / "manifest.csv"), corpus=corpus)
-    manifest.write(folder / "manifest.csv")
-    change_settings(folder, corpus=corpus, manifest_hash=manifest.hash)
+    def scores(self, path, change) -> None:
+        path = self.folder / path
+        change(pd.read_csv(path, dtype={"ID": str, "speaker": str})).to_csv(path, index=False)
 
 
 @pytest.fixture(scope="session")
-def sound_experiment(tmp_path_factory):
-    """Built once; tests take ``experiment``, a copy of it."""
+def original(tmp_path_factory):
+    """Built once; tests use ``experiment``, a copy of it."""
     root = tmp_path_factory.mktemp("audited")
     folder, recipe = root / "sound", root / "toy.yaml"
     rows = []
@@ -106,34 +103,33 @@ def sound_experiment(tmp_path_factory):
     recipe.write_text(textwrap.dedent(SETTINGS.format(folder=folder)))
     NestedCrossValidation(load_config([str(recipe)]), manifest).run(pretend_to_train)
     manifest.write(folder / "manifest.csv")
-    change_settings(folder, teachers={"loud": {"name": "logmel_statistics"}})
+    Planting(folder).settings(teachers={"loud": {"name": "logmel_statistics"}})
     Experiment.read(folder).scores().to_csv(folder / "scores.csv", index=False)
-    audit_experiment(Experiment.read(folder), progress=False)  # leaves the fingerprints for every copy
     return folder
 
 
 @pytest.fixture
-def experiment(sound_experiment, tmp_path):
-    """The folder of a sound experiment of its own."""
-    return shutil.copytree(sound_experiment, tmp_path / "experiment")
+def experiment(original, tmp_path):
+    """A folder with an experiment that a test may change."""
+    return shutil.copytree(original, tmp_path / "experiment")
 
 
 @pytest.fixture
-def plant():
-    """Ways to change what a folder says: ``plant.json(path, key=value)``, ``plant.settings(folder, key=value)``.
+def plant(experiment):
+    """Ways to change the experiment: ``plant.json(path, key=value)``, ``plant.settings(key=value)`` and so on.
 
-    ``plant.manifest(folder, change)`` maps every row; ``plant.corpus(folder, name)`` renames the corpus.
+    ``plant.manifest(change)`` maps every row, or those of given IDs: ``plant.manifest(C8={"sha256": "A0"})``.
     """
-    return SimpleNamespace(json=change_json, settings=change_settings, manifest=change_manifest, corpus=rename_corpus)
+    return Planting(experiment)
 
 
 @pytest.fixture
 def found_in():
     """folder -> {(verdict, check): sentences}."""
 
-    def audited(folder, **options):
+    def audited(folder, sound=False, **options):
         found = {}
-        for finding in audit_experiment(Experiment.read(folder), progress=False, **options):
+        for finding in audit_experiment(Experiment.read(folder), sound, progress=False, **options):
             found.setdefault((finding.verdict, finding.check), []).append(finding.sentence)
         return found
 

@@ -1,4 +1,4 @@
-"""Tables that could make the auditor certify a leak or accuse a clean split: each gets the verdict that holds."""
+"""Tables that are easily misread: a leak must not be certified, and a clean split must not be accused."""
 
 import json
 import re
@@ -114,6 +114,7 @@ UTTERANCES = {
         "an absolute path": ("/data/emodb/wav/03a01Fa.wav", "wav/03a01Fa.wav"),
         "a path of Windows": (r"C:\emodb\wav\03a01Fa.wav", "emodb/wav/03a01Fa.wav"),
         "capitals": ("03a01Fa.wav", "03A01FA.WAV"),
+        "a URL with a query": ("https://host/wav/03a01Fa.wav?download=1", "wav/03a01Fa.wav"),
         "dots": ("./wav/03a01Fa.wav", "wav/../wav/03a01Fa.wav"),
     },
     "not_proved": {
@@ -148,11 +149,11 @@ def test_each_speakers_own_numbers_are_no_id_but_their_paths_are(tmp_path):
 
 @pytest.mark.parametrize("name", ["{n}", "utt_{n:04d}", "dia{n}_utt0"])
 def test_ids_that_count_from_the_start_in_each_file_prove_nothing(tmp_path, name):
-    files = {side: text for side, text in counting(20).items()}
-    files = {side: re.sub(r"(?m)^\d+", lambda n: name.format(n=int(n[0])), text) for side, text in files.items()}
+    rows = counting(20).items()
+    files = {side: re.sub(r"(?m)^\d+", lambda n: name.format(n=int(n[0])), text) for side, text in rows}
     found = verdicts(tmp_path, files)
     assert found["utterances"] == "not_proved" and found["speakers"] == "proved"
-    assert verdicts(tmp_path, files, ids=["id"])["utterances"] == "leak"  # who says that it is one is taken at his word
+    assert verdicts(tmp_path, files, ids=["id"])["utterances"] == "leak"  # a given column is trusted
 
 
 def test_paths_that_count_from_the_start_in_each_file_prove_nothing(tmp_path):
@@ -172,11 +173,6 @@ def test_numbers_on_both_sides_are_a_leak_unless_they_are_of_other_speakers(tmp_
     files = {"train.csv": lines(*(f"{n},A" for n in range(0, 60, 2)), header="id,speaker")}
     files["test.csv"] = lines(*(f"{n},{speaker}" for n in range(1, 40, 3)), header="id,speaker")
     assert verdicts(tmp_path, files)["utterances"] == verdict
-
-
-def test_a_row_that_is_there_twice_is_still_an_id(tmp_path):
-    files = {"train.csv": lines("a1x.wav,A", "a1x.wav,A"), "test.csv": lines("b2x.wav,B")}
-    assert verdicts(tmp_path, files)["utterances"] == "proved"
 
 
 @pytest.mark.parametrize("copy", ["03a01Fa_noise", "03a01Fa_sp0.9", "sp1.1-03a01Fa", "03a01Fa-aug2", "03a01Fa_loud"])
@@ -231,20 +227,9 @@ def test_folds_beside_one_test_are_its_training(tmp_path):
     assert verdicts(tmp_path, {"all.csv": lines(*rows, header="id,split,speaker")})["speakers"] == "leak"
 
 
-def test_names_of_columns_in_the_middle_are_no_row(tmp_path):
-    found = verdicts(tmp_path, {"train.csv": TRAIN, "test.csv": lines("c3x.wav,Carl", "file,speaker", "d4x.wav,Dora")})
-    assert (found["speakers"], found["files"]) == ("proved", "warning")
-
-
 def test_an_empty_partition_proves_nothing(tmp_path):
     files = {"train.csv": TRAIN, "valid.csv": lines("c3x.wav,Carl"), "test.json": []}
     assert verdicts(tmp_path, files)["files"] == "not_proved"
-
-
-@pytest.mark.parametrize("empty", ["", "file,speaker\n"])
-def test_a_table_without_rows_is_refused(tmp_path, empty):
-    with pytest.raises(ValueError, match=r"test\.csv"):
-        verdicts(tmp_path, {"train.csv": TRAIN, "valid.csv": lines("c3x.wav,Carl"), "test.csv": empty})
 
 
 def test_what_is_said_is_no_id(tmp_path):
@@ -347,14 +332,6 @@ def test_links_are_called_by_their_own_name(tmp_path):
     assert ("leak", "speakers") in {(line.verdict, line.check) for line in found}
 
 
-def test_two_folders_may_be_given(tmp_path):
-    for side, text in (("train", TRAIN), ("test", lines("c3x.wav,Ben"))):
-        (tmp_path / side).mkdir()
-        (tmp_path / side / "list.csv").write_text(text)
-    found = audit_split_files([tmp_path / "train", tmp_path / "test"])[1]
-    assert ("leak", "speakers") in {(line.verdict, line.check) for line in found}
-
-
 def test_the_files_of_the_cases(shared_folder):
     folder = shared_folder / "cases/audit"
 
@@ -362,15 +339,9 @@ def test_the_files_of_the_cases(shared_folder):
         found = audit_split_files([folder / name for name in names], **options)[1]
         return {(line.verdict, line.check) for line in found}, {line.check: line.sentence for line in found}
 
-    found, told = verdict("unknown_speaker.csv", speaker="SpkrID", partition="Split_Set")
-    assert ("not_proved", "speakers") in found and "10 of 20" in told["speakers"]
-    found, told = verdict("records_train.json", "records_test.json")
-    assert {("proved", "speakers"), ("proved", "utterances")} <= found and "10 speakers" in told["speakers"]
-    found, told = verdict("dialogue_train.csv", "dialogue_test.csv")
+    found, sentence = verdict("unknown_speaker.csv", speaker="SpkrID", partition="Split_Set")
+    assert ("not_proved", "speakers") in found and "10 of 20" in sentence["speakers"]
+    found, sentence = verdict("records_train.json", "records_test.json")
+    assert {("proved", "speakers"), ("proved", "utterances")} <= found and "10 speakers" in sentence["speakers"]
+    found, sentence = verdict("dialogue_train.csv", "dialogue_test.csv")
     assert {("leak", "speakers"), ("not_proved", "utterances")} <= found and ("leak", "utterances") not in found
-
-
-@pytest.mark.parametrize("invisible", ["\u200b", "\ufeff", "\u00ad"])
-def test_a_name_with_an_invisible_letter_may_be_the_one_without(tmp_path, invisible):
-    files = {"train.csv": lines("a1.wav,ana", "b1.wav,ben"), "test.csv": lines(f"c9.wav,ana{invisible}", "d9.wav,dia")}
-    assert verdicts(tmp_path, files)["speakers"] == "not_proved"

@@ -1,26 +1,13 @@
 """Copies are found through what a channel does to sound; different recordings of one sentence are not copies."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from akd_toolkit.audit.fingerprint import (
-    ALIKE,
-    COPY,
-    FRAMES,
-    MIN_FRAMES,
-    SHIFTS,
-    Code,
-    code_of,
-    codes_of,
-    similar_pairs,
-    similarity,
-)
-from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.audit.near import COPY, FRAMES, MIN_FRAMES, SHIFTS, Code, code_of, similar_pairs, similarity
 
 
 def noisy(samples, snr_db):
@@ -62,12 +49,12 @@ def test_copies_are_found_and_ten_speakers_of_one_sentence_are_not_copies(record
     names = list(recordings)
     codes = [code_of(samples) for samples in recordings.values()]
     originals = dict(zip(names, codes))
-    assert similar_pairs(codes, ALIKE, progress=False) == []  # no false alarm among 5886 pairs
+    assert similar_pairs(codes, progress=False) == []  # no false alarm among 5886 pairs
     for name in names[::18]:
         for channel, through in CHANNELS.items():
             copy = code_of(np.asarray(through(recordings[name]), dtype=np.float32))
             assert similarity(originals[name], copy) >= COPY, (name, channel)
-            others = [(i, j) for i, j, _ in similar_pairs([*codes, copy], COPY, progress=False)]
+            others = [(i, j) for i, j, share in similar_pairs([*codes, copy], progress=False) if share >= COPY]
             assert others == [(names.index(name), len(codes))], (name, channel)
 
 
@@ -101,39 +88,9 @@ def test_similarity_is_the_share_of_equal_bits_at_the_best_shift():
 def test_pairs_of_many_blocks_are_those_of_one_by_one():
     codes = [random_code(seed) for seed in range(600)]
     codes[590] = codes[3]
-    assert similar_pairs(codes, COPY, progress=False) == [(3, 590, 1.0)]
-
-
-def test_a_code_is_the_same_after_it_was_packed():
-    code = random_code(0)
-    again = Code.unpacked(code.packed())
-    assert len(code.packed()) == 533 and (again.bits == code.bits).all() and (again.loud == code.loud).all()
+    assert similar_pairs(codes, progress=False) == [(3, 590, 1.0)]
 
 
 def test_silence_and_very_short_sounds_match_nothing():
     silence, click = code_of(np.zeros(16000, np.float32)), code_of(np.eye(1, 1600, dtype=np.float32)[0])
     assert similarity(silence, silence) == 0.0 and similarity(silence, click) == 0.0
-
-
-def test_the_cache_holds_what_was_heard_and_is_brought_up_to_date(tmp_path):
-    rows = []
-    for name in "ab":
-        soundfile.write(tmp_path / f"{name}.wav", 0.1 * np.random.default_rng(ord(name)).standard_normal(16000), 16000)
-        rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), 0, 16000, 1.0, "A", "sad", sha256=f"sum of {name}"))
-    cache = tmp_path / "fingerprints.npz"
-    first, problems = codes_of(rows[:1], cache, progress=False)
-    assert problems == [] and cache.is_file()
-    Path(rows[0].wav).unlink()
-    both, problems = codes_of(rows, cache, progress=False)
-    assert problems == [] and (both["a"].bits == first["a"].bits).all() and set(both) == {"a", "b"}
-    cache.write_text("torn")
-    left, problems = codes_of(rows, cache, progress=False)
-    assert set(left) == {"b"} and "a.wav is not a file" in problems[0]
-
-
-def test_a_changed_file_without_a_checksum_is_heard_again(tmp_path):
-    row = Utterance("a", str(tmp_path / "a.wav"), 0, 0, 0.0, "A", "")
-    for seed in (1, 2):
-        soundfile.write(row.wav, 0.1 * np.random.default_rng(seed).standard_normal(8000 + seed), 16000)
-        codes, _ = codes_of([row], tmp_path / "cache.npz", progress=False)
-    assert (codes["a"].bits == code_of(soundfile.read(row.wav, dtype="float32")[0]).bits).all()
