@@ -61,7 +61,6 @@ class ExperimentPaths:
         self.ablation_table, self.ablation_report = folder / "ablation.csv", folder / "ablation.md"
         self.debug_corpus = folder / "corpus"
         self.compressed = folder / "compressed"
-        self.unlabelled_fingerprints = folder / "unlabelled.fingerprints.npz"
 
     @property
     def exists(self) -> bool:
@@ -71,10 +70,6 @@ class ExperimentPaths:
     def manifest(self) -> Path:
         own = self.folder / MANIFEST
         return own if own.is_file() else self.folder.parent / MANIFEST
-
-    @property
-    def fingerprints(self) -> Path:
-        return self.manifest.with_name("fingerprints.npz")
 
     def run(self, seed: int, fold: int, split: int | None = None, candidate: int | None = None) -> RunPaths:
         """A refit, or with ``split`` and ``candidate`` (from 1) one of the inner runs."""
