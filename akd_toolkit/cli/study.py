@@ -14,7 +14,7 @@ app = Typer(help="re-evaluate finished experiments, without training", rich_mark
 
 def study(name: str, experiments, **options) -> None:
     """Make a study and print its table."""
-    from akd_toolkit import studies  # here, because torch and speechbrain come with it
+    from akd_toolkit.evaluate import studies  # here, because torch and speechbrain come with it
     from akd_toolkit.experiment.stored import Experiment
 
     several = isinstance(experiments, list)

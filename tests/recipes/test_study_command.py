@@ -8,7 +8,7 @@ import pytest
 from programs import run_python
 
 from akd_toolkit.cli import main
-from akd_toolkit.evaluate.studies import answering
+from akd_toolkit.evaluate.studies import evaluate_saved
 from akd_toolkit.experiment.scores_file import read_scores
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,7 +59,7 @@ def test_scores_of_teachers_speakers_and_bins_are_read_again(folder, capsys):
 
 
 def test_a_stopped_study_goes_on_where_it_stopped(folder, capsys, monkeypatch):
-    real, done = answering.answer_task, []
+    real, done = evaluate_saved.evaluate_task, []
 
     def stopped(task, progress):
         if len(done) == 2:
@@ -67,11 +67,13 @@ def test_a_stopped_study_goes_on_where_it_stopped(folder, capsys, monkeypatch):
         done.append(task)
         real(task, progress)
 
-    monkeypatch.setattr(answering, "answer_task", stopped)
+    monkeypatch.setattr(evaluate_saved, "evaluate_task", stopped)
     assert main(["study", "noise", str(folder)]) == 130
     assert "stopped; the same command continues where it stopped." in capsys.readouterr().err
     assert len(list((folder / "studies/noise/seed17/fold1").glob("*.csv"))) == 2
-    monkeypatch.setattr(answering, "answer_task", lambda task, progress: (done.append(task), real(task, progress)))
+    monkeypatch.setattr(
+        evaluate_saved, "evaluate_task", lambda task, progress: (done.append(task), real(task, progress))
+    )
     assert main(["study", "noise", str(folder)]) == 0
     assert len(done) == 23 and len({task.condition.name for task in done}) == 23
     noise = table(folder, "noise")
@@ -86,7 +88,7 @@ def test_a_stopped_study_goes_on_where_it_stopped(folder, capsys, monkeypatch):
         (["overlap", "FOLDER", "--window_s", "0.01"], "window_s must be at least 0.1 s, got 0.01"),
         (["overlap", "FOLDER", "--overlap_s", "-1"], "overlap_s must be in [0, window_s"),
         (["cross", "FOLDER", "--on", "FOLDER"], "recordings of generated are recordings of generated too"),
-        (["cross", "FOLDER", "--on", "nowhere"], "nowhere holds no corpus"),
+        (["cross", "FOLDER", "--on", "nowhere"], "nowhere has no corpus"),
     ],
 )
 def test_a_mistake_becomes_one_sentence(folder, capsys, words, message):

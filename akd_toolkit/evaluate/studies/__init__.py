@@ -1,8 +1,7 @@
-"""Studies of finished experiments that need no training: stored students are asked again, or stored scores read again.
+"""Studies of finished experiments without training: stored students are evaluated again, or stored scores are analysed.
 
-Each function takes experiments (``experiment.Experiment``), leaves table.csv and table.md in
-``FOLDER/studies/<name>``, and returns the path of the last table. What students answered lies below it, one file of
-scores a run and condition, from which everything else is computed.
+Each study takes experiments, writes ``table.csv`` and ``table.md`` to ``FOLDER/studies/<name>`` and returns the path of
+the last table.
 """
 
 from akd_toolkit.evaluate.studies.agreement import agreement_study
@@ -12,11 +11,4 @@ from akd_toolkit.evaluate.studies.groups import groups_study
 from akd_toolkit.evaluate.studies.noise import noise_study
 from akd_toolkit.evaluate.studies.overlap import overlap_study
 
-__all__ = [
-    "agreement_study",
-    "calibration_study",
-    "cross_study",
-    "groups_study",
-    "noise_study",
-    "overlap_study",
-]
+__all__ = ["agreement_study", "calibration_study", "cross_study", "groups_study", "noise_study", "overlap_study"]

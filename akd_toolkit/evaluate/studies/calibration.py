@@ -1,4 +1,4 @@
-"""How true a student's probabilities are, before and after one temperature that is fitted on inner folds."""
+"""Calibration of a student's posteriors, before and after a temperature that is fitted on inner folds."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.evaluate.report.summary import label_indices
-from akd_toolkit.evaluate.studies.answering import finished_runs
-from akd_toolkit.evaluate.studies.tables import by_system, check_place, publish, system_names, write_table
+from akd_toolkit.evaluate.studies.study import Study, check_experiments, finished_runs, system_names, with_limits
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
@@ -22,57 +20,67 @@ from akd_toolkit.metrics.calibration import (
     negative_log_likelihood,
     tempered,
 )
-from akd_toolkit.metrics.intervals import Interval, jackknife_interval, ratio
+from akd_toolkit.metrics.intervals import jackknife_interval, ratio
 
 STUDY = "calibration"
 BEFORE, AFTER = "before", "after"
 BOUNDS = {"ece": 1, "nll": np.inf, "brier": 2}
-MEASURES = tuple(BOUNDS)
+PROTOCOL = (
+    "Stored posteriors of the outer tests, as they are and after one temperature for each run, which was fitted to the "
+    "chosen candidate's scores on the inner validation speakers and never to the test."
+)
+MEASURES = (
+    f"ECE is the expected calibration error in {NUM_BINS} bins of confidence, NLL the negative log-likelihood in nats, "
+    "Brier the squared distance from the truth (0 to 2): less is better. Pooled over all outer tests and averaged over "
+    "seeds; 95 % intervals are over speakers. The bins of a reliability diagram are in reliability.csv."
+)
 
 
 def calibration_study(experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
-    """Calibration of the stored posteriors as they are, and after one temperature a run; returns the table's path.
+    """Calibration of stored posteriors as they are, and after one temperature per run; returns the path of the table.
 
-    The temperature of an outer run is fitted to what the chosen candidate's inner runs said of their validation
-    speakers, all of them training speakers of the outer run. Where an experiment compared no candidates there are no
-    inner runs, and so no temperature: it is never fitted to the test.
-
-    Arguments
-    ---------
-    to
-        Folder for the common table of several experiments.
+    The temperature of an outer run is fitted to the scores of the chosen candidate's inner runs on their validation
+    speakers, all of them training speakers of the outer run. An experiment that compared no candidates has no inner
+    runs, and so no temperature. ``to`` is the folder for the common table of several experiments.
     """
-    check_place(experiments, to)
+    check_experiments(experiments, to)
     rows, bins = [], []
     for system, experiment in zip(system_names(experiments), experiments):
         before, after, temperatures = _calibrated(experiment)
-        conditions = {BEFORE: before} if after is None else {BEFORE: before, AFTER: after}
-        for condition, scores in conditions.items():
-            rows.append(
-                {
-                    "system": system,
-                    "condition": condition,
-                    **calibration_row(scores, None if condition == BEFORE else before),
-                    "temperature": np.mean(temperatures) if condition == AFTER else 1.0,
-                    "temperature_low": min(temperatures) if condition == AFTER else 1.0,
-                    "temperature_high": max(temperatures) if condition == AFTER else 1.0,
-                }
-            )
-            bins.append(reliability(scores).assign(condition=condition, system=system))
-    every_bin = pd.concat(bins, ignore_index=True)
-
-    def write(folder: Path, table: pd.DataFrame) -> Path:
-        of_table = every_bin[every_bin["system"].isin(table["system"])]
-        write_text_aside(folder / "reliability.csv", of_table.to_csv(index=False, lineterminator="\n"))
-        return _write(folder, table)
-
-    return publish(experiments, STUDY, to, pd.DataFrame(rows), write)
+        rows.append({"system": system, "condition": BEFORE, **calibration_row(before), **_spread([1.0])})
+        bins.append(reliability(before).assign(condition=BEFORE, system=system))
+        if after is not None:
+            row = calibration_row(after, reference=before)
+            rows.append({"system": system, "condition": AFTER, **row, **_spread(temperatures)})
+            bins.append(reliability(after).assign(condition=AFTER, system=system))
+    columns = {
+        "posteriors": lambda row: row["condition"],
+        "temperature": lambda row: (
+            "1"
+            if row["condition"] == BEFORE
+            else "{temperature:.2f} ({temperature_low:.2f} to {temperature_high:.2f})".format(**row)
+        ),
+        "ECE, % [95 %]": lambda row: with_limits(row, "ece"),
+        "NLL [95 %]": lambda row: with_limits(row, "nll", scale=1),
+        "Brier [95 %]": lambda row: with_limits(row, "brier", scale=1),
+        "change of ECE": lambda row: with_limits(row, "ece_change", sign="+"),
+        "change of NLL": lambda row: with_limits(row, "nll_change", scale=1, sign="+"),
+    }
+    study = Study(
+        name=STUDY,
+        title="Calibration",
+        table=pd.DataFrame(rows),
+        columns=columns,
+        notes=lambda table: [PROTOCOL, _without_temperature(table), MEASURES],
+        details={"reliability.csv": pd.concat(bins, ignore_index=True)},
+    )
+    return study.write(experiments, to)
 
 
 def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> dict:
-    """Calibration error, negative log-likelihood and Brier score, each with its interval, and less the reference's.
+    """ECE, NLL and Brier score with 95 % intervals over speakers, and ``*_change`` from the reference's.
 
-    Every measure is pooled over all outer tests and averaged over seeds; 95 % intervals are over speakers.
+    Measures are pooled over all outer tests and averaged over seeds.
 
     Example
     -------
@@ -80,23 +88,21 @@ def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None)
     >>> probs = np.array([[0.75, 0.25], [0.75, 0.25]])
     >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], probs, ["L", "A"], fold=1, seed=17)
     >>> row = calibration_row(scores)
-    >>> row["ece"], row["brier"]  # sure 3/4, right 1/2; (2 / 16 + 18 / 16) / 2
+    >>> row["ece"], row["brier"]  # confidence 3/4, accuracy 1/2; (2 / 16 + 18 / 16) / 2
     (0.25, 0.625)
     """
     own, row = _left_out(scores), {}
-    other = None if reference is None else _left_out(reference)
-    for measure in MEASURES:
+    other = {} if reference is None else _left_out(reference)
+    for measure, highest in BOUNDS.items():
         value, values = own[measure]
-        ahead = Interval(np.nan, np.nan, np.nan)
-        if other is not None:
-            ahead = jackknife_interval(value - other[measure][0], values - other[measure][1])
-        found = jackknife_interval(value, values, bounds=(0, BOUNDS[measure]))
-        row |= found.columns(measure) | ahead.columns(f"{measure}_change")
+        reference_value, reference_values = other.get(measure, (np.nan, np.nan))
+        row |= jackknife_interval(value, values, bounds=(0, highest)).columns(measure)
+        row |= jackknife_interval(value - reference_value, values - reference_values).columns(f"{measure}_change")
     return row
 
 
 def reliability(scores: pd.DataFrame, num_bins: int = NUM_BINS) -> pd.DataFrame:
-    """Bins of confidence: bin (from 1), mean confidence, accuracy, count of answers over all seeds; empty ones NaN.
+    """Bins of confidence, from 1: mean confidence, accuracy, and count over all seeds; NaN in empty bins.
 
     Example
     -------
@@ -108,38 +114,28 @@ def reliability(scores: pd.DataFrame, num_bins: int = NUM_BINS) -> pd.DataFrame:
     """
     probs, truth = _arrays(scores)
     bins, gaps = confidence_bins(probs, truth, num_bins)
-    count = np.bincount(bins, minlength=num_bins)
-    filled = np.where(count > 0, count, np.nan)
-    confidence = np.bincount(bins, weights=probs.max(axis=1), minlength=num_bins) / filled
-    accuracy = confidence + np.bincount(bins, weights=gaps, minlength=num_bins) / filled
-    columns = {"bin": np.arange(1, num_bins + 1), "confidence": confidence, "accuracy": accuracy, "count": count}
-    return pd.DataFrame(columns)
+    confidence = probs.max(axis=1)
+    rows = pd.DataFrame({"bin": bins + 1, "confidence": confidence, "accuracy": confidence + gaps})
+    table = rows.groupby("bin").mean().assign(count=rows["bin"].value_counts())
+    return table.reindex(range(1, num_bins + 1)).fillna({"count": 0}).astype({"count": int}).reset_index()
 
 
 def _calibrated(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame | None, list[float]]:
-    """Stored scores, the same after each run's temperature or None, and the temperatures."""
-    runs = finished_runs(experiment)
+    """Stored scores, the same after each run's temperature (None without inner runs), and the temperatures."""
     before, after, temperatures = [], [], []
-    for run in tqdm(runs, desc=f"{experiment.title}: temperatures", unit="run"):
-        before.append(run.scores(experiment.manifest))
-        inner = _inner_scores(experiment, run)
+    columns = [f"p_{label}" for label in experiment.label_order]
+    for run in tqdm(finished_runs(experiment), desc=f"{experiment.title}: temperatures", unit="run"):
+        scores, inner = run.scores(experiment.manifest), _inner_scores(experiment, run)
+        before.append(scores)
         if inner is not None:
             temperatures.append(best_temperature(*_arrays(inner)))
-            columns = [f"p_{label}" for label in experiment.label_order]
-            probs = tempered(before[-1][columns].to_numpy(float), temperatures[-1])
-            after.append(before[-1].assign(**dict(zip(columns, probs.T))))
-    joined = [pd.concat(parts, ignore_index=True) if len(parts) == len(runs) else None for parts in (before, after)]
-    return joined[0], joined[1], temperatures
+            probs = tempered(scores[columns].to_numpy(float), temperatures[-1])
+            after.append(scores.assign(**dict(zip(columns, probs.T))))
+    return pd.concat(before, ignore_index=True), pd.concat(after, ignore_index=True) if after else None, temperatures
 
 
 def _inner_scores(experiment: Experiment, outer: PlannedRun) -> pd.DataFrame | None:
-    """What the chosen candidate's inner runs of one outer fold scored; None where there are none.
-
-    Raises
-    ------
-    ValueError
-        If some are not done, or heard by a test speaker.
-    """
+    """Scores of the chosen candidate's inner runs of one outer fold; None where there are none."""
     inner = experiment.inner_runs(outer)
     if not inner:
         return None
@@ -158,29 +154,28 @@ def _inner_scores(experiment: Experiment, outer: PlannedRun) -> pd.DataFrame | N
 
 
 def _left_out(scores: pd.DataFrame) -> dict[str, tuple[float, np.ndarray]]:
-    """Each measure over all speakers, and without each of them; means over seeds."""
-    names, speaker = np.unique(scores["speaker"], return_inverse=True)
+    """Each measure over all speakers, and without each of them, [S]; means over seeds."""
     probs, truth = _arrays(scores)
-    seeds = [np.flatnonzero(scores["seed"] == seed) for seed in scores["seed"].unique()]
-
-    def of_seeds(values: np.ndarray, bins: np.ndarray, num_bins: int) -> tuple[float, np.ndarray]:
-        """Sum over bins of the size of the mean value; with one bin, and values of at least 0, that is their mean."""
-        whole, left_out = [], []
-        for rows in seeds:
-            cell = speaker[rows] * num_bins + bins[rows]
-            sums = np.bincount(cell, weights=values[rows], minlength=len(names) * num_bins).reshape(-1, num_bins)
-            counts = np.bincount(speaker[rows], minlength=len(names))
-            whole.append(np.abs(sums.sum(axis=0)).sum() / counts.sum())
-            left_out.append(ratio(np.abs(sums.sum(axis=0) - sums).sum(axis=1), counts.sum() - counts))
-        return float(np.mean(whole)), np.mean(left_out, axis=0)
-
     bins, gaps = confidence_bins(probs, truth)
-    one = np.zeros(len(truth), dtype=int)
-    return {
-        "ece": of_seeds(gaps, bins, NUM_BINS),
-        "nll": of_seeds(negative_log_likelihood(probs, truth), one, 1),
-        "brier": of_seeds(brier_score(probs, truth), one, 1),
+    # Each measure is a sum over bins of |sum of values| / N; with one bin and positive values that is their mean.
+    one_bin = np.zeros(len(truth), dtype=int)
+    parts = {
+        "ece": (gaps, bins),
+        "nll": (negative_log_likelihood(probs, truth), one_bin),
+        "brier": (brier_score(probs, truth), one_bin),
     }
+    found = {}
+    for name, (values, bin_of) in parts.items():
+        rows = pd.DataFrame({"seed": scores["seed"], "speaker": scores["speaker"], "bin": bin_of, "value": values})
+        of_seeds = []
+        for _, of_seed in rows.groupby("seed"):
+            sums = of_seed.pivot_table(index="speaker", columns="bin", values="value", aggfunc="sum", fill_value=0.0)
+            sums, counts = sums.to_numpy(), of_seed.groupby("speaker").size().to_numpy()
+            left_out = ratio(np.abs(sums.sum(axis=0) - sums).sum(axis=1), counts.sum() - counts)
+            of_seeds.append([np.abs(sums.sum(axis=0)).sum() / counts.sum(), *left_out])
+        value, *left_out = np.mean(of_seeds, axis=0)
+        found[name] = float(value), np.array(left_out)
+    return found
 
 
 def _arrays(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -188,39 +183,13 @@ def _arrays(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return scores[[f"p_{label}" for label in labels]].to_numpy(float), label_indices(scores["truth"], labels)
 
 
-def _write(folder: Path, table: pd.DataFrame) -> Path:
-    protocol = (
-        "Stored posteriors of the outer tests, as they are and after one temperature for each run, which was fitted to "
-        "the chosen candidate's scores on the inner validation speakers and never to the test."
-    )
-    without = [name for name, rows in table.groupby("system", sort=False) if AFTER not in set(rows["condition"])]
-    missing = (
-        f"No temperature could be fitted for {', '.join(without)}: no candidates were compared, so there are no inner "
-        "scores."
-    )
-    measures = (
-        f"ECE is the expected calibration error in {NUM_BINS} bins of confidence, NLL the negative log-likelihood in "
-        "nats, Brier the squared distance from the truth (0 to 2): less is better. Pooled over all outer tests and "
-        "averaged over seeds; 95 % intervals are over speakers."
-    )
-
-    def cells(row) -> list[str]:
-        spread = f"{row['temperature']:.2f} ({row['temperature_low']:.2f} to {row['temperature_high']:.2f})"
-        measured = [_with_limits(row, name, 100 if name == "ece" else 1) for name in MEASURES]
-        changes = [_with_limits(row, f"{name}_change", 100 if name == "ece" else 1, "+") for name in MEASURES[:2]]
-        return [row["condition"], spread if row["condition"] == AFTER else "1", *measured, *changes]
-
-    header = ["posteriors", "temperature", "ECE, % [95 %]", "NLL [95 %]", "Brier [95 %]"]
-    header += ["change of ECE", "change of NLL"]
-    sentences = [protocol, missing if without else "", measures]
-    bins = "The bins of a reliability diagram are in reliability.csv."
-    return write_table(folder, table, "Calibration", sentences, [by_system(table, header, cells, left=2), bins])
+def _spread(temperatures: list[float]) -> dict[str, float]:
+    """Mean, least and greatest temperature of the runs."""
+    values = {"temperature": np.mean(temperatures), "temperature_low": min(temperatures)}
+    return {**values, "temperature_high": max(temperatures)}
 
 
-def _with_limits(row, name: str, factor: float, sign: str = "") -> str:
-    numbers = [factor * row[column] for column in (name, f"{name}_low", f"{name}_high")]
-    if np.isnan(numbers[0]):
-        return ""
-    digits = 1 if factor == 100 else 3
-    middle, low, high = (f"{number:{sign}.{digits}f}" for number in numbers)
-    return f"{middle} [{low}, {high}]"
+def _without_temperature(table: pd.DataFrame) -> str:
+    names = [name for name, rows in table.groupby("system", sort=False) if AFTER not in set(rows["condition"])]
+    reason = "no candidates were compared, so there are no inner scores."
+    return f"No temperature could be fitted for {', '.join(names)}: {reason}" if names else ""

@@ -1,55 +1,30 @@
-"""Students of one corpus asked about another, without any training on it."""
+"""Cross-corpus test: students of one corpus on all utterances of another, without training on it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.data.batches import Batch
-from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.unlabelled import find_unlabelled
 from akd_toolkit.evaluate.report.summary import deviation
-from akd_toolkit.evaluate.report.tables import markdown_table
-from akd_toolkit.evaluate.studies.answering import (
-    BATCH_SIZE,
-    Answer,
+from akd_toolkit.evaluate.studies.evaluate_saved import (
     Condition,
-    finished_runs,
+    Task,
     is_current,
-    key_of,
-    part_of,
     read_manifest,
-    read_parts,
+    read_stored,
     run_all,
-    student_of,
-    waveforms_of,
-    with_windows,
-    write_part,
+    saved_student,
 )
-from akd_toolkit.evaluate.studies.heard import heard_without_labels, refuse_shared_recordings
-from akd_toolkit.evaluate.studies.labels import common_name, read_label_map, scores_on_shared, shared_labels, to_shared
-from akd_toolkit.evaluate.studies.tables import SUMMARY, percent, score_row, system_names, with_marks, write_table
+from akd_toolkit.evaluate.studies.labels import SharedLabels, read_label_map
+from akd_toolkit.evaluate.studies.study import SUMMARY, Study, finished_runs, score_columns, score_row, system_names
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
-from akd_toolkit.training.posteriors import predict
 
-STUDY = "cross"
-
-
-@dataclass(frozen=True)
-class CrossTask:
-    """One student and all utterances of another corpus whose class both corpora have."""
-
-    other: Path
-    own_labels: tuple[str, ...]
-    shared: tuple[str, ...]
-    names: dict[str, str | None]
-    condition: Condition
-    asked: Answer
+IN_TRAINING = {"": "", "no": "no", "yes": "**yes, unlabelled**", "unknown": "**not known**"}
 
 
 def cross_study(
@@ -59,10 +34,10 @@ def cross_study(
     unlabelled: str | Path | None = None,
     jobs: int = 1,
 ) -> Path:
-    """Let every outer student answer all utterances of another corpus; returns the table's path.
+    """Score every outer student on all utterances of another corpus; returns the path of the table.
 
-    Classes that only one corpus has are left out: utterances of them, and the posteriors of them, which are made to sum
-    to 1 over the shared ones. The same is done to the stored scores on the students' own corpus, to compare with.
+    Utterances and posteriors of classes that only one corpus has are left out, the other posteriors are scaled to sum
+    to 1. The stored scores on the students' own corpus are restricted in the same way for comparison.
 
     Arguments
     ---------
@@ -71,120 +46,135 @@ def cross_study(
     labels
         YAML file that changes which labels are the same; see ``read_label_map``.
     unlabelled
-        manifest.csv of the speech without labels that the experiment was trained with, where it is in no store beside.
+        manifest.csv of the unlabelled speech that the experiment was trained with, if it is in no store beside it.
     jobs
-        How many students answer side by side.
+        Number of students evaluated at the same time.
 
     Raises
     ------
     ValueError
-        If the other corpus holds recordings that were trained on, or shares fewer than two classes.
+        If the other corpus has recordings that were trained on, or shares fewer than two classes.
     """
-    runs = finished_runs(experiment)
-    path = _manifest_of(Path(on))
-    other, names = read_manifest(path), read_label_map(labels)
-    refuse_shared_recordings(experiment, other)
-    shared = shared_labels(experiment.label_order, other.label_order, names)
-    tested = _of_shared(other, shared, names)
-    verdict, sentence = heard_without_labels(experiment, tested, Manifest.read(unlabelled) if unlabelled else None)
-    study, tasks, parts = f"{STUDY}-{other.corpus}", [], []
+    runs, path = finished_runs(experiment), _manifest_of(Path(on))
+    other = read_manifest(path)
+    refuse_trained_recordings(experiment, other)
+    shared = SharedLabels.of(experiment.label_order, other.label_order, read_label_map(labels))
+    given = Manifest.read(unlabelled) if unlabelled else None
+    verdict, sentence = unlabelled_in_training(experiment, shared.utterances(other), given)
+    name, students, tasks = f"cross-{other.corpus}", [], []
     for run in runs:
-        condition = with_windows([Condition(f"all of {other.corpus}")], run.record)[0]
-        part = part_of(experiment, study, run, condition)
-        key = key_of(run, condition, other, *shared, repr(sorted(names.items())))
-        parts.append(part)
-        if not is_current(part, key):
-            asked = Answer(run.folder, part, key, run.seed, run.fold)
-            tasks.append(CrossTask(path, experiment.label_order, tuple(shared), names, condition, asked))
-    run_all(tasks, answer_cross, study, jobs)
-    within = scores_on_shared(experiment.scores(runs), shared, names)
-    # Every student answers the same utterances, so that a run stands where a seed stands elsewhere.
-    across = pd.concat([read_parts([part]).assign(seed=n, fold=1) for n, part in enumerate(parts)], ignore_index=True)
-    rows = [_row(experiment.manifest.corpus, within, across=False), _row(other.corpus, across, across=True)]
-    table = pd.DataFrame(rows).assign(
-        system=system_names([experiment])[0], heard=["", verdict], classes=" ".join(shared)
+        condition = Condition(f"all of {other.corpus}").with_windows_of(run)
+        more = *shared.shared, repr(sorted(shared.names.items()))
+        students.append(saved_student(experiment, name, run, condition, other, *more))
+        if not is_current(students[-1]):
+            tasks.append(Task(path, (), (), condition, students[-1:], shared))
+    run_all(tasks, name, jobs)
+    within = shared.scores(experiment.scores(runs))
+    # Every student has scored the same utterances, so runs take the place of seeds.
+    across = [read_stored([student.scores]).assign(seed=n, fold=1) for n, student in enumerate(students)]
+    corpus, system = experiment.manifest.corpus, system_names([experiment])[0]
+    rows = [_row(corpus, within, across=False), _row(other.corpus, pd.concat(across, ignore_index=True), across=True)]
+    pooled = {head: cell for head, cell in score_columns("").items() if "pooled" in head}
+    study = Study(
+        name=name,
+        title=f"{system}, tested on {other.corpus}",
+        table=pd.DataFrame(rows).assign(system=system, heard=["", verdict], classes=" ".join(shared.shared)),
+        columns={
+            "trained → tested": lambda row: f"{corpus} → {row['tested_on']}",
+            "utterances": lambda row: str(row["utterances"]),
+            "speakers": lambda row: str(row["speakers"]),
+            "runs": lambda row: str(row["runs"]),
+            "WA, runs": lambda row: f"{100 * row['wa_mean']:.1f} ± {100 * row['wa_std']:.1f}",
+            "UA, runs": lambda row: f"{100 * row['ua_mean']:.1f} ± {100 * row['ua_std']:.1f}",
+            **pooled,
+            "tested speech in training": lambda row: IN_TRAINING[row["heard"]],
+        },
+        notes=lambda _: [*_protocol(experiment.manifest, other, shared), sentence],
     )
-    return _write(experiment.paths.study(study), with_marks(table, [experiment]), experiment, other, names, sentence)
+    return study.write([experiment])
 
 
-def answer_cross(task: CrossTask, progress: bool = False) -> None:
-    """Ask one student about the other corpus, and write its scores over the shared classes."""
-    other = _of_shared(read_manifest(task.other), task.shared, task.names)
-    window = task.condition.window_s, task.condition.overlap_s
-    posteriors = predict(student_of(task.asked.student, task.own_labels), _batches(other, *window, progress))
-    probs = to_shared(np.stack([posteriors[name] for name in other.ids]), task.own_labels, task.shared, task.names)
-    truth = [common_name(row.emotion, task.names) for row in other]
-    write_part(task.asked, task.condition, other, truth, probs, task.shared)
+def refuse_trained_recordings(experiment: Experiment, other: Manifest) -> None:
+    """Refuse a corpus with recordings, by the checksum of their samples, that are in the experiment's own corpus."""
+    mine = {row.sha256: row.id for row in experiment.manifest if row.sha256}
+    both = [row for row in other if row.sha256 in mine]
+    if both:
+        raise ValueError(
+            f"{len(both)} of {len(other)} recordings of {other.corpus} are recordings of {experiment.manifest.corpus} "
+            f"too (first: {both[0].id}, there {mine[both[0].sha256]}), so they were trained on; give a corpus of other "
+            "recordings."
+        )
 
 
-def _of_shared(other: Manifest, shared: Sequence[str], names: Mapping) -> Manifest:
-    """The utterances of shared classes."""
-    rows = tuple(row for row in other if common_name(row.emotion, names) in shared)
-    return replace(other, utterances=rows)
+def unlabelled_in_training(
+    experiment: Experiment, other: Manifest, unlabelled: Manifest | None = None
+) -> tuple[str, str]:
+    """Whether the other corpus was in training as unlabelled speech: ``no``, ``yes`` or ``unknown``, and a sentence.
 
-
-@lru_cache(maxsize=1)
-def _batches(other: Manifest, window_s: float, overlap_s: float, progress: bool) -> list[Batch]:
-    return list(scoring_batches(other, waveforms_of(other, progress).__getitem__, window_s, overlap_s, BATCH_SIZE))
+    Without ``unlabelled``, the manifest of that speech is looked for in the stores beside the experiment.
+    """
+    wanted = experiment.settings.get("unlabelled_hash")
+    if not wanted:
+        return "no", f"The students were trained on nothing but {experiment.manifest.corpus}."
+    if unlabelled is not None and unlabelled.hash != wanted:
+        raise ValueError(
+            f"{experiment.folder} was trained with other unlabelled speech (manifest {wanted}) than the one given "
+            f"({unlabelled.hash}); give the manifest.csv of that run's store."
+        )
+    found = unlabelled or find_unlabelled(experiment.folder, wanted)
+    if found is None:
+        return "unknown", (
+            f"**It is not known whether {other.corpus} was in training:** the manifest of the unlabelled speech "
+            f"({wanted}) is in no store beside the experiment."
+        )
+    checksums = {row.sha256 for row in found if row.sha256}
+    count = sum(row.sha256 in checksums for row in other)
+    if count:
+        return "yes", (
+            f"**{count} of these {len(other)} recordings of {other.corpus} were in the training of the students, "
+            "without their labels:** this is no test on an unseen corpus."
+        )
+    unhashed = sum(not row.sha256 for row in (*found, *other))
+    if unhashed:
+        return (
+            "unknown",
+            f"**{unhashed} recordings have no checksum**, so it is not known whether they were trained on.",
+        )
+    return "no", f"None of these recordings is among the {len(found)} of the unlabelled speech ({found.corpus})."
 
 
 def _manifest_of(folder: Path) -> Path:
-    """The manifest in a folder, or of an experiment that finds it in the folder above.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    """
+    """The manifest in a folder, or the one that an experiment there uses."""
     paths = ExperimentPaths(folder)
     if paths.manifest.is_file() and (paths.exists or paths.manifest.parent == folder):
         return paths.manifest
     raise FileNotFoundError(
-        f"{folder} holds no corpus (manifest.csv is missing); give the output_folder of a recipe on the other corpus."
+        f"{folder} has no corpus (manifest.csv is missing); give the output_folder of a recipe on the other corpus."
     )
 
 
 def _row(corpus: str, scores: pd.DataFrame, across: bool) -> dict:
-    """Means and deviations over folds and seeds, and the pooled score with its interval over speakers."""
+    """Mean and standard deviation over runs, and the pooled score with its interval over speakers."""
     runs = [run for _, run in scores.groupby(["seed", "fold"])]
-    row = score_row(scores)
+    row: Mapping = score_row(scores)
+    row = {name: row[name] for name in (*SUMMARY, "utterances", "speakers")}
     for name, measure in (("wa", wa), ("ua", ua)):
-        of_run = [measure(run["truth"], run["prediction"]) for run in runs]
-        row[f"{name}_mean"], row[f"{name}_std"] = float(np.mean(of_run)), deviation(of_run)
-    kept = {name: row[name] for name in (*SUMMARY, "utterances", "speakers")}
-    return {"tested_on": corpus, "across": across, "runs": len(runs), **kept}
+        values = [measure(run["truth"], run["prediction"]) for run in runs]
+        row[f"{name}_mean"], row[f"{name}_std"] = float(np.mean(values)), deviation(values)
+    return {"tested_on": corpus, "across": across, "runs": len(runs), **row}
 
 
-def _write(folder: Path, table: pd.DataFrame, experiment, other: Manifest, names: Mapping, sentence: str) -> Path:
-    mine, shared = experiment.manifest, table["classes"].iloc[0].split()
-    dropped = [
-        f"{corpus.corpus}'s {', '.join(gone)}"
-        for corpus in (mine, other)
-        if (gone := [label for label in corpus.label_order if common_name(label, names) not in shared])
+def _protocol(own: Manifest, other: Manifest, shared: SharedLabels) -> list[str]:
+    dropped = []
+    for corpus in (own, other):
+        labels = [label for label in corpus.label_order if shared.name(label) not in shared.shared]
+        dropped += [f"{corpus.corpus}'s {', '.join(labels)}"] if labels else []
+    left_out = f", and {' and '.join(dropped)} left out." if dropped else "."
+    return [
+        f"Students trained on the labels of {own.corpus} alone (one for each fold and seed, on its fold's training "
+        f"speakers) were tested on {other.corpus}; {len(shared.shared)} classes are shared "
+        f"({', '.join(shared.shared)}){left_out}",
+        "WA and UA are means and standard deviations over the runs; pooled they are means over the runs on all "
+        "utterances, with 95 % intervals over the tested speakers. On its own corpus each run is scored on its outer "
+        f"test speakers, among the same classes. Chance is {100 / len(shared.shared):.1f} UA.",
     ]
-    protocol = (
-        f"Students that learned the labels of {mine.corpus} alone (one a fold and seed, each from its fold's training "
-        f"speakers) answered {other.corpus}, of which they saw no label; {len(shared)} classes are shared "
-        f"({', '.join(shared)})" + (f", and {' and '.join(dropped)} left out." if dropped else ".")
-    )
-    measures = (
-        "WA and UA are means and deviations over the runs; pooled they are means over the runs on all utterances, with "
-        "95 % intervals over the tested speakers. On its own corpus each run is scored on its outer "
-        f"test speakers, among the same classes. Guessing gives {100 / len(shared):.1f} UA."
-    )
-    lines = [
-        [
-            f"{mine.corpus} → {row['tested_on']}" if row["across"] else f"{mine.corpus}, unseen speakers",
-            row["utterances"],
-            row["speakers"],
-            row["runs"],
-            *(f"{100 * row[f'{name}_mean']:.1f} ± {100 * row[f'{name}_std']:.1f}" for name in ("wa", "ua")),
-            *(percent(row, f"{name}_pooled", name) for name in ("wa", "ua")),
-            {"": "", "no": "no", "yes": "**yes, unlabelled**", "unknown": "**not known**"}[row["heard"]],
-        ]
-        for _, row in table.iterrows()
-    ]
-    header = ["trained → tested", "utterances", "speakers", "runs", "WA, runs", "UA, runs"]
-    header += ["WA pooled [95 %]", "UA pooled [95 %]", "tested speech heard in training"]
-    title = f"{table['system'].iloc[0]}, tested on {other.corpus}"
-    return write_table(folder, table, title, [protocol, sentence, measures], [markdown_table(header, lines)])

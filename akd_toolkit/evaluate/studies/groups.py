@@ -1,84 +1,87 @@
-"""How well a student understands each speaker, women, and men."""
+"""Scores of each speaker, of women and of men."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
-from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.evaluate.report.summary import label_indices, utterance_table
-from akd_toolkit.evaluate.report.tables import markdown_table
-from akd_toolkit.evaluate.studies.answering import finished_runs
-from akd_toolkit.evaluate.studies.groups_plot import plot_groups
-from akd_toolkit.evaluate.studies.tables import by_system, check_place, percent, publish, system_names, write_table
+from akd_toolkit.evaluate.report.plots import COLOURS, MUTED
+from akd_toolkit.evaluate.report.summary import label_indices, table_counts, utterance_table
+from akd_toolkit.evaluate.studies.study import (
+    Study,
+    check_experiments,
+    draw_intervals,
+    panels_of,
+    system_names,
+    with_limits,
+)
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import group_gap_interval, speaker_counts, speaker_interval
 
-STUDY = "groups"
 WOMEN, MEN, GAP = "women", "men", "women less men"
 SEXES = {"female": WOMEN, "f": WOMEN, "woman": WOMEN, "male": MEN, "m": MEN, "man": MEN}
+NOTES = (
+    "Stored scores of the outer tests by speaker and by the speakers' sex in the manifest; WA and UA are pooled and "
+    "averaged over seeds, UA over the classes that the group or speaker has. Intervals (95 %) of groups and of the gap "
+    "are over speakers; those of one speaker are over the utterances, which is too narrow for another recording of "
+    "that speaker."
+)
 
 
 def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
-    """WA and UA of every speaker, of women and of men, and the gap between the two; returns the table's path.
+    """WA and UA of every speaker, of women and of men, and the gap between the two; returns the path of the table.
 
-    Arguments
-    ---------
-    to
-        Folder for the common table of several experiments.
-
-    Raises
-    ------
-    ValueError
-        If an experiment is unfinished, or nobody knows who speaks in its corpus.
+    ``to`` is the folder for the common table of several experiments.
     """
-    check_place(experiments, to)
+    check_experiments(experiments, to)
     rows, speakers = [], []
     for system, experiment in zip(system_names(experiments), experiments):
-        finished_runs(experiment)
         if not experiment.speakers_known:
             raise ValueError(
-                f"{experiment.folder}: nobody knows who speaks in {experiment.manifest.corpus}, so there are no "
-                "speakers to compare; give an experiment on a corpus with speaker labels."
+                f"{experiment.folder}: {experiment.manifest.corpus} has no speaker labels, so there are no speakers to "
+                "compare; give an experiment on a corpus that has them."
             )
         scores, sex = experiment.scores(), speaker_sex(experiment.manifest)
         rows += [{"system": system, **row} for row in sex_rows(scores, sex)]
         speakers.append(speaker_rows(scores, sex).assign(system=system))
-    every_speaker = pd.concat(speakers, ignore_index=True)
-
-    def write(folder: Path, table: pd.DataFrame) -> Path:
-        of_table = every_speaker[every_speaker["system"].isin(table["system"])]
-        write_text_aside(folder / "speakers.csv", of_table.to_csv(index=False, lineterminator="\n"))
-        plot_groups(of_table, [folder / "plot.png", folder / "plot.svg"])
-        return _write(folder, table, of_table)
-
-    return publish(experiments, STUDY, to, pd.DataFrame(rows), write)
+    scored = {
+        "utterances": lambda row: str(row["utterances"]),
+        "WA [95 %]": lambda row: with_limits(row, "wa", sign="+" if row["group"] == GAP else ""),
+        "UA [95 %]": lambda row: with_limits(row, "ua", sign="+" if row["group"] == GAP else ""),
+    }
+    columns = {"group": lambda row: row["group"], "speakers": lambda row: str(row["speakers"]), **scored}
+    of_speakers = {"speaker": lambda row: row["speaker"], "group": lambda row: row["group"], **scored}
+    study = Study(
+        name="groups",
+        title="Speakers, women and men",
+        table=pd.DataFrame(rows),
+        columns=columns,
+        notes=lambda _: [NOTES],
+        details={"speakers.csv": pd.concat(speakers, ignore_index=True)},
+        sections={"speakers.csv": ("By speaker", of_speakers)},
+        plot=plot_speakers,
+        plotted="speakers.csv",
+        picture="UA of every speaker with its 95 % interval",
+    )
+    return study.write(experiments, to)
 
 
 def speaker_sex(manifest: Manifest) -> dict[str, str]:
-    """Speaker -> ``women`` or ``men``; speakers whose sex the manifest does not say are left out.
-
-    Raises
-    ------
-    ValueError
-        If a speaker has two.
-    """
+    """Speaker -> ``women`` or ``men``, for the speakers whose sex the manifest has."""
     found: dict[str, str] = {}
     for row in manifest:
         sex = SEXES.get(row.sex.lower())
         if sex is not None and found.setdefault(row.speaker, sex) != sex:
-            raise ValueError(f"speaker {row.speaker} is a woman and a man in the manifest; correct it, prepare again.")
+            raise ValueError(f"speaker {row.speaker} is female and male in the manifest; correct it, prepare again.")
     return found
 
 
 def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
     """Everybody, women, men, and the gap: pooled WA and UA with 95 % intervals over speakers.
-
-    For the gap women are drawn among women and men among men, so that every redrawn corpus has as many of each. A group
-    of one speaker has no interval.
 
     Example
     -------
@@ -89,72 +92,54 @@ def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
     >>> [(row["group"], row["ua"]) for row in rows]
     [('everybody', 0.75), ('women', 1.0), ('men', 0.5), ('women less men', 0.5)]
     """
-    speakers, hits, totals = _counts(scores)
-    members = {"everybody": np.ones(len(speakers), dtype=bool)}
-    members |= {group: np.array([sex.get(name) == group for name in speakers]) for group in (WOMEN, MEN)}
+    labels = label_order_of(scores)
+    utterances = utterance_table(scores, labels)
+    hits, totals = table_counts(utterances, labels)
+    speakers = np.unique(utterances["speaker"])
+    women, men = (np.array([sex.get(name) == group for name in speakers]) for group in (WOMEN, MEN))
     rows = []
-    for group, chosen in members.items():
-        row = {"group": group, "speakers": int(chosen.sum()), "utterances": int(totals[chosen].sum())}
+    for group, members in {"everybody": ~(women & men), WOMEN: women, MEN: men, GAP: women | men}.items():
+        row = {"group": group, "speakers": int(members.sum()), "utterances": int(totals[members].sum())}
         for score in ("wa", "ua"):
-            row |= speaker_interval(hits[chosen], totals[chosen], score).columns(score)
+            if group == GAP:
+                interval = group_gap_interval(hits, totals, women, men, score)
+            else:
+                interval = speaker_interval(hits[members], totals[members], score)
+            row |= interval.columns(score)
         rows.append(row)
-    women, men = members[WOMEN], members[MEN]
-    row = {"group": GAP, "speakers": int((women | men).sum()), "utterances": int(totals[women | men].sum())}
-    for score in ("wa", "ua"):
-        row |= group_gap_interval(hits, totals, women, men, score).columns(score)
-    return [*rows, row]
+    return rows
 
 
 def speaker_rows(scores: pd.DataFrame, sex: dict[str, str]) -> pd.DataFrame:
-    """One row a speaker: group, utterances, WA and UA, with 95 % intervals over the utterances.
-
-    One speaker's utterances resemble each other, so these intervals are too narrow for what he might say another day.
-    """
-    labels = label_order_of(scores)
-    utterances = utterance_table(scores, labels)
-    rows = []
-    for speaker, of_speaker in utterances.groupby("speaker"):
-        truth = label_indices(of_speaker["truth"], labels)
-        counts = speaker_counts(of_speaker["right"], truth, np.arange(len(of_speaker)), len(labels))
-        row = {"speaker": speaker, "group": sex.get(speaker, ""), "utterances": len(of_speaker)}
+    """One row a speaker: group, utterances, WA and UA, with 95 % intervals over the utterances."""
+    labels, rows = label_order_of(scores), []
+    for speaker, own in utterance_table(scores, labels).groupby("speaker"):
+        truth = label_indices(own["truth"], labels)
+        counts = speaker_counts(own["right"], truth, np.arange(len(own)), len(labels))  # each utterance as a unit
+        row = {"speaker": speaker, "group": sex.get(speaker, ""), "utterances": len(own)}
         for score in ("wa", "ua"):
             row |= speaker_interval(*counts, score).columns(score)
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _counts(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Speakers in order, and their hits and utterances by class."""
-    labels = label_order_of(scores)
-    utterances = utterance_table(scores, labels)
-    truth = label_indices(utterances["truth"], labels)
-    counts = speaker_counts(utterances["right"], truth, utterances["speaker"], len(labels))
-    return np.unique(utterances["speaker"]), *counts
-
-
-def _write(folder: Path, table: pd.DataFrame, speakers: pd.DataFrame) -> Path:
-    protocol = (
-        "Stored scores of the outer tests by speaker and by the speakers' sex as the manifest says it; WA and UA are "
-        "pooled and averaged over seeds, UA over the classes that the group or speaker has."
-    )
-    intervals = (
-        "Intervals (95 %) of groups and of the gap are over speakers, those of one speaker over the "
-        "utterances, which is too narrow for what that speaker might say another day."
-    )
-
-    def cells(row) -> list[str]:
-        signed = row["group"] == GAP
-        scored = [percent(row, score, score, signed) for score in ("wa", "ua")]
-        return [row["group"], str(row["speakers"]), str(row["utterances"]), *scored]
-
-    header = ["group", "speakers", "utterances", "WA [95 %]", "UA [95 %]"]
-    parts = [by_system(table, header, cells, left=2)]
-    parts += ["![UA of every speaker with its 95 % interval](plot.png)", "## By speaker"]
-    lines = [
-        [row["system"], row["speaker"], row["group"], row["utterances"]]
-        + [percent(row, score, score) for score in ("wa", "ua")]
-        for _, row in speakers.iterrows()
-    ]
-    columns = ["system", "speaker", "group", "utterances", "WA [95 %]", "UA [95 %]"]
-    parts.append(markdown_table(columns, lines, left=3))
-    return write_table(folder, table, "Speakers, women and men", [protocol, intervals], parts)
+def plot_speakers(speakers: pd.DataFrame) -> Figure:
+    """A panel for each system, a dot for each speaker in the order of UA, with its interval."""
+    systems = list(speakers["system"].unique())
+    size = max(4.6, 3.4 * len(systems)), 0.9 + 0.2 * speakers.groupby("system").size().max()
+    figure, panels = panels_of(1, len(systems), size, sharex=True)
+    for axes, system in zip(panels[0], systems):
+        rows = speakers[speakers["system"] == system].sort_values("ua").reset_index(drop=True)
+        for group, colour, marker in ((WOMEN, COLOURS[1], "o"), (MEN, COLOURS[0], "s"), ("", MUTED, "D")):
+            own = rows[rows["group"] == group]
+            draw_intervals(axes, own.index, own, horizontal=True, color=colour, marker=marker, label=group or "unknown")
+        axes.set_yticks(range(len(rows)), rows["speaker"], parse_math=False, fontsize=8 if len(rows) > 15 else 10)
+        axes.set_title(system, loc="left", fontsize=10, parse_math=False, wrap=True)
+        axes.set_xlabel("UA, %")
+        axes.set_xlim(0, 100)
+        axes.grid(visible=False, axis="y")
+    panels[0, 0].set_ylabel("speaker")
+    if set(speakers["group"]) != {""}:
+        lines, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(lines[:2], labels[:2], loc="outside lower center", ncols=2, frameon=False)
+    return figure

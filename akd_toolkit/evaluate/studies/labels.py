@@ -1,6 +1,7 @@
-"""Which emotions of two corpora are the same."""
+"""Which emotion labels of two corpora mean the same, and scores among the classes that both have."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ import pandas as pd
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-# Labels as EmoDB, RAVDESS, IEMOCAP, CREMA-D and their recipes write them. A corpus without a label has no such class;
-# IEMOCAP's excited is merged into happy, as its usual four classes are.
+from akd_toolkit.data.manifest import Manifest
+
+# Labels as EmoDB, RAVDESS, IEMOCAP, CREMA-D and their recipes write them. IEMOCAP's excited is merged into happy, as in
+# its usual four classes.
 COMMON_LABELS = {
     **dict.fromkeys(("anger", "angry", "ang"), "anger"),
     **dict.fromkeys(("happiness", "happy", "hap", "joy", "excited", "exc"), "happiness"),
@@ -21,108 +24,81 @@ COMMON_LABELS = {
     **dict.fromkeys(("boredom", "bored"), "boredom"),
     "calm": "calm",
 }
-TINY = 1e-300  # so that an answer that gives the shared classes nothing becomes an even one
+TINY = 1e-300  # posteriors that are 0 for all shared classes become uniform
 
 
 def read_label_map(path: str | Path | None) -> dict[str, str | None]:
-    """The built-in map, with what a YAML file of ``label: common name`` changes; null leaves a label out.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no such mapping.
-    """
+    """The built-in map, updated by a YAML file of ``label: common name``; null leaves a label out."""
     if path is None:
         return dict(COMMON_LABELS)
     try:
         found = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f"there is no map of labels {path}; give a YAML file of 'label: common name'."
-        ) from None
+        raise FileNotFoundError(f"{path} does not exist; give a YAML file of 'label: common name'.") from None
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read as YAML ({str(error).splitlines()[0]}).") from None
-    ok = isinstance(found, dict) and all(
-        isinstance(key, str) and (value is None or (isinstance(value, str) and value)) for key, value in found.items()
-    )
-    if not ok:
+    pairs = found.items() if isinstance(found, dict) else [(None, None)]
+    if not all(isinstance(key, str) and (value is None or (isinstance(value, str) and value)) for key, value in pairs):
         raise ValueError(f"{path} must hold lines of 'label: common name', or 'label: null' to leave it out.")
     return {**COMMON_LABELS, **found}
 
 
-def common_name(label: str, names: Mapping[str, str | None]) -> str | None:
-    """What a label is called in every corpus: by the map, in any case of letters, or else itself; None if left out.
+@dataclass(frozen=True)
+class SharedLabels:
+    """The classes that a student's labels ``own`` share with another corpus, by their common names.
+
+    ``names`` maps labels, in any case of letters, to common names, and labels that are left out to None; other labels
+    are their own common names.
 
     Example
     -------
-    >>> common_name("hap", COMMON_LABELS), common_name("Angry", COMMON_LABELS), common_name("pride", COMMON_LABELS)
-    ('happiness', 'anger', 'pride')
-    """
-    return names.get(label, names.get(label.lower(), label))
-
-
-def shared_labels(mine: Sequence[str], other: Sequence[str], names: Mapping[str, str | None]) -> list[str]:
-    """Common names that both corpora have, in the order of ``mine``.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two.
-
-    Example
-    -------
-    >>> shared_labels(["anger", "boredom", "neutral"], ["neu", "ang", "sad"], COMMON_LABELS)
-    ['anger', 'neutral']
-    """
-    of_other = {common_name(label, names) for label in other}
-    shared = [name for name in dict.fromkeys(common_name(label, names) for label in mine) if name in of_other]
-    shared = [name for name in shared if name is not None]
-    if len(shared) < 2:
-        raise ValueError(
-            f"[{', '.join(mine)}] and [{', '.join(other)}] share {', '.join(shared) or 'no class'}; at least two are "
-            "needed. Say which labels are the same by --labels MAP."
-        )
-    return shared
-
-
-def to_shared(probs: np.ndarray, labels: Sequence[str], shared: Sequence[str], names: Mapping) -> np.ndarray:
-    """Posteriors over the shared classes alone: those of one common name added, the rest left out, sum 1 again.
-
-    q[n, k] = sum_{c: name(c) = k} p[n, c] / sum_{c: name(c) shared} p[n, c]
-
-    Shape
-    -----
-    probs: [N, len(labels)]. Returns [N, len(shared)].
-
-    Example
-    -------
-    >>> probs = np.array([[0.3, 0.5, 0.1, 0.1]])
-    >>> to_shared(probs, ["ang", "bored", "hap", "exc"], ["anger", "happiness"], COMMON_LABELS).round(3).tolist()
+    >>> labels = SharedLabels.of(["ang", "bored", "hap", "exc"], ["Anger", "joy", "pride"], COMMON_LABELS)
+    >>> labels.shared
+    ('anger', 'happiness')
+    >>> labels.posteriors(np.array([[0.3, 0.5, 0.1, 0.1]])).round(3).tolist()
     [[0.6, 0.4]]
     """
-    own = [common_name(label, names) for label in labels]
-    kept = np.array([[name == label for name in shared] for label in own], dtype=float)  # [C, shared]
-    sums = np.asarray(probs, dtype=float) @ kept + TINY
-    return sums / sums.sum(axis=1, keepdims=True)
 
+    own: tuple[str, ...]
+    shared: tuple[str, ...]
+    names: Mapping[str, str | None]
 
-def scores_on_shared(scores: pd.DataFrame, shared: Sequence[str], names: Mapping[str, str | None]) -> pd.DataFrame:
-    """Scores of the utterances whose truth is a shared class, answered among these alone.
+    @classmethod
+    def of(cls, own: Sequence[str], other: Sequence[str], names: Mapping[str, str | None]) -> "SharedLabels":
+        """The shared classes in the order of ``own``; ValueError if there are fewer than two."""
+        labels = cls(tuple(own), (), names)
+        of_other = {labels.name(label) for label in other} - {None}
+        shared = [name for name in dict.fromkeys(map(labels.name, own)) if name in of_other]
+        if len(shared) < 2:
+            raise ValueError(
+                f"[{', '.join(own)}] and [{', '.join(other)}] share {', '.join(shared) or 'no class'}; at least two "
+                "are needed. Say which labels are the same by --labels MAP."
+            )
+        return replace(labels, shared=tuple(shared))
 
-    Example
-    -------
-    >>> from akd_toolkit.experiment.scores_file import make_scores
-    >>> probs = np.array([[0.2, 0.7, 0.1], [0.1, 0.8, 0.1]])
-    >>> scores = make_scores(["a", "b"], ["03", "08"], ["ang", "bored"], probs, ["ang", "bored", "neu"], 1, 17)
-    >>> scores_on_shared(scores, ["anger", "neutral"], COMMON_LABELS)[["ID", "truth", "prediction"]].values.tolist()
-    [['a', 'anger', 'anger']]
-    """
-    labels = [name[2:] for name in scores.columns if name.startswith("p_")]
-    truth = scores["truth"].map({label: common_name(label, names) for label in labels})
-    chosen = truth.isin(shared)
-    probs = to_shared(scores.loc[chosen, [f"p_{label}" for label in labels]].to_numpy(float), labels, shared, names)
-    kept = scores.loc[chosen, ["ID", "speaker", "fold", "seed"]].reset_index(drop=True)
-    kept = kept.assign(truth=truth[chosen].to_numpy(), prediction=[shared[best] for best in probs.argmax(axis=1)])
-    return kept.assign(**{f"p_{name}": probs[:, index] for index, name in enumerate(shared)})
+    def name(self, label: str) -> str | None:
+        """The common name of a label; None if it is left out."""
+        return self.names.get(label, self.names.get(label.lower(), label))
+
+    def utterances(self, manifest: Manifest) -> Manifest:
+        """The utterances of shared classes."""
+        rows = tuple(row for row in manifest if self.name(row.emotion) in self.shared)
+        return replace(manifest, utterances=rows)
+
+    def posteriors(self, probs: np.ndarray) -> np.ndarray:
+        """Posteriors over the shared classes alone, which sum to 1 again: [N, len(own)] -> [N, len(shared)].
+
+        q[n, k] = sum_{c: name(c) = k} p[n, c] / sum_{c: name(c) shared} p[n, c]
+        """
+        members = np.array([[self.name(label) == name for name in self.shared] for label in self.own], dtype=float)
+        sums = np.asarray(probs, dtype=float) @ members + TINY
+        return sums / sums.sum(axis=1, keepdims=True)
+
+    def scores(self, scores: pd.DataFrame) -> pd.DataFrame:
+        """Scores of the utterances whose truth is a shared class, predicted among the shared classes alone."""
+        truth = scores["truth"].map(self.name)
+        scores = scores.assign(truth=truth)[truth.isin(self.shared)].reset_index(drop=True)
+        probs = self.posteriors(scores[[f"p_{label}" for label in self.own]].to_numpy())
+        prediction = [self.shared[best] for best in probs.argmax(axis=1)]
+        columns = {f"p_{name}": probs[:, index] for index, name in enumerate(self.shared)}
+        return scores[["ID", "speaker", "fold", "seed", "truth"]].assign(prediction=prediction, **columns)

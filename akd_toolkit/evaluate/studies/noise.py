@@ -1,34 +1,40 @@
-"""How well a student understands speech in noise, in a room and through a telephone, without being trained for it."""
+"""Robustness: scores in noise, in a room and through a telephone, without training for it."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from akd_toolkit.evaluate.studies.answering import Condition, answer
+from akd_toolkit.evaluate.report.plots import COLOURS, INK, MUTED
 from akd_toolkit.evaluate.studies.disturbances import CLEAN, CODECS, NOISES, ROOM
-from akd_toolkit.evaluate.studies.noise_plot import plot_noise
-from akd_toolkit.evaluate.studies.tables import (
+from akd_toolkit.evaluate.studies.evaluate_saved import Condition, evaluate_saved
+from akd_toolkit.evaluate.studies.study import (
     INTERVALS,
-    by_system,
-    check_place,
-    publish,
-    score_cells,
-    score_header,
+    Study,
+    check_experiments,
+    draw_intervals,
+    panels_of,
+    score_columns,
     score_row,
     system_names,
-    write_table,
 )
 from akd_toolkit.experiment.stored import Experiment
 
-STUDY = "noise"
 SNRS_DB, T60S_S = (20.0, 10.0, 5.0, 0.0), (0.3, 0.6, 1.0)
+PROTOCOL = (
+    "The stored students were evaluated again on disturbed speech of their own outer test speakers. Nothing was "
+    "trained or chosen on disturbed speech, unless by the recipe's own augmentation. The SNR is over the active part "
+    "of the recording; babble is six voices of the fold's training speakers; in rooms direct sound and tail have the "
+    "same energy; the telephones are 8 kHz alone, G.711 mu-law and GSM 06.10."
+)
 
 
 def noise_conditions() -> list[Condition]:
-    """Clean speech, four noises at four ratios, three rooms, three telephones.
+    """Clean speech, four noises at four SNRs, three rooms, three telephones.
 
     Example
     -------
@@ -41,60 +47,90 @@ def noise_conditions() -> list[Condition]:
 
 
 def noise_study(experiments: Sequence[Experiment], jobs: int = 1, to: str | Path | None = None) -> Path:
-    """Score the stored students again on disturbed test speech; returns the table's path.
+    """Score the stored students on disturbed test speech; returns the path of the table.
 
-    Every disturbance is the same for all systems and seeds; babble is made of the training speakers of the fold.
-    Windows and overlap are those of each experiment.
+    Disturbances are the same for all systems and seeds; babble is made of the training speakers of the fold.
 
     Arguments
     ---------
     jobs
-        How many conditions are computed side by side.
+        Number of conditions computed at the same time.
     to
         Folder for the common table of several experiments.
     """
-    check_place(experiments, to)
-    conditions = noise_conditions()
-    found = answer(experiments, STUDY, conditions, jobs)
-    rows = []
-    for experiment, system, scores in zip(experiments, system_names(experiments), found):
-        gap = _gap(scores[CLEAN], experiment.scores())
+    check_experiments(experiments, to)
+    conditions, rows = noise_conditions(), []
+    stored = evaluate_saved(experiments, "noise", conditions, jobs)
+    for experiment, system, scores in zip(experiments, system_names(experiments), stored):
+        gap = _largest_gap(scores[CLEAN], experiment.scores())
         for condition in tqdm(conditions, desc=f"{system}: scores", unit="condition"):
-            reference = None if condition.kind == CLEAN else scores[CLEAN]
-            of_condition = {"condition": condition.name, "kind": condition.kind, "level": condition.level}
-            row = score_row(scores[condition.name], reference)
-            rows.append({"system": system, **of_condition, **row, "gap_to_stored": gap})
-    return publish(experiments, STUDY, to, pd.DataFrame(rows), _write)
+            about = {"condition": condition.name, "kind": condition.kind, "level": condition.level}
+            row = score_row(scores[condition.name], None if condition.kind == CLEAN else scores[CLEAN])
+            rows.append({"system": system, **about, **row, "gap_to_stored": gap})
+    study = Study(
+        name="noise",
+        title="Disturbed test speech",
+        table=pd.DataFrame(rows),
+        columns={"test speech": lambda row: row["condition"], **score_columns(CLEAN)},
+        notes=lambda table: [PROTOCOL, INTERVALS, _about_clean(table["gap_to_stored"].max())],
+        plot=plot_noise,
+        picture="UA pooled over the level of the disturbance, with 95 % intervals",
+    )
+    return study.write(experiments, to)
 
 
-def _gap(clean: pd.DataFrame, stored: pd.DataFrame) -> float:
-    """Largest difference of a posterior on clean speech from what the experiment stored."""
+def _largest_gap(clean: pd.DataFrame, stored: pd.DataFrame) -> float:
+    """Largest difference between a posterior on clean speech and the one that the experiment stored."""
     columns = [name for name in stored.columns if name.startswith("p_")]
     ordered = [scores.sort_values(["seed", "ID"])[columns].to_numpy() for scores in (clean, stored)]
     return float(np.abs(ordered[0] - ordered[1]).max())
 
 
-def _write(folder: Path, table: pd.DataFrame) -> Path:
-    protocol = (
-        "The stored students answered their own outer test speakers again, whose speech was disturbed; nothing was "
-        "trained or chosen on disturbed speech unless the recipe's own augmentation did."
-    )
-    levels = (
-        "The SNR holds over the part of the recording in which somebody speaks; babble is six voices of the fold's "
-        "training speakers; rooms have direct sound and tail of equal energy; the telephones are 8 kHz alone, G.711 "
-        "mu-law and GSM 06.10."
-    )
-    largest = table["gap_to_stored"].max()
-    clean = f"On clean speech the posteriors are those that the experiment stored (largest difference {largest:.1g})."
-    if largest > 0.01:
-        clean = (
-            f"**On clean speech a posterior differs by {largest:.2f} from what the experiment stored:** the "
+def _about_clean(gap: float) -> str:
+    if gap > 0.01:
+        return (
+            f"**On clean speech a posterior differs by {gap:.2f} from the one that the experiment stored:** the "
             "recordings, the students or the arithmetic have changed since."
         )
-    markdown = by_system(
-        table, ["test speech", *score_header(CLEAN)], lambda row: [row["condition"], *score_cells(row)], left=2
-    )
-    plot_noise(table, [folder / "plot.png", folder / "plot.svg"])
-    picture = "![UA pooled over the level of the disturbance, with 95 % intervals](plot.png)"
-    parts = [picture, markdown]
-    return write_table(folder, table, "Disturbed test speech", [protocol, levels, INTERVALS, clean], parts)
+    return f"On clean speech the posteriors equal those that the experiment stored (largest difference {gap:.1g})."
+
+
+def plot_noise(table: pd.DataFrame) -> Figure:
+    """A row of panels for each system: pooled UA and its interval over the SNR, in rooms and through telephones."""
+    table = table.assign(ua=table["ua_pooled"])
+    systems = list(table["system"].unique())
+    size = 8.2, 2.7 * len(systems) + 0.7
+    figure, panels = panels_of(len(systems), 3, size, sharey=True, width_ratios=(3, 1.4, 1.4))
+    for row, system in zip(panels, systems):
+        _draw_system(row, table[table["system"] == system])
+        row[0].set_title(system, loc="left", fontsize=10, parse_math=False)
+        row[0].set_ylabel("UA pooled, %")
+    panels[0, 1].set_title("room", loc="left", fontsize=10)
+    panels[0, 2].set_title("telephone", loc="left", fontsize=10)
+    lines, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
+
+
+def _draw_system(panels: Sequence[Axes], table: pd.DataFrame) -> None:
+    noisy, room, telephone = panels
+    for index, (kind, marker) in enumerate(zip(NOISES, "os^D")):
+        rows = table[table["kind"] == kind].sort_values("level")
+        shift = 0.25 * (index - 1.5)  # dB, so that the intervals do not hide each other
+        style = {"color": COLOURS[index], "marker": marker, "label": kind, "linestyle": "-"}
+        draw_intervals(noisy, rows["level"] + shift, rows, **style)
+    noisy.set_xticks(rows["level"], [f"{snr:g}" for snr in rows["level"]])
+    noisy.invert_xaxis()
+    noisy.set_xlabel("SNR, dB")
+    rooms, codecs = table[table["kind"] == ROOM].sort_values("level"), table[table["kind"].isin(CODECS)]
+    draw_intervals(room, range(len(rooms)), rooms, color=INK, marker="o", linestyle="-")
+    room.set_xticks(range(len(rooms)), [f"{level:g}" for level in rooms["level"]])
+    room.set_xlabel("T60, s")
+    draw_intervals(telephone, range(len(codecs)), codecs, color=INK, marker="o")
+    telephone.set_xticks(range(len(codecs)), codecs["kind"])
+    for axes in panels:
+        clean = 100 * table.loc[table["kind"] == CLEAN, "ua"].iloc[0]
+        axes.axhline(clean, color=MUTED, linewidth=1.0, label=CLEAN, zorder=1)
+        axes.grid(visible=False, axis="x")
+        axes.margins(x=0.06 if axes is noisy else 0.25)
+        axes.set_ylim(0, 100)

@@ -1,7 +1,8 @@
-"""A finished experiment without any training: noise for speech, students with random weights."""
+"""A finished experiment without any training: bursts of noise as speech, students with random weights."""
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,38 +23,37 @@ FOLDS = [["f1", "m1"], ["f2", "m2"]]
 RATE = 16000
 
 
-def write_corpus(folder: Path, name: str, labels, speakers=SPEAKERS, copies=2, seed=0) -> Manifest:
-    """Bursts of noise with pauses, 0.6 to 1.2 s, as 16-bit WAV files and a manifest."""
+def write_corpus(folder: Path, name: str, labels, speakers=SPEAKERS, seed=0) -> Manifest:
+    """Two utterances of each class by each speaker, 0.6 to 1.2 s, as 16-bit WAV files, and a manifest."""
     random = np.random.default_rng(seed)
+    (folder / "wav").mkdir(parents=True)
     rows = []
     for speaker in speakers:
-        for label in labels:
-            for copy in range(copies):
-                samples = round(RATE * random.uniform(0.6, 1.2))
-                wave = 0.1 * random.standard_normal(samples) * (np.arange(samples) % 4000 < 3000)
-                path = folder / "wav" / f"{speaker}-{label}-{copy}.wav"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                soundfile.write(path, wave, RATE, subtype="PCM_16")
-                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                sex = {"f": "female", "m": "male"}.get(speaker[0], "")
-                row = Utterance(path.stem, str(path), 0, samples, samples / RATE, speaker, label, sex, sha256=sha256)
-                rows.append(row)
-    return Manifest(name, tuple(labels), tuple(rows))
+        for number, label in enumerate([*labels] * 2):
+            samples = round(RATE * random.uniform(0.6, 1.2))
+            wave = 0.1 * random.standard_normal(samples) * (np.arange(samples) % 4000 < 3000)
+            path = folder / "wav" / f"{speaker}-{label}-{number // len(labels)}.wav"
+            soundfile.write(path, wave, RATE, subtype="PCM_16")
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            sex = {"f": "female", "m": "male"}.get(speaker[0], "")
+            rows.append(Utterance(path.stem, str(path), 0, samples, samples / RATE, speaker, label, sex, sha256=sha256))
+    manifest = Manifest(name, tuple(labels), tuple(rows))
+    manifest.write(folder / "manifest.csv")
+    return manifest
 
 
 def random_scores(manifest: Manifest, speakers, fold: int, seed: int, sure: float = 2.0):
     """Scores that are right more often than not."""
     test = manifest.of(speakers)
-    random = np.random.default_rng([fold, seed])
-    logits = random.standard_normal((len(test), len(manifest.label_order)))
+    logits = np.random.default_rng([fold, seed]).standard_normal((len(test), len(manifest.label_order)))
     logits[np.arange(len(test)), test.labels] += sure
     probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    facts = test.ids, [row.speaker for row in test], [row.emotion for row in test]
-    return make_scores(*facts, probs, manifest.label_order, fold, seed)
+    about = test.ids, [row.speaker for row in test], [row.emotion for row in test]
+    return make_scores(*about, probs, manifest.label_order, fold, seed)
 
 
 def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1, settings=None, folds=FOLDS):
-    """What the protocol leaves of an experiment, with students that were never trained."""
+    """What a recipe leaves of an experiment, with students that were never trained."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest.write(folder / "manifest.csv")
     spec = {"name": "micro_cnn", **STUDENTS.get("micro_cnn").example_options}
@@ -75,9 +75,9 @@ def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1
             torch.manual_seed(100 * seed + fold)
             student = STUDENTS.example("micro_cnn", num_classes=len(manifest.label_order)).eval()
             with torch.no_grad():
-                student.classifier.weight.mul_(20)  # so that answers differ between utterances
-            facts = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus, "train_speakers": train}
-            save_student(home / "outer", student, spec, manifest.label_order, **facts)
+                student.classifier.weight.mul_(20)  # so that predictions differ between utterances
+            about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus, "train_speakers": train}
+            save_student(home / "outer", student, spec, manifest.label_order, **about)
             write_scores(home / "outer/scores.csv", random_scores(manifest, test, fold, seed))
             if candidates > 1:
                 for split, (_, valid) in enumerate(inner_folds(tuple(train), folds), start=1):
@@ -89,25 +89,34 @@ def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1
 
 
 @pytest.fixture(scope="session")
+def corpus(tmp_path_factory) -> Manifest:
+    return write_corpus(tmp_path_factory.mktemp("toy") / "toy", "toy", ("anger", "boredom", "neutral"))
+
+
+@pytest.fixture(scope="session")
+def stored_experiment(tmp_path_factory, corpus) -> Path:
+    return write_experiment(tmp_path_factory.mktemp("stored") / "akd", corpus, seeds=(17, 18)).folder
+
+
+@pytest.fixture
+def experiment(tmp_path, stored_experiment) -> Experiment:
+    """Two seeds of two folds, in a folder that the test may change."""
+    return Experiment.read(shutil.copytree(stored_experiment, tmp_path / "results" / "akd"))
+
+
+@pytest.fixture
+def make_experiment(tmp_path, corpus):
+    def make(name, **options) -> Experiment:
+        return write_experiment(tmp_path / "results" / name, corpus, **options)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_corpus():
     return write_corpus
 
 
 @pytest.fixture(scope="session")
-def make_experiment():
-    return write_experiment
-
-
-@pytest.fixture(scope="session")
 def make_random_scores():
     return random_scores
-
-
-@pytest.fixture
-def corpus(tmp_path) -> Manifest:
-    return write_corpus(tmp_path / "toy", "toy", ("anger", "boredom", "neutral"))
-
-
-@pytest.fixture
-def experiment(tmp_path, corpus) -> Experiment:
-    return write_experiment(tmp_path / "results" / "akd", corpus, seeds=(17, 18))

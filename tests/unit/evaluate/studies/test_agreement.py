@@ -1,4 +1,4 @@
-"""How far a student says what its teachers say."""
+"""Agreement of a student with its teachers."""
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,12 @@ from akd_toolkit.experiment.scores_file import make_scores, write_scores
 LABELS = ["L", "A", "N"]
 
 
-def scores_of(said, truth="LLAANN", seed=17, sure=0.8):
+def scores_of(predicted, truth="LLAANN", seed=17, sure=0.8):
     """One utterance a letter, by two speakers in turn."""
     rest = (1 - sure) / 2
-    probs = [[sure if label == letter else rest for label in LABELS] for letter in said]
-    ids = [f"u{n}" for n in range(len(said))]
-    return make_scores(ids, ["03", "08"] * (len(said) // 2), list(truth), probs, LABELS, 1, seed)
+    probs = [[sure if label == letter else rest for label in LABELS] for letter in predicted]
+    ids = [f"u{n}" for n in range(len(predicted))]
+    return make_scores(ids, ["03", "08"] * (len(predicted) // 2), list(truth), probs, LABELS, 1, seed)
 
 
 def test_shares_by_hand():
@@ -42,29 +42,28 @@ def test_divergences_by_hand():
     assert agreement_row(pairs)["kl_low"] == pytest.approx(kl)  # all alike: no width
 
 
-def test_seeds_are_averaged_and_a_faultless_teacher_has_no_mistakes_to_repeat():
+def test_seeds_are_averaged_and_a_perfect_teacher_has_no_mistakes_to_repeat():
     student = pd.concat([scores_of("LLAANN", seed=1), scores_of("LLAAAA", seed=2)])
     row = agreement_row(paired(student, scores_of("LLAANN", seed=0)))
     assert row["agreement"] == pytest.approx(10 / 12) and np.isnan(row["repeated"]) and row["teacher_errors"] == 0
 
 
 def test_other_utterances_are_refused():
-    with pytest.raises(ValueError, match="not scored on the same utterances"):
+    with pytest.raises(ValueError, match="same utterances"):
         paired(scores_of("LLAANN"), scores_of("LLAA", "LLAA"))
 
 
-def test_the_table_of_an_experiment(tmp_path, corpus, make_experiment, make_random_scores):
-    found = make_experiment(tmp_path / "akd", corpus, seeds=(1, 2), settings={"teachers": {"big": {"name": "x"}}})
-    with pytest.raises(ValueError, match="holds no scores of teachers"):
+def test_the_table_of_an_experiment(corpus, make_experiment, make_random_scores):
+    found = make_experiment("akd", seeds=(1, 2), settings={"teachers": {"big": {"name": "x"}}})
+    with pytest.raises(ValueError, match="no scores of teachers"):
         agreement_study([found])
     parts = [make_random_scores(corpus, run.test_speakers, run.fold, 0, sure=3.0) for run in found.outer_runs()[:2]]
     write_scores(found.folder / "teachers/big/scores.csv", pd.concat(parts))
     path = agreement_study([found])
     table, classes = (pd.read_csv(path.with_name(name)) for name in ("table.csv", "classes.csv"))
-    told = pd.concat(parts).set_index("ID")["prediction"]
+    of_teacher = pd.concat(parts).set_index("ID")["prediction"]
     scores = found.scores()
-    assert table["agreement"][0] == pytest.approx(
-        np.mean(scores["prediction"].to_numpy() == told[scores["ID"]].to_numpy())
-    )
+    same = scores["prediction"].to_numpy() == of_teacher[scores["ID"]].to_numpy()
+    assert table["agreement"][0] == pytest.approx(np.mean(same))
     assert classes["label"].tolist() == ["anger", "boredom", "neutral"] and classes["utterances"].tolist() == [8, 8, 8]
     assert "| toy: akd | big | " in path.read_text()

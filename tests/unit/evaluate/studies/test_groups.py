@@ -18,7 +18,7 @@ def by_hand(scores, chosen, measure):
     return np.mean([measure(run["truth"], run["prediction"]) for _, run in scores[chosen].groupby("seed")])
 
 
-def test_groups_are_scored_as_plain_selections_are(experiment):
+def test_groups_are_scored_like_plain_selections(experiment):
     scores = experiment.scores()
     women = scores["speaker"].isin(["f1", "f2"])
     rows = {row["group"]: row for row in sex_rows(scores, SEX)}
@@ -38,7 +38,7 @@ def test_each_speaker_has_a_row(experiment):
         assert rows.loc[speaker, "ua_low"] <= rows.loc[speaker, "ua"] <= rows.loc[speaker, "ua_high"]
 
 
-def test_a_corpus_that_does_not_say_has_no_gap(experiment):
+def test_without_the_speakers_sex_there_is_no_gap(experiment):
     rows = {row["group"]: row for row in sex_rows(experiment.scores(), {})}
     assert np.isnan(rows["women less men"]["ua"]) and np.isnan(rows["women"]["wa"]) and rows["everybody"]["wa"] > 0
     one = {row["group"]: row for row in sex_rows(experiment.scores(), {"f1": "women", "m1": "men"})}
@@ -51,24 +51,19 @@ def test_sex_is_read_from_the_manifest():
 
     rows = [row("a", "female", 1), row("b", "M", 1), row("c", "", 1)]
     assert speaker_sex(Manifest("toy", ("anger",), tuple(rows))) == {"a": "women", "b": "men"}
-    with pytest.raises(ValueError, match="speaker a is a woman and a man"):
+    with pytest.raises(ValueError, match="speaker a"):
         speaker_sex(Manifest("toy", ("anger",), (*rows, row("a", "male", 2))))
 
 
 def test_the_tables_and_the_picture(experiment):
     path = groups_study([experiment])
-    assert sorted(p.name for p in path.parent.iterdir()) == [
-        "plot.png",
-        "plot.svg",
-        "speakers.csv",
-        "table.csv",
-        "table.md",
-    ]
+    names = {"plot.png", "plot.svg", "speakers.csv", "table.csv", "table.md"}
+    assert {file.name for file in path.parent.iterdir()} == names
     assert pd.read_csv(path.with_name("table.csv"))["group"].tolist() == ["everybody", "women", "men", "women less men"]
     assert "| toy: akd | f1 | women | 6 | " in path.read_text()
 
 
 def test_a_corpus_without_speaker_labels_is_refused(experiment):
     nameless = replace(experiment, manifest=replace(experiment.manifest, corpus="Mine", speakers_known=False))
-    with pytest.raises(ValueError, match="nobody knows who speaks in Mine.*there are no speakers to compare"):
+    with pytest.raises(ValueError, match="Mine.*speaker labels"):
         groups_study([nameless])

@@ -1,0 +1,213 @@
+"""Evaluation of stored students under other conditions, without training.
+
+A task is one condition on one set of test speakers: every utterance is disturbed once and scored by all students whose
+test it is (all seeds and systems). Scores of each student go to a file of their own; a file that was made from the same
+weights, recordings and condition is not computed again.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from akd_toolkit.data.draws import scoring_batches
+from akd_toolkit.data.manifest import Manifest, load_waveforms
+from akd_toolkit.evaluate.studies.disturbances import BABBLE, CLEAN, VERSION, disturb
+from akd_toolkit.evaluate.studies.labels import SharedLabels
+from akd_toolkit.evaluate.studies.study import finished_runs
+from akd_toolkit.experiment.paths import of_fold
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_scores
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.models.storage import load_student
+from akd_toolkit.parallel import run_tasks
+from akd_toolkit.training.posteriors import predict
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How the test differs.
+
+    Arguments
+    ---------
+    name
+        In tables and, simplified, as file name.
+    kind, level
+        Of the disturbance, as ``disturb`` takes them.
+    window_s, overlap_s
+        Of the test windows, in seconds; None for those of the run.
+    """
+
+    name: str
+    kind: str = CLEAN
+    level: float | None = None
+    window_s: float | None = None
+    overlap_s: float | None = None
+
+    @property
+    def file(self) -> str:
+        """Name of its file of scores.
+
+        Example
+        -------
+        >>> Condition("white noise, 0 dB").file
+        'white-noise-0-dB.csv'
+        """
+        return "-".join("".join(sign if sign.isalnum() or sign in "._" else " " for sign in self.name).split()) + ".csv"
+
+    def with_windows_of(self, run: PlannedRun) -> "Condition":
+        """The condition with the windows of a run where it leaves them open."""
+        window_s = run.record.window_s if self.window_s is None else self.window_s
+        overlap_s = run.record.test_overlap_s if self.overlap_s is None else self.overlap_s
+        return replace(self, window_s=window_s, overlap_s=overlap_s)
+
+
+@dataclass(frozen=True)
+class SavedStudent:
+    """One student, and the file that its scores go to."""
+
+    folder: Path
+    scores: Path
+    key: str
+    seed: int
+    fold: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """One condition on one set of test utterances, for all students that are tested on it.
+
+    With ``shared``, the test is all of a foreign corpus, as far as its classes are shared.
+    """
+
+    manifest: Path
+    test_speakers: tuple[str, ...]
+    train_speakers: tuple[str, ...]
+    condition: Condition
+    students: list[SavedStudent]
+    shared: SharedLabels | None = None
+
+
+def evaluate_saved(
+    experiments: Sequence[Experiment], study: str, conditions: Sequence[Condition], jobs: int = 1
+) -> list[dict[str, pd.DataFrame]]:
+    """Score every experiment's outer students on their own test speakers under every condition.
+
+    Arguments
+    ---------
+    study
+        Folder below ``FOLDER/studies`` that the scores go to, one file for each run and condition.
+    jobs
+        Number of tasks computed at the same time.
+
+    Returns
+    -------
+    list of dict
+        For each experiment: name of the condition -> scores of all runs.
+    """
+    tasks: dict[tuple, Task] = {}
+    files: list[dict[str, list[Path]]] = []
+    for experiment in experiments:
+        of_experiment: dict[str, list[Path]] = {condition.name: [] for condition in conditions}
+        for run in finished_runs(experiment):
+            for condition in [condition.with_windows_of(run) for condition in conditions]:
+                student = saved_student(experiment, study, run, condition, experiment.manifest)
+                of_experiment[condition.name].append(student.scores)
+                if not is_current(student):
+                    test = run.test_speakers, run.train_speakers, condition
+                    new = Task(experiment.paths.manifest, *test, students=[])
+                    tasks.setdefault((experiment.manifest.hash, *test), new).students.append(student)
+        files.append(of_experiment)
+    run_all(list(tasks.values()), study, jobs)
+    return [{name: read_stored(paths) for name, paths in found.items()} for found in files]
+
+
+def saved_student(
+    experiment: Experiment, study: str, run: PlannedRun, condition: Condition, manifest: Manifest, *more: str
+) -> SavedStudent:
+    """The student of a run; its key is a hash of everything that its scores depend on."""
+    path = run.paths.weights
+    if not path.is_file():
+        raise FileNotFoundError(f"{run.folder} has no trained student: {path.name} is missing; run its recipe again.")
+    key = VERSION, _sha256(path, path.stat().st_mtime_ns), manifest.hash, condition, run.train_speakers, more
+    scores = of_fold(experiment.paths.study(study), run.seed, run.fold) / condition.file
+    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
+    return SavedStudent(run.folder, scores, digest, run.seed, run.fold)
+
+
+def is_current(student: SavedStudent) -> bool:
+    """Whether its file of scores was made from exactly this."""
+    try:
+        return pd.read_csv(student.scores, usecols=["key"], nrows=1, dtype=str)["key"].tolist() == [student.key]
+    except (OSError, ValueError):
+        return False
+
+
+def run_all(tasks: list[Task], study: str, jobs: int) -> None:
+    """Compute tasks under a progress bar; finished ones stay finished when it is interrupted."""
+    with tqdm(total=len(tasks), desc=f"{study} study", unit="condition", disable=not tasks) as bar:
+        run_tasks(partial(evaluate_task, progress=jobs == 1), tasks, jobs, on_done=bar.update)
+
+
+def evaluate_task(task: Task, progress: bool = False) -> None:
+    """Disturb the utterances of a task once, and score them by every student."""
+    manifest, condition = read_manifest(task.manifest), task.condition
+    test = task.shared.utterances(manifest) if task.shared else manifest.of(task.test_speakers)
+    clean, voices = waveforms_of(manifest, progress), None
+    if condition.kind == BABBLE:
+        train = manifest.of(task.train_speakers)
+        voices = {speaker: [clean[row.id] for row in train if row.speaker == speaker] for speaker in train.speakers}
+    waveforms = {name: disturb(clean[name], condition.kind, condition.level, name, voices) for name in test.ids}
+    batches = list(scoring_batches(test, waveforms.__getitem__, condition.window_s, condition.overlap_s, BATCH_SIZE))
+    speakers, truth, labels = [row.speaker for row in test], [row.emotion for row in test], test.label_order
+    if task.shared:
+        truth, labels = [task.shared.name(label) for label in truth], task.shared.shared
+    for student in task.students:
+        own = task.shared.own if task.shared else labels
+        posteriors = predict(load_checked(student.folder, own), batches)
+        probs = np.stack([posteriors[name] for name in test.ids])
+        probs = task.shared.posteriors(probs) if task.shared else probs
+        scores = make_scores(test.ids, speakers, truth, probs, labels, student.fold, student.seed)
+        write_scores(student.scores, scores.assign(condition=condition.name, key=student.key))
+
+
+def read_stored(files: Sequence[Path]) -> pd.DataFrame:
+    """Scores of several files in one table."""
+    return pd.concat([read_scores(file) for file in files], ignore_index=True).drop(columns=["condition", "key"])
+
+
+@lru_cache(maxsize=4)
+def read_manifest(path: Path) -> Manifest:
+    """A manifest, read once per process."""
+    return Manifest.read(path)
+
+
+@lru_cache(maxsize=1)
+def waveforms_of(manifest: Manifest, progress: bool) -> dict[str, np.ndarray]:
+    """The clean waveforms of a corpus by ID, read once per process."""
+    return load_waveforms(manifest, progress)
+
+
+@lru_cache(maxsize=8)
+def load_checked(folder: Path, label_order: tuple[str, ...]) -> torch.nn.Module:
+    """A stored student, whose label order must be that of its corpus."""
+    student, about = load_student(folder)
+    if tuple(about["label_order"]) != tuple(label_order):
+        raise ValueError(
+            f"{folder} orders classes as [{', '.join(about['label_order'])}] and its corpus as "
+            f"[{', '.join(label_order)}]; run its recipe again."
+        )
+    return student
+
+
+@lru_cache(maxsize=1024)
+def _sha256(path: Path, changed_ns: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,213 @@
+"""What all studies share: one tidy table with a row for each system and condition, and the files made from it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.watermark import WATERMARK
+from akd_toolkit.evaluate.report.comparison import compare
+from akd_toolkit.evaluate.report.page import GENERATED
+from akd_toolkit.evaluate.report.plots import GRID, STYLE, save_figure
+from akd_toolkit.evaluate.report.summary import summarise
+from akd_toolkit.evaluate.report.tables import markdown_table
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.scores_file import label_order_of
+from akd_toolkit.experiment.stored import Experiment
+
+SUMMARY = ("wa_mean", "wa_std", "ua_mean", "ua_std", "wa_pooled", "wa_low", "wa_high", "ua_pooled", "ua_low", "ua_high")
+COUNTS = ("utterances", "speakers", "folds", "seeds")
+INTERVALS = (
+    "WA and UA are means and standard deviations over the outer folds; pooled over all outer tests they have 95 % "
+    "intervals over speakers."
+)
+Columns = Mapping[str, Callable[[pd.Series], str]]  # heading in Markdown -> text of a row
+
+
+@dataclass(frozen=True)
+class Study:
+    """The result of a study, for all systems.
+
+    Arguments
+    ---------
+    name, title
+        Folder below ``studies``, and heading of the page.
+    table
+        Tidy results, a row for each ``system`` and condition, written as table.csv.
+    columns
+        What table.md shows of each row, after its system.
+    notes
+        What the page says of a table before it: protocol and definitions.
+    details
+        More tables by file name, such as reliability.csv, which hold ``system`` too.
+    sections
+        Of these tables the ones that table.md shows: file name -> heading and columns.
+    plot
+        Draws some systems' ``table``, or the table of ``details`` that ``plotted`` names.
+    picture
+        What the plot shows, for those who cannot see it.
+    """
+
+    name: str
+    title: str
+    table: pd.DataFrame
+    columns: Columns
+    notes: Callable[[pd.DataFrame], Sequence[str]]
+    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    sections: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)
+    plot: Callable[[pd.DataFrame], Figure] | None = None
+    plotted: str = ""
+    picture: str = ""
+
+    def write(self, experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
+        """Write each experiment's own page, and the common one into ``to``; returns the path of the last."""
+        names = system_names(experiments)
+        for name, experiment in zip(names, experiments):
+            path = self._write_page(experiment.paths.study(self.name), {name: experiment})
+        return path if to is None else self._write_page(Path(to) / self.name, dict(zip(names, experiments)))
+
+    def _write_page(self, folder: Path, systems: Mapping[str, Experiment]) -> Path:
+        tables = {"table.csv": self.table, **self.details}
+        tables = {name: rows[rows["system"].isin(systems)].reset_index(drop=True) for name, rows in tables.items()}
+        table = tables["table.csv"].assign(
+            speakers_known=lambda rows: rows["system"].map({n: one.speakers_known for n, one in systems.items()}),
+            generated=lambda rows: rows["system"].map({n: one.manifest.generated for n, one in systems.items()}),
+        )
+        for name, rows in {**tables, "table.csv": table}.items():
+            write_text_aside(folder / name, rows.to_csv(index=False, lineterminator="\n"))
+        page = [f"# {self.title}"]
+        page += [] if table["speakers_known"].all() else [WATERMARK]
+        page += [GENERATED] if table["generated"].any() else []
+        page += [" ".join(filter(None, self.notes(table)))]
+        if self.plot:
+            figure = self.plot(tables[self.plotted] if self.plotted else table)
+            save_figure(figure, [folder / "plot.png", folder / "plot.svg"])
+            page.append(f"![{self.picture}](plot.png)")
+        page.append(_markdown(table, self.columns))
+        for name, (heading, columns) in self.sections.items():
+            page += [f"## {heading}", _markdown(tables[name], columns)]
+        write_text_aside(folder / "table.md", "\n\n".join(page) + "\n")
+        return folder / "table.md"
+
+
+def _markdown(rows: pd.DataFrame, columns: Columns) -> str:
+    """The table in Markdown, a system's name in its first row only."""
+    names = rows["system"].where(rows["system"] != rows["system"].shift(), "")
+    cells = [[name, *(cell(row) for cell in columns.values())] for name, (_, row) in zip(names, rows.iterrows())]
+    return markdown_table(["system", *columns], cells, left=2)
+
+
+def system_names(experiments: Sequence[Experiment]) -> list[str]:
+    """Title of each experiment, with its folder's name where titles repeat; generated speech is marked."""
+    titles = [f"{one.title} (generated speech)" if one.manifest.generated else one.title for one in experiments]
+    return [
+        f"{title} ({experiment.folder.name})" if titles.count(title) > 1 else title
+        for title, experiment in zip(titles, experiments)
+    ]
+
+
+def check_experiments(experiments: Sequence[Experiment], to: str | Path | None) -> None:
+    """Refuse folders given twice, several without a place for the common table, and unfinished experiments."""
+    folders = [experiment.folder.resolve() for experiment in experiments]
+    repeated = [folder for folder in folders if folders.count(folder) > 1]
+    if repeated:
+        raise ValueError(f"{repeated[0]} was given twice; give each experiment once.")
+    if to is None and len(experiments) > 1:
+        raise ValueError(f"{len(experiments)} experiments need a folder for their common table; give --to FOLDER.")
+    for experiment in experiments:
+        finished_runs(experiment)
+
+
+def finished_runs(experiment: Experiment) -> list[PlannedRun]:
+    """All outer runs of an experiment, which must have students and be finished."""
+    runs = experiment.outer_runs()
+    missing = [run.name for run in runs if not run.done]
+    if not runs:
+        raise ValueError(f"{experiment.folder} has no student: its recipe scores teachers alone; give another folder.")
+    if missing:
+        raise ValueError(
+            f"{experiment.folder} is not finished: {len(missing)} of {len(runs)} outer runs are missing (first: "
+            f"{missing[0]}); run its recipe to the end first."
+        )
+    return runs
+
+
+def score_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> dict:
+    """Scores of one system under one condition, and the difference ``*_ahead`` to a reference on the same utterances.
+
+    ``*_ahead`` is of pooled scores, with its paired 95 % interval over speakers; ``*_p`` is the permutation test by
+    speaker. NaN without a reference.
+
+    Example
+    -------
+    >>> from akd_toolkit.experiment.scores_file import make_scores
+    >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], np.eye(2), ["L", "A"], fold=1, seed=17)
+    >>> row = score_row(scores, reference=scores)
+    >>> row["ua_pooled"], row["ua_ahead"], row["speakers"]
+    (1.0, 0.0, 2)
+    """
+    summary = summarise(scores, label_order_of(scores))
+    row = {name: summary[name] for name in (*SUMMARY, *COUNTS)}
+    against = {} if reference is None else compare(scores, reference)
+    for name in ("wa", "ua"):
+        for part, column in (("difference", "ahead"), ("low", "ahead_low"), ("high", "ahead_high"), ("p", "p")):
+            row[f"{name}_{column}"] = against.get(f"{name}_{part}", np.nan)
+    return row
+
+
+def score_columns(reference: str) -> Columns:
+    """Columns of a table with ``score_row``."""
+    return {
+        "WA, folds": lambda row: f"{100 * row['wa_mean']:.1f} ± {100 * row['wa_std']:.1f}",
+        "UA, folds": lambda row: f"{100 * row['ua_mean']:.1f} ± {100 * row['ua_std']:.1f}",
+        "WA pooled [95 %]": lambda row: with_limits(row, "wa_pooled", "wa"),
+        "UA pooled [95 %]": lambda row: with_limits(row, "ua_pooled", "ua"),
+        f"UA against {reference} [95 %]": lambda row: with_limits(row, "ua_ahead", sign="+"),
+        "p": lambda row: "" if pd.isna(row["ua_p"]) else f"{row['ua_p']:.3f}",
+    }
+
+
+def with_limits(row: Mapping, value: str, limits: str = "", scale: int = 100, sign: str = "") -> str:
+    """A number with its interval, in percent unless ``scale`` is 1; empty where it is unknown.
+
+    Example
+    -------
+    >>> with_limits({"ua_pooled": 0.8, "ua_low": 0.75, "ua_high": 0.85}, "ua_pooled", "ua")
+    '80.0 [75.0, 85.0]'
+    >>> with_limits({"gap": 0.05, "gap_low": -0.01, "gap_high": 0.11}, "gap", sign="+")
+    '+5.0 [-1.0, +11.0]'
+    """
+    if pd.isna(row[value]):
+        return ""
+    names = value, f"{limits or value}_low", f"{limits or value}_high"
+    middle, low, high = (f"{scale * row[name] + 0.0:{sign}.{1 if scale == 100 else 3}f}" for name in names)
+    return f"{middle} [{low}, {high}]"
+
+
+def panels_of(num_rows: int, num_columns: int, size: tuple[float, float], **options) -> tuple[Figure, np.ndarray]:
+    """A figure and its panels [rows, columns], in the style of the reports."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(num_rows, num_columns, squeeze=False, **options)
+    for axes in panels.ravel():
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color=GRID, linewidth=0.8)
+    return figure, panels
+
+
+def draw_intervals(axes: Axes, places, rows: pd.DataFrame, horizontal: bool = False, **style) -> None:
+    """Pooled UA in percent with its interval at each of the places, from columns ``ua_low``, ``ua``, ``ua_high``."""
+    low, middle, high = (100 * rows[name] for name in ("ua_low", "ua", "ua_high"))
+    errors = np.maximum([middle - low, high - middle], 0)
+    axes.errorbar(
+        *((middle, places) if horizontal else (places, middle)),
+        **{"xerr" if horizontal else "yerr": errors},
+        **{"linestyle": "none", "markersize": 4.5, "elinewidth": 0.8, **style},
+    )
