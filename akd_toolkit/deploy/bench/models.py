@@ -121,7 +121,7 @@ def _cut_features(model: Model, part: str) -> None:
     """The front end as a file of its own: the nodes whose names say so, up to what the others read of them."""
     import onnx
 
-    from akd_toolkit.deploy.export.names import front_end_nodes
+    from akd_toolkit.deploy.export.onnx import front_end_nodes
     from akd_toolkit.inference.padding import without_lengths
 
     whole = onnx.shape_inference.infer_shapes(without_lengths(onnx.load(model.places[part])))

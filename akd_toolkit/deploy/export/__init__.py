@@ -1,4 +1,4 @@
-"""Students as files: one ONNX graph from waveform to probabilities, checked against the trained module.
+"""Export of students: one file from waveform to probabilities, compared with the trained module.
 
 >>> sorted(__all__)
 ['ParityReport', 'check_parity', 'export_onnx', 'read_metadata']

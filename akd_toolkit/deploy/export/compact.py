@@ -1,6 +1,6 @@
-"""Constants that a few nodes can compute do not belong into a file: the front end's cosines and mel triangles.
+"""Smaller files: the front end's cosines and mel triangles are replaced by a few nodes that compute them.
 
-ONNX Runtime computes such nodes once, when it opens the file, and never again; the numbers are the same to the bit.
+ONNX Runtime computes such nodes once, when it opens the file; the values are the same to the bit.
 """
 
 import numpy as np
@@ -8,69 +8,81 @@ import torch
 
 from akd_toolkit.models.features.power import cosines_of_a_turn, folded_cosines
 
-SMALL = 4096  # bytes: below this there is nothing to gain
+MIN_BYTES = 4096  # smaller constants stay as they are
 
 
 def compact(model) -> int:
-    """Replace, in place, what can be computed; returns the number of bytes that the constants took.
+    """Replace computable constants of an ``onnx.ModelProto`` in place; returns the bytes that they took.
 
-    Recognised by value alone, so that it does not matter who has renamed or copied them: matrices of ``FoldedPower``,
-    and matrices whose every row has at most two neighbouring numbers other than 0, as mel triangles are.
-
-    Arguments
-    ---------
-    model
-        An ``onnx.ModelProto``.
+    Found by value, so it does not matter how an exporter named them: the matrices of ``FoldedPower``, and matrices
+    with at most two neighbouring non-zero values in a row, such as mel triangles.
     """
     from onnx import numpy_helper
 
     saved = 0
     for initializer in list(model.graph.initializer):
         values = numpy_helper.to_array(initializer)
-        if values.nbytes < SMALL or values.ndim != 2 or values.dtype != np.float32:
+        if values.nbytes < MIN_BYTES or values.ndim != 2 or values.dtype != np.float32:
             continue
-        nodes = _as_cosines(values, initializer.name, model.graph) or _as_bands(values, initializer.name, model.graph)
-        if nodes:
+        replacement = _Replacement(initializer.name, model.graph)
+        if _add_cosines(replacement, values) or _add_bands(replacement, values):
             model.graph.initializer.remove(initializer)
-            for place, node in enumerate(nodes):
+            for place, node in enumerate(replacement.nodes):
                 model.graph.node.insert(place, node)
             saved += values.nbytes
     return saved
 
 
-def _as_cosines(values: np.ndarray, name: str, graph) -> list:
-    """Nodes for cos(2 pi (k c - lag) / window); none if the values are no such matrix."""
-    found = _cosine_matrix(values)
+class _Replacement:
+    """Nodes that compute the constant ``name``."""
+
+    def __init__(self, name: str, graph):
+        self.name, self.graph, self.nodes = name, graph, []
+
+    def node(self, op: str, *inputs: str, last: bool = False, **attributes) -> str:
+        from onnx import helper
+
+        output = self.name if last else f"{self.name}/{len(self.nodes)}"
+        title = f"front_end/{self.name}/{len(self.nodes)}"
+        self.nodes.append(helper.make_node(op, inputs, [output], name=title, **attributes))
+        return output
+
+    def constant(self, name: str, values: np.ndarray) -> str:
+        """Name of an initializer with these values, shared by all replacements."""
+        from onnx import numpy_helper
+
+        if name not in {initializer.name for initializer in self.graph.initializer}:
+            self.graph.initializer.append(numpy_helper.from_array(values, name))
+        return name
+
+
+def _add_cosines(made: _Replacement, values: np.ndarray) -> bool:
+    """Compute cos(2 pi (k c - lag) / window) from one period of the cosine; False for any other matrix."""
+    found = _cosine_parameters(values)
     if found is None:
-        return []
+        return False
     window, bins, shared, lag = found
-    turn = cosines_of_a_turn(window).float().numpy()
     rows = np.arange(len(values), dtype=np.int32)[:, None]
-    table, row, bin_, turns = (
-        _constant(graph, f"front_end/{what}", array)
-        for what, array in (
-            (f"cosines_of_{window}", turn),
-            (f"rows_of_{len(rows)}", rows),
-            (f"{name}/bins", bins.numpy().astype(np.int32)[None]),
-            (f"turn_of_{window}", np.array(window, dtype=np.int32)),
-        )
-    )
-    make = _Maker(name)
-    phase = make("Mul", [row, bin_])
+    table = made.constant(f"front_end/cosines_of_{window}", cosines_of_a_turn(window).float().numpy())
+    row = made.constant(f"front_end/rows_of_{len(rows)}", rows)
+    bin_ = made.constant(f"front_end/{made.name}/bins", bins.numpy().astype(np.int32)[None])
+    period = made.constant(f"front_end/turn_of_{window}", np.array(window, dtype=np.int32))
+    phase = made.node("Mul", row, bin_)
     if lag:
-        phase = make("Add", [phase, _constant(graph, f"front_end/lag_of_{window}", np.array(window - lag, np.int32))])
-    place = make("Mod", [phase, turns])
+        shift = made.constant(f"front_end/lag_of_{window}", np.array(window - lag, np.int32))
+        phase = made.node("Add", phase, shift)
+    index = made.node("Mod", phase, period)
     if not shared:
-        make("Gather", [table, place], last=True)
-        return make.nodes
-    halves = np.where(np.isin(rows, shared), 0.5, 1.0).astype(np.float32)
-    read = make("Gather", [table, place])
-    make("Mul", [read, _constant(graph, f"{name}/halves", halves)], last=True)
-    return make.nodes
+        made.node("Gather", table, index, last=True)
+    else:
+        halves = np.where(np.isin(rows, shared), 0.5, 1.0).astype(np.float32)
+        cosines = made.node("Gather", table, index)
+        made.node("Mul", cosines, made.constant(f"{made.name}/halves", halves), last=True)
+    return True
 
 
-def _cosine_matrix(values: np.ndarray):
-    """Window, bins, halved rows and lag of a matrix that ``folded_cosines`` has made; None for any other."""
+def _cosine_parameters(values: np.ndarray):
+    """(window, bins, halved rows, lag) of a matrix made by ``folded_cosines``; None for any other."""
     run, count = values.shape
     window = 4 * (run - 1)
     if np.ptp(values[0]):  # the cosine of 0 is the same for all bins
@@ -86,57 +98,23 @@ def _cosine_matrix(values: np.ndarray):
     return None
 
 
-def _as_bands(values: np.ndarray, name: str, graph) -> list:
-    """Nodes for a matrix with at most two numbers in a row, side by side; none if it is no such matrix.
-
-    matrix[k, j] = low[k] [j = at[k]] + high[k] [j = at[k] + 1]
-    """
+def _add_bands(made: _Replacement, values: np.ndarray) -> bool:
+    """matrix[k, j] = low[k] [j = at[k]] + high[k] [j = at[k] + 1]; False for any other matrix."""
     columns = values.shape[1]
     filled = values != 0
-    at = filled.argmax(axis=1)
-    low = np.take_along_axis(values, at[:, None], axis=1)
-    after = np.minimum(at + 1, columns - 1)
-    high = np.where(at[:, None] + 1 < columns, np.take_along_axis(values, after[:, None], axis=1), 0).astype(np.float32)
-    if ((filled.sum(axis=1)) != (low != 0)[:, 0].astype(int) + (high != 0)[:, 0]).any():
-        return []
-    place, column, low, high, one = (
-        _constant(graph, f"{name}/{what}", array)
-        for what, array in (
-            ("at", at.astype(np.int32)[:, None]),
-            ("columns", np.arange(columns, dtype=np.int32)[None]),
-            ("low", low),
-            ("high", high),
-            ("one", np.array(1, dtype=np.int32)),
-        )
-    )
-    make = _Maker(name)
+    at = filled.argmax(axis=1)[:, None]
+    low = np.take_along_axis(values, at, axis=1)
+    after = np.take_along_axis(values, np.minimum(at + 1, columns - 1), axis=1)
+    high = np.where(at + 1 < columns, after, 0).astype(np.float32)
+    if (filled.sum(axis=1, keepdims=True) != (low != 0).astype(int) + (high != 0)).any():
+        return False
+    place = made.constant(f"{made.name}/at", at.astype(np.int32))
+    column = made.constant(f"{made.name}/columns", np.arange(columns, dtype=np.int32)[None])
+    low, high = made.constant(f"{made.name}/low", low), made.constant(f"{made.name}/high", high)
+    next_place = made.node("Add", place, made.constant(f"{made.name}/one", np.array(1, dtype=np.int32)))
     parts = []
-    for number, where in ((low, place), (high, make("Add", [place, one]))):
-        chosen = make("Cast", [make("Equal", [column, where])], to=1)  # 1 is float32
-        parts.append(make("Mul", [chosen, number]))
-    make("Add", parts, last=True)
-    return make.nodes
-
-
-class _Maker:
-    """Makes nodes whose names begin with that of the constant which they compute."""
-
-    def __init__(self, name: str):
-        self.name, self.nodes = name, []
-
-    def __call__(self, op: str, inputs: list[str], last: bool = False, **attributes) -> str:
-        from onnx import helper
-
-        output = self.name if last else f"{self.name}/{len(self.nodes)}"
-        title = f"front_end/{self.name}/{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], name=title, **attributes))
-        return output
-
-
-def _constant(graph, name: str, values: np.ndarray) -> str:
-    """The name of an initializer that holds ``values``; added where there is none of this name."""
-    from onnx import numpy_helper
-
-    if name not in {initializer.name for initializer in graph.initializer}:
-        graph.initializer.append(numpy_helper.from_array(values, name))
-    return name
+    for number, where in ((low, place), (high, next_place)):
+        chosen = made.node("Cast", made.node("Equal", column, where), to=1)  # 1 is float32
+        parts.append(made.node("Mul", chosen, number))
+    made.node("Add", *parts, last=True)
+    return True

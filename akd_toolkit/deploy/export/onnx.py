@@ -1,9 +1,9 @@
-"""One ONNX file from waveform to probabilities, with the front end inside and its labels in the metadata."""
+"""ONNX export: one file from waveform to probabilities, with the front end inside and its labels in the metadata."""
 
+import ast
 import copy
 import json
 import logging
-import os
 import warnings
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,20 +12,21 @@ import torch
 from torch import Tensor
 
 from akd_toolkit import __version__
+from akd_toolkit.data.files import written_aside
 from akd_toolkit.deploy.export.compact import compact
-from akd_toolkit.deploy.export.names import name_front_end
 from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.inference.padding import LENGTHS, MEANING, with_lengths
 from akd_toolkit.inference.session import MIN_SAMPLES
 
 logger = logging.getLogger(__name__)
 
-# 18 is the oldest opset that the exporter writes without converting, so the file also runs on older devices.
-OPSET = 18
+OPSET = 18  # the oldest that the exporter writes without a conversion, so the file also runs on older devices
+FRONT_END = "front_end/"  # prefix of the names of the front end's nodes
+_SCOPES = "pkg.torch.onnx.name_scopes"  # where the exporter notes the modules that a node came from, outermost first
 
 
 class Probabilities(torch.nn.Module):
-    """The student as the file shows it: whole waveforms in, probabilities out."""
+    """The exported module: waveforms [batch, samples] -> probabilities [batch, classes]."""
 
     def __init__(self, student):
         super().__init__()
@@ -46,52 +47,45 @@ def export_onnx(
     about: dict | None = None,
     lengths: bool = True,
 ) -> ParityReport:
-    """Write ``student`` as one ONNX file and prove that it answers as the module does.
+    """Write ``student`` as one ONNX file and check that the file gives the module's probabilities.
 
-    The graph maps ``waveform`` [batch, samples], float32 in [-1, 1], any length from 0.1 s, to ``probabilities``
-    [batch, classes]; the optional input ``lengths`` says how much of each row is speech (``padding.with_lengths``). It
-    is written aside, compared with the module on several lengths and batch sizes, and only then given its name, so that
-    ``path`` never holds a half-written or a wrong file.
+    The graph maps ``waveform`` [batch, samples], float32 in [-1, 1], at least 0.1 s, to ``probabilities``
+    [batch, classes]; the optional input ``lengths`` is the share of each row that is speech. The file is compared with
+    the module at several lengths and batch sizes before ``path`` is replaced.
 
     Arguments
     ---------
     student
-        A trained student; exported in eval mode and on the CPU, left as it was.
+        Exported in eval mode and on the CPU; the caller's module stays as it is.
     path
         File to write, ending in ``.onnx``.
     label_order
         Names of the classes in the order of the logits; stored in the file.
     sample_rate_hz, window_s
-        What the student was trained on, in Hz and s; stored in the file for those who run it.
+        What the student was trained on, in Hz and s; stored in the file.
     opset
-        Version of the operator set to write.
+        Version of the ONNX operator set.
     tolerance
-        Largest difference of a probability between file and module, > 0.
+        Largest allowed difference of a probability between file and module, > 0.
     about
-        What ``student.json`` says of the student; of it ``test_overlap_s`` and ``corpus`` are stored in the file.
+        Content of ``student.json``; its ``test_overlap_s`` and ``corpus`` are stored in the file.
     lengths
-        False leaves the input ``lengths`` out, and with it the control flow that some converters do not read.
+        False leaves out the input ``lengths`` and its control flow, which some converters do not support.
 
     Raises
     ------
     ValueError
-        If there are not as many labels as classes, a label appears twice, or file and module disagree.
+        If the labels are not as many as the classes or not unique, or file and module differ.
     """
     path = Path(path)
-    # A copy, so that neither the training mode nor the device of the caller's student is touched.
     student = copy.deepcopy(student).cpu().float().eval()
     metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
     if not lengths:
         del metadata[LENGTHS]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with written_aside(path) as aside:
         _write(student, aside, opset)
-        _stamp(aside, metadata)
+        _finish(aside, metadata)
         report = check_parity(aside, student, tolerance=tolerance)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
     logger.info(
         "wrote %s: %.2f MB, opset %d, differs from the module by at most %.1e on %d waveforms.",
         path, path.stat().st_size / 1e6, opset, report.largest_difference, report.num_waveforms,
@@ -99,9 +93,36 @@ def export_onnx(
     return report
 
 
+def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | None = None) -> dict[str, str]:
+    """Metadata of an exported file, as strings; ValueError if the labels do not fit the student."""
+    labels = [str(label) for label in label_order]
+    if isinstance(label_order, str) or len(set(labels)) != len(labels):
+        raise ValueError(f"label_order must be a list of different names, got {label_order!r}.")
+    num_classes = student(torch.zeros(1, MIN_SAMPLES)).logits.shape[-1]
+    if num_classes != len(labels):
+        raise ValueError(
+            f"label_order has {len(labels)} names {labels} but the student has {num_classes} classes; give one name "
+            "per class, in the order of training."
+        )
+    about = about or {}
+    return {
+        "label_order": json.dumps(labels, ensure_ascii=False),
+        "sample_rate_hz": str(int(sample_rate_hz)),
+        "window_s": str(float(window_s)),
+        "test_overlap_s": str(float(about.get("test_overlap_s", 0.0))),
+        "corpus": str(about.get("corpus", "")),
+        LENGTHS: MEANING,
+        "precision": "fp32",
+        "student": type(student).__name__,
+        "num_parameters": str(sum(p.numel() for p in student.parameters())),
+        "akd_toolkit": __version__,
+        "torch": torch.__version__,
+    }
+
+
 def _write(student, path, opset):
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=MIN_SAMPLES)
-    # The exporter's warnings and log lines tell of its own insides; what matters is checked by parity afterwards.
+    # The exporter's warnings are about its own internals; the parity check decides.
     with warnings.catch_warnings(), quiet("torch.onnx", "onnxscript", "onnx_ir"):
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -118,12 +139,12 @@ def _write(student, path, opset):
         )
 
 
-def _stamp(path, metadata):
+def _finish(path, metadata):
+    """Name the front end, remove traces of this machine's source files, compact, add metadata and ``lengths``."""
     import onnx
 
     model = onnx.load(path)
     name_front_end(model.graph)
-    # The exporter leaves traces of the machine's source files on every node; a released file shall not carry them.
     for part in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
         del part.metadata_props[:]
     del model.graph.value_info[:]
@@ -136,33 +157,33 @@ def _stamp(path, metadata):
     onnx.save(model, path)
 
 
-def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | None = None) -> dict[str, str]:
-    """What an exported file says of itself, as texts; refused if the labels do not fit the student."""
-    label_order = _checked_labels(label_order)
-    num_classes = student(torch.zeros(1, MIN_SAMPLES)).logits.shape[-1]
-    if num_classes != len(label_order):
-        raise ValueError(
-            f"label_order has {len(label_order)} names {list(label_order)} but the student tells {num_classes} "
-            "classes apart; give one name per class, in the order of training."
-        )
-    about = about or {}
-    return {
-        "label_order": json.dumps(list(label_order), ensure_ascii=False),
-        "sample_rate_hz": str(int(sample_rate_hz)),
-        "window_s": str(float(window_s)),
-        "test_overlap_s": str(float(about.get("test_overlap_s", 0.0))),
-        "corpus": str(about.get("corpus", "")),
-        LENGTHS: MEANING,
-        "precision": "fp32",
-        "student": type(student).__name__,
-        "num_parameters": str(sum(p.numel() for p in student.parameters())),
-        "akd_toolkit": __version__,
-        "torch": torch.__version__,
-    }
+def name_front_end(graph, module: str = "student.front_end") -> None:
+    """Prefix the names of all nodes that ``module`` wrote with ``front_end/``, in place.
+
+    Quantisers skip these nodes and the benchmark times them alone. A node without the exporter's note on its module
+    (an optimiser inserted it) belongs to the front end if all computed values that it reads come from there.
+    """
+    from_front_end: dict[str, bool] = {}  # for every computed value
+    for node in graph.node:
+        scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), None)
+        if scopes is not None:
+            inside = any(scope == module or scope.startswith(f"{module}.") for scope in ast.literal_eval(scopes))
+        else:
+            origins = [from_front_end[value] for value in node.input if value in from_front_end]
+            inside = bool(origins) and all(origins)
+        if inside:
+            node.name = FRONT_END + node.name.removeprefix(FRONT_END)
+        from_front_end.update(dict.fromkeys(node.output, inside))
+
+
+def front_end_nodes(graph) -> set[str]:
+    """Names of the front end's nodes."""
+    return {node.name for node in graph.node if node.name.startswith(FRONT_END)}
 
 
 @contextmanager
 def quiet(*names):
+    """Only errors of these loggers are shown."""
     loggers = [logging.getLogger(name) for name in names]
     levels = [each.level for each in loggers]
     for each in loggers:
@@ -172,10 +193,3 @@ def quiet(*names):
     finally:
         for each, level in zip(loggers, levels, strict=True):
             each.setLevel(level)
-
-
-def _checked_labels(label_order):
-    labels = tuple(str(label) for label in label_order)
-    if isinstance(label_order, str) or len(set(labels)) != len(labels):
-        raise ValueError(f"label_order must be a list of different names, got {label_order!r}.")
-    return labels

@@ -1,4 +1,4 @@
-"""What `akd export` tells of the files that it wrote, one by one and together."""
+"""Results of an export as data and as one table."""
 
 import os
 from dataclasses import dataclass, field
@@ -7,22 +7,21 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.deploy.export.parity import ParityReport
-from akd_toolkit.deploy.export.tolerance import check_decisions
+from akd_toolkit.deploy.export.parity import ParityReport, check_decisions
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.metrics import ua, wa
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written, and how it compares with its module.
+    """A written file and how it compares with its module.
 
     Arguments
     ---------
     speech
-        What both have heard.
+        Description of the speech that both were compared on.
     decisions
-        One row an utterance of that speech: ``utterance``, ``before`` and ``after`` (indices of classes), and
+        One row per utterance: ``utterance``, ``before`` and ``after`` (class indices of module and file), and
         ``truth`` where it is known.
     batch_difference
         Largest difference of a probability between an utterance in a batch and alone.
@@ -39,12 +38,12 @@ class ExportReport:
 
     @property
     def changed(self) -> int:
-        """Utterances that the file decides otherwise than the module."""
+        """Number of utterances with another decision."""
         return int((self.decisions["before"] != self.decisions["after"]).sum())
 
     def as_dict(self) -> dict:
         """Plain data, without the machine's folders."""
-        told = {
+        return {
             "file": self.file.name,
             "format": self.format,
             "precision": self.precision,
@@ -54,18 +53,12 @@ class ExportReport:
             "batch_difference": self.batch_difference,
             "utterances": len(self.decisions),
             "changed_decisions": self.changed,
+            **scores_of(self.decisions),
         }
-        return {**told, **scores_of(self.decisions)}
 
 
 def scores_of(decisions: pd.DataFrame) -> dict[str, float]:
-    """WA and UA of the module and of the file; {} where the truth is not known.
-
-    Example
-    -------
-    >>> scores_of(pd.DataFrame({"truth": [0, 0, 0, 1], "before": [0, 0, 0, 1], "after": [0, 0, 1, 1]}))
-    {'wa_before': 1.0, 'wa_after': 0.75, 'ua_before': 1.0, 'ua_after': 0.8333333333333333}
-    """
+    """``wa_before``, ``wa_after``, ``ua_before`` and ``ua_after``; empty where the truth is not known."""
     if "truth" not in decisions:
         return {}
     return {
@@ -76,61 +69,45 @@ def scores_of(decisions: pd.DataFrame) -> dict[str, float]:
 
 
 def check_together(reports: list[ExportReport]) -> None:
-    """Refuse the files of an experiment that pass one by one and together lose more than their precision may.
+    """Raise ValueError if the pooled decisions of all files are beyond their tolerance; the files stay.
 
-    Few utterances prove little (``export.tolerance``): what may be chance in each run is none in fifteen of them.
-
-    Raises
-    ------
-    ValueError
-        If their pooled decisions are beyond the tolerance. The files stay where they are.
+    A loss that may be chance in each run is none in fifteen of them.
     """
-    decisions = _pooled(reports)
-    truth = decisions.get("truth")
+    decisions = pd.concat([report.decisions for report in reports])
+    columns = (decisions.get(name) for name in ("before", "after", "truth"))
     try:
-        check_decisions(
-            "the set of all files together", reports[0].precision, decisions["before"], decisions["after"], truth
-        )
+        check_decisions("the set of all files", reports[0].precision, *columns)
     except ValueError as error:
-        raise ValueError(f"{error} Each passed by itself, so all stay where they were written.") from None
+        raise ValueError(f"{error} Each file passed by itself, so all were written.") from None
 
 
 def as_table(reports: list[ExportReport]) -> str:
-    """One row a file, and one for all their utterances together where there are several."""
-    header = ["file", "KB", "largest difference: probability", "logit", "changed decisions", "WA, %", "UA, %"]
-    rows = [_row(_place(report, reports), report.size_bytes, [report], report.decisions) for report in reports]
-    if len(reports) > 1:
-        size = sum(report.size_bytes for report in reports) / len(reports)
-        rows.append(_row("all, pooled", size, reports, _pooled(reports)))
+    """One row per file, and one for all utterances pooled where there are several files."""
     first = reports[0]
-    lengths, batches = first.parity.lengths, first.parity.batch_sizes
-    heard = first.speech if len(reports) == 1 else first.speech.partition(",")[0] + ", each run's held-out speakers"
+    header = ["file", "KB", "largest difference: probability", "logit", "changed decisions", "WA, %", "UA, %"]
+    if len(reports) == 1:
+        rows, speech = [_row(first.file.name, reports)], first.speech
+    else:
+        shared = Path(os.path.commonpath([report.file.parent for report in reports]))
+        rows = [_row(str(report.file.relative_to(shared)), [report]) for report in reports]
+        rows.append(_row("all, pooled", reports))
+        speech = first.speech.partition(",")[0] + ", each run's held-out speakers"
+    lengths = [samples / SAMPLE_RATE_HZ for samples in first.parity.lengths]
     sentence = (
-        f"{first.format} in {first.precision} against its module. Differences: {first.parity.num_waveforms} pieces of "
-        f"speech of {min(lengths) / SAMPLE_RATE_HZ:g} to {max(lengths) / SAMPLE_RATE_HZ:g} s in batches of "
-        f"{', '.join(map(str, batches))}. Decisions, WA and UA (module -> file): {heard}."
+        f"{first.format} in {first.precision} compared with its module. Differences: {first.parity.num_waveforms} "
+        f"pieces of speech of {min(lengths):g} to {max(lengths):g} s in batches of "
+        f"{', '.join(map(str, first.parity.batch_sizes))}. Decisions, WA and UA (module -> file): {speech}."
     )
     return f"{sentence}\n\n{markdown_table(header, rows)}\n"
 
 
-def _pooled(reports: list[ExportReport]) -> pd.DataFrame:
-    return pd.concat([report.decisions for report in reports], ignore_index=True)
-
-
-def _place(report: ExportReport, reports: list[ExportReport]) -> str:
-    """Name of the file, with as much of its folder as tells it from the others."""
-    if len(reports) == 1:
-        return report.file.name
-    shared = Path(os.path.commonpath([other.file.parent for other in reports]))
-    return str(report.file.relative_to(shared))
-
-
-def _row(name: str, size_bytes: float, reports: list[ExportReport], decisions: pd.DataFrame) -> list[str]:
-    total, changed = len(decisions), int((decisions["before"] != decisions["after"]).sum())
+def _row(name: str, reports: list[ExportReport]) -> list[str]:
+    decisions = pd.concat([report.decisions for report in reports])
+    total, changed = len(decisions), sum(report.changed for report in reports)
     scores = {key: f"{100 * value:.2f}" for key, value in scores_of(decisions).items()}
     return [
         name,
-        f"{size_bytes / 1000:.0f}",
+        f"{sum(report.size_bytes for report in reports) / len(reports) / 1000:.0f}",
         f"{max(report.parity.largest_difference for report in reports):.1e}",
         f"{max(report.parity.largest_logit_difference for report in reports):.1e}",
         f"{changed} of {total} ({100 * changed / total:.2f} %)",

@@ -1,10 +1,9 @@
-"""A student as one TorchScript file, for programs that run libtorch (C++, mobile) and no Python of ours."""
+"""TorchScript export: a student as one file for programs that run libtorch (C++, mobile) without Python."""
 
 import copy
 import json
 import warnings
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +15,11 @@ from akd_toolkit.deploy.export.onnx import Probabilities, metadata_of
 from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.inference.session import MIN_SAMPLES, checked_metadata
 
-ABOUT = "about.json"  # the extra file with the labels, within the archive
+ABOUT = "about.json"  # the file with the metadata within the archive
 
 
 class WithLengths(torch.nn.Module):
-    """A traced student that also takes ``lengths``: a padded batch is answered row by row, as by ``with_lengths``."""
+    """A traced student that also takes ``lengths``: each row of a padded batch is computed at its own length."""
 
     def __init__(self, student: torch.nn.Module):
         super().__init__()
@@ -45,12 +44,11 @@ def export_torchscript(
     tolerance: float = TOLERANCE,
     about: dict | None = None,
 ) -> ParityReport:
-    """Write ``student`` as one TorchScript file and prove that it answers as the module does.
+    """Write ``student`` as one TorchScript file and check that the file gives the module's probabilities.
 
-    The file maps ``waveform`` [batch, samples], and optionally ``lengths`` [batch] or [1], to ``probabilities`` [batch,
-    classes] as the ONNX file does, and keeps the same metadata as ``about.json`` in the archive. It is a trace: a
-    student whose way depends on the length in Python answers wrongly at other lengths than it was traced at, which the
-    comparison at several lengths finds out.
+    Input, output and metadata (``about.json`` in the archive) are those of the ONNX file; ``lengths``, [batch] or [1],
+    is an optional second argument. The file is a trace, so a student that branches on the length in Python fails the
+    comparison at several lengths.
 
     Arguments
     ---------
@@ -62,11 +60,12 @@ def export_torchscript(
     Raises
     ------
     ValueError
-        If the student cannot be traced, the labels do not fit it, or file and module disagree.
+        If the student cannot be traced, the labels do not fit it, or file and module differ.
     """
     student = copy.deepcopy(student).cpu().float().eval()
-    stored = metadata_of(student, label_order, sample_rate_hz, window_s, about)
-    with _without_warnings():
+    metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about TorchScript's age and traced shapes; the parity check decides
         try:
             with torch.no_grad():
                 example = torch.zeros(2, 3 * MIN_SAMPLES)
@@ -78,30 +77,27 @@ def export_torchscript(
             ) from None
         scripted = torch.jit.script(WithLengths(traced))
         with written_aside(path) as aside:
-            torch.jit.save(scripted, str(aside), _extra_files={ABOUT: json.dumps(stored).encode()})
-            _drop_traces(aside)
+            torch.jit.save(scripted, str(aside), _extra_files={ABOUT: json.dumps(metadata).encode()})
+            _remove_debug_files(aside)
             return check_parity(aside, student, tolerance=tolerance)
 
 
 def load_torchscript(path):
-    """The answering function of an exported ``.pt`` file, [batch, samples] -> [batch, classes], and its metadata.
+    """An exported ``.pt`` file as a function [batch, samples] -> [batch, classes], and its metadata.
 
-    The function takes ``lengths`` [batch] as its second argument where the metadata name them.
-
-    Only TorchScript is read, never a pickle. But a TorchScript file holds a program that PyTorch runs, so open none
-    that you would not run: what is downloaded should be ONNX, which the toolkit's own downloads are.
+    The function takes ``lengths`` [batch] as its second argument where the metadata contain ``lengths``. A TorchScript
+    file holds a program, so load only files that you trust; the toolkit itself downloads only ONNX.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it was not written by ``export_torchscript``.
+    FileNotFoundError, ValueError
+        If the file does not exist, or was not written by ``export_torchscript``.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
     extra = {ABOUT: ""}
-    with _without_warnings():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
         except (RuntimeError, ValueError) as error:
@@ -110,7 +106,7 @@ def load_torchscript(path):
     try:
         metadata = checked_metadata(json.loads(extra[ABOUT] or "{}"), path)
     except json.JSONDecodeError:
-        raise ValueError(f"{path} does not say what it needs; export it again.") from None
+        raise ValueError(f"the metadata of {path} cannot be read; export it again.") from None
 
     @torch.inference_mode()
     def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
@@ -120,19 +116,11 @@ def load_torchscript(path):
     return answer, metadata
 
 
-def _drop_traces(path: Path) -> None:
-    """Leave out the archive's notes on which source files of this machine each line came from."""
+def _remove_debug_files(path: Path) -> None:
+    """Rewrite the archive without the paths of this machine's source files."""
     with zipfile.ZipFile(path) as archive:
         parts = [(info, archive.read(info)) for info in archive.infolist() if not info.filename.endswith(".debug_pkl")]
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for info, content in parts:
-            _, _, name = info.filename.partition("/")  # the folder is named after the file that was written aside
+            _, _, name = info.filename.partition("/")  # the folder is named after the temporary file
             archive.writestr(zipfile.ZipInfo(f"student/{name}"), content)
-
-
-@contextmanager
-def _without_warnings():
-    # TorchScript warns of its own age and of every tracing of a shape; what matters is checked by parity.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

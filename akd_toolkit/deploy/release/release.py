@@ -12,8 +12,8 @@ from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, has_leak
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
+from akd_toolkit.deploy.export.formats import PRECISIONS
 from akd_toolkit.deploy.export.run import export_run
-from akd_toolkit.deploy.export.tolerance import PRECISIONS
 from akd_toolkit.deploy.release.card import write_card
 from akd_toolkit.deploy.release.corpora import student_licence
 from akd_toolkit.deploy.release.facts import corpora_heard, gather, private_names, without

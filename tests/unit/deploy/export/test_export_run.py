@@ -14,13 +14,12 @@ from ruamel.yaml import YAML
 
 import akd_toolkit.deploy.export.run as export_run_module
 from akd_toolkit.cli import main
-from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.deploy.export.formats import FORMATS
+from akd_toolkit.data.manifest import Manifest, Utterance, load_waveforms
+from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.deploy.export.parity import ParityReport
 from akd_toolkit.deploy.export.report import ExportReport, check_together
 from akd_toolkit.deploy.export.run import export_experiment, export_run
-from akd_toolkit.deploy.export.tolerance import PRECISIONS
-from akd_toolkit.evaluate.heldout import score
+from akd_toolkit.evaluate.heldout import Heldout, score
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.inference.bundle import write_list
 from akd_toolkit.inference.engine import engine_of, open_engine
@@ -67,16 +66,10 @@ def experiment(tmp_path_factory):
     run = results / "seed17/fold2/outer"
     about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": "Toy", "sample_rate_hz": 16000}
     save_student(run, student, {"name": "micro_cnn", **OPTIONS}, LABELS, **about)
-    write_scores(run / "scores.csv", _scores(run, manifest))
-    return results
-
-
-def _scores(run, manifest):
-    from akd_toolkit.data.manifest import load_waveforms
-    from akd_toolkit.evaluate.heldout import Heldout
-
     test = manifest.of(("B", "C"))
-    return score(engine_of(*load_student(run)), Heldout(test, load_waveforms(test, False), 2, 17), progress=False)
+    heldout = Heldout(test, load_waveforms(test, False), 2, 17)
+    write_scores(run / "scores.csv", score(engine_of(*load_student(run)), heldout, progress=False))
+    return results
 
 
 @pytest.fixture
@@ -94,30 +87,23 @@ def test_a_run_becomes_an_8_bit_file_calibrated_on_its_training_speakers(run, tm
     assert report.speech == "Toy, held-out speakers B, C"
     assert list(report.decisions["utterance"]) == ["Banger", "Bsadness", "Canger", "Csadness"]
     assert report.decisions["truth"].tolist() == [0, 1, 0, 1]
-    told = json.loads((tmp_path / "student.int8.onnx.parity.json").read_text())
-    assert told == json.loads(json.dumps(report.as_dict())) and str(tmp_path) not in json.dumps(told)
-    assert len(told["parity"]["lengths"]) >= 5 and len(told["parity"]["batch_sizes"]) >= 3
+    stored = json.loads((tmp_path / "student.int8.onnx.parity.json").read_text())
+    assert stored == json.loads(json.dumps(report.as_dict())) and str(tmp_path) not in json.dumps(stored)
+    assert len(stored["parity"]["lengths"]) >= 5 and len(stored["parity"]["batch_sizes"]) >= 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["student.int8.onnx", "student.int8.onnx.parity.json"]
-    assert [record.message for record in caplog.records] == [
-        "reading speech to compare on: Toy, held-out speakers B, C",
-        "reading speech to calibrate on: up to 100 utterances of training speakers",
-        "building the ONNX graph in int8, calibrated on 4 windows",
-        "comparing student.int8.onnx with its module",
-    ]
-    assert "the module" in (told := capsys.readouterr().err) and "the file" in told
+    assert "calibrated on 4 windows" in caplog.text and "the file" in capsys.readouterr().err
 
 
 def test_an_experiment_becomes_a_file_for_every_finished_run_and_one_table(experiment, run, tmp_path, capsys):
     assert main(["export", str(experiment), "--to", str(tmp_path)]) == 0
-    printed, told = capsys.readouterr()
-    assert "exporting Toy: results" in told and "seed17/fold2/outer" in told
+    printed, progress = capsys.readouterr()
+    assert "exporting Toy: results" in progress and "seed17/fold2/outer" in progress
     assert (tmp_path / "seed17/fold2/outer/student.onnx").is_file()
-    assert "onnx in fp32 against its module" in printed and "0 of 4 (0.00 %)" in printed
-    assert not (run / "student.onnx").exists()
+    assert "0 of 4 (0.00 %)" in printed and not (run / "student.onnx").exists()
 
 
 def made(file, changed: int) -> ExportReport:
-    """What would be told of a file that changes so many of 60 decisions."""
+    """The report of a file that changes so many of 60 decisions."""
     truth = np.repeat([0, 1], 30)
     after = np.where(np.arange(60) < changed, 1 - truth, truth)
     decisions = pd.DataFrame({"utterance": np.arange(60), "truth": truth, "before": truth, "after": after})
@@ -127,120 +113,105 @@ def made(file, changed: int) -> ExportReport:
 
 def test_files_that_pass_one_by_one_may_fail_together(experiment, tmp_path, capsys, monkeypatch):
     reports = [made(tmp_path / f"{name}/student.int8.onnx", changed=3) for name in "abcdefghij"]
-    check_together(reports[:1])  # 3 of 60 are more than 2 %, and not for certain
+    check_together(reports[:1])  # 3 of 60 are more than 2 %, but within chance
     monkeypatch.setattr(export_run_module, "export_experiment", lambda *arguments, **options: reports)
     assert main(["export", str(experiment), "--precision", "int8"]) == 1
-    printed, told = capsys.readouterr()
+    printed, error = capsys.readouterr()
     assert "| all, pooled |" in printed and f"written to {tmp_path}/j/student.int8.onnx" in printed
-    assert "the set of all files together decides 30 of 600 utterances otherwise than its module" in told
-    assert "all stay where they were written" in told
+    assert "30 of 600" in error
 
 
-def test_a_file_can_do_without_lengths(run, tmp_path, capsys):
-    assert main(["export", str(run), "--precision", "fp16", "--no-lengths", "--to", str(tmp_path)]) == 0
-    assert "lengths" not in open_engine(tmp_path / "student.fp16.onnx").about
-    assert main(["export", str(run), "--format", "torchscript", "--no-lengths", "--to", str(tmp_path)]) == 1
-    assert "--no-lengths is of onnx alone" in capsys.readouterr().err
-
-
-def test_torchscript_is_compared_too(run, tmp_path):
+def test_torchscript_is_compared_and_a_file_can_do_without_lengths(run, tmp_path, capsys):
     report = export_run(run, "torchscript", to=tmp_path / "other.pt", progress=False)
     assert report.file.name == "other.pt" and report.changed == 0 and report.parity.largest_difference < 1e-5
+    assert main(["export", str(run), "--precision", "fp16", "--no-lengths", "--to", str(tmp_path)]) == 0
+    assert "lengths" not in open_engine(tmp_path / "student.fp16.onnx").about
 
 
-def test_a_bundle_is_compared_on_generated_voices_or_on_speech_that_is_given(run, experiment, tmp_path):
-    bundle = tmp_path / "bundle"
+@pytest.fixture
+def bundle(run, tmp_path):
     student, about = load_student(run)
-    save_student(bundle, student, about["student"], LABELS, window_s=1.0)
+    save_student(tmp_path / "bundle", student, about["student"], LABELS, window_s=1.0)
+    return tmp_path / "bundle"
+
+
+def test_a_bundle_is_compared_on_generated_voices_or_on_given_speech(bundle, experiment):
     report = export_run(bundle, progress=False)
     assert report.file == bundle / "student.onnx" and report.speech == "generated voices"
     assert "ua_before" not in report.as_dict() and len(report.decisions) == 16
-    with pytest.raises(ValueError, match="give some with --speech FOLDER, or take --mode dynamic"):
+    with pytest.raises(ValueError, match="--speech"):
         export_run(bundle, precision="int8", progress=False)
     report = export_run(bundle, precision="int8", speech=experiment.parent / "wav", progress=False)
     assert report.speech == "3 recordings of wav" and len(report.decisions) == 3
 
 
-def test_the_command_checks_a_bundle_and_never_writes_into_one(run, tmp_path, capsys, monkeypatch):
-    bundle = tmp_path / "bundle"
-    student, about = load_student(run)
-    save_student(bundle, student, about["student"], LABELS, window_s=1.0)
+def test_the_command_checks_a_bundle_and_never_writes_into_one(bundle, run, capsys, monkeypatch):
     write_list(bundle)
     monkeypatch.setattr(export_run_module, "export_run", lambda *arguments, to, **options: made(Path(to) / "x", 0))
     for call in ([str(bundle)], [str(run), "--to", str(bundle)], [str(bundle), "--to", f"{bundle}/deeper/s.onnx"]):
         assert main(["export", *call]) == 1
-        assert f"{bundle} is a bundle, and a file beside those" in capsys.readouterr().err
+        assert f"{bundle} is a bundle" in capsys.readouterr().err
     assert main(["export", str(bundle), "--to", "other"]) == 0
     assert "written to other/x" in capsys.readouterr().out
     (bundle / "student.json").write_text("{}")
     assert main(["export", str(bundle), "--to", "other"]) == 1
-    assert "student.json is truncated" in capsys.readouterr().err
+    assert "student.json" in capsys.readouterr().err
 
 
 def test_a_file_beyond_its_tolerance_is_not_written(run, tmp_path, monkeypatch):
     def other(source, target, *_):
-        from akd_toolkit.deploy.export import export_onnx
-
         export_onnx(STUDENTS.build("micro_cnn", num_classes=2, **OPTIONS).eval(), target, LABELS)
 
-    monkeypatch.setattr("akd_toolkit.deploy.export.run.to_fp16", other)
+    monkeypatch.setattr(export_run_module, "to_fp16", other)
     with pytest.raises(ValueError, match=r"/student\.fp16\.onnx and the module differ by"):
         export_run(run, precision="fp16", to=tmp_path, progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"format": "torchscript", "precision": "int8"}, "there is no torchscript in int8; onnx is written in fp32"),
-        ({"format": "tensorrt", "precision": "int8"}, "there is no tensorrt in int8"),
-        ({"calibration": 0}, "calibration must be at least 1"),
-    ],
+    "options",
+    [{"format": "torchscript", "precision": "int8"}, {"format": "tensorrt", "precision": "int8"}, {"calibration": 0}],
 )
-def test_what_cannot_be_written_is_refused(options, message, run, tmp_path):
-    with pytest.raises(ValueError, match=message):
+def test_what_cannot_be_written_is_refused(options, run, tmp_path):
+    with pytest.raises(ValueError, match=options.get("format", "calibration")):
         export_run(run, to=tmp_path, **options)
 
 
-def test_without_finished_runs_or_students_the_error_says_what_to_give(experiment, tmp_path, capsys):
+def test_without_finished_runs_or_students_the_error_says_so(experiment, tmp_path):
     with pytest.raises(FileNotFoundError, match="give the folder of a finished run"):
         export_run(tmp_path)
     for name in ("settings.yaml", "manifest.csv", "manifest.json"):
         (tmp_path / name).write_text((experiment / name).read_text())
-    with pytest.raises(ValueError, match="no outer run of .* is done yet"):
+    with pytest.raises(ValueError, match="no outer run"):
         export_experiment(tmp_path)
-    assert main(["export", str(experiment), "--batch", "1", "2", "4"]) == 1
-    assert "--batch and --samples are of tensorrt alone" in capsys.readouterr().err
 
 
 def test_without_tensorrt_nothing_is_read(experiment, run, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     for export, folder in ((export_run, run), (export_experiment, experiment)):
         monkeypatch.setattr(export_run_module, "load_student" if folder == run else "Experiment", None)
-        with pytest.raises(ImportError, match="TensorRT cannot be imported"):
+        with pytest.raises(ImportError, match="TensorRT"):
             export(folder, "tensorrt")
 
 
 def test_mistakes_are_found_without_pytorch(tmp_path):
     (tmp_path / "student.onnx").write_bytes(b"graph")
     calls = {
-        "nowhere": "nowhere does not exist",
-        "student.onnx": "student.onnx is an exported file already; give the folder of the run that it is of",
-        ". --speech nowhere": "nowhere does not exist",
-        ". --format torchscript --precision fp16": "there is no torchscript in fp16; onnx is written in fp32, fp16",
-        ". --precision int8 --calibration 0": "calibration must be at least 1",
+        "nowhere": "nowhere",
+        "student.onnx": "student.onnx",
+        ". --speech nowhere": "nowhere",
+        ". --format torchscript --precision fp16": "torchscript",
+        ". --format torchscript --no-lengths": "--no-lengths",
+        ". --batch 1 2 4": "--batch",
+        ". --precision int8 --calibration 0": "calibration",
     }
     call = (
         "import sys; from akd_toolkit.cli import main\n"
-        "print([main(['export', *line.split()]) for line in sys.argv[1:]], 'torch' in sys.modules)"
+        "print({main(['export', *line.split()]) for line in sys.argv[1:]}, 'torch' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", call, *calls], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert done.stdout == "[1, 1, 1, 1, 1] False\n"
-    for told, message in zip(done.stderr.splitlines(), calls.values(), strict=True):
-        assert told.startswith(f"error: {message}")
-
-
-def test_onnx_is_written_in_every_precision_that_has_a_tolerance():
-    assert FORMATS["onnx"] == PRECISIONS
+    assert done.stdout == "{1} False\n"
+    for line, token in zip(done.stderr.splitlines(), calls.values(), strict=True):
+        assert line.startswith("error: ") and token in line
