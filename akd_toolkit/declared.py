@@ -1,8 +1,4 @@
-"""Declared settings: pydantic models, whose errors come out as one plain sentence each that names the dotted key.
-
-A section of a YAML is a ``Section`` with a field for each key, a plugin with its options is a ``Plugin``. Types,
-ranges, defaults, messages and the tables of docs/settings.md come from these fields.
-"""
+"""Settings declared as pydantic models; each problem becomes one sentence that names the dotted key."""
 
 import difflib
 import inspect
@@ -13,85 +9,76 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 SHOWN = 90  # characters of a wrong value in a message
-NOUNS = {
-    **{"integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false"},
-    **{"array": "a list", "object": "a mapping", "null": "null"},
-}
-LIMITS = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "to below"}
 
 
 class Section(BaseModel):
-    """A mapping with known keys; nothing is converted, so that ``"0.1"`` is not a number and 1 is not true."""
+    """A mapping with known keys. Nothing is converted: ``"0.1"`` is not a number and 1 is not true."""
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> "Section":
-        found = list(self.problems())
-        if found:
+    def _check_together(self) -> "Section":
+        if found := list(self.problems()):
             raise ValueError(*found)
         return self
 
     def problems(self) -> Iterable[str]:
-        """What is wrong with several keys together, a sentence each; asked when each key alone is right."""
+        """Problems of several keys together; called when each key alone is right."""
         return ()
 
 
 class Plugin(Section, extra="allow"):
-    """``{name: registered plugin, its options}``, the options checked against the plugin's signature."""
+    """``{name: registered plugin, **options}``; the options are checked against the plugin's signature."""
 
     registry: ClassVar
-    filled_in: ClassVar[tuple[str, ...]] = ()  # arguments that the toolkit gives when it builds the plugin
-    stand_ins: ClassVar[dict | None] = None  # values for these, to build the plugin on trial; None: it is not built
+    filled_in: ClassVar[tuple[str, ...]] = ()  # arguments that the toolkit passes when it builds the plugin
+    stand_ins: ClassVar[dict | None] = None  # values for these in a trial build; None: no trial build
 
     name: str = ""
 
     @property
     def options(self) -> dict:
-        """The plugin's own arguments."""
         return dict(self.model_extra)
 
     @property
     def plugin(self) -> type:
-        """The registered class."""
         return self.registry.get(self.name)
 
     def problems(self) -> Iterator[str]:
-        """A plugin reports one problem at a time."""
         if not self.name:
             yield f"'name' is missing; known {self.registry.kind}s: {', '.join(self.registry.names())}"
             return
         try:
             self.registry.check(self.name, self.options, self.filled_in)
             for key in set(self.filled_in) & set(self.options):
-                raise ValueError(f"{self.registry.kind} '{self.name}': the toolkit fills in '{key}'; take it out")
+                raise ValueError(f"{self.registry.kind} '{self.name}': the toolkit sets '{key}'; take it out")
             self.try_out()
         except (ValueError, OSError) as error:
-            fields = type(self).model_fields  # such as the weight of a loss, which its signature does not have
+            fields = type(self).model_fields  # such as the weight of a loss, which is not in its signature
             near = [near for key in self.options for near in difflib.get_close_matches(key, fields, n=1)]
             yield "".join([str(error).rstrip("."), *(f". Did you mean '{name}'?" for name in near[:1])])
 
     def try_out(self) -> None:
-        """Build the plugin, if it asks for nothing that is known later only."""
-        asked = set(self.filled_in) & set(inspect.signature(self.plugin).parameters)
-        if self.stand_ins is None or asked - set(self.stand_ins):
+        """Build the plugin once, unless it needs values that are not known yet."""
+        needed = set(self.filled_in) & set(inspect.signature(self.plugin).parameters)
+        if self.stand_ins is None or needed - set(self.stand_ins):
             return
         for options in self.trials():
             try:
-                self.registry.build(self.name, **options, **{key: self.stand_ins[key] for key in asked})
-            except Exception as error:  # layers raise many kinds for a wrong size
+                self.registry.build(self.name, **options, **{key: self.stand_ins[key] for key in needed})
+            except Exception as error:  # layers raise many types for a wrong size
                 if not options and not isinstance(error, ValueError):
                     raise
                 reason = str(error).partition("\n")[0]
                 raise ValueError(f"{self.registry.kind} '{self.name}' with {self.options}: {reason}") from None
 
     def trials(self) -> list[dict]:
-        """Options with which the plugin must be possible to build."""
+        """Options of each trial build."""
         return [self.options]
 
 
 def checked(model: type[Section], given, where: str = "") -> Section:
-    """The section that ``given`` describes; else ValueError, naming every problem below ``where``.
+    """Validate ``given``; ValueError lists every problem, with keys below ``where``.
 
     Example
     -------
@@ -108,9 +95,26 @@ def checked(model: type[Section], given, where: str = "") -> Section:
 
 
 def sentences(error: ValidationError, model: type[Section], given, where: str = "", known=()) -> list[str]:
-    """Every problem of ``given`` in plain words; ``known`` are more names that an unknown key may have meant."""
-    schema = model.model_json_schema()
-    return [text for entry in error.errors() for text in _sentences(entry, given, schema, where, known)]
+    """One sentence for each problem; ``known`` adds names that an unknown top-level key is compared with."""
+    schema, found = model.model_json_schema(), []
+    for entry in error.errors():
+        path, node, parent = _follow(entry["loc"], given, schema)
+        key, kind = ".".join([where] * bool(where) + path), entry["type"]
+        about = f" ({node['description']})" if "description" in node and path else ""
+        if kind == "value_error":
+            found += [f"{key}: {text}" if key else str(text) for text in entry["ctx"]["error"].args]
+        elif kind == "extra_forbidden":
+            names = [*parent.get("properties", {}), *(known if len(path) == 1 else ())]
+            found.append(f"unknown setting '{key}'; {nearest(path[-1], names)}")
+        elif kind == "missing":
+            found.append(f"setting '{key}' is missing{about}")
+        else:
+            shown = json.dumps(entry["input"], ensure_ascii=False, default=str)
+            shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} ..."
+            needed = "it must be a mapping" if kind in ("model_type", "dict_type") else entry["msg"]
+            needed = needed.replace("Input should be", "it must be")
+            found.append(f"{key or 'the settings'}: got {shown}; {needed}{about}")
+    return found
 
 
 def nearest(key: str, known: Iterable[str]) -> str:
@@ -119,68 +123,21 @@ def nearest(key: str, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(sorted(set(known)))}"
 
 
-def words(node: dict, schema: dict, many: bool = False) -> str:
-    """What a node of a JSON schema allows.
-
-    Example
-    -------
-    >>> words({"type": "array", "minItems": 2, "items": {"type": "integer", "minimum": 1}}, {})
-    'a list of at least 2 whole numbers from 1'
-    """
-    if "words" in node:
-        return node["words"]
-    if "anyOf" in node:
-        return " or ".join(words(option, schema, many) for option in node["anyOf"])
-    node = target(node, schema)
-    if "enum" in node:
-        *most, last = map(str, node["enum"])
-        return f"{', '.join(most)} or {last}" if most else last
-    kind = node.get("type")
-    noun = NOUNS.get(kind, "any value")
-    noun = noun.removeprefix("a ") + "s" if many else noun
-    if kind == "array":
-        count = node.get("minItems", 0)
-        least = f"at least {count} " if count > 1 else "one or more " * count
-        return f"{noun} of {least}{words(node['items'], schema, many=True)}"
-    if "properties" in node:
-        keys = [*node["properties"], *["its options"] * bool(node.get("additionalProperties"))]
-        return f"{noun} {{{', '.join(keys)}}}"
-    return " ".join([noun, *(f"{text} {node[key]}" for key, text in LIMITS.items() if key in node)])
-
-
-def _sentences(entry: dict, given, schema: dict, where: str, known: Iterable[str]) -> list[str]:
-    """One error of pydantic in plain words."""
-    path, node, parent = _follow(entry["loc"], given, schema)
-    key, kind = ".".join([where] * bool(where) + path), entry["type"]
-    if kind == "value_error":
-        return [f"{key}: {text}" if key else str(text) for text in entry["ctx"]["error"].args]
-    if kind == "extra_forbidden":
-        names = [*parent.get("properties", {}), *(known if len(path) == 1 else ())]
-        return [f"unknown setting '{key}'; {nearest(path[-1], names)}"]
-    allowed = words(node, schema)
-    about = f" ({node['description']})" if "description" in node and path else ""
-    if kind == "missing":
-        return [f"setting '{key}' is missing; it must be {allowed}{about}"]
-    shown = json.dumps(entry["input"], ensure_ascii=False, default=str)
-    shown = shown if len(shown) <= SHOWN else f"{shown[:SHOWN]} ..."
-    return [f"{key or 'the settings'}: got {shown}; it must be {allowed}{about}"]
-
-
 def _follow(loc: tuple, given, schema: dict) -> tuple[list[str], dict, dict]:
-    """Keys of an error's place as they were given, what the schema allows there, and what it allows above."""
+    """Path of an error in ``given``, and the JSON schema at this place and above it."""
     path, node, parent = [], schema, {}
     for part in loc:
         parent = target(node, schema)
         inside = parent.get("properties", {}).get(part, parent.get("items", parent.get("additionalProperties")))
         node = inside if isinstance(inside, dict) else {}
-        if isinstance(part, str) or isinstance(given, list):  # one item may stand for a list of one
+        if isinstance(part, str) or isinstance(given, list):  # a single item may stand for a list of one
             path.append(str(part))
             given = given[part] if isinstance(given, list) else given.get(part) if isinstance(given, dict) else None
     return path, node, parent
 
 
 def target(node: dict, schema: dict) -> dict:
-    """The node that a reference, or a choice between something and null, leads to."""
+    """Resolve a reference, or a choice between something and null, in a JSON schema."""
     if "anyOf" in node:
         node = next(option for option in node["anyOf"] if option.get("type") != "null")
     return schema["$defs"][node["$ref"].rpartition("/")[2]] if "$ref" in node else node

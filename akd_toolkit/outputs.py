@@ -1,18 +1,16 @@
-"""What models say to the rest of the toolkit: frozen dataclasses that every room speaks."""
+"""Outputs of students, teachers and the objective, as frozen dataclasses."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-UNLABELLED = -1  # stands in ``labels`` for speech whose emotion nobody has named
+UNLABELLED = -1  # in ``labels``: the emotion is unknown
 
 
 def valid_frames(lengths: Tensor, num_frames: int) -> Tensor:
-    """How many of ``num_frames`` are speech, at least 1: [batch], from the relative ``lengths`` [batch].
-
-    A relative length came from a division, so 0.3 * 10 may fall short of 3: it is rounded.
+    """Number of valid frames (at least 1) per utterance, [batch], from relative ``lengths`` [batch]; rounded.
 
     Example
     -------
@@ -23,7 +21,7 @@ def valid_frames(lengths: Tensor, num_frames: int) -> Tensor:
 
 
 def frame_mask(num_valid: Tensor | None, num_frames: int) -> Tensor | None:
-    """True where a frame is speech and not padding: [batch, num_frames], or None where nothing is padding.
+    """True where a frame is not padding, [batch, num_frames]; None for no padding at all.
 
     Example
     -------
@@ -42,14 +40,9 @@ class ModelOutput:
 
     Shape
     -----
-    logits: [batch, classes]. embedding: [batch, D], what the classifier reads. frames: [batch, T, D], the last
-    feature map. layers: name -> [batch, T, D]. lengths: [batch], share of T that is speech, in (0, 1]. attributes:
-    [batch, A], such as valence and arousal, where the corpus has them.
-
-    Example
-    -------
-    >>> ModelOutput(logits=torch.zeros(2, 4)).logits.shape
-    torch.Size([2, 4])
+    logits: [batch, classes]. embedding: [batch, D], the classifier's input. frames: [batch, T, D], the last feature
+    map. layers: name -> [batch, T, D]. lengths: [batch], share of T that is not padding, in (0, 1]. attributes:
+    [batch, A], such as valence and arousal, for corpora that have them.
     """
 
     logits: Tensor
@@ -60,7 +53,7 @@ class ModelOutput:
     attributes: Tensor | None = None
 
     def frame_mask(self) -> Tensor:
-        """True where ``frames`` is speech and not padding: [batch, T]."""
+        """True where ``frames`` is not padding: [batch, T]."""
         batch, num_frames = self.frames.shape[:2]
         if self.lengths is None:
             return torch.ones(batch, num_frames, dtype=torch.bool, device=self.frames.device)
@@ -69,13 +62,13 @@ class ModelOutput:
 
 @dataclass(frozen=True)
 class TeacherOutput:
-    """What m teachers say of a batch: stored numbers that never carry a gradient of their own.
+    """Stored outputs of m teachers for a batch, without gradients.
 
     Shape
     -----
-    logits: [m, batch, classes], of heads that have not heard the speaker: what gates and weightings judge. targets: the
+    logits: [m, batch, classes], from heads that were not fitted on the speaker; gates and weightings use them. targets:
     same shape, what losses imitate; None means the logits. embedding: m tensors [batch, D_t]. frames: m tensors
-    [batch, T_t, D_t]. lengths: [batch]. weights: [m, batch], sum over m is 1; None means equal trust. attributes:
+    [batch, T_t, D_t]. lengths: [batch]. weights: [m, batch], sum over m is 1; None means equal weights. attributes:
     [m, batch, A], or None.
 
     Example
@@ -98,15 +91,23 @@ class TeacherOutput:
         return len(self.logits)
 
     def to(self, device) -> "TeacherOutput":
-        """The same on another device."""
-        tensors = {name: getattr(self, name) for name in ("logits", "targets", "lengths", "weights", "attributes")}
-        moved = {name: tensor.to(device) for name, tensor in tensors.items() if tensor is not None}
-        lists = {name: tuple(t.to(device) for t in getattr(self, name)) for name in ("embedding", "frames")}
-        return replace(self, **moved, **lists)
+        """A copy on another device."""
+        return self._mapped(lambda tensor: tensor.to(device), lambda tensor: tensor.to(device))
+
+    def taken(self, rows: Tensor) -> "TeacherOutput":
+        """The outputs for utterances ``rows`` [n] of the batch, in that order."""
+        return self._mapped(lambda tensor: tensor[:, rows], lambda tensor: tensor[rows])
+
+    def _mapped(self, over_teachers: Callable, over_batch: Callable) -> "TeacherOutput":
+        """Change tensors [m, batch, ...] by the first function and tensors [batch, ...] by the second."""
+        names = ("logits", "targets", "weights", "attributes")
+        stacked = {name: over_teachers(getattr(self, name)) for name in names if getattr(self, name) is not None}
+        lists = {name: tuple(map(over_batch, getattr(self, name))) for name in ("embedding", "frames")}
+        return replace(self, **stacked, **lists, lengths=None if self.lengths is None else over_batch(self.lengths))
 
     @classmethod
     def stacked(cls, parts: Sequence["TeacherOutput"]) -> "TeacherOutput":
-        """The same teachers on several batches, one behind the other; shorter frames are padded with zeros.
+        """Concatenate batches of the same teachers; shorter frames are padded with zeros.
 
         Example
         -------
@@ -133,29 +134,22 @@ class TeacherOutput:
             attributes=attributes,
         )
 
-    def taken(self, rows: Tensor) -> "TeacherOutput":
-        """The same teachers on utterances ``rows`` [n] of the batch, in that order."""
-        names = ("logits", "targets", "weights", "attributes")  # [m, batch, ...]
-        parts = {name: getattr(self, name)[:, rows] for name in names if getattr(self, name) is not None}
-        lists = {name: tuple(t[rows] for t in getattr(self, name)) for name in ("embedding", "frames")}
-        return replace(self, **parts, **lists, lengths=None if self.lengths is None else self.lengths[rows])
-
     def imitated(self) -> "TeacherOutput":
-        """The teachers as losses see them: their targets stand in for their logits."""
+        """What losses imitate: the targets in place of the logits."""
         return self if self.targets is None else replace(self, logits=self.targets, targets=None)
 
     def weighted(self, weights: Tensor) -> "TeacherOutput":
-        """The same teachers trusted by ``weights`` [m, batch]."""
+        """A copy with ``weights`` [m, batch]."""
         return replace(self, weights=weights)
 
     def trust(self) -> Tensor:
-        """The weights, or equal ones: [m, batch]."""
+        """The weights, equal ones by default: [m, batch]."""
         if self.weights is not None:
             return self.weights.float()
         return torch.full(self.logits.shape[:2], 1 / len(self), device=self.logits.device)
 
     def trusted_attributes(self) -> Tensor:
-        """Mean of the teachers' attributes by trust, [batch, A]; teachers without attributes are refused."""
+        """Weighted mean of the teachers' attributes, [batch, A]; ValueError if they predict none."""
         if self.attributes is None:
             raise ValueError("the teachers predict no attributes; list them in the setting 'attributes' of the YAML.")
         return (self.trust()[..., None] * self.attributes.float()).sum(dim=0)
@@ -168,7 +162,7 @@ class TeacherOutput:
         log_probs = torch.log_softmax(self.logits.float() / temperature, dim=-1)
         if self.weights is None:
             return torch.logsumexp(log_probs, dim=0) - torch.log(torch.tensor(float(len(self))))
-        # A weight of exactly 0 would put -inf into the gradient; the smallest normal number stands in for it.
+        # clamped, because log(0) would make the gradient infinite
         log_weights = self.weights.float().clamp(min=torch.finfo(torch.float32).tiny).log()
         return torch.logsumexp(log_probs + log_weights[..., None], dim=0)
 
@@ -178,10 +172,7 @@ class TeacherOutput:
 
 
 class Posteriors(dict):
-    """What a student predicts: utterance id -> probabilities [classes].
-
-    ``attributes`` holds utterance id -> [A] where it predicts dimensional labels too.
-    """
+    """Predictions of a student: utterance id -> probabilities [classes]; ``attributes``: utterance id -> [A]."""
 
     def __init__(self, probs: dict, attributes: dict | None = None):
         super().__init__(probs)
@@ -196,11 +187,11 @@ def _padded(parts: Sequence[Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class ObjectiveResult:
-    """The number to minimise and everything that went into it.
+    """Value of the objective for a batch.
 
-    ``total`` is a scalar with a gradient; ``parts`` are unweighted batch means by name, detached (``weighting`` is what
-    the weighting itself learns from); ``weights`` [m, batch] is the trust in each teacher and ``gate`` [batch] how far
-    distillation was open, both detached, or None.
+    ``total`` is a scalar with a gradient. The rest is detached: ``parts`` are unweighted batch means by name
+    (``weighting`` is the loss of the weighting itself), ``weights`` [m, batch] the weight of each teacher or None,
+    ``gate`` [batch] how far distillation was open or None.
     """
 
     total: Tensor
@@ -209,7 +200,7 @@ class ObjectiveResult:
     weights: Tensor | None = None
 
     def mixed(self, other: "ObjectiveResult", share: float) -> "ObjectiveResult":
-        """``share`` of this and 1 - ``share`` of ``other``, in every number; both were asked the same."""
+        """``share`` * this + (1 - ``share``) * ``other``, for every value; both come from the same objective."""
 
         def blend(mine, theirs):
             return None if mine is None else share * mine + (1 - share) * theirs

@@ -1,4 +1,4 @@
-"""Convex fits that rooms share: L-BFGS, a linear classifier, ridge regression."""
+"""Convex fits: L-BFGS, a linear classifier, ridge regression."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,16 +10,14 @@ from torch.nn import functional as F
 def minimise(
     loss: Callable[[], Tensor], parameters: Sequence[Tensor], steps: int, history: int = 10, tolerance: float = 1e-6
 ) -> None:
-    """Move ``parameters`` to the least of ``loss()`` by at most ``steps`` of L-BFGS, the same way every time.
+    """Minimise ``loss()`` over ``parameters`` in place by at most ``steps`` deterministic steps of L-BFGS.
 
     Source: Nocedal & Wright 2006, "Numerical optimization", algorithms 7.5 and 3.5 (``torch.optim.LBFGS``).
 
     Arguments
     ---------
-    steps
-        Iterations at most.
     history
-        Earlier steps that the curvature is estimated from.
+        Earlier steps from which the curvature is estimated.
     tolerance
         Largest gradient that counts as 0.
 
@@ -48,7 +46,7 @@ def minimise(
 def fit_classifier(
     inputs: Tensor, targets: Tensor, shares: Tensor, l2: float, weight: Tensor, bias: Tensor, steps: int = 100
 ) -> None:
-    """Move ``weight`` and ``bias``, which need gradients, to the best linear classifier, from where they stand.
+    """Fit a linear classifier; ``weight`` and ``bias`` (with gradients) are changed in place.
 
     minimise over W, b:   sum_i shares_i H(targets_i, softmax(W x_i + b)) + 0.5 l2 |W|^2
 
@@ -57,15 +55,6 @@ def fit_classifier(
     Shape
     -----
     inputs: [n, D]. targets: [n], class indices, or [n, C], probabilities. shares: [n]. weight: [C, D]. bias: [C].
-
-    Example
-    -------
-    >>> weight, bias = torch.zeros(2, 1, requires_grad=True), torch.zeros(2, requires_grad=True)
-    >>> x, labels = torch.tensor([[-1.0], [1.0]]), torch.tensor([0, 1])
-    >>> fit_classifier(x, labels, torch.tensor([0.5, 0.5]), 0.1, weight, bias)
-    >>> w = weight[1, 0].detach()  # by symmetry the loss is log(1 + exp(-2 w)) + 0.1 w^2
-    >>> torch.allclose(0.1 * w, torch.sigmoid(-2 * w), atol=1e-4)
-    True
     """
 
     def loss() -> Tensor:
@@ -80,7 +69,7 @@ def ridge(inputs: Tensor, truth: Tensor, strength: float) -> tuple[Tensor, Tenso
 
     minimise   (1 / n) sum_i |truth_i - bias - W inputs_i|^2 + strength |W|^2
 
-    Source: Hoerl & Kennard 1970. With fewer rows than numbers it is solved in the space of the rows.
+    Source: Hoerl & Kennard 1970; for D > n the dual system of size n is solved.
 
     Example
     -------

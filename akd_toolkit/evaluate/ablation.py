@@ -69,7 +69,7 @@ def rows_of(config: Config) -> list[Row]:
 def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None]) -> None:
     """Run every row that is not done, in the order of the YAML, and write the report after each.
 
-    ``train`` is given one ``Run`` and must end with ``run.keep(...)``. A row without a student is its teachers.
+    ``train`` is given one ``Run`` and must end with ``run.save(...)``. A row without a student is its teachers.
     """
     rows, done = rows_of(config), []
     wanted = config["only"] or [row.title for row in rows]

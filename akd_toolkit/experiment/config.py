@@ -1,38 +1,41 @@
-"""Strict settings: a HyperPyYAML file plus command-line overrides, checked whole before anything is built.
+"""Strict settings: a HyperPyYAML file plus overrides, checked completely before anything is built.
 
-``load_config(["hparams/akd.yaml", "--number_of_epochs=30", "--student.dropout=0.1"])`` resolves references, applies
-overrides and reports every problem at any depth in one message. Overrides come, each over the one before, from
-files of settings (``--with hparams/hybrid.yaml``), from the ``debug`` section (with ``--debug``) and from the command
-line. ``--student.dropout=0.1`` reaches into a mapping or, by number, into a list;
-``--student={name: micro_cnn}`` replaces the mapping whole. A YAML with ``based_on: akd.yaml`` holds overrides of the
-YAML beside it and no more.
-``Config.overridden`` adds a candidate's overrides, ``Config.build`` makes fresh objects, once a training.
+``load_config(["hparams/akd.yaml", "--number_of_epochs=30", "--student.dropout=0.1"])`` resolves references and reports
+every problem at any depth in one message. Overrides come, later ones first, from the command line, from the ``debug``
+section (with ``--debug``) and from files (``--with hparams/hybrid.yaml``). ``--student.dropout=0.1`` reaches into a
+mapping or, by number, into a list; ``--student={name: micro_cnn}`` replaces the whole mapping. A YAML with
+``based_on: akd.yaml`` only holds overrides of that YAML.
 """
 
+import inspect
+import os
+import pydoc
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml
+from pydantic import ValidationError
 
 from akd_toolkit.data.local_models import local_source
+from akd_toolkit.declared import nearest, sentences
 from akd_toolkit.environment import sb
-from akd_toolkit.experiment.checks import check_settings
-from akd_toolkit.experiment.run_options import FIXED_OPTIONS, check_run_options, read_command_line
-from akd_toolkit.experiment.settings import is_fixed, with_defaults
-from akd_toolkit.experiment.yaml_tree import plain, read, resolve, tags_in
+from akd_toolkit.experiment.run_options import FIXED_OPTIONS, OPTIONS, check_run_options, read_command_line
+from akd_toolkit.experiment.settings import Settings, is_fixed, with_defaults
+from akd_toolkit.experiment.yaml_tree import plain, read, resolve, tag_target, tags_in
 
 
 @dataclass(frozen=True)
 class Config:
-    """One checked recipe: plain settings to read, and a way to build its objects afresh.
+    """A checked recipe: plain settings to read, and a way to build its objects.
 
-    ``settings`` holds plain data; a node with a HyperPyYAML tag (``!name:torch.optim.AdamW``) appears there as
-    ``{"!name:torch.optim.AdamW": {...}}``, so that settings can be compared and written down.
+    In ``settings`` a node with a HyperPyYAML tag appears as ``{"!name:torch.optim.AdamW": {...}}``.
     """
 
-    file: Path  # the YAML that was named
-    base: Path  # the YAML that holds every setting: the same, or the one that it is based on
+    file: Path
+    base: Path  # the YAML that ``file`` is based on, or the same
     overrides: tuple[tuple[str, object], ...]
     run_opts: sb.RunOptions
     settings: dict = field(repr=False)
@@ -48,56 +51,55 @@ class Config:
         return self.settings.get(key, default)
 
     def local(self, spec: dict) -> dict:
-        """The spec of a teacher or student, its ``source`` a folder where ``models_folder`` holds that model."""
+        """A teacher's or student's spec, its ``source`` replaced by a folder if ``models_folder`` has that model."""
         if not spec.get("source"):
             return spec
         return {**spec, "source": local_source(spec["source"], self["models_folder"])}
 
     def build(self) -> dict:
-        """The settings, defaults included, with their tagged objects made anew."""
+        """The settings with defaults, and new objects for tagged nodes."""
         return with_defaults(load_hyperpyyaml(resolve(self.base, self.overrides)))
 
     def overridden(self, overrides: dict) -> "Config":
-        """The same recipe with more overrides (dotted keys) on top; what is one of its rows has no rows itself."""
+        """A candidate or row: the same recipe with more overrides (dotted keys) and without rows."""
         more = (*_without_rows(self.overrides), *overrides.items())
-        settings, problems = check_settings(self.base, more)
+        settings, problems = _check(self.base, more)
         if problems:
             raise ValueError(f"{self.file} with {overrides}: {'; '.join(problems)}")
         return replace(self, overrides=more, settings=settings)
 
     @property
     def precision(self) -> str:
-        """Of training: the command line's, or else the YAML's."""
+        """Precision of training: the command line's, else the YAML's."""
         given = "precision" in self.run_opts.overridden_args
         return self.run_opts.precision if given else self["precision"]
 
     @property
     def fixed_run_options(self) -> dict:
-        """Run options on the command line that define the result, as the settings do."""
+        """Run options on the command line that define the result."""
         return {key: self.run_opts[key] for key in sorted(self.run_opts.overridden_args) if key in FIXED_OPTIONS}
 
     def brain_options(self) -> dict:
-        """What the command line says to SpeechBrain's Brain (device, precision, ...).
+        """Run options for SpeechBrain's Brain.
 
-        ``--debug`` itself is left out: here it means the same recipe on a tiny corpus. ``--debug_batches`` and
-        ``--debug_epochs`` stop early as SpeechBrain does; the one that is not given stops nothing.
+        ``--debug`` is left out, because here it means a small corpus; ``--debug_batches`` and ``--debug_epochs`` limit
+        what they name and nothing else.
         """
         given = {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
         if "debug_batches" in given or "debug_epochs" in given:
             given = {"debug": True, "debug_batches": 0, "debug_epochs": 0, **given}
-        if self["jobs"] > 1:  # one bar for all trainings instead of several that overwrite each other
+        if self["jobs"] > 1:  # several bars would overwrite each other
             given["noprogressbar"] = True
         return given
 
 
 def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
-    """Read and check a recipe's YAML and the command line.
+    """Read and check a recipe's YAML and command line.
 
     Arguments
     ---------
     argv
-        The YAML file, then ``--key=value`` or ``--key value`` for any setting in it (dots reach into nested ones), and
-        SpeechBrain's run options that have an effect here (``run_options.OPTIONS``), such as ``--device cuda:0``.
+        The YAML file, ``--key=value`` or ``--key value`` for any setting, and run options such as ``--device cuda:0``.
     prepare
         The recipe's preparer, whose options the section ``prepare`` must fit.
 
@@ -106,7 +108,7 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     FileNotFoundError
         If there is no such file.
     ValueError
-        Listing every unknown key, unknown plugin, wrong option, value out of range and device that is not there.
+        Listing every problem.
     """
     file, run_opts, given = read_command_line(argv)
     base, layers = _based_on(Path(file))
@@ -114,20 +116,21 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     debug = _debug_section([read(base), *layers, given])
     layers += [debug] if run_opts.debug else []
     overrides = tuple((str(key), plain(value)) for layer in [*layers, given] for key, value in layer.items())
-    settings, problems = check_settings(base, overrides, prepare)
-    # What is not used in this run is checked all the same, so that it does not fail on the day when it is.
-    unused = {} if problems else {n: (*_without_rows(overrides), *v.items()) for n, v in _variants(settings).items()}
-    unused |= {} if problems or run_opts.debug else {"debug": (*overrides, *debug.items())}
-    for name, more in unused.items():
-        _, found = check_settings(base, more, prepare)
-        problems += [f"{name}: {problem}" for problem in found]
-    problems += [
-        f"candidate {n}: {key} is of the whole protocol and cannot differ between candidates; take it out"
-        for n, candidate in enumerate(settings["candidates"] if not problems else [], start=1)
-        for key in candidate
-        if is_fixed(key.split(".")[0])
-    ]
-    problems += [f"a tagged value ({tag}) can stand in the recipe's own YAML alone" for tag in tags_in(overrides)]
+    settings, problems = _check(base, overrides, prepare)
+    if not problems:  # parts that this run does not use are checked too
+        variants = {f"candidate {n}": candidate for n, candidate in enumerate(settings["candidates"], start=1)}
+        variants |= {f"row '{row['title']}'": row_overrides(row) for row in settings["rows"] or []}
+        variants = {name: (*_without_rows(overrides), *changes.items()) for name, changes in variants.items()}
+        variants |= {} if run_opts.debug else {"debug": (*overrides, *debug.items())}
+        for name, more in variants.items():
+            problems += [f"{name}: {problem}" for problem in _check(base, more, prepare)[1]]
+        problems += [
+            f"candidate {n}: {key} is the same for the whole protocol and cannot differ between candidates; take it out"
+            for n, candidate in enumerate(settings["candidates"], start=1)
+            for key in candidate
+            if is_fixed(key.split(".")[0])
+        ]
+    problems += [f"a tagged value ({tag}) is only allowed in the recipe's own YAML" for tag in tags_in(overrides)]
     problems += check_run_options(run_opts, settings["precision"], settings["jobs"])
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
@@ -135,13 +138,18 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     return Config(Path(file), base, overrides, run_opts, settings)
 
 
+def row_overrides(row: dict) -> dict:
+    """Changes of a row of an ablation: files of settings (``with``), then its own (``set``)."""
+    files = [plain(read(extra)) for extra in str(row.get("with") or "").split(",") if extra]
+    return {key: value for layer in [*files, row.get("set") or {}] for key, value in layer.items()}
+
+
 def _without_rows(overrides) -> tuple:
-    """A long list of rows would be read again with every one of them; ``only`` means nothing without rows."""
     return tuple((key, value) for key, value in overrides if key.split(".")[0] not in ("rows", "only", "debug"))
 
 
 def _based_on(file: Path) -> tuple[Path, list[dict]]:
-    """The YAML that holds every setting, and what is laid over it: nothing, or what ``file`` says."""
+    """The YAML that holds every setting, and the overrides of ``file`` if it is based on another."""
     recipe = read(file)
     if "based_on" not in recipe:
         return file, []
@@ -152,7 +160,7 @@ def _based_on(file: Path) -> tuple[Path, list[dict]]:
 
 
 def _debug_section(layers: list[dict]) -> dict:
-    """What --debug changes: the sections and ``debug.KEY`` of all layers, a later one over an earlier."""
+    """Changes of --debug: the sections and ``debug.KEY`` of all layers."""
     changes = {}
     for layer in map(plain, layers):
         changes |= section if isinstance(section := layer.get("debug"), dict) else {}
@@ -160,13 +168,59 @@ def _debug_section(layers: list[dict]) -> dict:
     return changes
 
 
-def _variants(settings: dict) -> dict[str, dict]:
-    """Name -> overrides of everything that this recipe may run: its candidates and its rows."""
-    candidates = {f"candidate {n}": c for n, c in enumerate(settings["candidates"], start=1)}
-    return candidates | {f"row '{row['title']}'": row_overrides(row) for row in settings["rows"] or []}
+def _check(file: Path, overrides, prepare: Callable | None = None) -> tuple[dict, list[str]]:
+    """Plain settings with every default, and the problems found at any depth."""
+    try:
+        tree = ruamel.yaml.YAML().load(resolve(file, overrides))
+    except (ValueError, LookupError, TypeError, FileNotFoundError, ruamel.yaml.YAMLError) as error:
+        if "is a !PLACEHOLDER" in str(error):  # look for other problems with null in its place
+            key = re.sub(r"\[(\w+)\]", r".\1", str(error).split("'")[1])
+            settings, others = _check(file, [*overrides, (key, None)], prepare)
+            needed = f"'{key}' must be given, for example on the command line: --{key} VALUE"
+            return settings, [needed, *(other for other in others if not other.startswith(f"{key}:"))]
+        return with_defaults({}), [" ".join(str(part) for part in (error.args or [error])).replace(os.linesep, " ")]
+    referred = re.findall(r"<(\w+)", Path(file).read_text(encoding="utf-8"))
+    settings = plain(tree)
+    helpers = [key for key in settings if key not in Settings.model_fields and (key in referred or key[:2] == "__")]
+    if isinstance(settings.get("teachers"), dict):  # --teachers.NAME null leaves a teacher out
+        settings["teachers"] = {title: spec for title, spec in settings["teachers"].items() if spec is not None} or None
+    problems = _tag_problems(tree)
+    if prepare is not None and isinstance(tree.get("prepare"), dict):
+        problems += _call_problems(prepare, prepare.__name__, tree["prepare"], "prepare", partial=True)
+    declared = {key: value for key, value in settings.items() if key not in helpers}
+    try:
+        Settings.model_validate(declared)
+    except ValidationError as error:
+        found = sentences(error, Settings, declared, known=[*OPTIONS, *helpers])
+        tagged = {problem.partition(":")[0] for problem in problems}  # keys with a problem already
+        problems += [problem for problem in found if problem.partition(":")[0] not in tagged]
+    return with_defaults(settings), problems
 
 
-def row_overrides(row: dict) -> dict:
-    """What a row of an ablation changes: files of settings (``with``), and over them its own (``set``)."""
-    files = [plain(read(extra)) for extra in str(row.get("with") or "").split(",") if extra]
-    return {key: value for layer in [*files, row.get("set") or {}] for key, value in layer.items()}
+def _tag_problems(node, where: str = "") -> list[str]:
+    """Problems of the ``!new:``, ``!name:`` and ``!apply:`` nodes at and below ``node``."""
+    problems = []
+    if path := tag_target(node):
+        found = pydoc.locate(path)
+        if found is None:
+            problems.append(f"{where}: there is no '{path}' to import")
+        elif isinstance(node, dict):
+            problems += _call_problems(found, path, node, where, partial=node.tag.value.startswith("!name:"))
+    below = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in below:
+        problems += _tag_problems(value, f"{where}.{key}".lstrip("."))
+    return problems
+
+
+def _call_problems(function, name: str, options: dict, where: str, partial: bool) -> list[str]:
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # some builtins have no signature
+        return []
+    try:
+        (signature.bind_partial if partial else signature.bind)(**options)
+    except TypeError as error:
+        unknown = [key for key in options if key not in signature.parameters]
+        hint = f"; {nearest(unknown[0], signature.parameters)}" if unknown else ""
+        return [f"{where}: {name}: {error}; it accepts {signature}{hint}"]
+    return []

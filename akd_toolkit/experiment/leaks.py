@@ -1,4 +1,4 @@
-"""What a run can prove of its own split before it trains, and what it cannot."""
+"""Checks of a run's split before training: what is proved, and what cannot be proved."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,39 +20,36 @@ def audit(
     models: dict[str, dict] | None = None,
     augment: Sequence[dict] | None = None,
 ) -> dict[str, list[str]]:
-    """Check a split and say what holds: ``{"proved": [...], "not_proved": [...]}``, a sentence each.
+    """Check a split: ``{"proved": [...], "not_proved": [...]}``, a sentence each.
 
     Arguments
     ---------
     teachers
         The fold's teachers (``TeacherFold``), or None.
     unlabelled
-        Speech without labels that the student hears, or None.
+        Unlabelled training speech, or None.
     one_head
-        Whether losses imitate a head that has heard the training speakers that it speaks for.
+        Whether losses imitate a head that was fitted on the same training speakers.
     speaker_independent
-        False where the recipe says that the corpus names no speakers, so that each utterance stands for one; the
-        manifest may say so too.
+        False if the recipe says that speakers are unknown; the manifest may say so too.
     models
-        What the run begins from, as in the YAML: ``{"teacher whisper": {"name": ..., "source": ...}}``.
+        Pretrained models of the run, as in the YAML: ``{"teacher whisper": {"name": ..., "source": ...}}``.
     augment
-        What is done to the training sound, as in the YAML.
+        Augmentations of the training sound, as in the YAML.
 
     Raises
     ------
     ValueError
-        If a speaker, an utterance, a piece of one recording or identical sound is on both sides, or a teacher's head
-        has heard a test speaker, or a model was trained on the corpus by its authors' account.
+        If training and test share a speaker, an utterance, part of a recording or identical sound, or a head or a
+        pretrained model was trained on the test data.
     """
     _refuse_leaks(train, test)
     unnamed = sum(is_nobody(row.speaker) for row in (*train, *test))
     named = speaker_independent and train.speakers_known and not unnamed
-    heads = _of_heads(teachers or (), test, one_head)
     without_sum = sum(not row.sha256 for row in (*train, *test))
     proved, not_proved = [], []
     if named:
-        nobody = f"{len(train.speakers)} training and {len(test.speakers)} test speakers have nobody in common"
-        proved.append(nobody)
+        proved.append(f"{len(train.speakers)} training and {len(test.speakers)} test speakers have nobody in common")
     else:
         of = f" in {counted(unnamed, 'utterance')}" if unnamed else ""
         not_proved.append(f"that no speaker is on both sides, as the corpus does not say who speaks{of}")
@@ -63,21 +60,23 @@ def audit(
         + (" in common" if without_sum else " and no identical recording in common"),
         "no two utterances across the split are cut from the same part of one audio file",
     ]
+    heads = _check_heads(teachers or (), test, one_head)
     if named:
         proved += heads
-    else:  # where utterances stand for speakers, names prove nothing of voices
+    else:  # names say nothing about speakers
         not_proved += [f"that {line}" for line in heads]
-    for who, spec in (models or {}).items():
-        known = check_model(who, spec, test.corpus, Path.cwd())
-        if known.verdict == "leak":
-            raise ValueError(known.sentence)
-        (proved if known.verdict == "proved" else not_proved).append(known.sentence.rstrip("."))
+    findings = [check_model(who, spec, test.corpus, Path.cwd()) for who, spec in (models or {}).items()]
     if unlabelled is not None:
         _refuse_leaks(unlabelled, test)
-        proved.append(f"{len(unlabelled)} unlabelled utterances hold no recording of the test")
+        sentence = f"{len(unlabelled)} unlabelled utterances hold no recording of the test"
+        findings.append(Finding("proved", "unlabelled", sentence))
         if not named or not set(unlabelled.speakers) <= set(train.speakers):
-            not_proved.append("that no test speaker speaks in the unlabelled speech, whose speakers have no names")
-    not_proved += [line.sentence.rstrip(".") for line in check_noise(augment)]
+            sentence = "that no test speaker speaks in the unlabelled speech, whose speakers have no names"
+            findings.append(Finding("not_proved", "unlabelled", sentence))
+    for finding in [*findings, *check_noise(augment)]:
+        if finding.verdict == "leak":
+            raise ValueError(finding.sentence)
+        (proved if finding.verdict == "proved" else not_proved).append(finding.sentence.rstrip("."))
     return {"proved": proved, "not_proved": not_proved}
 
 
@@ -89,50 +88,44 @@ def _refuse_leaks(train: Manifest, test: Manifest) -> None:
                 raise ValueError(finding.sentence)
 
 
-def _of_heads(teachers, test: Manifest, one_head: bool) -> list[str]:
-    """What holds of the speakers that heads have heard; a head that has heard one of the test is refused."""
+def _check_heads(teachers, test: Manifest, one_head: bool) -> list[str]:
     lines = []
-    for target in teachers:
-        heard = sorted({speaker for head in target.heads for speaker in head.heard} & set(test.speakers))
-        if heard:
+    for teacher in teachers:
+        leaked = sorted({speaker for head in teacher.heads for speaker in head.heard} & set(test.speakers))
+        if leaked:
             raise ValueError(
-                f"a head of teacher {target.title} was fitted on test speaker {heard[0]}; delete its heads from the "
+                f"a head of teacher {teacher.title} was fitted on test speaker {leaked[0]}; delete its heads from the "
                 "store and run again."
             )
-        lines.append(f"no head of teacher {target.title} has heard a test speaker")
-        lines.append(f"gates and weightings judge teacher {target.title} by heads that have not heard the speaker")
+        lines.append(f"no head of teacher {teacher.title} was fitted on a test speaker")
+        lines.append(f"gates and weightings use heads of teacher {teacher.title} that were not fitted on the speaker")
         if not one_head:
-            lines.append(f"losses imitate heads of teacher {target.title} that have not heard the speaker")
+            lines.append(f"losses imitate heads of teacher {teacher.title} that were not fitted on the speaker")
     return lines
 
 
 def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
-    """What is known of one model: ``spec`` as in the YAML, its relative source meant from ``near`` or above."""
+    """Whether a pretrained model was trained on the corpus; a relative source is looked up from ``near`` upwards."""
     known = provenance_of(spec, near)
     source = f" ({spec['source']})" if spec.get("source") else ""
     aside = f"; its card also names {corpus}, not as training" if names_corpus(known.mentions, corpus) else ""
+    corpora = ", ".join(known.corpora or ())
     if names_corpus(known.corpora or (), corpus):
-        told = f"{who}{source} was trained on {corpus} ({known.source}), perhaps on the test; use another model."
-        return Finding("leak", "provenance", told)
-    if known.corpora is None or not known.complete:
-        among = (
-            f"it was trained on {', '.join(known.corpora)}, and nobody says that this is all; " if known.corpora else ""
-        )
-        told = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}{aside}."
-        return Finding("not_proved", "provenance", told)
-    on = f"was trained on {', '.join(known.corpora)}" if known.corpora else "was trained on nothing"
-    told = f"{who}{source} {on} and not on {corpus}, by its authors' account ({known.source}{aside})."
-    return Finding("proved", "provenance", told)
+        verdict = "leak"
+        sentence = f"{who}{source} was trained on {corpus} ({known.source}), perhaps on the test; use another model."
+    elif known.corpora is None or not known.complete:
+        verdict = "not_proved"
+        among = f"it was trained on {corpora}, which may not be all; " if corpora else ""
+        sentence = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}{aside}."
+    else:
+        verdict = "proved"
+        on = f"{corpora or 'nothing'} and not on {corpus}, by its authors' account ({known.source}{aside})"
+        sentence = f"{who}{source} was trained on {on}."
+    return Finding(verdict, "provenance", sentence)
 
 
 def check_noise(augment: Sequence[dict] | None) -> list[Finding]:
-    """What is laid under the training speech is not read by any audit; ``augment`` as in the YAML."""
+    """No audit reads the noise that is mixed into the training speech; ``augment`` as in the YAML."""
     folders = dict.fromkeys(str(spec["folder"]) for spec in augment or () if spec.get("folder"))
-    return [
-        Finding(
-            "not_proved",
-            "noise",
-            f"that the noise in {folder}, laid under the training speech, holds no speech of the test.",
-        )
-        for folder in folders
-    ]
+    told = "that the noise in {}, mixed into the training speech, holds no speech of the test."
+    return [Finding("not_proved", "noise", told.format(folder)) for folder in folders]

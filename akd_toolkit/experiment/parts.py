@@ -1,4 +1,4 @@
-"""What one training is made of: teachers, student, objective and batches, each built by one function from a ``Run``."""
+"""What one training is made of: teachers, student, objective and batches, each built from a ``Run``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,19 +31,19 @@ from akd_toolkit.training.front_end import check_front_end
 from akd_toolkit.training.processes import barrier, is_main, main_process_first, rank_and_count
 
 EpochCounter = sb.utils.epoch_loop.EpochCounter
-FEW = 8  # training speakers, up to which cross-fitting leaves out one at a time
+FEW = 8  # up to this many training speakers, cross-fitting leaves out one speaker at a time
 
 
 @main_process_first()
 def build_teachers(run: Run) -> TeacherFold | None:
-    """The teachers of the run's fold, whose heads are fitted on training speakers alone; None where it has none."""
+    """The teachers, with heads fitted on the training speakers; None without teachers."""
     if not run.config["teachers"]:
         return None
     return fold_teachers(run.config, run.manifest, run.train_speakers, run.one_head)
 
 
 def build_student(run: Run) -> Student:
-    """The untrained student; its first weights depend on the run's seed alone."""
+    """The untrained student; its initial weights depend on the run's seed alone."""
     hparams = run.config.build()
     torch.manual_seed(run.seed)
     student = STUDENTS.build(**run.config.local(hparams["student"]), num_classes=len(run.manifest.label_order))
@@ -51,195 +51,6 @@ def build_student(run: Run) -> Student:
         student.add_attributes(len(run.attributes), *_attribute_scale(run))
     check_front_end(student, build_augmentations(hparams["augment"], stage="features"))
     return student
-
-
-def build_objective(run: Run, student: Student, teachers: TeacherFold | None) -> Objective:
-    """The objective of the run, fitted to the dimensions of its student and teachers."""
-    train, num_classes = run.train, len(run.manifest.label_order)
-    dims = student.output_dims()
-    torch.manual_seed(run.seed + 1)
-    return build(
-        run.config.build()["objective"],
-        num_classes=num_classes,
-        class_counts=np.bincount(train.labels, minlength=num_classes).tolist(),
-        num_attributes=len(run.attributes),
-        **dims,
-        num_teachers=len(teachers or ()),
-        teacher_embedding_dims=[] if teachers is None else teachers.embedding_dims,
-        teacher_frame_dims=[] if teachers is None else teachers.frame_dims,
-        teacher_accuracies=_teacher_accuracies(train, teachers),
-    )
-
-
-@dataclass(frozen=True)
-class Datasets:
-    """What a run is trained, validated and scored on, and the options of the DataLoaders that make batches of it.
-
-    ``valid`` holds the held-out speakers of an inner split and is None for the others.
-    """
-
-    train: WindowDataset
-    valid: WindowDataset | None
-    test: WindowDataset
-    train_options: dict
-    test_options: dict
-
-    @property
-    def loaders(self) -> dict:
-        """The options as ``Brain.fit`` takes them."""
-        return {"train_loader_kwargs": self.train_options, "valid_loader_kwargs": self.test_options}
-
-    @property
-    def whole(self) -> DataLoader:
-        """Batches of the training utterances whole, for a student that fits its head at once."""
-        draws = whole_draws(self.train.sources, self.train_options["batch_sampler"].batch_size)
-        return DataLoader(self.train, **loader_options(draws))
-
-    def train_loader(self) -> DataLoader:
-        """Training batches of epoch 0, outside a Brain."""
-        return DataLoader(self.train, **self.train_options)
-
-
-@main_process_first()
-def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
-    """Windows of the run's training speakers with the teachers' outputs, and of its test speakers."""
-    config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
-    labelled = Speech(run.train, audio.waveform, _lookup(teachers, objective), config["views"], run.attributes)
-    sources = [labelled, *_unlabelled_speech(run, objective, teachers)]
-    sampler = TrainSampler(
-        sources,
-        window_s=config["window_s"],
-        batch_size=config["batch_size"],
-        seed=run.seed,
-        unlabelled_ratio=config["unlabelled_ratio"],
-        sampling=sampling_of(config["sampling"]),
-        rank=rank_and_count()[0],
-        num_processes=rank_and_count()[1],
-    )
-    scored = scoring_draws(run.test, *(config[key] for key in ("window_s", "test_overlap_s", "batch_size")))
-    test = WindowDataset([Speech(run.test, audio.waveform, attributes=run.attributes)])
-    return Datasets(
-        train=WindowDataset(sources),
-        valid=test if run.kind == "inner" else None,
-        test=test,
-        train_options=loader_options(sampler, _change(config), config["num_workers"]),
-        test_options=loader_options(scored),
-    )
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What one training is made of; ``proof`` is what could be proved of its split."""
-
-    teachers: TeacherFold | None
-    proof: dict[str, list[str]]
-    student: torch.nn.Module
-    objective: Objective
-    data: Datasets
-
-
-def build_parts(run: Run, student: torch.nn.Module | None = None) -> Parts:
-    """Every part, the student as well where none is given; a leak is refused before anything is trained."""
-    teachers = build_teachers(run)
-    proof = prove_split(run, teachers)
-    student = build_student(run) if student is None else student
-    objective = build_objective(run, student, teachers)
-    return Parts(teachers, proof, student, objective, make_datasets(run, objective, teachers))
-
-
-def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
-    """The settings of the YAML, built, with what SpeechBrain needs for one training.
-
-    Adds ``seed``, ``epoch_counter``, ``checkpointer`` and ``train_logger``. ``folder`` is where the last two write, by
-    default the run's.
-    """
-    hparams, folder = run.config.build(), Path(folder or run.folder)
-    hparams.pop("debug", None)  # here a section of the YAML, for SpeechBrain a run option
-    if run.config.precision != "fp16":  # whose loss may overflow until its scale has adapted
-        hparams.setdefault("nonfinite_patience", 0)
-    return hparams | {
-        "seed": run.seed,
-        "output_folder": str(folder),
-        "epoch_counter": EpochCounter(hparams["number_of_epochs"]),
-        "checkpointer": SafeCheckpointer(folder / FOLDER),
-        "train_logger": make_train_logger(hparams["train_logger"], folder),
-    }
-
-
-def make_train_logger(name: str, folder: Path) -> sb.utils.train_logger.TrainLogger:
-    """The logger of a training: ``file`` writes train_log.txt, ``tensorboard`` a folder of that name.
-
-    Raises
-    ------
-    ImportError
-        If TensorBoard is asked for and not installed.
-    """
-    if name == "file":
-        return sb.utils.train_logger.FileTrainLogger(folder / "train_log.txt", precision=4)
-    try:
-        return sb.utils.train_logger.TensorboardLogger(folder / "tensorboard")
-    except ImportError:
-        raise ImportError("train_logger: tensorboard is not installed; pip install tensorboard.") from None
-
-
-def save_results(run: Run, brain: DistillBrain, posteriors: Posteriors, parts: Parts) -> None:
-    """Write what the run leaves, by the main process alone; the checkpoints go."""
-    if is_main():
-        run.keep(brain.kept, posteriors, brain.history, brain.seconds, parts.proof, parts.teachers)
-        remove_checkpoints(run.folder)
-    barrier()
-
-
-def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
-    """What can be proved of the run's split and what cannot; a leak is refused.
-
-    Raises
-    ------
-    ValueError
-        Naming the leak.
-    """
-    models = {f"teacher {title}": spec for title, spec in (run.config["teachers"] or {}).items()}
-    if (run.config["student"] or {}).get("source"):
-        models["the student's beginning"] = run.config["student"]
-    return audit(
-        run.train,
-        run.test,
-        teachers,
-        run.unlabelled_train,
-        one_head=run.one_head,
-        speaker_independent=run.config["speaker_independent"],
-        models=models,
-        augment=run.config["augment"],
-    )
-
-
-def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
-    """The experiment's teachers over a corpus and its augmented copies."""
-    distill = (config["objective"] or {}).get("distill") or []
-    frames = any("frames" in LOSSES.get(spec["name"]).reads for spec in distill)
-    specs = {title: config.local(spec) for title, spec in config["teachers"].items()}
-    with_frames = [title for title, spec in specs.items() if frames and has_frames(spec)]
-    folder, device = config["store_folder"], config.run_opts.device or "cpu"
-    return TeacherBank(
-        specs, AudioStore(manifest, folder), folder, num_views=views + 1, frames=with_frames, device=device
-    )
-
-
-def has_frames(spec: dict) -> bool:
-    """Whether a teacher has frames."""
-    return TEACHERS.build(**spec).frame_rate_hz is not None
-
-
-def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: bool = False) -> TeacherFold:
-    """Heads of one set of training speakers.
-
-    Where these are few, cross-fitting leaves out one at a time: a head that misses one of eight errs less than one that
-    misses two. Where there are many, it leaves out a group of the outer folds at a time, which has a second merit: the
-    head that misses groups f and g serves fold f, fold g, and the inner folds of both.
-    """
-    groups = [[speaker] for speaker in train_speakers] if len(train_speakers) <= FEW else config["outer_folds"]
-    bank = teacher_bank(config, manifest, config["views"])
-    return bank.fold(train_speakers, groups, one_head=one_head, attributes=attributes_of(config, manifest))
 
 
 def _attribute_scale(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -255,36 +66,187 @@ def _attribute_scale(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return np.nanmean(values, axis=0), np.where(deviation > 0, deviation, 1.0)
 
 
-def _teacher_accuracies(train: Manifest, teachers: TeacherFold | None) -> list[float]:
-    """UA of each teacher on the training speakers, by heads that were not fitted on the speaker in question."""
-    if teachers is None:
-        return []
-    logits = teachers.lookup(train.ids, embeddings=False).logits
-    return [ua(train.labels, answers.argmax(dim=-1).numpy()) for answers in logits]
+def build_objective(run: Run, student: Student, teachers: TeacherFold | None) -> Objective:
+    """The objective for the dimensions of this student and these teachers."""
+    train, num_classes, accuracies = run.train, len(run.manifest.label_order), []
+    if teachers is not None:  # by heads that were not fitted on the speaker
+        logits = teachers.lookup(train.ids, embeddings=False).logits
+        accuracies = [ua(train.labels, of_teacher.argmax(dim=-1).numpy()) for of_teacher in logits]
+    dims = student.output_dims()
+    torch.manual_seed(run.seed + 1)
+    return build(
+        run.config.build()["objective"],
+        num_classes=num_classes,
+        class_counts=np.bincount(train.labels, minlength=num_classes).tolist(),
+        num_attributes=len(run.attributes),
+        **dims,
+        num_teachers=len(teachers or ()),
+        teacher_embedding_dims=[] if teachers is None else teachers.embedding_dims,
+        teacher_frame_dims=[] if teachers is None else teachers.frame_dims,
+        teacher_accuracies=accuracies,
+    )
 
 
-def _unlabelled_speech(run: Run, objective: Objective, teachers: TeacherFold | None) -> list[Speech]:
-    """The sources of speech without labels."""
-    if run.unlabelled is None:
-        return []
-    config, views, manifest = run.config, run.config["unlabelled_views"], run.unlabelled_train
-    outputs = answers_on(teacher_bank(config, run.unlabelled, views), teachers, manifest)
-    audio = AudioStore(run.unlabelled, config["store_folder"])
-    return [Speech(manifest, audio.waveform, _lookup(outputs, objective), views, run.attributes, labelled=False)]
+@dataclass(frozen=True)
+class Datasets:
+    """Data for training, validation and scoring, and the options of their DataLoaders.
+
+    ``valid`` holds the test speakers of an inner run; None for an outer run.
+    """
+
+    train: WindowDataset
+    valid: WindowDataset | None
+    test: WindowDataset
+    train_options: dict
+    test_options: dict
+
+    @property
+    def loaders(self) -> dict:
+        """The options, for ``Brain.fit``."""
+        return {"train_loader_kwargs": self.train_options, "valid_loader_kwargs": self.test_options}
+
+    @property
+    def whole(self) -> DataLoader:
+        """Batches of whole training utterances, to fit the head of a student before training."""
+        draws = whole_draws(self.train.sources, self.train_options["batch_sampler"].batch_size)
+        return DataLoader(self.train, **loader_options(draws))
+
+    def train_loader(self) -> DataLoader:
+        """Training batches of epoch 0, for use outside a Brain."""
+        return DataLoader(self.train, **self.train_options)
+
+
+@main_process_first()
+def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
+    """Windows of the training speakers with the teachers' outputs, and of the test speakers."""
+    config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
+    sources = [Speech(run.train, audio.waveform, _lookup(teachers, objective), config["views"], run.attributes)]
+    if run.unlabelled is not None:
+        views, speech = config["unlabelled_views"], run.unlabelled_train
+        outputs = _lookup(answers_on(teacher_bank(config, run.unlabelled, views), teachers, speech), objective)
+        waveform = AudioStore(run.unlabelled, config["store_folder"]).waveform
+        sources.append(Speech(speech, waveform, outputs, views, run.attributes, labelled=False))
+    rank, count = rank_and_count()
+    sampler = TrainSampler(
+        sources,
+        window_s=config["window_s"],
+        batch_size=config["batch_size"],
+        seed=run.seed,
+        unlabelled_ratio=config["unlabelled_ratio"],
+        sampling=sampling_of(config["sampling"]),
+        rank=rank,
+        num_processes=count,
+    )
+    augmentations, mixup = build_augmentations(config["augment"], stage="waveform"), build_mixup(config["mixup"])
+    change = None
+    if augmentations or mixup is not None:
+        change = partial(change_batch, augmentations=augmentations, mixup=mixup)
+    scored = scoring_draws(run.test, *(config[key] for key in ("window_s", "test_overlap_s", "batch_size")))
+    test = WindowDataset([Speech(run.test, audio.waveform, attributes=run.attributes)])
+    return Datasets(
+        train=WindowDataset(sources),
+        valid=test if run.kind == "inner" else None,
+        test=test,
+        train_options=loader_options(sampler, change, config["num_workers"]),
+        test_options=loader_options(scored),
+    )
 
 
 def _lookup(teachers: TeacherFold | None, objective: Objective) -> Callable | None:
-    """(id, view, span) -> teacher outputs, with no more than the losses read."""
+    """(id, view, span) -> the teacher outputs that the losses read."""
     if teachers is None:
         return None
     wanted = {"embeddings": "embedding" in objective.reads, "frames": "frames" in objective.reads}
     return lambda utterance_id, view, span: teachers.lookup([utterance_id], view, spans=[span], **wanted)
 
 
-def _change(config: Config) -> Callable | None:
-    """What is done to each training batch before the student sees it; None where the YAML asks for nothing."""
-    augmentations = build_augmentations(config["augment"], stage="waveform")
-    mixup = build_mixup(config["mixup"])
-    if not augmentations and mixup is None:
-        return None
-    return partial(change_batch, augmentations=augmentations, mixup=mixup)
+@dataclass(frozen=True)
+class Parts:
+    """The objects of one training; ``proof`` is the result of ``leaks.audit``."""
+
+    teachers: TeacherFold | None
+    proof: dict[str, list[str]]
+    student: torch.nn.Module
+    objective: Objective
+    data: Datasets
+
+
+def build_parts(run: Run, student: torch.nn.Module | None = None) -> Parts:
+    """Build everything, by default with a new student; ValueError if the split leaks."""
+    teachers = build_teachers(run)
+    proof = prove_split(run, teachers)
+    student = build_student(run) if student is None else student
+    objective = build_objective(run, student, teachers)
+    return Parts(teachers, proof, student, objective, make_datasets(run, objective, teachers))
+
+
+def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
+    """``leaks.audit`` of the run's split; ValueError names a leak."""
+    models = {f"teacher {title}": spec for title, spec in (run.config["teachers"] or {}).items()}
+    if (run.config["student"] or {}).get("source"):
+        models["the pretrained student"] = run.config["student"]
+    return audit(
+        run.train,
+        run.test,
+        teachers,
+        run.unlabelled_train,
+        one_head=run.one_head,
+        speaker_independent=run.config["speaker_independent"],
+        models=models,
+        augment=run.config["augment"],
+    )
+
+
+def training_hparams(run: Run, folder: str | Path | None = None) -> dict:
+    """The built settings of the YAML with ``seed``, ``epoch_counter``, ``checkpointer`` and ``train_logger``.
+
+    ``folder`` is where the last two write, by default the run's.
+    """
+    hparams, folder = run.config.build(), Path(folder or run.folder)
+    hparams.pop("debug", None)  # also the name of a SpeechBrain run option
+    if run.config.precision != "fp16":  # its loss may overflow until the scale has adapted
+        hparams.setdefault("nonfinite_patience", 0)
+    loggers = sb.utils.train_logger
+    try:
+        if hparams["train_logger"] == "file":
+            train_logger = loggers.FileTrainLogger(folder / "train_log.txt", precision=4)
+        else:
+            train_logger = loggers.TensorboardLogger(folder / "tensorboard")
+    except ImportError:
+        raise ImportError("train_logger: tensorboard is not installed; pip install tensorboard.") from None
+    return hparams | {
+        "seed": run.seed,
+        "output_folder": str(folder),
+        "epoch_counter": EpochCounter(hparams["number_of_epochs"]),
+        "checkpointer": SafeCheckpointer(folder / FOLDER),
+        "train_logger": train_logger,
+    }
+
+
+def save_results(run: Run, brain: DistillBrain, posteriors: Posteriors, parts: Parts) -> None:
+    """Write the results of the run, by the main process alone, and delete its checkpoints."""
+    if is_main():
+        run.save(brain.kept, posteriors, brain.history, brain.seconds, parts.proof, parts.teachers)
+        remove_checkpoints(run.folder)
+    barrier()
+
+
+def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
+    """The experiment's teachers on a corpus and its augmented copies."""
+    specs = {title: config.local(spec) for title, spec in config["teachers"].items()}
+    distill = (config["objective"] or {}).get("distill") or []
+    frames = []
+    if any("frames" in LOSSES.get(spec["name"]).reads for spec in distill):
+        frames = [title for title, spec in specs.items() if TEACHERS.build(**spec).frame_rate_hz is not None]
+    folder, device = config["store_folder"], config.run_opts.device or "cpu"
+    return TeacherBank(specs, AudioStore(manifest, folder), folder, num_views=views + 1, frames=frames, device=device)
+
+
+def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: bool = False) -> TeacherFold:
+    """Heads of one set of training speakers, cross-fitted by single speakers or, for many, by the outer folds.
+
+    With groups of the outer folds, the head that leaves out groups f and g serves the inner folds of both.
+    """
+    groups = [[speaker] for speaker in train_speakers] if len(train_speakers) <= FEW else config["outer_folds"]
+    bank = teacher_bank(config, manifest, config["views"])
+    return bank.fold(train_speakers, groups, one_head=one_head, attributes=attributes_of(config, manifest))

@@ -1,16 +1,18 @@
-"""Where an experiment keeps what: the only code that spells its folders and files, and that decides what is done."""
+"""Layout of experiment folders, which runs are done, and the locks of those that are running."""
 
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
-from akd_toolkit.data.files import MANIFEST, SETTINGS, WEIGHTS
-from akd_toolkit.experiment.locks import is_running
+from filelock import FileLock, Timeout
 
-STATES = ("done", "running", "stopped", "planned")  # of a training
+from akd_toolkit.data.files import MANIFEST, SETTINGS, WEIGHTS
+
+STATES = ("done", "running", "stopped", "planned")  # of a run
 
 
 def of_fold(folder: Path, seed: int, fold: int) -> Path:
-    """What belongs to one seed and outer fold, below any folder.
+    """Subfolder of one seed and outer fold.
 
     Example
     -------
@@ -21,19 +23,15 @@ def of_fold(folder: Path, seed: int, fold: int) -> Path:
 
 
 class RunPaths:
-    """The files of one training, or of a student that was compressed later, in its folder."""
+    """Files of one training, or of a compressed student, in its folder."""
 
     def __init__(self, folder: str | Path):
         self.folder = folder = Path(folder)
         self.student, self.weights = folder / SETTINGS, folder / WEIGHTS
-        self.record = folder / "record.json"  # on whom it was trained and tested, and what was proved of that
+        self.record = folder / "record.json"
         self.history = folder / "metrics.csv"
         self.scores = folder / "scores.csv"  # written last
-        self.lock = folder / "running.json"  # there while a process trains
-        self.older_proof = folder / "audit.json"  # with heads/, what stood there before record.json
-
-    def older_heads(self) -> list[Path]:
-        return sorted((self.folder / "heads").glob("teacher*.json"))
+        self.lock = folder / "running.lock"  # exists while a process trains
 
     @property
     def done(self) -> bool:
@@ -41,21 +39,21 @@ class RunPaths:
 
     @property
     def state(self) -> str:
-        """``done``, ``running``, ``stopped`` (begun, and no process trains it) or ``planned``."""
+        """``done``, ``running``, ``stopped`` (started, but no process is training) or ``planned``."""
         if self.done:
             return "done"
-        if is_running(self.lock):
+        if _is_locked(self.lock):
             return "running"
         return "stopped" if self.folder.is_dir() and any(self.folder.iterdir()) else "planned"
 
 
 class ExperimentPaths:
-    """The files of an experiment in its ``output_folder``; a row of an ablation finds the corpus one folder up."""
+    """Files of an experiment in its ``output_folder``; rows of an ablation share the corpus of the parent folder."""
 
     def __init__(self, folder: str | Path):
         self.folder = folder = Path(folder)
         self.settings = folder / "settings.yaml"  # what defines the result; written last
-        self.plan = folder / "plan.json"  # what the last start was asked for
+        self.plan = folder / "plan.json"  # seeds and folds of the last start
         self.environment = folder / "environment.json"
         self.scores, self.report = folder / "scores.csv", folder / "report.md"
         self.ablation_table, self.ablation_report = folder / "ablation.csv", folder / "ablation.md"
@@ -72,7 +70,7 @@ class ExperimentPaths:
         return own if own.is_file() else self.folder.parent / MANIFEST
 
     def run(self, seed: int, fold: int, split: int | None = None, candidate: int | None = None) -> RunPaths:
-        """A refit, or with ``split`` and ``candidate`` (from 1) one of the inner runs."""
+        """An outer run, or with ``split`` and ``candidate`` (from 1) an inner run."""
         name = "outer" if split is None else f"inner{split}-candidate{candidate}"
         return RunPaths(of_fold(self.folder, seed, fold) / name)
 
@@ -80,9 +78,8 @@ class ExperimentPaths:
         return of_fold(self.folder, seed, fold) / "choice.json"
 
     def teacher_scores(self, title: str) -> Path:
-        """Of one teacher; a recipe that scores teachers alone kept them in the teacher's own folder."""
-        alone = self.folder / title / "scores.csv"
-        beside = self.folder / "teachers" / title / "scores.csv"
+        """Scores of a teacher: in ``teachers/``, or in its own folder for a recipe without a student."""
+        alone, beside = (folder / title / "scores.csv" for folder in (self.folder, self.folder / "teachers"))
         return alone if alone.is_file() and not beside.is_file() else beside
 
     def study(self, name: str) -> Path:
@@ -92,21 +89,20 @@ class ExperimentPaths:
         return sorted(self.study("").glob("*/table.md"))
 
     def begun(self) -> list[tuple[int, int]]:
-        """(seed, fold) of every folder that there is."""
-        names = [path.relative_to(self.folder).parts for path in self.folder.glob("seed*/fold*")]
-        pairs = [(seed.removeprefix("seed"), fold.removeprefix("fold")) for seed, fold in names]
-        return sorted((int(seed), int(fold)) for seed, fold in pairs if seed.isdigit() and fold.isdigit())
-
-    def scored_inner_runs(self) -> list[Path]:
-        """Folders of inner runs that are done, whether they are still planned or not."""
-        return [folder for folder in self.scored_runs() if folder.name.startswith("inner")]
+        """(seed, fold) of every existing folder."""
+        names = [path.relative_to(self.folder).as_posix() for path in self.folder.glob("seed*/fold*")]
+        found = [re.fullmatch(r"seed(\d+)/fold(\d+)", name) for name in names]
+        return sorted((int(match[1]), int(match[2])) for match in found if match)
 
     def scored_runs(self) -> list[Path]:
         """Folders of all runs that are done."""
         return sorted(path.parent for path in self.folder.glob("seed*/fold*/*/scores.csv"))
 
+    def scored_inner_runs(self) -> list[Path]:
+        return [folder for folder in self.scored_runs() if folder.name.startswith("inner")]
+
     def row(self, title: str) -> Path:
-        """Folder of the experiment that a row of an ablation is.
+        """Folder of a row of an ablation.
 
         Example
         -------
@@ -116,22 +112,43 @@ class ExperimentPaths:
         return self.folder / "-".join(re.findall(r"[a-z0-9.]+", title.lower().replace("+", " plus ")))
 
     def rows(self) -> list[Path]:
-        """Folders of experiments directly below, such as the rows of an ablation."""
+        """Folders of experiments directly below, such as rows of an ablation."""
         return sorted(path.parent for path in self.folder.glob(f"*/{self.settings.name}"))
 
 
 def experiments_at(folder: str | Path) -> list[Path]:
-    """The folder itself where it holds an experiment, else those of the experiments directly below it."""
+    """The folder itself if it is an experiment, else the experiments directly below it."""
     paths = ExperimentPaths(folder)
     return [paths.folder] if paths.exists else paths.rows()
 
 
-def experiment_above(place: Path) -> ExperimentPaths | None:
-    """The experiment that a folder lies in."""
-    return next((paths for paths in map(ExperimentPaths, place.parents) if paths.exists), None)
-
-
 def refits_below(folder: Path) -> list[RunPaths]:
-    """The refits in a folder of a fold, a seed, an experiment or an ablation."""
+    """The outer runs in the folder of a fold, a seed, an experiment or an ablation."""
     patterns = ("outer", "fold*/outer", "seed*/fold*/outer", "*/seed*/fold*/outer")
     return [RunPaths(path) for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+
+@contextmanager
+def locked(lock: Path):
+    """Hold the lock of a run; ValueError if another process holds it. The system frees the lock of a killed process."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        raise ValueError(f"{lock.parent} is being trained by another process; wait for it or stop it.") from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+        held.release()
+
+
+def _is_locked(lock: Path) -> bool:
+    if not lock.is_file():
+        return False
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True

@@ -1,12 +1,13 @@
-"""Speaker-independent nested cross-validation: plan the trainings, have them run, choose, refit, score once.
+"""Speaker-independent nested cross-validation.
 
-For every seed and outer fold: where the YAML lists several candidates, each is trained on every inner split of the
-outer training speakers and the best inner UA wins; the student is then trained on all outer training speakers and
-scored once on the outer test speakers. Runs are independent, so that they spread over cores.
+For every seed and outer fold: with several candidates, each is trained on every inner split of the outer training
+speakers and the best inner UA wins; the student is then trained on all outer training speakers and scored once on the
+outer test speakers.
 """
 
 import json
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,7 @@ from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_b
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.plan import PlannedRun, planned_runs
 from akd_toolkit.experiment.record import environment, read_json
-from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors
-from akd_toolkit.experiment.runner import run_all
+from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors, run_all
 from akd_toolkit.experiment.settings import defines_result, with_defaults
 from akd_toolkit.experiment.stored import Experiment, read_settings
 from akd_toolkit.metrics.scores import ua
@@ -36,7 +36,7 @@ from akd_toolkit.registry import TEACHERS
 
 
 class NestedCrossValidation:
-    """The protocol of one experiment over one corpus.
+    """The protocol of one experiment.
 
     Arguments
     ---------
@@ -48,93 +48,75 @@ class NestedCrossValidation:
     Raises
     ------
     ValueError
-        If the output folder holds an experiment with other settings (the difference is shown), or the folds are not
-        a partition of the speakers.
+        If the output folder holds an experiment with other settings, or the folds are not a partition of the speakers.
+    FileNotFoundError
+        If a teacher is neither in ``models_folder`` nor on the hub.
     """
 
     def __init__(self, config: Config, manifest: Manifest):
         self.config = config
         self.manifest = manifest
-        attributes_of(config, manifest)  # refused before teachers are run
+        attributes_of(config, manifest)  # errors before teachers are run
         find_teachers(config)
         self.folder = Path(config["output_folder"])
-        self.unlabelled = self._prepare_unlabelled()
+        self.unlabelled = None
+        source, store = config["unlabelled"], config["store_folder"]
+        if source and config["teachers"]:
+            mixed = source == "mixtures"
+            self.unlabelled = prepare_mixtures(manifest, store) if mixed else prepare_unlabelled(source, store)
         folds = outer_folds(manifest, config["outer_folds"])
         self.folds = folds[: config["folds"] or len(folds)]
-        self._claim_folder(paths := ExperimentPaths(self.folder))
-        plan = self._write_plan(paths)
+        paths = ExperimentPaths(self.folder)
+        self._claim_folder(paths)
+        plan = {
+            "recipe": config.file.stem + (f"+{Path(source).name}" if source else ""),
+            "system": _system(config),
+            "seeds": config["seeds"],
+            "folds": [fold.index + 1 for fold in self.folds],
+        }
+        if config["models_folder"]:
+            plan["models_folder"] = str(Path(config["models_folder"]).expanduser().resolve())
+        write_text_aside(paths.plan, json.dumps(plan) + "\n")
         self.experiment = Experiment(self.folder, config.settings, read_json(paths.environment), plan, manifest)
 
     def run(self, train: Callable[[Run], None]) -> pd.DataFrame:
         """Run what is not done yet and return the outer scores of every seed and fold.
 
-        ``train`` is given one ``Run`` and must end with ``run.keep(...)``.
+        ``train`` gets one ``Run`` and must end with ``save_results``.
         """
-        refit = self._planned(inner=False)[0]
-        for overrides in self.experiment.candidates:  # a wrong option is found before teachers run for hours
-            build_student(self._with_settings(refit, overrides))
+        first = self._planned(inner=False)[0]
+        for number in range(len(self._configs)):  # finds wrong options before teachers run for hours
+            build_student(self._with_settings(first, number))
         jobs, backend = self.config["jobs"], self.config["backend"]
         self._fill_stores(jobs, backend)
-        runner = {"jobs": jobs, "backend": backend, "threads": self.config["threads"]}
-        run_all(train, self.inner_runs(), "choosing among candidates on inner folds", **runner)
+        options = {"jobs": jobs, "backend": backend, "threads": self.config["threads"]}
+        run_all(train, self.inner_runs(), "candidates on inner folds", **options)
         runs = self.outer_runs()
-        run_all(train, runs, "outer folds", **runner)
+        run_all(train, runs, "outer folds", **options)
         return pd.concat([run.scores() for run in runs], ignore_index=True)
 
     def inner_runs(self) -> list[Run]:
-        """Every training that choosing needs: none where there is nothing to choose."""
-        candidates, inner = self.experiment.candidates, [run for run in self._planned() if run.kind == "inner"]
-        return [self._with_settings(run, candidates[run.candidate - 1]) for run in inner]
+        """Trainings that compare candidates; none for a single candidate."""
+        return [self._with_settings(run, run.candidate - 1) for run in self._planned() if run.kind == "inner"]
 
     def outer_runs(self) -> list[Run]:
-        """The refits, with the candidates that the inner folds have chosen."""
+        """The outer runs, with the candidates that the inner folds chose."""
         return [self._with_settings(run, self._choose(run)) for run in self._planned(inner=False)]
 
     def all_runs(self) -> list[Run]:
-        """Every training as far as it is known: refits wait for the choice of their candidates."""
+        """Every training known so far: outer runs wait for the choice of their candidates."""
         inner = self.inner_runs()
         return [*inner, *self.outer_runs()] if all(run.done for run in inner) else inner
 
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
-        """Title -> scores of each teacher under the same protocol; heads are deterministic and carry seed 0."""
-        parts: dict[str, list] = {}
+        """Title -> scores of each teacher under the same protocol; heads are deterministic and have seed 0."""
+        found: dict[str, list] = {title: [] for title in self.config["teachers"] or {}}
         for fold in tqdm(self.folds, desc="teachers", unit="fold"):
-            for title, scores in self._scores_of_teachers(fold).items():
-                parts.setdefault(title, []).append(scores)
-        return {title: pd.concat(rows, ignore_index=True) for title, rows in parts.items()}
+            for title, scores in self._teacher_scores(fold).items():
+                found[title].append(scores)
+        return {title: pd.concat(scores, ignore_index=True) for title, scores in found.items()}
 
-    def _planned(self, inner: bool = True) -> list[PlannedRun]:
-        """What this start was asked for."""
-        where = self.manifest.label_order, self.config["seeds"], self.folds
-        return planned_runs(self.experiment.paths, self.config, *where, inner)
-
-    def _with_settings(self, run: PlannedRun, overrides: dict) -> Run:
-        more = {"manifest": self.manifest, "overrides": overrides, "unlabelled": self.unlabelled}
-        return Run(**vars(run), config=self.config.overridden(overrides), **more)
-
-    def _choose(self, refit: PlannedRun) -> dict:
-        """The candidate of the best inner UA, pooled over the inner splits; the first of equals.
-
-        Pooled, because a mean over splits lets one utterance of a rare class decide.
-        """
-        candidates = self.experiment.candidates
-        if len(candidates) == 1:
-            return candidates[0]
-        inner, numbers = self.experiment.inner_runs(refit), range(1, len(candidates) + 1)
-        read = {number: [run.scores(self.manifest) for run in inner if run.candidate == number] for number in numbers}
-        pooled = [pd.concat(scores) for scores in read.values()]
-        inner_ua = [ua(scores["truth"], scores["prediction"]) for scores in pooled]
-        best = int(np.argmax(inner_ua))
-        choice = {
-            "inner_ua": [round(share, 4) for share in inner_ua],
-            "chosen": best + 1,
-            "candidate": candidates[best],
-        }
-        path = self.experiment.paths.choice(refit.seed, refit.fold)
-        write_text_aside(path, json.dumps(choice, indent=2) + "\n")
-        return candidates[best]
-
-    def _scores_of_teachers(self, fold: OuterFold) -> dict[str, pd.DataFrame]:
+    def _teacher_scores(self, fold: OuterFold) -> dict[str, pd.DataFrame]:
         test, names = self.manifest.of(fold.test_speakers), attributes_of(self.config, self.manifest)
         outputs = fold_teachers(self.config, self.manifest, fold.train_speakers).lookup(test.ids, embeddings=False)
         found = {}
@@ -145,9 +127,41 @@ class NestedCrossValidation:
             found[title] = label_posteriors(test, posteriors, fold.index + 1, 0, names)
         return found
 
+    def _planned(self, inner: bool = True) -> list[PlannedRun]:
+        """Runs of the seeds and folds of this start."""
+        where = self.manifest.label_order, self.config["seeds"], self.folds
+        return planned_runs(self.experiment.paths, self.config, *where, inner)
+
+    @cached_property
+    def _configs(self) -> list[Config]:
+        """The settings of each candidate."""
+        return [self.config.overridden(overrides) for overrides in self.experiment.candidates]
+
+    def _with_settings(self, run: PlannedRun, number: int) -> Run:
+        candidate = {"config": self._configs[number], "overrides": self.experiment.candidates[number]}
+        return Run(**vars(run), **candidate, manifest=self.manifest, unlabelled=self.unlabelled)
+
+    def _choose(self, outer: PlannedRun) -> int:
+        """The index of the candidate with the best UA pooled over the inner splits; the first of equals.
+
+        Pooled, because in a mean over splits a single utterance of a rare class decides.
+        """
+        candidates = self.experiment.candidates
+        if len(candidates) == 1:
+            return 0
+        inner, inner_ua = self.experiment.inner_runs(outer), []
+        for number in range(1, len(candidates) + 1):
+            pooled = pd.concat([run.scores(self.manifest) for run in inner if run.candidate == number])
+            inner_ua.append(ua(pooled["truth"], pooled["prediction"]))
+        best = int(np.argmax(inner_ua))
+        rounded = [round(share, 4) for share in inner_ua]
+        choice = {"inner_ua": rounded, "chosen": best + 1, "candidate": candidates[best]}
+        write_text_aside(self.experiment.paths.choice(outer.seed, outer.fold), json.dumps(choice, indent=2) + "\n")
+        return best
+
     def _fill_stores(self, jobs: int, backend: str) -> None:
         views = self.config["views"]
-        if views:  # clean sound alone is stored in seconds by the training that needs it first
+        if views:  # clean sound is stored in seconds by the first training
             AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, jobs, backend)
         if self.config["teachers"]:
             teacher_bank(self.config, self.manifest, views).prepare(jobs, backend)
@@ -155,23 +169,14 @@ class NestedCrossValidation:
                 more = self.config["unlabelled_views"]
                 teacher_bank(self.config, self.unlabelled, more).prepare(jobs, backend)
 
-    def _prepare_unlabelled(self) -> Manifest | None:
-        """The speech without labels: a folder of other people's, mixtures of the corpus's own, or none."""
-        source, store = self.config["unlabelled"], self.config["store_folder"]
-        if not source or not self.config["teachers"]:
-            return None
-        return prepare_mixtures(self.manifest, store) if source == "mixtures" else prepare_unlabelled(source, store)
-
     def _claim_folder(self, paths: ExperimentPaths) -> None:
-        """Write down what defines the result, or refuse a folder that another definition has begun."""
-        path = paths.settings
+        """Write the settings that define the result; ValueError if the folder has other ones."""
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
         fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
         fixed["unlabelled_hash"] = None if self.unlabelled is None else self.unlabelled.hash
         if paths.exists:
-            changes = list(differences(with_defaults(read_settings(paths)), with_defaults(fixed)))
-            if changes:
+            if changes := differences(with_defaults(read_settings(paths)), with_defaults(fixed)):
                 raise ValueError(
                     f"{self.folder} holds an experiment with other settings: {'; '.join(changes)}. "
                     "Give the old settings to continue it, or another --output_folder to start over."
@@ -179,41 +184,22 @@ class NestedCrossValidation:
             return
         if paths.scored_runs():
             raise ValueError(
-                f"{self.folder} holds finished trainings and no {path.name}, which says how they were trained; restore "
-                "that file, or give another --output_folder to start over."
+                f"{self.folder} holds finished trainings but no {paths.settings.name}, which says how they were "
+                "trained; restore that file, or give another --output_folder to start over."
             )
         write_text_aside(paths.environment, json.dumps(environment(), indent=2) + "\n")
-        with written_aside(path) as aside, open(aside, "w", encoding="utf-8") as stream:
+        with written_aside(paths.settings) as aside, open(aside, "w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(fixed, stream)  # last: a folder that has it is complete
-
-    def _write_plan(self, paths: ExperimentPaths) -> dict:
-        """What this start was asked for: of a protocol that is the same, any seeds and folds may be run."""
-        plan = {
-            "recipe": recipe_name(self.config),
-            "system": system_of(self.config),
-            "seeds": self.config["seeds"],
-            "folds": [fold.index + 1 for fold in self.folds],
-        }
-        if self.config["models_folder"]:
-            plan["models_folder"] = str(Path(self.config["models_folder"]).expanduser().resolve())
-        write_text_aside(paths.plan, json.dumps(plan) + "\n")
-        return plan
 
 
 def find_teachers(config: Config) -> None:
-    """Find, or download, the weights of every teacher before anything is computed.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a teacher is neither in ``models_folder`` nor on the hub.
-    """
+    """Build every teacher once, which finds or downloads its weights; errors come before anything is computed."""
     for spec in (config["teachers"] or {}).values():
         TEACHERS.build(**config.local(spec))
 
 
 def differences(before, after, where: str = "") -> list[str]:
-    """What changed between two trees of settings, each as ``key: old -> new``.
+    """Differences of two trees of settings, each as ``key: old -> new``.
 
     Example
     -------
@@ -221,21 +207,16 @@ def differences(before, after, where: str = "") -> list[str]:
     ['a.b: 1 -> 3']
     """
     if isinstance(before, dict) and isinstance(after, dict):
-        keys = [*before, *(key for key in after if key not in before)]
-        missing = "(absent)"
-        nested = [differences(before.get(k, missing), after.get(k, missing), f"{where}.{k}".lstrip(".")) for k in keys]
-        return [change for changes in nested for change in changes]
+        changes = []
+        for key in dict.fromkeys([*before, *after]):
+            old, new = before.get(key, "(absent)"), after.get(key, "(absent)")
+            changes += differences(old, new, f"{where}.{key}".lstrip("."))
+        return changes
     return [] if before == after else [f"{where}: {before} -> {after}"]
 
 
-def recipe_name(config) -> str:
-    """The YAML's name, and after a plus where unlabelled speech came from: ``akd+mixtures``."""
-    unlabelled = config["unlabelled"]
-    return config.file.stem + (f"+{Path(unlabelled).name}" if unlabelled else "")
-
-
-def system_of(config) -> str:
-    """``teacher`` alone, ``student`` alone, ``akd`` where the Adapter weighs at least two teachers, else ``kd``."""
+def _system(config: Config) -> str:
+    """``teacher``, ``student``, ``akd`` (an Adapter weights at least two teachers) or ``kd``."""
     teachers = config["teachers"] or {}
     if config["student"] is None:
         return "teacher"

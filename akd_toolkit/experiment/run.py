@@ -1,36 +1,44 @@
-"""One training of the protocol with everything that it is built from, and what it leaves on disk."""
+"""One training of the protocol: its settings and corpus, the files it writes, and how several are run."""
 
-from collections.abc import Mapping
+import importlib
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.config import Config
+from akd_toolkit.experiment.paths import locked
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.record import RunRecord, environment
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
-from akd_toolkit.registry import GATES, LOSSES
+from akd_toolkit.parallel import run_tasks
+from akd_toolkit.registry import AUGMENTATIONS, GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
 from akd_toolkit.teachers import TeacherFold
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(PlannedRun):
-    """One training: the student learns from ``train_speakers`` and is scored on ``test_speakers``.
+    """One training: the student is trained on ``train_speakers`` and scored on ``test_speakers``.
 
-    Plain data; ``experiment/parts.py`` builds what is trained from it.
+    Plain data; ``experiment/parts.py`` builds the objects.
 
     Arguments
     ---------
     config
         The recipe with this run's candidate.
     overrides
-        What makes the candidate.
+        The candidate.
     unlabelled
-        Speech without labels, or None.
+        Unlabelled speech, or None.
     """
 
     config: Config
@@ -48,19 +56,18 @@ class Run(PlannedRun):
 
     @property
     def unlabelled_train(self) -> Manifest | None:
-        """Speech without labels, less that of speakers who are not trained on."""
+        """Unlabelled speech; where it has speakers of the corpus, that of the training speakers alone."""
         if self.unlabelled is None:
             return None
-        mine = [speaker for speaker in self.unlabelled.speakers if speaker in self.train_speakers]
-        return self.unlabelled.of(mine or self.unlabelled.speakers)
+        own = [speaker for speaker in self.unlabelled.speakers if speaker in self.train_speakers]
+        return self.unlabelled.of(own or self.unlabelled.speakers)
 
     def scores(self, manifest: Manifest | None = None) -> pd.DataFrame:
-        """As those of a ``PlannedRun``, by default compared with its own corpus."""
         return super().scores(manifest or self.manifest)
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """Dimensional labels that are learned beside the emotion; none where the YAML lists none."""
+        """Dimensional labels that are learned besides the emotion."""
         return attributes_of(self.config, self.manifest)
 
     @property
@@ -68,7 +75,7 @@ class Run(PlannedRun):
         """Whether losses imitate the head that was fitted on all training speakers."""
         return self.config["soft_targets"] == "one_head"
 
-    def keep(
+    def save(
         self,
         student: torch.nn.Module,
         posteriors: Mapping[str, np.ndarray],
@@ -77,30 +84,34 @@ class Run(PlannedRun):
         proof: dict[str, list[str]],
         teachers: TeacherFold | None = None,
     ) -> None:
-        """Write the student, the record of its training, the history and, last of all, the scores.
+        """Write the student, the record, the history and, last, the scores.
 
         Arguments
         ---------
         posteriors
             Of the test utterances, by their IDs.
         proof
-            What could be proved of the split, from ``leaks.audit``.
+            From ``leaks.audit``.
         teachers
-            Whose heads are described for the audit.
+            Their heads are described in the record.
         """
-        config, one_of_plan = self.config, ("kind", "seed", "fold", "split", "train_speakers", "test_speakers")
         record = RunRecord(
-            student=config.build()["student"],
+            student=self.config.build()["student"],
             label_order=self.label_order,
-            window_s=config["window_s"],
-            test_overlap_s=config["test_overlap_s"],
+            window_s=self.config["window_s"],
+            test_overlap_s=self.config["test_overlap_s"],
             corpus=self.manifest.corpus,
             attributes=self.attributes,
+            kind=self.kind,
+            seed=self.seed,
+            fold=self.fold,
+            split=self.split,
             candidate=self.overrides,
+            train_speakers=self.train_speakers,
+            test_speakers=self.test_speakers,
             seconds=round(seconds, 1),
-            heads={one.title: one.described_heads() for one in teachers or ()},
+            heads={teacher.title: teacher.described_heads() for teacher in teachers or ()},
             environment=environment(),
-            **{name: getattr(self, name) for name in one_of_plan},
             **proof,
         )
         record.write(self.paths, student)
@@ -109,19 +120,13 @@ class Run(PlannedRun):
 
 
 def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
-    """The dimensional labels that the YAML lists, in its order.
-
-    Raises
-    ------
-    ValueError
-        If the manifest lacks one, or the objective needs them and none is listed.
-    """
+    """The dimensional labels of the YAML; ValueError if the manifest lacks one or the objective needs some."""
     names, has = tuple(config["attributes"] or ()), manifest.attribute_names
-    missing = [name for name in names if name not in has]
-    if missing:
+    available = ", ".join(has) or "none"
+    if missing := [name for name in names if name not in has]:
         raise ValueError(
-            f"attributes: no utterance of {manifest.corpus} has {missing[0]}; its manifest has "
-            f"{', '.join(has) or 'none'}. List some of these, or none."
+            f"attributes: no utterance of {manifest.corpus} has {missing[0]}; its manifest has {available}. List some "
+            "of these, or none."
         )
     for key, registry in (("task", LOSSES), ("distill", LOSSES), ("gate", GATES)):
         specs = (config["objective"] or {}).get(key) or []
@@ -130,7 +135,7 @@ def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
             if not names and (plugin.truth == "attributes" or "attributes" in getattr(plugin, "reads", ())):
                 raise ValueError(
                     f"{registry.kind} '{spec['name']}' needs dimensional labels, and {manifest.corpus} has "
-                    f"{', '.join(has) or 'none'}; list them in the setting 'attributes', or leave the {key} out."
+                    f"{available}; list them in the setting 'attributes', or leave the {key} out."
                 )
     if names and config["head_decay"] is not None:
         raise ValueError("head_decay fits the head of the emotions alone; set it to null to learn attributes.")
@@ -140,7 +145,7 @@ def attributes_of(config: Config, manifest: Manifest) -> tuple[str, ...]:
 def label_posteriors(
     test: Manifest, posteriors: dict, fold: int, seed: int, attributes: tuple[str, ...] = ()
 ) -> pd.DataFrame:
-    """The scores of posteriors, and of attributes where they have any, by utterance ID."""
+    """Scores of posteriors, and of attributes if they have any, by utterance ID."""
     predicted = getattr(posteriors, "attributes", {})
     pairs = {}
     if attributes and predicted:
@@ -156,3 +161,28 @@ def label_posteriors(
         seed=seed,
         attributes=pairs,
     )
+
+
+def run_all(
+    train: Callable[[Run], None], runs: list[Run], what: str, jobs: int = 1, backend: str = "local", threads: int = 1
+) -> None:
+    """Call ``train`` on every run that is not done; ``what`` labels the progress bar."""
+    waiting = [run for run in runs if not run.done]
+    done = len(runs) - len(waiting)
+    if done:
+        logger.info("%s: %d of %d trainings were done before.", what, done, len(runs))
+    jobs, plugins = max(1, min(jobs, len(waiting))), []
+    if jobs > 1:  # workers import the modules that registered plugins, such as the recipe's own
+        registries = (LOSSES, GATES, WEIGHTINGS, SCHEDULES, TEACHERS, STUDENTS, AUGMENTATIONS)
+        plugins = sorted({name for registry in registries for name in registry.modules()} - {"__main__"})
+    with tqdm(total=len(runs), initial=done, desc=what, unit="training", disable=jobs < 2) as bar:
+        run_tasks(partial(_run_one, train, threads, plugins), waiting, jobs, backend, on_done=bar.update)
+
+
+def _run_one(train: Callable[[Run], None], threads: int, plugins: list[str], run: Run) -> None:
+    torch.set_num_threads(threads)
+    for module in plugins:
+        importlib.import_module(module)
+    if not run.done:  # another process may have finished it meanwhile
+        with locked(run.paths.lock):
+            train(run)

@@ -1,4 +1,4 @@
-"""The command line of a recipe: its YAML, the run options of SpeechBrain that have an effect here, and overrides."""
+"""The command line of a recipe: its YAML, run options of SpeechBrain, and overrides."""
 
 import io
 from contextlib import redirect_stderr
@@ -13,30 +13,23 @@ OPTIONS = (
     *("device", "precision", "eval_precision", "debug", "debug_batches", "debug_epochs", "noprogressbar"),
     *("max_grad_norm", "grad_accumulation_factor", "skip_nonfinite_grads", "nonfinite_patience"),
 )
-# Experiments that differ in one of these are two.
+# These define the result of an experiment.
 FIXED_OPTIONS = ("precision", "debug_batches", "debug_epochs", "max_grad_norm", "grad_accumulation_factor")
 
 
 def read_command_line(argv: list[str]) -> tuple[str, sb.RunOptions, dict]:
-    """The YAML's path, the run options, and the overrides of settings.
-
-    Raises
-    ------
-    ValueError
-        If the words cannot be read, or name a run option or an abbreviation that would have no effect.
-    """
-    heard = io.StringIO()
+    """Path of the YAML, run options and overrides; ValueError also for run options without effect here."""
+    errors = io.StringIO()
     try:
-        with redirect_stderr(heard):
+        with redirect_stderr(errors):
             file, options, overrides = sb.parse_arguments(argv)
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
-        reason = heard.getvalue().strip().rpartition("error: ")[2]
+        reason = errors.getvalue().strip().rpartition("error: ")[2]
         raise ValueError(f"the command line cannot be read ({reason}); write train.py YAML --key=value ...") from None
-    given = [word.partition("=")[0] for word in argv if word.startswith("--")]
-    for word in given:
-        names = [name for name in options if f"--{name}".startswith(word)]
+    for word in [word.partition("=")[0] for word in argv if word.startswith("--")]:
+        names = [name for name in options if f"--{name}".startswith(word)]  # argparse accepts abbreviations
         if word != "--" and names and word.removeprefix("--") not in OPTIONS:
             near = next((name for name in names if name in OPTIONS), None)
             hint = f"did you mean --{near}?" if near else f"take {', '.join(f'--{name}' for name in OPTIONS)}."
@@ -45,8 +38,8 @@ def read_command_line(argv: list[str]) -> tuple[str, sb.RunOptions, dict]:
 
 
 def check_run_options(options: sb.RunOptions, precision: str = "fp32", jobs: int = 1) -> list[str]:
-    """What this machine cannot do, and values out of range; ``precision`` and ``jobs`` are the YAML's."""
-    device, known = options.device or sb.utils.distributed.infer_device(), devices()
+    """Problems of the run options on this machine; ``precision`` and ``jobs`` are the YAML's."""
+    device, known = options.device or sb.utils.distributed.infer_device(), _devices()
     problems = []
     if device not in known:
         problems.append(f"device: got '{device}', and this machine has {', '.join(known)}")
@@ -58,18 +51,14 @@ def check_run_options(options: sb.RunOptions, precision: str = "fp32", jobs: int
     for name, value in (("precision", precision), ("eval_precision", options.eval_precision)):
         if device == "cpu" and value == "fp16":
             problems.append(f"{name}: fp16 needs a GPU; take bf16 or fp32 (--{name} bf16)")
-    if not options.max_grad_norm > 0:  # the negation also catches NaN
+    if not options.max_grad_norm > 0:  # also true for NaN
         problems.append(f"max_grad_norm: got {options.max_grad_norm}; it must be above 0")
-    for name in ("debug_batches", "debug_epochs", "grad_accumulation_factor"):
-        if options[name] < 1:
-            problems.append(f"{name}: got {options[name]}; it must be a count from 1")
-    if options.nonfinite_patience < 0:
-        problems.append(f"nonfinite_patience: got {options.nonfinite_patience}; it must be a count from 0")
-    return problems
+    least = {"debug_batches": 1, "debug_epochs": 1, "grad_accumulation_factor": 1, "nonfinite_patience": 0}
+    low = {name: number for name, number in least.items() if options[name] < number}
+    return problems + [f"{name}: got {options[name]}; it must be at least {number}" for name, number in low.items()]
 
 
-def devices() -> list[str]:
-    """Names of the devices of this machine that PyTorch can use."""
+def _devices() -> list[str]:
     found = ["cpu"]
     for kind in ("cuda", "xpu"):
         library = getattr(torch, kind)

@@ -1,7 +1,7 @@
-"""scores.csv: one row for each utterance and seed, from which every table can be recomputed without training.
+"""scores.csv: one row for each utterance and seed, from which every table can be recomputed.
 
-Columns: ID, speaker, fold, seed, truth, prediction, and one probability p_<label> for each class, in label
-order. A corpus with dimensional labels adds truth_<attribute> (empty where unknown) and prediction_<attribute>.
+Columns: ID, speaker, fold, seed, truth, prediction, and a probability p_<label> for each class in label order. A corpus
+with dimensional labels adds truth_<attribute> (empty if unknown) and prediction_<attribute>.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.verdicts import counted, some
 
 COLUMNS = ("ID", "speaker", "fold", "seed", "truth", "prediction")
-TEXT_COLUMNS = ("ID", "speaker", "truth", "prediction")
-ROUNDING = 1e-3  # probabilities may have been written with few digits
+ROUNDING = 1e-3  # probabilities may be stored with few digits
 
 
 def make_scores(
@@ -30,17 +28,12 @@ def make_scores(
     seed: int,
     attributes: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> pd.DataFrame:
-    """Scores of one run on one outer fold; the prediction is the most probable class.
+    """Scores of one run on one outer fold, checked by ``check_scores``; the prediction is the most probable class.
 
     Shape
     -----
-    ids, speakers, truth: [N], truth as labels. probs: [N, C] in ``label_order``. attributes: name -> (truth, NaN where
+    ids, speakers, truth: [N], truth as labels. probs: [N, C] in ``label_order``. attributes: name -> (truth, NaN if
     unknown, and prediction), [N] each. Returns N rows.
-
-    Raises
-    ------
-    ValueError
-        If the result breaks a promise that ``check_scores`` names.
 
     Example
     -------
@@ -54,54 +47,76 @@ def make_scores(
     columns = {f"p_{label}": probs[:, index] for index, label in enumerate(label_order)}
     for name, (true, predicted) in (attributes or {}).items():
         columns |= {f"truth_{name}": np.asarray(true, float), f"prediction_{name}": np.asarray(predicted, float)}
-    scores = pd.DataFrame({**rows, "prediction": prediction, **columns})
-    return check_scores(scores, label_order)
+    return check_scores(pd.DataFrame({**rows, "prediction": prediction, **columns}), label_order)
 
 
 def check_scores(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFrame:
-    """Return ``scores`` unchanged if any score computed from them can be trusted, and refuse them otherwise.
+    """Return ``scores`` unchanged, or raise ValueError about the first problem.
 
-    Raises
-    ------
-    ValueError
-        If there is no row; a column is missing or of another label order; a value is missing; a label is
-        unknown; a probability row is no distribution or its largest is not the prediction; a predicted attribute is
-        no finite number; an utterance comes twice in one seed, or not in every seed, or not with the same speaker,
-        fold and truth; a speaker is tested in two folds.
-
-    Example
-    -------
-    >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], np.eye(2), ["L", "A"], fold=0, seed=1)
-    >>> check_scores(scores.assign(truth="sad"), ["L", "A"])  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ValueError: scores of utterance a (truth 'sad'): its truth is not in label_order [L, A]; use ...
+    Problems are: no row, a missing column or value, another label order, an unknown label, probabilities that are no
+    distribution, a prediction that is not the most probable class, an utterance that is repeated in a seed, missing in
+    a seed, or has different values between seeds, a speaker in two folds.
     """
-    _check_columns(scores, label_order)
-    _check_values(scores, label_order)
-    _check_utterances(scores)
+    needed = [*COLUMNS, *(f"p_{label}" for label in label_order)]
+    needed += [f"prediction_{name}" for name in attributes_in(scores)]
+    for name in needed:
+        if name not in scores.columns:
+            raise ValueError(f"scores lack the column '{name}'; they need {', '.join(needed)}.")
+    order = ", ".join(label_order)
+    if label_order_of(scores) != list(label_order):
+        raise ValueError(
+            f"scores and the corpus order classes differently: [{', '.join(label_order_of(scores))}] and [{order}]; "
+            "use the label_order of the run that wrote them."
+        )
+    if scores.empty:
+        raise ValueError("scores hold no utterance; run at least one fold.")
+
+    def refuse(rows, problem: str, fix: str, shown: str = "") -> None:
+        bad = scores[np.asarray(rows, dtype=bool)]
+        if len(bad):
+            value = f" ({shown} '{bad.iloc[0][shown]}')" if shown else ""
+            raise ValueError(f"scores of utterance {bad.iloc[0]['ID']}{value}: {problem}; {fix}.")
+
+    again = "delete the file and run its fold again"
+    columns = [f"p_{label}" for label in label_order]
+    for name in [*COLUMNS, *columns]:
+        refuse(scores[name].isna(), f"'{name}' is NaN or empty", again)
+    for name in ("truth", "prediction"):
+        unknown = ~scores[name].isin(label_order)
+        refuse(unknown, f"its {name} is not in label_order [{order}]", "use the label_order of the run", name)
+    probs = scores[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=float, na_value=np.nan)  # [N, C]
+    wrong = ~((probs >= 0) & (probs <= 1)).all(axis=1) | ~(np.abs(probs.sum(axis=1) - 1) <= ROUNDING)
+    refuse(wrong, "its probabilities do not lie in [0, 1] and sum to 1", "store no logits")
+    chosen = pd.Categorical(scores["prediction"], categories=list(label_order)).codes
+    smaller = probs[np.arange(len(probs)), chosen] < probs.max(axis=1) - ROUNDING
+    refuse(smaller, "its prediction is not the most probable class", "predict that one", "prediction")
+    for name in attributes_in(scores):
+        values = pd.to_numeric(scores[f"prediction_{name}"], errors="coerce")
+        refuse(~np.isfinite(values), f"its predicted {name} is not a finite number", again)
+    refuse(scores.duplicated(["ID", "seed"]), "it comes twice in one seed", "average its windows first", "seed")
+    count = scores["seed"].nunique()
+    missing = scores.groupby("ID")["seed"].transform("size") < count
+    refuse(missing, f"it is scored for only some of the {count} seeds", "finish every seed on the same folds")
+    for name in ("speaker", "fold", "truth"):
+        several = scores.groupby("ID")[name].transform("nunique") > 1
+        refuse(several, f"it has more than one {name}", "do not mix runs of different corpora or folds")
+    several = scores.groupby("speaker")["fold"].transform("nunique") > 1
+    refuse(several, "its speaker is tested in more than one fold", "correct the folds", "speaker")
     return scores
 
 
 def label_order_of(scores: pd.DataFrame) -> list[str]:
-    """The labels that the probability columns name, in their order."""
+    """Labels of the probability columns, in order."""
     return [name[2:] for name in scores.columns if name.startswith("p_")]
 
 
 def attributes_in(scores: pd.DataFrame) -> list[str]:
-    """The dimensional labels that the columns name, in their order."""
+    """Dimensional labels of the columns, in order."""
     return [name[len("truth_") :] for name in scores.columns if name.startswith("truth_")]
 
 
 def read_scores(path: str | Path, label_order: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read and check a scores.csv; without ``label_order`` the order of its own columns is taken.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is empty, or as ``check_scores``; the message names the file.
-    """
+    """Read and check a scores.csv, by default in the label order of its columns; errors name the file."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no scores file {path}; run the recipe first, or give another path.")
@@ -112,110 +127,37 @@ def read_scores(path: str | Path, label_order: Sequence[str] | None = None) -> p
 
 
 def parse_scores(path: Path, label_order: Sequence[str] | None = None) -> pd.DataFrame:
-    """As ``read_scores``, with messages that leave the naming of the file to the caller."""
+    """As ``read_scores``, with messages that do not name the file."""
     if path.stat().st_size == 0:
         raise ValueError("the file is empty")
-    # Speakers such as 03 are names, and a label such as "none" is no missing value: only "" is.
-    kinds = dict.fromkeys(TEXT_COLUMNS, str)
+    # Speakers such as 03 are text, and a label may be "none": only "" is a missing value.
+    kinds = dict.fromkeys(("ID", "speaker", "truth", "prediction"), str)
     scores = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values=["", "nan", "NaN"])
     return check_scores(scores, label_order or label_order_of(scores))
 
 
 def wrong_scores(scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: int | None, fold: int) -> str:
-    """What a run's scores hold that they should not, or lack; "" where all is well."""
+    """How a run's scores differ from the test utterances of the corpus; "" if they do not."""
     expected = {row.id: row for row in manifest.of(test_speakers)}
     ids = scores["ID"].astype(str).tolist()
-    strangers = [name for name in ids if name not in expected]
-    missing = sorted(set(expected) - set(ids))
-    twice = sorted(scores["ID"][scores.duplicated(["ID", "seed"])])
-    if strangers:
-        known = manifest.by_id.get(strangers[0])
-        who = f" of speaker {known.speaker}" if known else ", which the manifest does not know"
-        return f"holds {counted(len(strangers), 'utterance')} that are not of its test, first {strangers[0]}{who}"
+    extra, missing = [name for name in ids if name not in expected], sorted(set(expected) - set(ids))
+    if extra:
+        known = manifest.by_id.get(extra[0])
+        who = f" of speaker {known.speaker}" if known else ", which is not in the manifest"
+        return f"holds {counted(len(extra), 'utterance')} that are not of its test, first {extra[0]}{who}"
     if missing:
         return f"lacks {len(missing)} of {counted(len(expected), 'test utterance')}: {some(missing)}"
-    if twice:
-        return f"holds utterance {twice[0]} twice for one seed"
+    if repeated := sorted(scores["ID"][scores.duplicated(["ID", "seed"])]):
+        return f"holds utterance {repeated[0]} twice for one seed"
     for name, speaker, truth in zip(ids, scores["speaker"].astype(str), scores["truth"].astype(str)):
-        if (speaker, truth) != (expected[name].speaker, expected[name].emotion):
-            return (
-                f"says speaker {speaker} and {truth} of {name}, and the manifest {expected[name].speaker} and "
-                f"{expected[name].emotion}"
-            )
+        row = expected[name]
+        if (speaker, truth) != (row.speaker, row.emotion):
+            return f"has speaker {speaker} and {truth} for {name}; the manifest has {row.speaker} and {row.emotion}"
     if (seed is not None and set(scores["seed"]) != {seed}) or set(scores["fold"]) != {fold}:
         return f"is of another seed or fold than {'' if seed is None else f'seed {seed}, '}fold {fold}"
     return ""
 
 
 def write_scores(path: str | Path, scores: pd.DataFrame) -> None:
-    """Write ``scores`` so that a killed run leaves the whole old file or the whole new one."""
+    """Write ``scores``; a killed process leaves the whole old file or the whole new one."""
     write_text_aside(path, scores.to_csv(index=False, lineterminator="\n"))
-
-
-def _check_columns(scores: pd.DataFrame, label_order: Sequence[str]) -> None:
-    needed = [*COLUMNS, *(f"p_{label}" for label in label_order)]
-    needed += [f"prediction_{name}" for name in attributes_in(scores)]
-    for name in needed:
-        if name not in scores.columns:
-            raise ValueError(f"scores lack the column '{name}'; they need {', '.join(needed)}.")
-    if label_order_of(scores) != list(label_order):
-        raise ValueError(
-            f"scores and the corpus order classes differently: [{', '.join(label_order_of(scores))}] and "
-            f"[{', '.join(label_order)}]; use the label_order of the run that wrote them."
-        )
-    if scores.empty:
-        raise ValueError("scores hold no utterance; run at least one fold.")
-
-
-def _check_values(scores: pd.DataFrame, label_order: Sequence[str]) -> None:
-    probability_columns = [f"p_{label}" for label in label_order]
-    for name in [*COLUMNS, *probability_columns]:
-        _refuse(scores, scores[name].isna(), f"'{name}' is NaN or empty", "delete the file and run its fold again")
-    for name in ("truth", "prediction"):
-        known = f"label_order [{', '.join(label_order)}]"
-        unknown = ~scores[name].isin(label_order)
-        _refuse(scores, unknown, f"its {name} is not in {known}", "use the label_order of the run", shown=name)
-    numbers = scores[probability_columns].apply(pd.to_numeric, errors="coerce")
-    probs = numbers.to_numpy(dtype=float, na_value=np.nan)  # [N, C]
-    wrong = ~((probs >= 0) & (probs <= 1)).all(axis=1) | ~(np.abs(probs.sum(axis=1) - 1) <= ROUNDING)
-    _refuse(scores, wrong, "its probabilities do not lie in [0, 1] and sum to 1", "store no logits")
-    predicted = pd.Categorical(scores["prediction"], categories=list(label_order)).codes
-    smaller = probs[np.arange(len(probs)), predicted] < probs.max(axis=1) - ROUNDING
-    _refuse(
-        scores,
-        smaller,
-        "its prediction is not the most probable class",
-        "predict that one",
-        shown="prediction",
-    )
-    for name in attributes_in(scores):
-        predicted = pd.to_numeric(scores[f"prediction_{name}"], errors="coerce")
-        _refuse(
-            scores,
-            ~np.isfinite(predicted),
-            f"its predicted {name} is no finite number",
-            "delete the file and run its fold again",
-        )
-
-
-def _check_utterances(scores: pd.DataFrame) -> None:
-    twice = scores.duplicated(["ID", "seed"])
-    _refuse(scores, twice, "it comes twice in one seed", "average its windows first", shown="seed")
-    num_seeds = scores["seed"].nunique()
-    partial = scores.groupby("ID")["seed"].transform("size") < num_seeds
-    problem = f"it is scored for only some of the {num_seeds} seeds"
-    _refuse(scores, partial, problem, "finish every seed on the same folds, or leave the unfinished one out")
-    for name in ("speaker", "fold", "truth"):
-        mixed = scores.groupby("ID")[name].transform("nunique") > 1
-        _refuse(scores, mixed, f"it has more than one {name}", "do not mix runs of different corpora or folds")
-    straying = scores.groupby("speaker")["fold"].transform("nunique") > 1
-    _refuse(scores, straying, "its speaker is tested in more than one fold", "mend the folds", shown="speaker")
-
-
-def _refuse(scores: pd.DataFrame, rows: ArrayLike, problem: str, cure: str, shown: str = "") -> None:
-    """Raise one sentence about the first of the marked rows, if any is marked."""
-    bad = scores[np.asarray(rows, dtype=bool)]
-    if len(bad):
-        first = bad.iloc[0]
-        given = f" ({shown} '{first[shown]}')" if shown else ""
-        raise ValueError(f"scores of utterance {first['ID']}{given}: {problem}; {cure}.")

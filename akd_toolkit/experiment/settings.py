@@ -1,7 +1,7 @@
-"""Every setting of a recipe's YAML, declared once: its type, range, default and meaning are one line.
+"""Every setting of a recipe's YAML, declared once with its type, range, default and meaning.
 
-Adding one: a line in the class that says what it may change, a line in the YAMLs that use it, then
-``python tools/settings_page.py``. ``config["key"]`` and a training's ``hparams["key"]`` then always hold a value.
+To add one: a line in the right class below, a line in the YAMLs that use it, then ``python tools/settings_page.py``.
+``config["key"]`` and a training's ``hparams["key"]`` then always hold a value.
 """
 
 import pydoc
@@ -26,7 +26,7 @@ Overrides = dict[str, Any]  # dotted key -> value
 
 
 def setting(default, description: str, **limits):
-    """A key of a section: its default (``...``: it must be given), what it means, and its limits."""
+    """A key of a section; the default ``...`` means required."""
     return Field(default, description=description, **limits)
 
 
@@ -34,7 +34,7 @@ class StudentPart(Plugin):
     registry, filled_in, stand_ins = STUDENTS, ("num_classes",), {"num_classes": 2}
 
     def try_out(self) -> None:
-        """One that begins as another model is not built, as that may be a download."""
+        """Not built if it starts from a pretrained model, which may be a download."""
         source = self.options.get("source")
         if source is None:
             with torch.random.fork_rng([]):
@@ -54,15 +54,15 @@ class AugmentationPart(Plugin):
 class Row(Section):
     """A row of an ablation."""
 
-    title: str = setting(..., "its name, with letters or digits, which also names its folder", pattern="[a-zA-Z0-9]")
-    group: str = setting("", "the heading that it stands under; by default that of the row before")
-    against: str | None = setting(None, "title of the row that it is compared with")
+    title: str = setting(..., "its name (and that of its folder), with letters or digits", pattern="[a-zA-Z0-9]")
+    group: str = setting("", "heading in the table; by default that of the previous row")
+    against: str | None = setting(None, "title of the row to compare it with")
     with_: str | None = setting(None, "files of settings, separated by commas", alias="with")
     set_: Overrides | None = setting(None, "overrides, over those of the files", alias="set")
 
 
 def _optimiser(node: dict) -> dict:
-    """Build it, so that a wrong value is found; an unknown class or option is found where tags are checked."""
+    """Build it once to find wrong values; unknown classes and options are found by the check of tags."""
     ((tag, options),) = node.items() if len(node) == 1 else [("", {})]
     if not tag.startswith("!name:"):
         raise ValueError("it must be one optimiser with its options, such as !name:torch.optim.AdamW {lr: 0.001}")
@@ -83,56 +83,56 @@ Optimiser = Annotated[Overrides, AfterValidator(_optimiser)]
 
 
 class Start(Section):
-    """Where an experiment runs and how much of it: these may differ between two starts of the same experiment."""
+    """Where and how much to run; these may differ between two starts of the same experiment."""
 
     data_folder: str | None = setting(None, "folder of the corpus; null downloads it, where that is allowed")
     output_folder: str = setting(..., "folder for this experiment")
     store_folder: str = setting(..., "folder for teacher features, shared by experiments")
-    results_file: str | None = setting(None, "CSV file that gets one row an experiment")
-    models_folder: str | None = setting(None, "looked into before the hub: owner/name folders, or a models.yaml")
-    unlabelled: str | None = setting(None, "speech without labels: a folder, or mixtures, which are made of the corpus")
-    seeds: list[Seed] = setting(..., "each is one whole protocol", min_length=1)
+    results_file: str | None = setting(None, "CSV file to which one row per experiment is added")
+    models_folder: str | None = setting(None, "searched before the hub: owner/name folders, or a models.yaml")
+    unlabelled: str | None = setting(None, "unlabelled speech: a folder, or mixtures, which are made from the corpus")
+    seeds: list[Seed] = setting(..., "one whole protocol for each", min_length=1)
     folds: int | None = setting(None, "how many of the outer folds to run; null runs all", ge=1)
     rows: list[Row] | None = setting(None, "the rows of an ablation", min_length=1)
     only: list[str] | None = setting(None, "titles of the rows to run; null runs all", min_length=1)
     only_run: str | None = setting(None, "train and score this split alone, such as seed17/fold1/outer")
     jobs: int = setting(1, "trainings side by side", ge=1)
     threads: int = setting(1, "CPU threads of one training", ge=1, le=1024)
-    num_workers: int = setting(0, "processes beside each training that make its batches; 0: the training does", ge=0)
+    num_workers: int = setting(0, "processes that prepare batches for each training; 0: the training does", ge=0)
     backend: Literal["local", "ray"] = setting("local", "the cores of this machine, or those of a Ray cluster")
     valid_every: int = setting(1, "epochs between validations on the held-out speakers of an inner fold; 0: none", ge=0)
-    checkpoints: int = setting(2, "how many of an unfinished training are kept", ge=1)
+    checkpoints: int = setting(2, "how many checkpoints of an unfinished training are kept", ge=1)
     save_every_s: float = setting(20.0, "seconds from one checkpoint to the next; at the ends of epochs", ge=0)
-    train_logger: Literal["file", "tensorboard"] = setting("file", "log of each epoch, beside metrics.csv")
+    train_logger: Literal["file", "tensorboard"] = setting("file", "log of each epoch, in addition to metrics.csv")
     debug: Overrides = setting({}, "what --debug changes")
 
 
 class Protocol(Section):
-    """What is compared with what: it defines the result, and candidates cannot change it."""
+    """What is compared; defines the result, and candidates cannot change it."""
 
     corpus: str = setting(..., "name of the corpus")
     prepare: Overrides = setting({}, "options of the recipe's prepare function")
     label_order: list[str] = setting(..., "class names in the order of the logits", min_length=2)
     speaker_independent: bool = setting(True, "false for a corpus without speaker labels, which marks its results")
     outer_folds: list[Speakers] = setting(..., "groups of speakers that are tested together", min_length=2)
-    candidates: list[Overrides] = setting([{}], "overrides to choose among on inner folds", min_length=1)
+    candidates: list[Overrides] = setting([{}], "overrides that the inner folds choose from", min_length=1)
 
 
 class Training(Section):
-    """What a training is made of: it defines the result, and candidates may change it."""
+    """What a training is made of; defines the result, and candidates may change it."""
 
     attributes: list[str] | None = setting(None, "dimensional labels that are learned, such as valence", min_length=1)
     window_s: float | None = setting(None, "longest window in seconds, in training and in test", gt=0.1, le=30)
     test_overlap_s: float | None = setting(None, "seconds that neighbouring test windows share, below window_s", ge=0)
-    views: int = setting(0, "augmented copies of each training utterance, which teachers hear too", ge=0)
+    views: int = setting(0, "augmented copies of each training utterance, also for the teachers", ge=0)
     unlabelled_ratio: float = setting(1.0, "unlabelled windows for each labelled one in a batch", gt=0)
     unlabelled_views: int = setting(0, "augmented copies of each unlabelled utterance", ge=0)
-    augment: list[AugmentationPart] | None = setting(None, "changes of the training sound, in this order")
+    augment: list[AugmentationPart] | None = setting(None, "augmentations of the training sound, in this order")
     mixup: Mixup | None = setting(None, "pairs of utterances mixed")
-    sampling: Sampling | None = setting(None, "how often an epoch has each utterance; null is natural")
-    teachers: dict[str, TeacherPart] | None = setting(None, "title: teacher; a teacher that is null is left out")
+    sampling: Sampling | None = setting(None, "how often each utterance is drawn in an epoch; null is natural")
+    teachers: dict[str, TeacherPart] | None = setting(None, "title: teacher; a null teacher is left out")
     soft_targets: Literal["cross_fitted", "one_head"] = setting("cross_fitted", "which heads losses imitate")
-    student: StudentPart | None = setting(None, "the model that is trained; null scores the teachers alone")
+    student: StudentPart | None = setting(None, "the model to train; null scores the teachers alone")
     objective: ObjectiveSpec | None = setting(None, "what the student is trained on")
     number_of_epochs: int | None = setting(None, "passes over the training speech", ge=0)
     batch_size: int | None = setting(None, "labelled windows of a batch", ge=1)
@@ -144,21 +144,21 @@ class Training(Section):
 
 
 class Settings(Start, Protocol, Training):
-    """A recipe."""
+    """All settings of a recipe."""
 
     def problems(self) -> Iterator[str]:
-        """What only settings together can get wrong."""
+        student, losses = self.student, self.objective.losses if self.objective else []
         distills = bool(self.objective and self.objective.distill)
-        if not self.student and not self.teachers:
+        if not student and not self.teachers:
             yield "there is neither a student nor a teacher; give at least one"
         for key in ("objective", "number_of_epochs", "batch_size", "opt_class", "window_s", "test_overlap_s"):
-            if self.student and getattr(self, key) is None:
+            if student and getattr(self, key) is None:
                 yield f"setting '{key}' is missing, which a student needs: {Training.model_fields[key].description}"
         for title in [title for title in self.teachers or () if not title or "/" in title]:
-            yield f"teachers: the title '{title}' names files and must not hold a '/'; give it a short name"
-        if self.student and distills and not self.teachers:
+            yield f"teachers: the title '{title}' names files and must not contain '/'; give it a short name"
+        if student and distills and not self.teachers:
             yield "objective.distill needs teachers; add some or set objective.distill to null"
-        if self.student and self.objective and self.teachers and not distills:
+        if student and self.objective and self.teachers and not distills:
             yield "there are teachers but no objective.distill to learn from them; set teachers to null or add a loss"
         if self.unlabelled and not self.teachers:
             yield "unlabelled speech needs teachers to label it; add some or set unlabelled to null"
@@ -167,34 +167,26 @@ class Settings(Start, Protocol, Training):
         if len(set(self.seeds)) < len(self.seeds):
             yield f"seeds: got {self.seeds}; give each seed once"
         if self.only and not self.rows:
-            yield f"only: got {self.only}, and this recipe has no rows to choose from; leave it out"
+            yield f"only: got {self.only}, but this recipe has no rows; leave it out"
         if self.window_s and self.test_overlap_s and self.test_overlap_s >= self.window_s:
             yield f"test_overlap_s: got {self.test_overlap_s}; it must be below window_s ({self.window_s})"
-        if self.student and hasattr(self.student.plugin, "parameter_groups") and "lr" not in str(self.opt_class):
+        if student and hasattr(student.plugin, "parameter_groups") and "lr" not in str(self.opt_class):
             yield "opt_class needs lr: each part of the student has its own share of it"
-        yield from self._problems_of_head()
-        yield from self._problems_of_batches()
-
-    def _problems_of_head(self) -> Iterator[str]:
-        losses = self.objective.losses if self.objective else []
         framed = [loss.name for loss in losses if "frames" in getattr(loss.plugin, "reads", ())]
         if framed and self.head_decay is not None:
             yield f"head_decay fits the head on whole utterances, and '{framed[0]}' reads frames; take one of them out"
-        if self.student and not hasattr(self.student.plugin, "fit_head"):
+        if student and not hasattr(student.plugin, "fit_head"):
             if self.head_decay is not None:
-                yield f"head_decay: '{self.student.name}' cannot fit its head before training; set it to null"
+                yield f"head_decay: '{student.name}' cannot fit its head before training; set it to null"
             if self.number_of_epochs == 0:
-                yield f"number_of_epochs is 0 and '{self.student.name}' cannot fit its head at once; give at least 1"
-
-    def _problems_of_batches(self) -> Iterator[str]:
-        losses = self.objective.losses if self.objective else []
+                yield f"number_of_epochs is 0 and '{student.name}' cannot fit its head; give at least 1"
         sampling = self.sampling.name if self.sampling else "natural"
         acting = {"augment": self.augment, "mixup": self.mixup, "sampling": sampling != "natural"}
         for key in [key for key, value in acting.items() if value and self.number_of_epochs == 0]:
             yield f"{key} acts on training epochs, and number_of_epochs is 0; set {key} to null"
-        lifting = [loss.name for loss in losses if loss.options.get("balanced")]
-        if lifting and sampling == "class_balanced":
-            yield f"sampling class_balanced and balanced of '{lifting[0]}' both lift rare classes; take one of them out"
+        balanced = [loss.name for loss in losses if loss.options.get("balanced")]
+        if balanced and sampling == "class_balanced":
+            yield f"sampling class_balanced and balanced of '{balanced[0]}' both lift rare classes; take one out"
         unmixed = [loss.name for loss in losses if not getattr(loss.plugin, "mixes", True)]
         if unmixed and self.mixup:
             yield f"mixup: the loss '{unmixed[0]}' is not defined for a mixture of two utterances; take one of them out"
@@ -203,17 +195,17 @@ class Settings(Start, Protocol, Training):
 
 
 def defines_result(key: str) -> bool:
-    """Whether experiments that differ in ``key`` are two. A key such as ``__parts`` is there for others to refer to."""
+    """Whether experiments that differ in ``key`` are different; keys such as ``__parts`` only serve references."""
     return key not in Start.model_fields and not key.startswith("__")
 
 
 def is_fixed(key: str) -> bool:
-    """Whether every training of an experiment has the same value, so that a candidate cannot change it."""
+    """Whether all trainings of an experiment share the value, so that a candidate cannot change it."""
     return key in {**Start.model_fields, **Protocol.model_fields}
 
 
 def with_defaults(settings: dict) -> dict:
-    """The settings, and the default of every one that is absent.
+    """The settings, with the default of each absent one.
 
     Example
     -------

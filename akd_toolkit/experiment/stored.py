@@ -1,4 +1,4 @@
-"""A finished or begun experiment, read from its folder without the recipe."""
+"""An experiment as read from its folder, without its recipe."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 from akd_toolkit.data.folds import OuterFold, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.watermark import marked
-from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths, experiment_above
+from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 from akd_toolkit.experiment.plan import PlannedRun, candidates_of, planned_runs, speakers_known
 from akd_toolkit.experiment.record import RunRecord, read_json, read_with
 from akd_toolkit.experiment.scores_file import parse_scores
@@ -19,18 +19,18 @@ from akd_toolkit.experiment.scores_file import parse_scores
 
 @dataclass(frozen=True)
 class Experiment:
-    """Everything that one run of a recipe leaves.
+    """An experiment, finished or not.
 
     Arguments
     ---------
     folder
         Its ``output_folder``.
     settings
-        What defines its result, from settings.yaml.
+        settings.yaml: what defines the result.
     environment
-        Versions and commit, from environment.json.
+        environment.json: versions and commit.
     plan
-        Recipe, system, and the seeds and folds last asked for, from plan.json; {} where an older toolkit wrote none.
+        plan.json: recipe, system, seeds and folds of the last start; {} if an older version wrote none.
     manifest
         The corpus.
     """
@@ -43,14 +43,14 @@ class Experiment:
 
     @classmethod
     def read(cls, folder) -> "Experiment":
-        """Read the folder of an experiment; a row of an ablation finds the corpus in the folder above it.
+        """Read an experiment; a row of an ablation uses the corpus of the parent folder.
 
         Raises
         ------
         FileNotFoundError
             If the folder holds no experiment.
         ValueError
-            If what it holds cannot be read, or the corpus has changed since.
+            If a file is damaged, or the corpus has changed since.
         """
         paths = ExperimentPaths(folder)
         settings, manifest = read_settings(paths), Manifest.read(paths.manifest)
@@ -64,25 +64,20 @@ class Experiment:
 
     @classmethod
     def of_run(cls, folder) -> tuple["Experiment", PlannedRun]:
-        """The experiment that a finished outer run belongs to, and the run: ``results/akd/seed17/fold1/outer``.
+        """The experiment and the run of a finished outer run's folder, such as ``results/akd/seed17/fold1/outer``.
 
-        Or a compressed student of such a run, ``results/akd/compressed/seed17/fold1/1-prune``: then the run's
-        ``folder`` is that one.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder is neither.
+        For a compressed student of such a run (``results/akd/compressed/seed17/fold1/1-prune``) the run's ``folder`` is
+        the given one. FileNotFoundError if the folder is neither.
         """
         place = RunPaths(Path(folder).resolve())
-        home = experiment_above(place.folder)
+        home = next((parent for parent in place.folder.parents if ExperimentPaths(parent).exists), None)
         if home is None or not place.student.is_file() or not place.done:
             raise FileNotFoundError(
                 f"{folder} is not a finished run ({place.student.name}, {place.scores.name} or the experiment's "
                 "settings.yaml is missing); give a folder such as results/akd/seed17/fold1/outer."
             )
-        experiment = cls.read(home.folder)
-        parts = place.folder.relative_to(home.folder).parts
+        experiment = cls.read(home)
+        parts = place.folder.relative_to(home).parts
         for run in experiment.outer_runs():
             if run.name == "/".join(parts):
                 return experiment, run
@@ -91,16 +86,14 @@ class Experiment:
         raise FileNotFoundError(f"{folder} is not an outer run of {experiment.folder}; give one that ends in outer.")
 
     def like(self, run: PlannedRun) -> list[PlannedRun]:
-        """Every outer run, or, of a compressed student, the students of all runs that were compressed as it was."""
+        """Every outer run; for a compressed student, the students of all runs compressed in the same way."""
         if run.folder.resolve() == (self.folder / run.name).resolve():
             return self.outer_runs()
-        parts = run.folder.resolve().relative_to(self.folder.resolve()).parts
-
-        def of(other: PlannedRun) -> Path:
+        parts, found = run.folder.resolve().relative_to(self.folder.resolve()).parts, []
+        for other in self.outer_runs():
             own = dict(zip(_seed_and_fold(run), _seed_and_fold(other)))
-            return self.folder.joinpath(*(own.get(part, part) for part in parts))
-
-        return [replace(other, folder=of(other)) for other in self.outer_runs()]
+            found.append(replace(other, folder=self.folder.joinpath(*(own.get(part, part) for part in parts))))
+        return found
 
     @property
     def paths(self) -> ExperimentPaths:
@@ -113,98 +106,81 @@ class Experiment:
 
     @property
     def recipe(self) -> str:
-        """Name of the YAML, and after a plus where unlabelled speech came from; the folder's name if not recorded."""
+        """Name of the YAML, with ``+`` and the source of unlabelled speech; the folder's name if not recorded."""
         return self.plan.get("recipe", self.folder.name)
 
     @property
     def system(self) -> str:
-        """``akd``, ``kd``, ``student`` or ``teacher``; for a row of an ablation its title."""
+        """``akd``, ``kd``, ``student`` or ``teacher``; the title of a row of an ablation."""
         return self.plan.get("system", self.folder.name)
 
     @property
     def title(self) -> str:
-        """Corpus and recipe, as in the heading of its report."""
         return f"{self.corpus}: {self.recipe}"
 
     @property
     def speakers_known(self) -> bool:
-        """Whether the corpus says who speaks, without which no score of it is speaker-independent."""
         return speakers_known(self.settings, self.manifest)
 
     @property
     def corpus(self) -> str:
-        """The corpus as tables name it: with the mark where its scores are not speaker-independent."""
+        """Name of the corpus for tables, marked if its scores are not speaker-independent."""
         return marked(self.manifest.corpus, self.speakers_known)
 
     @property
     def candidates(self) -> list[dict]:
-        """Overrides among which the inner folds choose; one means that there is nothing to choose."""
         return candidates_of(self.settings)
 
     @cached_property
     def seeds(self) -> list[int]:
-        """Seeds that were asked for, or that there are runs of."""
+        """Seeds of the plan and of existing runs."""
         return sorted({*self.plan.get("seeds", []), *(seed for seed, _ in self.paths.begun())})
 
     @cached_property
     def folds(self) -> list[OuterFold]:
-        """The outer folds that were asked for, or that there are runs of; ``index`` counts from 0."""
+        """Outer folds of the plan and of existing runs; ``index`` counts from 0."""
         folds = outer_folds(self.manifest, self.settings["outer_folds"])
-        wanted = self.plan.get("folds") or [fold.index + 1 for fold in folds]
-        begun = [fold for _, fold in self.paths.begun()]
-        return [fold for fold in folds if fold.index + 1 in {*wanted, *begun}]
+        wanted = {*(self.plan.get("folds") or range(1, len(folds) + 1)), *(fold for _, fold in self.paths.begun())}
+        return [fold for fold in folds if fold.index + 1 in wanted]
 
     def runs(self, inner: bool = True) -> list[PlannedRun]:
-        """Every training of the plan, or the refits alone: by seed and fold, inner ones before the refit."""
+        """Every run of the plan (or the outer ones) by seed and fold, inner runs before the outer run."""
         return planned_runs(self.paths, self.settings, self.label_order, self.seeds, self.folds, inner)
 
     def outer_runs(self, done: bool = False) -> list[PlannedRun]:
-        """The refits, one for each seed and fold, or those that are done; none where only teachers are scored."""
+        """The outer runs, one for each seed and fold, or those that are done."""
         return [run for run in self.runs(inner=False) if run.done or not done]
 
     def inner_runs(self, of: PlannedRun | None = None) -> list[PlannedRun]:
-        """The trainings that choosing needs, of all refits or of one; none where there is one candidate."""
+        """The runs that compare candidates, of all outer runs or of one."""
         runs = [run for run in self.runs() if run.kind == "inner"]
         return [run for run in runs if of is None or (run.seed, run.fold) == (of.seed, of.fold)]
 
     def choice(self, seed: int, fold: int) -> dict | None:
-        """What the inner folds of an outer fold (from 1) chose: ``inner_ua``, ``chosen``, ``candidate``."""
+        """Candidate chosen for an outer fold (from 1): ``inner_ua``, ``chosen``, ``candidate``."""
         path = self.paths.choice(seed, fold)
         return read_json(path) if path.is_file() else None
 
     def finished_runs(self) -> list[PlannedRun]:
-        """The refits that are done.
-
-        Raises
-        ------
-        ValueError
-            If none is done.
-        """
-        runs = self.outer_runs(done=True)
-        if not runs:
-            raise ValueError(f"no outer run of {self.folder} is done yet; finish its recipe first.")
-        return runs
+        """The outer runs that are done; ValueError if none is."""
+        if runs := self.outer_runs(done=True):
+            return runs
+        raise ValueError(f"no outer run of {self.folder} is done yet; finish its recipe first.")
 
     def scores(self, runs: list[PlannedRun] | None = None) -> pd.DataFrame:
-        """Per-utterance scores of these runs, by default of every outer run that is done.
-
-        Raises
-        ------
-        ValueError
-            If none is done, or the scores of one are damaged or lack a test utterance.
-        """
+        """Per-utterance scores of these runs, by default of every finished outer run; ValueError if damaged."""
         runs = self.finished_runs() if runs is None else runs
         return pd.concat([run.scores(self.manifest) for run in runs], ignore_index=True)
 
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
-        """Title -> scores of each teacher under the same protocol; none for a student that had no teacher."""
+        """Title -> scores of each teacher under the same protocol."""
         files = {title: self.paths.teacher_scores(title) for title in self.settings.get("teachers") or {}}
         parsed = partial(parse_scores, label_order=self.label_order)
         return {title: read_with(parsed, path) for title, path in files.items() if path.is_file()}
 
 
 def read_settings(paths: ExperimentPaths) -> dict:
-    """What defines the result of an experiment; ValueError where the file is damaged."""
+    """settings.yaml of an experiment; FileNotFoundError if missing, ValueError if damaged."""
     if not paths.exists:
         raise FileNotFoundError(
             f"{paths.folder} holds no experiment ({paths.settings.name} is missing); give a recipe's output_folder."
@@ -221,5 +197,4 @@ def read_settings(paths: ExperimentPaths) -> dict:
 
 
 def _seed_and_fold(run: PlannedRun) -> tuple[str, ...]:
-    """The parts of a path that stand for them."""
     return Path(run.name).parts[:2]

@@ -1,4 +1,4 @@
-"""HyperPyYAML files as trees: read them, override them by dotted keys, resolve them, and make plain data of them."""
+"""HyperPyYAML files as trees: read, override by dotted keys, resolve references, convert to plain data."""
 
 import copy
 from io import StringIO
@@ -9,7 +9,7 @@ from hyperpyyaml import resolve_references
 
 
 def read(file: str | Path):
-    """A YAML file as a tree that keeps its tags."""
+    """A YAML file as a tree that keeps its tags; FileNotFoundError or ValueError name the file."""
     if not Path(file).is_file():
         raise FileNotFoundError(f"there is no settings file {file}; give the path of a YAML, such as hparams/akd.yaml.")
     try:
@@ -26,7 +26,7 @@ def read(file: str | Path):
 
 
 def command_line(text: str) -> dict:
-    """Settings given on the command line, as SpeechBrain hands them over: lines of ``key: value``."""
+    """Settings of the command line, which SpeechBrain passes on as lines of ``key: value``."""
     reader = ruamel.yaml.YAML(typ="safe")
     try:
         given = reader.load(text) or {}
@@ -45,34 +45,33 @@ def command_line(text: str) -> dict:
 
 
 def override(tree, key: str, value) -> None:
-    """Set ``a.b.c`` in a tree of mappings and lists; a mapping on the way that is not there is made."""
+    """Set ``a.b.c`` in a tree of mappings and lists; missing mappings are created."""
     *parents, last = key.split(".")
     for parent in parents:
-        below = tree[index(tree, parent, key)] if isinstance(tree, list) else tree.setdefault(parent, {})
+        below = tree[_index(tree, parent, key)] if isinstance(tree, list) else tree.setdefault(parent, {})
         if not isinstance(below, dict | list):
             raise ValueError(f"'{key}' cannot be set: '{parent}' is {below!r} and holds no settings of its own")
         tree = below
-    place = index(tree, last, key) if isinstance(tree, list) else last
-    if hasattr(tree, "ca"):  # a comment of what stood here would be written into the midst of the new value
+    place = _index(tree, last, key) if isinstance(tree, list) else last
+    if hasattr(tree, "ca"):  # ruamel would write the comment of the old value into the new one
         tree.ca.items.pop(place, None)
     tree[place] = copy.deepcopy(value)
 
 
-def index(items: list, part: str, key: str) -> int:
-    """A place in a list, from the part of a dotted ``key`` that names it."""
+def _index(items: list, part: str, key: str) -> int:
     if not part.isdigit() or int(part) >= len(items):
-        raise ValueError(f"'{key}' cannot be set: '{part}' is not a place from 0 to {len(items) - 1} in its list")
+        raise ValueError(f"'{key}' cannot be set: '{part}' is not an index from 0 to {len(items) - 1} of its list")
     return int(part)
 
 
 def resolve(file: str | Path, overrides) -> str:
-    """The YAML after overrides, with every reference resolved and every include put in place."""
+    """The YAML text after overrides, with references and includes resolved."""
     tree, stream = read(file), StringIO()
     for key, value in overrides:
         override(tree, key, value)
     ruamel.yaml.YAML().dump(tree, stream)
     stream.seek(0)
-    stream.name = str(file)  # HyperPyYAML looks for included files beside it
+    stream.name = str(file)  # HyperPyYAML searches included files beside it
     try:
         return resolve_references(stream).getvalue()
     except UnicodeDecodeError:
@@ -80,14 +79,14 @@ def resolve(file: str | Path, overrides) -> str:
 
 
 def plain(node):
-    """The tree as dicts, lists and scalars; a tagged node becomes a dict keyed by its tag."""
+    """The tree as dicts, lists and scalars; a tagged node becomes ``{tag: node}``."""
     if isinstance(node, dict):
         made = {str(key): plain(value) for key, value in node.items()}
     elif isinstance(node, list):
         made = [plain(value) for value in node]
     elif hasattr(node, "tag") and hasattr(node, "value"):  # a tagged scalar, such as `!name:torch.nn.ReLU`
         made = node.value
-    elif isinstance(node, float | int | str) and not isinstance(node, bool):
+    elif isinstance(node, float | int | str) and not isinstance(node, bool):  # a subclass of ruamel's
         made = next(kind(node) for kind in (int, float, str) if isinstance(node, kind))
     else:
         made = node
@@ -95,16 +94,13 @@ def plain(node):
 
 
 def tag_target(node) -> str:
-    """What ``!new:``, ``!name:`` or ``!apply:`` at this node names; an empty string where there is none."""
+    """The import path of a ``!new:``, ``!name:`` or ``!apply:`` tag; "" without one."""
     value = getattr(getattr(node, "tag", None), "value", None) or ""
-    for prefix in ("!new:", "!name:", "!apply:"):
-        if value.startswith(prefix):
-            return value[len(prefix) :]
-    return ""
+    return next((value.removeprefix(tag) for tag in ("!new:", "!name:", "!apply:") if value.startswith(tag)), "")
 
 
 def tags_in(value) -> list[str]:
-    """HyperPyYAML tags that ``plain`` turned into keys, anywhere below."""
+    """HyperPyYAML tags that ``plain`` turned into keys, at any depth."""
     if isinstance(value, dict):
         return [tag for key, below in value.items() for tag in ([key] if str(key).startswith("!") else tags_in(below))]
     return [tag for item in value for tag in tags_in(item)] if isinstance(value, list | tuple) else []

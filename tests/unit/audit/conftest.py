@@ -59,7 +59,7 @@ def pretend_to_train(run) -> None:
     heads.append({"trained_on": list(run.train_speakers), "answers_for": list(run.test_speakers)})
     loud = SimpleNamespace(title="loud", described_heads=lambda: heads)
     proof = prove_split(run, None)
-    run.keep(torch.nn.Linear(1, 1), posteriors, history, seconds=1.0, proof=proof, teachers=[loud])
+    run.save(torch.nn.Linear(1, 1), posteriors, history, seconds=1.0, proof=proof, teachers=[loud])
 
 
 class Planting:

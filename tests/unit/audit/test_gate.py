@@ -21,7 +21,7 @@ def teacher(*heard):
 def test_a_clean_split_is_proved_and_what_cannot_be_is_said():
     models = {"teacher whisper": {"name": "transformers_encoder", "source": "openai/whisper-base"}}
     found = audit(corpus("A1", "B1"), corpus("C1"), teacher("A", "B"), corpus("X1", corpus="other"), models=models)
-    assert len(found["proved"]) == 7 and found["proved"][3] == "no head of teacher whisper has heard a test speaker"
+    assert len(found["proved"]) == 7 and found["proved"][3] == "no head of teacher whisper was fitted on a test speaker"
     assert any(
         "teacher whisper (openai/whisper-base) was not trained on recordings of Toy" in line
         for line in found["not_proved"]
@@ -83,7 +83,7 @@ def test_names_prove_nothing_of_voices_where_speakers_are_unknown(setting):
     sides = [replace(corpus(name, corpus="Calls"), speakers_known=False) for name in ("A1", "C1")]
     found = audit(*sides, teacher("A"), corpus("A2"), speaker_independent=setting)
     assert not any("speaker" in line or "head" in line for line in found["proved"])
-    assert "that no head of teacher whisper has heard a test speaker" in found["not_proved"]
+    assert "that no head of teacher whisper was fitted on a test speaker" in found["not_proved"]
     assert "that no speaker is on both sides, as the corpus does not say who speaks" in found["not_proved"]
     assert any("no test speaker speaks in the unlabelled" in line for line in found["not_proved"])
 
@@ -94,7 +94,7 @@ def test_noise_that_no_audit_knows_and_missing_checksums_are_said():
     assert "1 training and 1 test utterances have no utterance in common" in found["proved"]
     assert found["not_proved"] == [
         "that no recording is there twice, as 1 utterances have no checksum",
-        "that the noise in /musan, laid under the training speech, holds no speech of the test",
+        "that the noise in /musan, mixed into the training speech, holds no speech of the test",
     ]
 
 

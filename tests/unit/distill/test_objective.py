@@ -110,7 +110,7 @@ def test_the_objective_never_enters_the_saved_student():
             "balanced must be false, true or effective, got 'ef",
         ),
         ({"weighting": {"name": "adapter", "supervision": 1}}, "weighting 'adapter': .*'supervision'"),
-        ({"weighting": {"name": "adapter", "num_teachers": 3}}, "the toolkit fills in 'num_teachers'"),
+        ({"weighting": {"name": "adapter", "num_teachers": 3}}, "the toolkit sets 'num_teachers'"),
         ({"gate": "teacher_error"}, 'gate: got "teacher_error"'),
         ({"task": "cross_entropy"}, 'task: got "cross_entropy"'),
         ({"distil": []}, "'distil'; did you mean 'distill'"),

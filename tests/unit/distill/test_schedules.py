@@ -91,9 +91,9 @@ class Fixed(Loss):
         self.factor = 10.0**power
 
 
-def test_an_option_that_is_fixed_when_built_cannot_follow_a_schedule():
+def test_an_option_that_is_fixed_when_built_cannot_follow_a_schedule(monkeypatch):
     moving = {"name": "fixed", "power": {"name": "constant", "value": 2.0}}
-    with LOSSES.temporarily("fixed", Fixed):
-        build_objective({**SPEC, "distill": [{**moving, "power": 2.0}]})
-        with pytest.raises(ValueError, match="'power' cannot follow a schedule"):
-            build_objective({**SPEC, "distill": [moving]})
+    monkeypatch.setitem(LOSSES._plugins, "fixed", Fixed)
+    build_objective({**SPEC, "distill": [{**moving, "power": 2.0}]})
+    with pytest.raises(ValueError, match="'power' cannot follow a schedule"):
+        build_objective({**SPEC, "distill": [moving]})

@@ -66,7 +66,7 @@ def train(run):
     right = run.config["number_of_epochs"] == 2
     probs = {row.id: np.eye(2)[int(right and row.emotion == "sadness")] * 0.8 + 0.1 for row in run.test}
     torch.manual_seed(run.seed)
-    run.keep(build_student(run), probs, [{"epoch": 1, "total": 1.0}], seconds=1.0, proof=prove_split(run, None))
+    run.save(build_student(run), probs, [{"epoch": 1, "total": 1.0}], seconds=1.0, proof=prove_split(run, None))
 
 
 def test_rows_lay_files_and_overrides_over_the_recipe(config):

@@ -98,8 +98,8 @@ def test_an_utterance_alone_of_its_kind_stays_itself():
 @pytest.mark.parametrize(
     "spec, message",
     [
-        ({"alpha": 0}, "mixup.alpha: got 0; .* from 0.01 up to 100"),
-        ({"p": 1.2}, "mixup.p: got 1.2; .* from 0 up to 1"),
+        ({"alpha": 0}, "mixup.alpha: got 0"),
+        ({"p": 1.2}, "mixup.p: got 1.2"),
         ({"share": 0.5}, "'mixup.share'; known: alpha, p"),
     ],
 )

@@ -126,7 +126,7 @@ def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifes
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--augment={name: random_gain}"], "augment: got .*; it must be a list"),
+        (["--augment={name: random_gain}"], "augment: got .*list"),
         (["--augment=[{name: noise}]"], "augment.0: unknown augmentation 'noise'"),
         (["--augment=[{p: 0.5}]"], "augment.0: 'name' is missing; known augmentations: added_noise"),
         (["--augment=[{name: random_gain, gain: 3}]"], "augment.0: augmentation 'random_gain': .*'gain'"),
@@ -136,7 +136,7 @@ def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifes
         (["--mixup={alpa: 0.2}"], r"'mixup.alpa'; did you mean 'alpha'\?"),
         (["--mixup={alpha: a}"], 'mixup.alpha: got "a"'),
         (["--mixup={p: 1}", "--batch_size=1"], "mixup needs another utterance to mix with, and batch_size is 1"),
-        (["--sampling={name: class_balance}"], 'sampling.name: got "class_balance"; .* class_balanced'),
+        (["--sampling={name: class_balance}"], 'sampling.name: got "class_balance".*class_balanced'),
         (["--sampling={name: natural, p: 1}"], "'sampling.p'"),
         (["--sampling={name: class_balanced}", "--objective.task.0.balanced=true"], "balanced of 'cross_entropy'"),
         (["--mixup={p: 1}", "--objective.distill.0={name: hint}"], "mixup: the loss 'hint'"),

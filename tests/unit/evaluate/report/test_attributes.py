@@ -43,7 +43,7 @@ def test_an_unknown_truth_survives_the_file(tmp_path, rated, labels):
 def test_a_prediction_that_is_missing_is_refused(rated, labels):
     broken = rated.copy()
     broken.loc[4, "prediction_arousal"] = np.nan
-    with pytest.raises(ValueError, match=r"scores of utterance .*: its predicted arousal is no finite number"):
+    with pytest.raises(ValueError, match=r"scores of utterance .*: its predicted arousal is not a finite number"):
         check_scores(broken, labels)
     with pytest.raises(ValueError, match="scores lack the column 'prediction_arousal'"):
         check_scores(rated.drop(columns="prediction_arousal"), labels)
