@@ -1,4 +1,4 @@
-"""The training loop: a SpeechBrain Brain that distils."""
+"""The training loop: a SpeechBrain Brain for distillation."""
 
 import json
 import logging
@@ -28,14 +28,14 @@ Stage = sb.Stage
 
 DEFAULTS = {
     "seed": 0,
-    "label_order": (),  # names the classes in the log
+    "label_order": (),  # class names for the log
     "warmup": 0.0,  # share of all steps over which the learning rate rises
-    "weight_average": 0.0,  # decay of the averaged weights that are kept; 0 keeps the last ones
+    "weight_average": 0.0,  # decay of averaged weights; 0 keeps the last ones
     "head_decay": None,
     "augment": None,
-    "valid_every": 1,  # epochs from one validation to the next; 0 for none
+    "valid_every": 1,  # epochs between validations; 0 for none
     "checkpoints": 2,  # how many are kept
-    "save_every_s": 20.0,  # seconds from one checkpoint to the next, at the ends of epochs
+    "save_every_s": 20.0,  # seconds between checkpoints, at the ends of epochs
     "train_logger": None,
     "output_folder": "training",  # names the training on the progress bar and in errors
     "store_folder": "store",
@@ -44,26 +44,25 @@ DEFAULTS = {
 
 @sb.utils.checkpoints.register_checkpoint_hooks
 class DistillBrain(sb.Brain):
-    """Train a student on labels and on stored teacher outputs; without teachers, on labels alone.
+    """Train a student on labels and, if the batches have them, on stored teacher outputs.
 
-    Every epoch starts from a seed of its own, so that a training that was killed and continued draws the same random
-    numbers and ends with the same weights. The learning rate rises linearly over the share ``warmup`` of all steps and
-    then falls to 0 along half a cosine. Teachers never run here: their outputs come with the batch. Where a batch is
-    mixed (``augment.Mixup``), the objective is computed for either utterance, and both are weighted by their shares in
-    the sound. The valid set is measured and logged; it chooses nothing, and the last epoch is the one that is kept.
+    Every epoch has its own seed, so that a killed and continued training ends with the same weights. The learning rate
+    rises linearly over the share ``warmup`` of all steps, then falls to 0 along half a cosine. For a mixed batch
+    (``augment.Mixup``) the objective is the mean over both utterances, weighted by their shares. The valid set is only
+    logged; the weights of the last epoch are used.
 
     Arguments
     ---------
     modules
-        ``student`` and ``objective``. The objective may have weights of its own, which no student keeps.
+        ``student`` and ``objective``, which may have weights of its own.
     opt_class
         Takes parameter groups, such as ``functools.partial(torch.optim.AdamW, lr=0.003)``.
     hparams
-        The keys of ``DEFAULTS``, each with its default there.
+        Keys of ``DEFAULTS``.
     run_opts
         SpeechBrain's run options, such as device and precision.
     checkpointer
-        Such as ``SafeCheckpointer``, or None to save nothing. The Brain adds everything that has a state.
+        Such as ``SafeCheckpointer``, or None to save nothing.
 
     Example
     -------
@@ -87,18 +86,18 @@ class DistillBrain(sb.Brain):
         self.average = None
         if decay := self.hparams.weight_average:
             self.average = AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
-        self.history: list[dict] = []  # one row an epoch: the mean of every part of the objective
-        self.seconds = 0.0  # spent on training, over all starts of this run
+        self.history: list[dict] = []  # one row per epoch
+        self.seconds = 0.0  # of training, over all starts of this run
         self.epoch = 0
         self.find_unused_parameters |= self.distributed_launch  # an Adapter may be frozen
 
     @property
     def kept(self) -> torch.nn.Module:
-        """The student to keep: with averaged weights where there are any."""
+        """The final student, with averaged weights if there are any."""
         averaged = self.average is not None and self.average.n_averaged > 0
         return self.average.module if averaged else self.student
 
-    # What a batch is worth
+    # A batch
 
     def compute_forward(self, batch: Batch, stage) -> ModelOutput:
         student = self.modules.student if stage == Stage.TRAIN else self.kept
@@ -109,10 +108,10 @@ class DistillBrain(sb.Brain):
         result = self.modules.objective(output, teacher, labels, attributes)
         if batch.partner is not None:
             rows = batch.partner
-            teacher_there = None if teacher is None else teacher.taken(rows)
-            attributes_there = None if attributes is None else attributes[rows]
-            there = self.modules.objective(output, teacher_there, labels[rows], attributes_there)
-            result = result.mixed(there, batch.share)
+            teacher_too = None if teacher is None else teacher.taken(rows)
+            attributes_too = None if attributes is None else attributes[rows]
+            partner = self.modules.objective(output, teacher_too, labels[rows], attributes_too)
+            result = result.mixed(partner, batch.share)
         self.log_batch(result, teacher, labels)
         if stage != Stage.TRAIN:
             self.posteriors.add(batch, output)
@@ -125,7 +124,7 @@ class DistillBrain(sb.Brain):
         return super().evaluate_batch(batch.to(self.device), stage)
 
     def log_batch(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: Tensor) -> None:
-        """Add a batch to the epoch's log: parts of the objective, gate, and trust in each teacher, also by class."""
+        """Log parts of the objective, gate, and weight of each teacher, also by class."""
         values = {"total": result.total.detach(), **result.parts}
         if result.gate is not None:
             values["gate"] = result.gate.mean()
@@ -141,12 +140,10 @@ class DistillBrain(sb.Brain):
     # The loop over epochs
 
     def fit_head(self, whole) -> None:
-        """Fit the student's head at once, as epoch 0; ``whole`` iterates over batches of whole utterances."""
+        """Fit the student's head before training, as epoch 0; ``whole`` yields batches of whole utterances."""
         begin, self.log = time.monotonic(), {}
         store = EncoderStore(self.hparams.store_folder, self.student)
-        self.log_batch(
-            *fit_head(self.student, self.objective, whole, self.hparams.head_decay, store, device=self.device)
-        )
+        self.log_batch(*fit_head(self.student, self.objective, whole, self.hparams.head_decay, store, self.device))
         self.history.append({"epoch": 0, **self._means()})
         self.seconds += time.monotonic() - begin
 
@@ -159,7 +156,7 @@ class DistillBrain(sb.Brain):
         train_loader_kwargs=None,
         valid_loader_kwargs=None,
     ) -> None:
-        """As SpeechBrain's, with one progress bar over the epochs."""
+        """As SpeechBrain's, with one progress bar for all epochs."""
         if not isinstance(train_set, DataLoader):
             train_set = self.make_dataloader(train_set, Stage.TRAIN, None, **(train_loader_kwargs or {}))
         parts = (train_set.dataset, train_set.batch_sampler, train_set.sampler)
@@ -177,7 +174,6 @@ class DistillBrain(sb.Brain):
         self.kept.eval()
 
     def init_optimizers(self) -> None:
-        """One optimiser and its schedule."""
         self.optimizer = self.opt_class(parameter_groups(self.student, self.objective, self.opt_class))
         self.optimizers_dict = {"opt_class": self.optimizer}
         factor = partial(warmup_cosine, total=self.total_steps, warmup=self.hparams.warmup)
@@ -191,7 +187,7 @@ class DistillBrain(sb.Brain):
 
     def on_fit_start(self) -> None:
         self.last_save = time.monotonic()
-        super().on_fit_start()  # continues from a checkpoint if there is one
+        super().on_fit_start()  # loads a checkpoint if there is one
         self.bar.update(max((row["epoch"] for row in self.history), default=0))
 
     def on_stage_start(self, stage, epoch=None) -> None:
@@ -199,8 +195,7 @@ class DistillBrain(sb.Brain):
         if stage == Stage.TRAIN:
             self.epoch, self.epoch_began = epoch, time.monotonic()
             torch.manual_seed(1_000_003 * self.hparams.seed + epoch)
-            # A loader without a generator of its own takes one number; so that weights are the same with either:
-            torch.empty((), dtype=torch.int64).random_()
+            torch.empty((), dtype=torch.int64).random_()  # as a DataLoader without a generator does
             for part in self.drawn_by_epoch:
                 part.set_epoch(epoch)
         else:
@@ -214,7 +209,7 @@ class DistillBrain(sb.Brain):
         if not should_step:
             return
         self.schedule.step()
-        if self.distributed_launch and self.device_type == "cpu":  # on GPUs, SyncBatchNorm does it
+        if self.distributed_launch and self.device_type == "cpu":  # SyncBatchNorm on GPUs
             average_buffers(self.student)
         if self.average is not None:
             self.average.update_parameters(self.student)
@@ -224,19 +219,19 @@ class DistillBrain(sb.Brain):
             self.seconds += time.monotonic() - self.epoch_began
             self.train_loss, self.train_stats, self.valid_stats = stage_loss, self._means(), None
         elif stage == Stage.VALID:
-            # Teachers are not asked here, so that the total would be of other parts than in training.
+            # without teachers the total has other parts than in training
             parts = {part: value for part, value in self._means().items() if part != "total"}
             self.valid_stats = {**parts, "ua": self.posteriors.ua()}
 
     def _fit_valid(self, valid_set, epoch, enable) -> None:
-        """SpeechBrain calls this after the training stage of every epoch."""
+        """Called by SpeechBrain after the training stage of every epoch."""
         every = self.hparams.valid_every
         if valid_set is not None and every and epoch % every == 0:
             super()._fit_valid(valid_set, epoch, enable)
         self.on_epoch_end(epoch)
 
     def on_epoch_end(self, epoch: int) -> None:
-        """Log the epoch, and save a checkpoint when the last is older than ``save_every_s``."""
+        """Log the epoch, and save a checkpoint if the last one is older than ``save_every_s``."""
         valid = {f"valid/{part}": value for part, value in (self.valid_stats or {}).items()}
         self.history.append({"epoch": epoch, **self.train_stats, **valid})
         if self.hparams.train_logger is not None:
@@ -256,17 +251,14 @@ class DistillBrain(sb.Brain):
     # Scoring
 
     def evaluate(self, test_set, max_key=None, min_key=None, progressbar=None, test_loader_kwargs=None) -> Posteriors:
-        """Mean posterior over the windows of each utterance of ``test_set``, by the student that is kept.
-
-        All of it, whatever ``debug_batches`` says: scores of some utterances would not be comparable.
-        """
+        """Mean posterior over the windows of each utterance of ``test_set``, never shortened by ``debug_batches``."""
         debug, self.debug = self.debug, False
         super().evaluate(test_set, max_key, min_key, False, dict(test_loader_kwargs or {}))
         self.debug = debug
         return self.posteriors.mean()
 
     def on_evaluate_start(self, max_key=None, min_key=None) -> None:
-        """The last epoch is scored: no checkpoint is chosen by a score."""
+        """Keeps the last epoch instead of loading the best checkpoint."""
 
     # Errors, processes, checkpoints
 
@@ -284,11 +276,11 @@ class DistillBrain(sb.Brain):
         )
 
     def _train_loader_specifics(self, dataset, loader_kwargs) -> dict:
-        """As they are: with several processes, the sampler gives each its share of every batch."""
+        """Unchanged: the sampler gives each process its share of every batch."""
         return loader_kwargs
 
     def _wrap_distributed(self) -> None:
-        """Wrap for DDP; on the CPU without SyncBatchNorm, which runs on GPUs alone."""
+        """DDP; on the CPU without SyncBatchNorm, which needs a GPU."""
         if not self.distributed_launch or self.device_type != "cpu":
             super()._wrap_distributed()
             return

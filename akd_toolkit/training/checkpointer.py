@@ -1,4 +1,4 @@
-"""SpeechBrain's Checkpointer, made safe against a kill: a checkpoint is there whole or not at all."""
+"""SpeechBrain's Checkpointer with atomic checkpoints."""
 
 import logging
 import os
@@ -9,26 +9,25 @@ from pathlib import Path
 from yaml import YAMLError
 
 from akd_toolkit.environment import sb
-from akd_toolkit.training.processes import barrier
+from akd_toolkit.training.processes import barrier, is_main
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "checkpoints"  # of a training that is not done, in its run's folder
+FOLDER = "checkpoints"  # in the run's folder, until the run is done
 UNFINISHED = "unfinished+"
 DAMAGED = (OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError, YAMLError)
 
 
 class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
-    """SpeechBrain's Checkpointer of whole checkpoints; the newest that can be read is continued.
+    """SpeechBrain's Checkpointer; a checkpoint is written aside and renamed when complete.
 
-    A checkpoint is written beside the others and renamed when it is complete. One that is damaged is skipped with a
-    warning, and the one before it is used. Files hold tensors and plain numbers alone: ``torch.load`` reads weights
-    only, the rest is JSON and safe YAML, so that reading a checkpoint runs no code.
+    Damaged checkpoints are skipped with a warning. Loading runs no code: ``torch.load`` reads weights only, the rest is
+    JSON and safe YAML.
 
     Arguments
     ---------
     checkpoints_dir
-        Folder of the checkpoints, made if missing.
+        Folder of the checkpoints, created if missing.
     options
         As SpeechBrain's.
     """
@@ -38,26 +37,25 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
         self.unreadable: set[Path] = set()
 
     def save_checkpoint(self, *args, **options):
-        """As SpeechBrain's, but written aside and renamed."""
-        if sb.utils.distributed.if_main_process():
-            for left in self.checkpoints_dir.glob(f"{UNFINISHED}*"):  # by a process that was killed
+        if is_main():
+            for left in self.checkpoints_dir.glob(f"{UNFINISHED}*"):  # from a killed process
                 shutil.rmtree(left)
         saved = super().save_checkpoint(*args, **options)
-        if saved is not None:  # by the main process
+        if saved is not None:  # in the main process
             place = saved.path.with_name(saved.path.name.removeprefix(UNFINISHED))
             os.replace(saved.path, place)
-        barrier()  # all processes see the same checkpoints when they delete the oldest together
-        if saved is None:
-            return None
-        return saved._replace(path=place, paramfiles={name: place / file.name for name, file in saved[2].items()})
+            files = {name: place / file.name for name, file in saved.paramfiles.items()}
+            saved = saved._replace(path=place, paramfiles=files)
+        barrier()  # all processes must see the same checkpoints when they delete the oldest together
+        return saved
 
     def recover_if_possible(self, importance_key=None, max_key=None, min_key=None, ckpt_predicate=None):
-        """Load the best checkpoint that can be read, by default the newest; None where there is none.
+        """Load the best readable checkpoint, by default the newest; None without checkpoints.
 
         Raises
         ------
         ValueError
-            If there are checkpoints and none can be read, or all are of another model.
+            If there are checkpoints and none fits.
         """
         reason = None
         for checkpoint in self.find_checkpoints(importance_key, max_key, min_key, ckpt_predicate):
@@ -66,7 +64,7 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
                 return checkpoint
             except DAMAGED as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split()).partition(". ")[0][:200]
-                logger.warning("the checkpoint %s cannot be used (%s); trying the one before.", checkpoint.path, reason)
+                logger.warning("the checkpoint %s cannot be used (%s); trying the previous.", checkpoint.path, reason)
         if reason is not None:
             raise ValueError(
                 f"no checkpoint in {self.checkpoints_dir} can be used ({reason}); delete that folder to start over."
@@ -74,7 +72,6 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
         return None
 
     def list_checkpoints(self) -> list:
-        """Every checkpoint whose description can be read."""
         found = []
         for place in self._list_checkpoint_dirs():
             try:
@@ -97,5 +94,5 @@ class SafeCheckpointer(sb.utils.checkpoints.Checkpointer):
 
 
 def remove_checkpoints(folder: str | Path) -> None:
-    """Delete the checkpoints in the folder of a run that is done."""
+    """Delete the checkpoints in a run's folder."""
     shutil.rmtree(Path(folder) / FOLDER, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Augmentations inside a student's front end, there while it trains and gone afterwards."""
+"""Augmentations of log-mels inside a student, during training only."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,11 +12,7 @@ from akd_toolkit.models.features.whisper_log_mel import WhisperLogMel
 
 @contextmanager
 def changed_front_end(student: nn.Module, augmentations: Sequence[FeatureAugmentation]) -> Iterator[None]:
-    """Within the ``with`` block, the student's log-mels pass through ``augmentations`` in training mode.
-
-    The student has no new module, weight or option, in evaluation mode nothing happens, and after the block no trace is
-    left.
-    """
+    """Within the ``with`` block, augment the student's log-mels in training mode; its state dict does not change."""
     found = log_mels(student)
     for module in found:
         module.changes = tuple(augmentations)
@@ -28,7 +24,7 @@ def changed_front_end(student: nn.Module, augmentations: Sequence[FeatureAugment
 
 
 def check_front_end(student: nn.Module, augmentations: Sequence[FeatureAugmentation]) -> None:
-    """Refuse a student that computes no log-mels for ``augmentations`` to change."""
+    """ValueError if the student computes no log-mels to augment."""
     if augmentations and not log_mels(student):
         raise ValueError(
             f"augment: {type(augmentations[0]).__name__} changes log-mels, and the student {type(student).__name__} "
@@ -37,5 +33,5 @@ def check_front_end(student: nn.Module, augmentations: Sequence[FeatureAugmentat
 
 
 def log_mels(student: nn.Module) -> list[nn.Module]:
-    """The modules of a student that compute log-mels."""
+    """Modules of a student that compute log-mels."""
     return [module for module in student.modules() if isinstance(module, LogMel | WhisperLogMel)]

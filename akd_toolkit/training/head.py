@@ -1,4 +1,4 @@
-"""The head of a student that starts from its teacher's encoder, fitted at once before any epoch."""
+"""Head of a student with a pretrained encoder, fitted before any epoch."""
 
 import hashlib
 import zipfile
@@ -21,21 +21,20 @@ from akd_toolkit.outputs import ModelOutput, ObjectiveResult, TeacherOutput
 def fit_head(
     student: Student, objective: Objective, batches, decay: float, store: "EncoderStore", device: str = "cpu"
 ) -> tuple[ObjectiveResult, TeacherOutput | None, Tensor]:
-    """Fit the student's head on what its untrained encoder gives for whole utterances.
+    """Fit the head of a student on the outputs of its pretrained encoder.
 
-    The weighting learns first, from its own supervision; the head then learns the objective's blended targets on
-    every view of every utterance.
+    First the weighting is fitted, then the head on the objective's blended targets, over all views of all utterances.
 
-    Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features": a linear probe first.
+    Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features" (linear probing first).
 
     Arguments
     ---------
     batches
         Batches of whole utterances.
     decay
-        Pull of the head's weights towards 0, >= 0.
+        L2 penalty of the head's weights, >= 0.
     store
-        Where the encoder's outputs are kept for other folds and seeds.
+        Stores the encoder's outputs for other folds and seeds.
 
     Returns
     -------
@@ -57,15 +56,12 @@ def fit_head(
 
 
 class EncoderStore:
-    """Embedding [D] and maximum over time [C] of whole utterances by one untrained encoder, on disk.
-
-    The encoder is the same in every fold and for every seed before it is trained, so each utterance runs through it
-    once. A row is found by the SHA-256 of the utterance's samples.
+    """Embedding [D] and maximum over time [C] of whole utterances by a pretrained encoder, stored on disk.
 
     Arguments
     ---------
     folder
-        Where the file of this encoder lies; named by the SHA-256 of the weights.
+        The store; the file name holds a hash of the weights.
     student
         Before its head is fitted.
     """
@@ -73,13 +69,13 @@ class EncoderStore:
     def __init__(self, folder: str | Path, student: Student):
         digest = hashlib.sha256()
         for name, tensor in student.state_dict().items():
-            if not name.startswith("classifier"):  # drawn anew for every seed
+            if not name.startswith("classifier"):  # differs between seeds
                 digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         self.file = Path(folder) / "encoder_outputs" / f"{digest.hexdigest()[:16]}.npz"
         self.rows = self._read()
 
     def outputs(self, student: Student, batch: Batch, device: str) -> tuple[Tensor, Tensor]:
-        """Embeddings [batch, D] and maxima [batch, C], on the CPU; each utterance is computed without padding."""
+        """Embeddings [batch, D] and maxima [batch, C], on the CPU; computed without padding."""
         counts = (batch.lengths * batch.waveforms.shape[1]).round().long().tolist()
         keys = []
         for wave, count in zip(batch.waveforms, counts):
@@ -91,7 +87,7 @@ class EncoderStore:
         return torch.from_numpy(np.stack(embeddings)), torch.from_numpy(np.stack(peaks))
 
     def write(self) -> None:
-        """Add what has been computed to the file."""
+        """Add the new outputs to the file."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(self.file.with_suffix(".lock")):
             before = self._read()

@@ -1,4 +1,4 @@
-"""What the optimiser moves, and how its learning rate goes."""
+"""Parameter groups and learning-rate schedule."""
 
 import math
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from torch import nn
 
 
 def parameter_groups(student: nn.Module, objective: nn.Module, opt_class: Callable) -> list[dict]:
-    """Groups of parameters for ``opt_class``.
+    """Parameter groups for ``opt_class``.
 
-    A student with ``parameter_groups`` decides its learning rates, as shares of ``lr`` of ``opt_class``. Of any other
-    student, norms and biases have no weight decay. Weights of the objective's own come last.
+    A student with ``parameter_groups`` sets its own learning rates, as shares of ``lr`` of ``opt_class``. For others,
+    norms and biases have no weight decay. Weights of the objective come last.
     """
     if hasattr(student, "parameter_groups"):
         groups = student.parameter_groups(opt_class.keywords["lr"])
-        if getattr(student, "regressor", None) is not None:  # a head that the student does not know of
+        if getattr(student, "regressor", None) is not None:  # added by ``add_attributes``
             groups += [{"params": list(student.regressor.parameters())}]
     else:
         groups = [

@@ -9,7 +9,7 @@ from akd_toolkit.outputs import ModelOutput, Posteriors
 
 
 class MeanPosteriors:
-    """Collects the outputs of windows, a batch at a time, and averages them per utterance.
+    """Collects outputs of windows batch by batch and averages them per utterance.
 
     Example
     -------
@@ -27,19 +27,21 @@ class MeanPosteriors:
         self.labels: dict[str, int] = {}
 
     def add(self, batch: Batch, output: ModelOutput) -> None:
-        """Add the windows of a batch: logits [batch, classes], and attributes [batch, A] where the output has them."""
-        _append(self.probs, batch.ids, torch.softmax(output.logits.double(), dim=-1))
+        """Add a batch: logits [batch, classes], and attributes [batch, A] if the output has them."""
+        found = [(self.probs, torch.softmax(output.logits.double(), dim=-1))]
         if output.attributes is not None:
-            _append(self.attributes, batch.ids, output.attributes.double())
+            found.append((self.attributes, output.attributes.double()))
+        for collected, values in found:
+            for name, value in zip(batch.ids, values.cpu().numpy()):
+                collected.setdefault(name, []).append(value)
         self.labels.update(zip(batch.ids, batch.labels.tolist()))
 
     def mean(self) -> Posteriors:
-        """Mean over the windows of each utterance."""
         both = (self.probs, self.attributes)
         return Posteriors(*({name: np.mean(windows, axis=0) for name, windows in found.items()} for found in both))
 
     def ua(self) -> float:
-        """Mean recall of the utterances collected so far."""
+        """Unweighted accuracy over the utterances collected so far."""
         truth = np.array([self.labels[name] for name in self.probs])
         return float(ua(truth, np.array([np.mean(windows, axis=0).argmax() for windows in self.probs.values()])))
 
@@ -52,8 +54,3 @@ def predict(student: torch.nn.Module, batches, device: str = "cpu") -> Posterior
         batch = batch.to(device)
         found.add(batch, student(batch.waveforms, batch.lengths))
     return found.mean()
-
-
-def _append(found: dict[str, list[np.ndarray]], ids: list[str], values: torch.Tensor) -> None:
-    for name, value in zip(ids, values.cpu().numpy()):
-        found.setdefault(name, []).append(value)
