@@ -56,12 +56,6 @@ def test_a_taken_name_is_refused_with_both_owners(shapes):
             pass
 
 
-def test_a_temporary_plugin_is_gone_afterwards(shapes):
-    with shapes.temporarily("circle", object):
-        assert shapes.names() == ["circle", "square"]
-    assert shapes.names() == ["square"]
-
-
 def test_the_table_shows_the_first_line_of_each(shapes):
     assert shapes.table() == [("square", "Four equal sides.")]
 
