@@ -21,7 +21,6 @@ SHIFTS = range(-3, 4)  # frames by which the middles of two copies may differ
 MIN_FRAMES = 25  # loud in both, 0.5 s
 COPY = 0.80  # share of equal bits from which two recordings are copies
 ALIKE = 0.70  # from which they are worth a warning
-COARSE, COARSE_MIN = 4, 0.64  # every 4th frame decides whether two are compared in full
 NOT_COMPARED = (
     "that no recording is a part of a longer one, or a copy at another speed or pitch: fingerprints compare whole "
     "recordings."
@@ -92,30 +91,25 @@ def similarity(one: Code, other: Code) -> float:
 
 
 def similar_pairs(codes: Sequence[Code], progress: bool = True) -> list[tuple[int, int, float]]:
-    """Every pair (i, j, share of equal bits), i < j, from ``ALIKE`` on, the most similar first.
-
-    All pairs are compared on every 4th frame, by products of matrices; the nearest of them in full.
-    """
+    """Every pair (i, j, share of equal bits), i < j, from ``ALIKE`` on, the most similar first."""
     block, found = 512, []
     for i in tqdm(range(0, len(codes), block), desc="comparing fingerprints", unit="block", disable=not progress):
         for j in range(i, len(codes), block):
-            coarse = _similarities(codes[i : i + block], codes[j : j + block], COARSE)
-            for a, b in np.argwhere(coarse >= COARSE_MIN).tolist():
-                if i + a < j + b and (share := similarity(codes[i + a], codes[j + b])) >= ALIKE:
-                    found.append((i + a, j + b, share))
+            shares = _similarities(codes[i : i + block], codes[j : j + block])
+            pairs = [(i + a, j + b, float(shares[a, b])) for a, b in np.argwhere(shares >= ALIKE).tolist()]
+            found += [pair for pair in pairs if pair[0] < pair[1]]
     return sorted(found, key=lambda pair: -pair[2])
 
 
-def _similarities(rows: Sequence[Code], columns: Sequence[Code], step: int = 1) -> np.ndarray:
-    """Best share of equal bits over the shifts, [rows, columns]; products count equal minus unequal bits."""
+def _similarities(rows: Sequence[Code], columns: Sequence[Code]) -> np.ndarray:
+    """``similarity`` of each row and column; products of -1 and 1 count equal minus unequal bits."""
     bits, others = (np.stack([code.bits for code in codes]).astype(np.float32) for codes in (rows, columns))
     loud, theirs = (np.stack([code.loud for code in codes]).astype(np.float32) for codes in (rows, columns))
-    fewest = np.minimum(loud.sum(axis=1)[:, None], theirs.sum(axis=1)[None])
-    enough = np.maximum(MIN_FRAMES, 0.6 * fewest) / step
+    enough = np.maximum(MIN_FRAMES, 0.6 * np.minimum(loud.sum(axis=1)[:, None], theirs.sum(axis=1)))
     best = np.zeros((len(rows), len(columns)), dtype=np.float32)
     for shift in SHIFTS:
-        here = slice(max(0, shift), FRAMES + min(0, shift), step)
-        there = slice(max(0, -shift), FRAMES + min(0, -shift), step)
+        here = slice(max(0, shift), FRAMES + min(0, shift))
+        there = slice(max(0, -shift), FRAMES + min(0, -shift))
         both = loud[:, here] @ theirs[:, there].T  # frames loud in both
         equal = bits[:, here].reshape(len(rows), -1) @ others[:, there].reshape(len(columns), -1).T
         share = 0.5 + 0.5 * equal / np.maximum(both * (BANDS - 1), 1)

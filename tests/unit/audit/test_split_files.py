@@ -1,4 +1,7 @@
-"""Split files of others: how they are read, and what of them is refused."""
+"""Split files of others: how they are read, which leaks are found, and what their tables cannot prove.
+
+A leak must not be certified, and a clean split must not be accused.
+"""
 
 import json
 import re
@@ -14,20 +17,287 @@ from akd_toolkit.audit.split_files import audit_split_files
 EMOBOX = Path(__file__).with_name("emobox_emodb.csv")
 # EmoBox's six folds of RAVDESS, four actors each.
 EMOBOX_RAVDESS = ["01 11 20 21", "04 10 12 14", "08 09 19 23", "03 05 07 24", "02 15 16 18", "06 13 17 22"]
+TRAIN = ["a1x.wav,Anna", "b2x.wav,Ben"]
 
 
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    return path
+def table(*rows, header="file,speaker"):
+    return "\n".join((header, *rows)) + "\n"
 
 
-def sentences(findings, verdict, check):
-    return [f.sentence for f in findings if (f.verdict, f.check) == (verdict, check)]
+def sides(train, test, header="file,speaker"):
+    return {"train.csv": table(*train, header=header), "test.csv": table(*test, header=header)}
 
 
-def checks(findings, verdict):
-    return {f.check for f in findings if f.verdict == verdict}
+def whole(*rows, header="id,split,speaker"):
+    return {"all.csv": table(*rows, header=header)}
+
+
+def counting(name, number=20, header="id,speaker"):
+    """Training and test names that both count up from 0."""
+    rows = [
+        [f"{name.format(n=n)},{side}{n % 3}" for n in range(count)]
+        for side, count in (("r", number), ("e", number // 2))
+    ]
+    return sides(*rows, header=header)
+
+
+def audited(folder, files, **options):
+    """{(verdict, check): sentences} of files with this content."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    found = {}
+    for finding in audit_split_files([folder], **options)[1]:
+        found.setdefault((finding.verdict, finding.check), []).append(finding.sentence)
+    return found
+
+
+def verdict_of(found, check):
+    """The most serious verdict of a check."""
+    return next(verdict for verdict in ("leak", "not_proved", "warning", "proved") if (verdict, check) in found)
+
+
+NOBODY = ("Unknown", "unknown", "UNK", "n/a", "NA", "None", "null", "?", "-", "", "nan", "speaker", "<NA>", "unknown_2")
+NOBODY += ("N.A.", "-1", "Unknown Speaker", "all", "speaker_id")
+CORPORA = "file,speaker,corpus"
+SPEAKERS = {  # name: (verdict, files)
+    "one name": ("leak", sides(TRAIN, ["c3x.wav,Anna"])),
+    "blanks around a name": ("leak", sides(TRAIN, ["c3x.wav, Anna "])),
+    "a composed and a decomposed letter": ("leak", sides(["a.wav,Jose\u0301"], ["b.wav,Jos\u00e9"])),
+    "a repeated header": ("leak", sides(TRAIN, ["c3x.wav,Ben", "file,speaker", "d4x.wav,Carl"])),
+    "validation and test": ("leak", whole("x1,train,A", "x2,valid,B", "x3,test,B")),
+    "folds beside one test": ("leak", whole("x1,1,A", "x2,2,B", "x3,test,B")),
+    "validation and training": ("warning", whole("u1,train,A", "u2,dev,A", "u3,test,B")),
+    **{f"nobody: {name!r}": ("not_proved", sides(TRAIN, [f"c3x.wav,{name}", "d4x.wav,Carl"])) for name in NOBODY},
+    "numbers and padded text": ("not_proved", sides(["a1x.wav,03"], ["c3x.wav,3"])),
+    "numbers that pandas wrote": ("not_proved", sides(["a1x.wav,3"], ["c3x.wav,3.0"])),
+    "capitals": ("not_proved", sides(["a1x.wav,Ses01F"], ["c3x.wav,ses01f"])),
+    "an invisible letter": ("not_proved", sides(TRAIN, ["c9.wav,Anna\u200b", "d9.wav,Dia"])),
+    "one name in two corpora": (
+        "not_proved",
+        sides(["a1x.wav,01,EmoDB", "b2x.wav,02,RAVDESS"], ["c3x.wav,02,EmoDB", "d4x.wav,03,RAVDESS"], CORPORA),
+    ),
+    "a speaker for each utterance": ("not_proved", sides(["a1x,a1x", "b2x,b2x"], ["c3x,c3x"])),
+    "no column": ("not_proved", sides(["train1"], ["test1"], "ID")),
+    "other people": ("proved", sides(TRAIN, ["c3x.wav,Carl"])),
+    "people named like partitions": ("proved", sides(TRAIN, ["c3x.wav,Dev"])),
+    "a person named like an emotion": ("proved", sides(TRAIN, ["c3x.wav,Joy"])),
+    "a column of folds": (
+        "proved",
+        whole("u1,A,train,1", "u2,B,test,1", "u2,B,train,2", "u1,A,test,2", header="ID,speaker,split,fold"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SPEAKERS)
+def test_speakers(tmp_path, name):
+    verdict, files = SPEAKERS[name]
+    assert verdict_of(audited(tmp_path, files), "speakers") == verdict
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "token"),
+    [
+        (whole("x1.wav,train", "y2.wav,test", header="file,split"), {"speaker": "split"}, "partitions"),
+        (whole("train/x1.wav,train", "test/y2.wav,test", header="file,split"), {"pattern": r"^(\w+)/"}, "train"),
+        (whole("x1.wav,1", "y2.wav,2", header="file,fold"), {"speaker": "fold", "partition": "Fold"}, "fold"),
+        (sides(["happy/1.wav"], ["sad/2.wav"]), {"pattern": r"^(\w+)/"}, "emotions"),
+        (sides(["a1.wav,A", "a2.wav,W"], ["b1.wav,A", "b2.wav,W"], "file,emotion"), {"speaker": "emotion"}, "emotions"),
+        (sides(["a1.wav,fold1"], ["b1.wav,fold2"]), {}, "fold1"),
+    ],
+)
+def test_partitions_and_emotions_are_refused_as_speakers(tmp_path, files, options, token):
+    with pytest.raises(ValueError, match=token):
+        audited(tmp_path, files, **options)
+
+
+UTTERANCES = {  # name: (verdict, files)
+    **{
+        name: (verdict, sides([f"{one},Anna", "b2x.wav,Ben"], [f"{other},Carl"]))
+        for verdict, name, one, other in (
+            ("leak", "suffixes", "03a01Fa.wav", "03a01Fa.flac"),
+            ("leak", "folders above", "a/03a01Fa.wav", "03a01Fa.wav"),
+            ("leak", "an absolute path", "/data/emodb/wav/03a01Fa.wav", "wav/03a01Fa.wav"),
+            ("leak", "a path of Windows", r"C:\emodb\wav\03a01Fa.wav", "emodb/wav/03a01Fa.wav"),
+            ("leak", "capitals", "03a01Fa.wav", "03A01FA.WAV"),
+            ("leak", "dots", "./wav/03a01Fa.wav", "wav/../wav/03a01Fa.wav"),
+            ("leak", "a URL with a query", "https://host/wav/03a01Fa.wav?download=1", "wav/03a01Fa.wav"),
+            ("not_proved", "two folders", "train/03a01Fa.wav", "test/03a01Fa.wav"),
+            ("not_proved", "a plain number with and without its folder", "anna/001.wav", "001.wav"),
+            ("proved", "other names", "wav/03a01Fa.wav", "wav/03a01Fb.wav"),
+            ("proved", "a plain number in two folders", "train/1.wav", "test/1.wav"),
+        )
+    },
+    "IDs that count up": ("not_proved", counting("{n}")),
+    "padded IDs that count up": ("not_proved", counting("utt_{n:04d}")),
+    "IDs that count up twice": ("not_proved", counting("dia{n}_utt0")),
+    "paths that count up": ("not_proved", counting("{n}.wav", header="path,speaker")),
+    "numbers of rows": ("not_proved", whole(*(f"{n},{'train' if n % 3 else 'test'},S{n % 3}" for n in range(12)))),
+    "numbers on both sides": (
+        "leak",
+        sides([f"{n},A" for n in range(0, 60, 2)], [f"{n},A" for n in range(1, 40, 3)], "id,speaker"),
+    ),
+    "numbers of two speakers": (
+        "not_proved",
+        sides([f"{n},A" for n in range(0, 60, 2)], [f"{n},B" for n in range(1, 40, 3)], "id,speaker"),
+    ),
+    "a repeated row": ("proved", sides(["a1x.wav,A", "a1x.wav,A"], ["b2x.wav,B"])),
+    "sentences": (
+        "not_proved",
+        sides(["Good day A,A", "Good A night,A"], ["Good day B,B", "Good B night,B"], "Utterance,Speaker"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UTTERANCES)
+def test_utterances(tmp_path, name):
+    verdict, files = UTTERANCES[name]
+    assert verdict_of(audited(tmp_path, files), "utterances") == verdict
+
+
+def test_a_given_id_is_trusted(tmp_path):
+    assert verdict_of(audited(tmp_path, counting("{n}"), ids=["id"]), "utterances") == "leak"
+
+
+def test_each_speakers_own_numbers_are_not_an_id_but_their_paths_are(tmp_path):
+    rows = [
+        [f"{who}/{n}.wav,{n},{who}" for who in people for n in "12"] for people in (("Anna", "Ben"), ("Carl", "Dora"))
+    ]
+    found = audited(tmp_path, sides(*rows, header="path,id,speaker"))
+    assert {verdict_of(found, check) for check in ("utterances", "segments", "speakers")} == {"proved"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "verdict"),
+    [
+        ("0,5", "5,9", "warning"),
+        ("0,5", "4,9", "leak"),
+        ("00:00:01.5,00:00:02", "00:00:01.9,00:00:03", "leak"),
+        ("00:00:01.5,00:00:02", "00:00:02,00:00:03", "warning"),
+        ("0 days 00:00:00,0 days 00:00:01.200000", "0 days 00:00:01,NaT", "leak"),
+        ("whenever,then", "later,on", "warning"),
+        ("0,inf", "1e999,2", "warning"),
+    ],
+)
+def test_pieces_of_one_recording_by_start_and_stop(tmp_path, one, other, verdict):
+    files = sides([f"call.wav,{one},A"], [f"call.wav,{other},B"], "path,start,end,speaker")
+    found = audited(tmp_path, files)
+    assert (verdict_of(found, "segments"), verdict_of(found, "utterances")) == (verdict, "proved")
+
+
+@pytest.mark.parametrize("copy", ["03a01Fa_noise", "03a01Fa_sp0.9", "sp1.1-03a01Fa", "03a01Fa-aug2", "03a01Fa_loud"])
+def test_a_changed_copy_is_a_warning(tmp_path, copy):
+    assert verdict_of(audited(tmp_path, sides(["03a01Fa.wav,A"], [f"{copy}.wav,B"])), "segments") == "warning"
+
+
+@pytest.mark.parametrize("values", [("1", "0"), ("True", "False"), ("train ", "Test"), ("TRAIN", "Test1"), ("a", "b")])
+def test_a_partition_column_with_any_two_values(tmp_path, values):
+    rows = [f"x{n},{values[n % 2]},S{n % 3}" for n in range(9)]
+    found = audited(tmp_path, whole(*rows, header="id,part,speaker"), partition="part")
+    assert (verdict_of(found, "speakers"), verdict_of(found, "utterances")) == ("leak", "proved")
+
+
+FILES = {  # what is said of files: (verdict, token, files)
+    "no partition beside train and test": (
+        *("not_proved", "'spare'"),
+        whole("x1,train,A", "x2,test,B", "x3,spare,A", "x4,,B"),
+    ),
+    "an empty partition": (
+        *("not_proved", "test.json"),
+        {"train.csv": table(*TRAIN), "valid.csv": table("c3x.wav,Carl"), "test.json": []},
+    ),
+    "a fold of one partition": (
+        *("warning", "fold 2"),
+        {"fold1/train.csv": table(*TRAIN), "fold1/test.csv": table("c.wav,C"), "fold2/train.csv": table("d.wav,D")},
+    ),
+    "folders of two corpora": (
+        *("not_proved", "a, b"),
+        {
+            f"{corpus}/{side}.csv": table(f"{corpus}_{side}.wav,{speaker}")
+            for corpus, side, speaker in (
+                ("a", "train", "01"),
+                ("a", "test", "02"),
+                ("b", "train", "02"),
+                ("b", "test", "01"),
+            )
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_is_not_compared_is_said(tmp_path, name):
+    verdict, token, files = FILES[name]
+    found = audited(tmp_path, files)
+    assert verdict_of(found, "speakers") == "proved" and token in found[verdict, "files"][0]
+
+
+RECORDS = [{"path": "a/x1.wav", "speaker": "A"}, {"path": "a/x2.wav", "speaker": "B"}]
+OTHERS = [{"path": "a/x3.wav", "speaker": "B"}]
+BY_ID = [{record["path"][2:4]: record for record in side} for side in (RECORDS, OTHERS)]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"train.json": {"labels": {"neu": 0}, "meta_data": RECORDS}, "test.json": {"meta_data": OTHERS}},
+        {"train.json": {"iemocap": {"labels": {}, "meta": RECORDS}}, "test.json": {"iemocap": {"meta": OTHERS}}},
+        {"train.json": {"name": "x", "data": {"version": 1, "rows": BY_ID[0]}}, "test.json": {"rows": BY_ID[1]}},
+        {"train.json": BY_ID[0], "test.json": BY_ID[1]},
+        {"all.json": {"train": RECORDS, "test": OTHERS}},
+        {"all.json": {"fold1": {"train": RECORDS, "test": BY_ID[1]}}},
+        {"all.json": {"labels": ["neu", "sad"], "splits": {"train": RECORDS, "test": OTHERS}}},
+        {"train.json": {"path": {"0": "a/x1.wav", "1": "a/x2.wav"}, "speaker": {"0": "A", "1": "B"}},
+         "test.json": {"path": ["a/x3.wav"], "speaker": ["B"]}},
+        {"train.json": {"u1": {"wav": {"file": "a/x1.wav", "start": 0, "stop": 9}, "spk_id": "B", "emo": "n"}},
+         "test.json": {"u2": {"wav": {"file": "a/x1.wav", "start": 9, "stop": 20}, "spk_id": "B", "emo": "n"}}},
+        {"train.json": '{"audio_filepath": "a/x1.wav", "speaker": "B"}\n' * 2,
+         "test.jsonl": '{"audio_filepath": "a/x3.wav", "speaker": "B"}'},
+        {"train.csv": "\ufeffSpeaker ID;File Name\nB;a/x1.wav\n", "test.tsv": "# note\nfile\tspk\na/x3.wav\tB\n"},
+        {"train/utt2spk": "x1 A\nx2 B\n", "test/utt2spk": "x3 B\n", "test/wav.scp": "x3 /a/x3.wav\n"},
+        {"train/wav.scp": "r1 /a/r.wav\n", "train/segments": "x1 r1 0 1\n", "train/utt2spk": "x1 B\n",
+         "test/utt2spk": "x2 B\n"},
+        {"train.json": ["a/03a01Fa.wav", "a/08a01Fa.wav"], "test.json": ["a/03a02Fa.wav"]},
+        {"all.json": {"train": ["03a01Fa", "08a01Fa"], "test": ["03a02Fa"]}},
+        {"train.tsv": "/data/emodb\na/03a01Fa.wav\t16000\n", "test.tsv": "/data/emodb\na/03a02Fa.wav\t16000\n"},
+        {"train.txt": "a/03a01Fa.wav happy\na/08a01Fa.wav sad\n", "test.lst": "a/03a02Fa.wav happy\n"},
+        {"train/list.csv": table(*TRAIN), "test/list.csv": table("c3x.wav,Ben")},
+        {"fold1/train.csv": table("a.wav,A"), "fold2/train.csv": table("b.wav,B"), "test.csv": table("c.wav,B")},
+    ],
+)  # fmt: skip
+def test_records_are_found_where_others_put_them(tmp_path, files):
+    found = audited(tmp_path, files)
+    assert verdict_of(found, "speakers") == "leak" and verdict_of(found, "utterances") == "proved"
+
+
+def test_labels_and_notes_are_not_records(tmp_path):
+    files = {
+        **sides(TRAIN, ["c3x.wav,Carl"]),
+        "labels/train.json": {"neu": 0, "hap": 1},
+        "test/README.txt": "Read me.\n",
+    }
+    files |= {"train_labels.json": ["neu", "hap"], "test_labels.json": ["neu", "hap"]}
+    found = audited(tmp_path, files)
+    assert verdict_of(found, "utterances") == "proved" and verdict_of(found, "speakers") == "proved"
+
+
+def test_files_that_name_only_folds_are_left_out_one_by_one(tmp_path):
+    found = audited(tmp_path, {f"fold{n}.csv": table(f"u{n},{who}") for n, who in ((1, "A"), (2, "B"), (3, "A"))})
+    assert [line[:6] for line in found["leak", "speakers"]] == ["fold 1", "fold 3"]
+
+
+def test_a_given_speaker_column_is_used(tmp_path):
+    files = {name: f"file;actor;who\n{row}\n" for name, row in (("train.csv", "a.wav;A;x"), ("test.csv", "b.wav;B;x"))}
+    assert verdict_of(audited(tmp_path, files), "speakers") == "proved"
+    assert verdict_of(audited(tmp_path, files, speaker="who"), "speakers") == "leak"
+
+
+def test_links_are_read_by_their_own_name(tmp_path):
+    for name, text in (("train", table(*TRAIN)), ("test", table("c3x.wav,Ben"))):
+        (tmp_path / f"{name}-blob").write_text(text)
+        (tmp_path / f"{name}.csv").symlink_to(tmp_path / f"{name}-blob")
+    assert has_leak(audit_split_files([tmp_path / "train.csv", tmp_path / "test.csv"])[1])
 
 
 @pytest.fixture
@@ -35,24 +305,21 @@ def emobox(tmp_path):
     """The published files, laid out as in the repository."""
     rows = [line.split(",") for line in EMOBOX.read_text().splitlines() if line.startswith(("train", "test"))]
     assert len(rows) == 535 and sum(side == "test" for side, _ in rows) == 107
+    folder = tmp_path / "emodb/fold_1"
+    folder.mkdir(parents=True)
     for name in ("train", "test"):
         lines = [json.dumps({"key": key, "dataset": "emodb"}) for side, key in rows if side == name]
-        write(tmp_path / f"emodb/fold_1/emodb_{name}_fold_1.jsonl", "\n".join(lines))
-    write(tmp_path / "emodb/label_map.json", '{"anger": "anger"}')
+        (folder / f"emodb_{name}_fold_1.jsonl").write_text("\n".join(lines))
+    (tmp_path / "emodb/label_map.json").write_text('{"anger": "anger"}')
     return tmp_path / "emodb"
 
 
 def test_emobox_layout_of_emodb_has_all_ten_speakers_on_both_sides(emobox):
     title, found = audit_split_files([emobox])
-    assert has_leak(found) and checks(found, "leak") == {"speakers"}
-    assert sentences(found, "leak", "speakers") == [
-        "fold 1: all 10 speakers of the test are also in the training: 03, 08, 09, 10, 11, 12, 13, 14, 15, 16 (first: "
-        "emodb-03a02Wb); make groups of whole speakers."
-    ]
     assert title.endswith("1 split in 2 files, speakers from names as in EmoDB")
-    assert sentences(found, "warning", "files") == [
-        "1 file without rows that name a partition left out: label_map.json."
-    ]
+    (leak,) = [finding for finding in found if finding.verdict == "leak"]
+    assert leak.check == "speakers" and "all 10 speakers" in leak.sentence and "emodb-03a02Wb" in leak.sentence
+    assert any(f.verdict == "warning" and "label_map.json" in f.sentence for f in found)
 
 
 def test_emobox_layout_of_ravdess_passes(tmp_path):
@@ -66,120 +333,90 @@ def test_emobox_layout_of_ravdess_passes(tmp_path):
         for actor in fold_of
     ]
     assert len(names) == 1440
-    for fold in range(1, 7):
-        for side in ("train", "test"):
-            rows = [{"key": f"ravdess-{n}"} for n in names if (fold_of[n[-2:]] == fold) == (side == "test")]
-            write(tmp_path / f"fold_{fold}/ravdess_{side}_fold_{fold}.json", json.dumps(rows))
-    title, found = audit_split_files([tmp_path])
-    assert not has_leak(found) and "6 splits in 12 files, speakers from names as in RAVDESS" in title
-    assert sentences(found, "proved", "speakers") == ["no speaker is on both sides of 6 splits of 24 speakers."]
+    files = {
+        f"fold_{fold}/ravdess_{side}_fold_{fold}.json": [
+            {"key": f"ravdess-{name}"} for name in names if (fold_of[name[-2:]] == fold) == (side == "test")
+        ]
+        for fold in range(1, 7)
+        for side in ("train", "test")
+    }
+    found = audited(tmp_path, files)
+    assert verdict_of(found, "speakers") == "proved" and "6 splits of 24 speakers" in found["proved", "speakers"][0]
 
 
-def test_a_semicolon_is_a_separator_too_and_a_given_speaker_column_is_taken(tmp_path):
-    for name, row in (("train", "a.wav;A;x"), ("test", "b.wav;B;x")):
-        write(tmp_path / f"{name}.csv", f"file;actor;who\n{row}\n")
-    assert not has_leak(audit_split_files([tmp_path])[1])
-    assert (
-        "speaker of the test is also"
-        in sentences(audit_split_files([tmp_path], speaker="who")[1], "leak", "speakers")[0]
-    )
+@pytest.mark.parametrize(
+    ("corpus", "names"),
+    [("CREMA-D", ["1001_DFA_ANG_XX", "1001_DFA_SAD_XX"]), ("IEMOCAP", ["Ses01F_impro03_M012", "Ses01F_impro04_M001"])],
+)
+def test_names_of_known_corpora_hold_the_speaker(tmp_path, corpus, names):
+    assert verdict_of(audited(tmp_path, {"train.json": names[:1], "test.json": names[1:]}), "speakers") == "leak"
 
 
-def test_files_that_name_only_folds_are_left_out_one_by_one(tmp_path):
-    for fold, speaker in ((1, "A"), (2, "B"), (3, "A")):
-        write(tmp_path / f"fold{fold}.csv", f"ID,speaker\nu{fold},{speaker}\n")
-    _, found = audit_split_files([tmp_path])
-    assert [line[:6] for line in sentences(found, "leak", "speakers")] == ["fold 1", "fold 3"]
+def test_the_files_of_the_cases(shared_folder):
+    def audit(*names, **options):
+        found = audit_split_files([shared_folder / "cases/audit" / name for name in names], **options)[1]
+        return {(line.verdict, line.check): line.sentence for line in found}
 
-
-def test_folders_may_name_the_partitions_of_files_of_one_name(tmp_path):
-    paths = [write(tmp_path / side / "list.csv", f"ID,speaker\n{side},A\n") for side in ("train", "test")]
-    for given in ([tmp_path], paths):
-        assert "1 speaker of the test is also" in sentences(audit_split_files(given)[1], "leak", "speakers")[0]
-
-
-def test_a_test_of_all_folds_is_compared_with_each(tmp_path):
-    write(tmp_path / "fold1/train.csv", "ID,speaker\nu1,A\n")
-    write(tmp_path / "fold2/train.csv", "ID,speaker\nu2,B\n")
-    write(tmp_path / "test.csv", "ID,speaker\nu3,B\n")
-    _, found = audit_split_files([tmp_path])
-    assert [line[:6] for line in sentences(found, "leak", "speakers")] == ["fold 2"]
-
-
-def test_a_fold_of_one_partition_is_named(tmp_path):
-    write(tmp_path / "fold2/train.csv", "ID,speaker\nu3,B\n")
-    write(tmp_path / "fold1/train.csv", "ID,speaker\nu1,A\n")
-    write(tmp_path / "fold1/test.csv", "ID,speaker\nu2,B\n")
-    _, found = audit_split_files([tmp_path])
-    assert sentences(found, "warning", "files") == [
-        "fold 2: only one partition is there, and nothing to compare it with."
-    ]
-
-
-def test_parts_of_files_are_not_compared_by_their_sound(tmp_path):
-    soundfile.write(tmp_path / "a.wav", 0.1 * np.random.default_rng(0).standard_normal(16000), 16000)
-    write(tmp_path / "train.csv", "ID,speaker,wav,start,stop\nu1,A,a.wav,0,0.5\n")
-    write(tmp_path / "test.csv", "ID,speaker,wav,start,stop\nu2,B,a.wav,0.5,1\n")
-    _, found = audit_split_files([tmp_path], audio=tmp_path)
-    assert not has_leak(found) and "are pieces of one recording" in sentences(found, "warning", "segments")[0]
-    assert "u2 is a part of a file" in sentences(found, "not_proved", "files")[0]
-
-
-def test_a_speaker_in_training_and_validation_is_a_warning(tmp_path):
-    path = write(tmp_path / "all.csv", "ID,speaker,split\nu1,A,train\nu2,A,dev\nu3,B,test\n")
-    _, found = audit_split_files([path])
-    assert (
-        not has_leak(found)
-        and "speaker of the validation is also in the training" in (sentences(found, "warning", "speakers")[0])
-    )
+    found = audit("unknown_speaker.csv", speaker="SpkrID", partition="Split_Set")
+    assert "10 of 20" in found["not_proved", "speakers"]
+    found = audit("records_train.json", "records_test.json")
+    assert ("proved", "utterances") in found and "10 speakers" in found["proved", "speakers"]
+    found = audit("dialogue_train.csv", "dialogue_test.csv")
+    assert {("leak", "speakers"), ("not_proved", "utterances")} <= set(found) and ("leak", "utterances") not in found
 
 
 def test_the_sound_is_compared_where_it_is_given(tmp_path):
     random = np.random.default_rng(0)
     loudness = np.interp(np.arange(32000), np.linspace(0, 32000, 12), random.uniform(0.05, 0.5, 12))
     sound = (loudness * random.standard_normal(32000)).clip(-1, 1)
-    for name, samples in (
-        ("a", sound),
-        ("b", 0.4 * sound[700:]),
-        ("c", sound),
-        ("d", 0.3 * random.standard_normal(32000)),
-    ):
-        (tmp_path / "audio").mkdir(exist_ok=True)
-        soundfile.write(tmp_path / "audio" / f"{name}.wav", samples.clip(-1, 1), 16000)
-    write(tmp_path / "train.csv", "wav,speaker\nsomewhere/a.wav,A\nd.wav,A\n")
-    write(tmp_path / "test.csv", "wav,speaker\nb.wav,B\nc.wav,C\ngone.wav,D\n")
-    files = [tmp_path / "train.csv", tmp_path / "test.csv"]
-    _, found = audit_split_files(files, audio=tmp_path / "audio")
-    assert "somewhere/a (training) and c (test) hold the same samples" in sentences(found, "leak", "identical")[0]
-    assert "(training) and b (test) are copies by their sound" in sentences(found, "leak", "near copies")[0]
-    assert "the sound of 1 of 5 rows: gone is not under" in sentences(found, "not_proved", "files")[0]
+    other = (0.3 * random.standard_normal(32000)).clip(-1, 1)
+    (tmp_path / "audio").mkdir()
+    for name, samples in {"a": sound, "b": 0.4 * sound[700:], "c": sound, "d": other}.items():
+        soundfile.write(tmp_path / f"audio/{name}.wav", samples, 16000)
+    train = ["somewhere/a.wav,A,,", "d.wav,A,,", "x1.wav,A,,"]
+    test = ["b.wav,B,,", "c.wav,C,,", "gone.wav,D,,", "d.wav,D,1,2"]
+    found = audited(tmp_path / "lists", sides(train, test, "wav,speaker,start,stop"), audio=tmp_path / "audio")
+    assert "somewhere/a (training) and c (test) hold the same samples" in found["leak", "identical"][0]
+    assert "(training) and b (test) are copies by their sound" in found["leak", "near copies"][0]
+    assert "the sound of 3 of 7 rows" in found["not_proved", "files"][0]
 
 
-SIDES = {"train.csv": "ID\nu1\n", "test.csv": "ID\nu2\n"}
+def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path):
+    for number, name in enumerate(("Anna/1.wav", "Ben/1.wav")):
+        (tmp_path / "audio" / name).parent.mkdir(parents=True)
+        soundfile.write(tmp_path / "audio" / name, 0.1 * np.random.default_rng(number).standard_normal(16000), 16000)
+    found = audited(tmp_path / "a", sides(["Anna/1.wav,Anna"], ["Ben/1.wav,Ben"]), audio=tmp_path / "audio")
+    assert verdict_of(found, "identical") == "proved"
+    found = audited(tmp_path / "b", sides(["1.wav,Anna"], ["1.wav,Ben"]), audio=tmp_path / "audio")
+    assert verdict_of(found, "files") == "not_proved"
+
+
+SIDES = sides(["u1"], ["u2"], "ID")
 
 
 @pytest.mark.parametrize(
     ("files", "options", "token"),
     [
-        ({"train.csv": "ID\nu1\n"}, {}, "two partitions"),
-        ({"train.csv": "x\nu1\n", "test.csv": "x\nu2\n"}, {}, "row 1 has no ID"),
+        ({"train.csv": table("u1", header="ID")}, {}, "two partitions"),
+        (sides(["u1"], ["u2"], "x"), {}, "row 1 has no ID"),
         (SIDES, {"speaker": "spk"}, "'spk'"),
         (SIDES, {"partition": "p"}, "'p'"),
         (SIDES, {"ids": ["p"]}, "'p'"),
         (SIDES, {"pattern": "("}, "--speaker-pattern"),
         (SIDES, {"pattern": "x"}, "u2"),
         (SIDES, {"audio": "nowhere"}, "--audio nowhere"),
-        ({"train.json": "{", "test.csv": "ID\nu2\n"}, {}, "train.json"),
-        ({"train.json": "[" * 100_000, "test.csv": "ID\nu2\n"}, {}, "train.json"),
-        ({"train.jsonl": "{}\n{", "test.csv": "ID\nu2\n"}, {}, "line 2"),
+        ({**SIDES, "test.csv": "file,speaker\n"}, {}, "test.csv"),
+        ({"train.json": "{", "test.csv": table("u2")}, {}, "train.json"),
+        ({"train.json": "[" * 100_000, "test.csv": table("u2")}, {}, "train.json"),
+        ({"train.jsonl": "{}\n{", "test.csv": table("u2")}, {}, "line 2"),
+        ({"train.csv": table("u1"), "test.json": '{"x1": {"spk": "A"}, "x1": {"spk": "B"}}'}, {}, "x1"),
+        ({"train.csv": table("u1"), "test/utt2spk": "x1 A\nx1 B\n"}, {}, "x1"),
         ({"readme.md": "nothing"}, {}, ".jsonl"),
     ],
 )
 def test_bad_input_is_refused(tmp_path, files, options, token):
-    for name, text in files.items():
-        write(tmp_path / name, text)
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(token)):
-        audit_split_files([tmp_path], **options)
+        audited(tmp_path, files, **options)
 
 
 def test_a_path_that_does_not_exist_is_named():
