@@ -10,9 +10,9 @@ from itertools import combinations
 from akd_toolkit.audit.records import Placed
 from akd_toolkit.audit.tables import COLUMNS
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody
-from akd_toolkit.data.sheets import plain_name
 from akd_toolkit.data.verdicts import Split
 
 # The suffixes of a recording, and behind them the query of a URL.

@@ -13,9 +13,9 @@ import pandas as pd
 
 from akd_toolkit.audit.tables import COLUMNS, KALDI, SUFFIXES, cell_of, read_records
 from akd_toolkit.data.files import walk_files
+from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody, place_of
-from akd_toolkit.data.sheets import plain_name
 from akd_toolkit.data.verdicts import Finding, counted, some
 
 

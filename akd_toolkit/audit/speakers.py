@@ -6,10 +6,10 @@ from pathlib import Path
 
 from akd_toolkit.audit.names import SUFFIX
 from akd_toolkit.audit.records import Placed
+from akd_toolkit.data.importers.patterns import EMOTION_WORDS
+from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import are_partitions, is_nobody
-from akd_toolkit.data.patterns import EMOTION_WORDS
-from akd_toolkit.data.sheets import plain_name
 from akd_toolkit.data.verdicts import some
 
 # Where the names of well-known corpora hold the speaker; used only where every name of a split fits.

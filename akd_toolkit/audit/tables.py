@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.data.importers.tables import USUAL, plain_name, read_table
 from akd_toolkit.data.names import place_of
-from akd_toolkit.data.sheets import USUAL, plain_name, read_sheet
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
 KALDI = ("utt2spk", "wav.scp")  # the first that a folder has stands for all of its files
@@ -44,7 +44,7 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
     """
     kind = path.suffix.lower()
     if kind == ".csv" or (kind == ".tsv" and not _is_fairseq(path)):
-        sheet = read_sheet(path)
+        sheet = read_table(path)
         return [_as_texts(dict(zip(sheet.columns, cells))) for cells in sheet.to_numpy()]
     try:
         text = "" if path.name in KALDI else path.read_text(encoding="utf-8-sig")

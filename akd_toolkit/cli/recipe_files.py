@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from akd_toolkit.data.findings import Findings
-from akd_toolkit.data.table import Source
+from akd_toolkit.data.importers.corpus import Source
 from akd_toolkit.data.watermark import WATERMARK
 from akd_toolkit.evaluate.report.tables import markdown_table
 

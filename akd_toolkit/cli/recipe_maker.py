@@ -10,11 +10,11 @@ import akd_toolkit.data.unlabelled  # noqa: F401  (both register corpora, whose 
 from akd_toolkit.cli.recipe_files import recipe_files
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.findings import Findings, look_at
-from akd_toolkit.data.groups import propose_groups
-from akd_toolkit.data.patterns import guess_folders, list_recordings
+from akd_toolkit.data.importers.corpus import Source, find_tables
+from akd_toolkit.data.importers.groups import propose_groups
+from akd_toolkit.data.importers.patterns import guess_folders, list_recordings
+from akd_toolkit.data.importers.tables import choose_columns, read_table
 from akd_toolkit.data.preparing import shortened
-from akd_toolkit.data.sheets import choose_columns, read_sheet
-from akd_toolkit.data.source import Source, find_tables
 from akd_toolkit.data.watermark import WATERMARK
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.registry import CORPORA
@@ -79,7 +79,7 @@ def _source(arguments, folder: Path, names: list[Path] | None) -> Source:
     if names is None:
         table = _table(arguments.table, folder)
         first = find_tables(folder, table)[0]
-        chosen = choose_columns(read_sheet(first), columns, first, common["speakers"])
+        chosen = choose_columns(read_table(first), columns, first, common["speakers"])
         print(f"columns: {', '.join(f'{kind} is {name}' for kind, name in chosen.items())}")
         return Source(table=table, columns=chosen, **common)
     return Source(pattern=arguments.pattern or _guess(folder, names), **common)

@@ -10,11 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, Recording
+from akd_toolkit.data.importers.corpus import Source, find_utterances
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_nobody
-from akd_toolkit.data.preparing import shortened
-from akd_toolkit.data.source import Source, find_utterances
-from akd_toolkit.data.table import measure_utterances
+from akd_toolkit.data.preparing import measure, shortened
 
 QUIET_RMS = 0.001  # of full scale
 SHORT_S, LONG_S = 0.5, 30.0
@@ -168,5 +167,5 @@ def look_at(folder: Path, source: Source, corpus: str, names: Sequence[Path] | N
     without = [label for label in labels if source.labels and label not in source.labels.values()]
     separators = "" if "(?P<" in source.pattern else re.sub(r"\{.*?\}|[^\W_]|[*/ ]", "", source.pattern)
     findings = Findings(speakers=source.speakers, without_label=without, separators=separators)
-    findings.rows = measure_utterances(rows, parts, corpus, findings.look)
+    findings.rows = measure(rows, corpus, look=findings.look, parts=parts)
     return findings

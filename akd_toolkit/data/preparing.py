@@ -1,9 +1,10 @@
-"""What every corpus preparer does: measure the files, reuse a manifest that still fits, write a new one if not."""
+"""What every corpus preparer does: check the files, measure them, and write the manifest or reuse it."""
 
 import hashlib
 import logging
+import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +18,11 @@ from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 
 logger = logging.getLogger(__name__)
 
-MAX_SHOWN = 5  # differences, or names, that a message lists before it counts the rest
+MAX_SHOWN = 5  # names in a message, before the rest is counted
 
 
 def check_labels(label_order: Sequence[str], labels: Sequence[str], corpus: str) -> None:
-    """Refuse an order of labels that does not name each of the corpus once."""
+    """ValueError if the order does not name each label of the corpus once."""
     if sorted(label_order) != sorted(labels):
         raise ValueError(
             f"label_order is {list(label_order)}; {corpus} has exactly {', '.join(labels)}. "
@@ -42,42 +43,46 @@ def unmeasured(path: Path, speaker: str, emotion: str, **known) -> Utterance:
 
 
 def measure(
-    utterances: Iterable[Utterance],
+    utterances: Sequence[Utterance],
     corpus: str,
     progress: bool = True,
     look: Callable[[Utterance, Recording], None] | None = None,
+    parts: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[Utterance]:
-    """Read every whole file and fill in stop, duration and checksum; all bad files are named in one error.
+    """Read every file, or its part, and fill in start, stop, duration and checksum; all bad files are in one error.
 
-    ``look`` is shown each recording while it is in memory.
+    Arguments
+    ---------
+    look
+        Called with each recording while it is in memory.
+    parts
+        ID -> (start, stop) in seconds, NaN for the beginning or end, of utterances that are a part of their file.
     """
-    measured, problems = [], []
-    utterances = list(utterances)
+    measured, problems, parts = [], [], parts or {}
     for row in tqdm(utterances, desc=f"measuring {corpus}", unit="file", disable=not progress):
         try:
-            _check_name(row.wav)
-            recording = read_recording(row.wav)
+            if row.wav != (shown := row.wav.encode(errors="backslashreplace").decode()):
+                raise ValueError(f"{shown} has a name that is not UTF-8; rename the file or its folder.")
+            start, stop = 0, None
+            if row.id in parts:
+                rate = read_recording(row.wav, 0, 1).sample_rate_hz
+                start, stop = (None if math.isnan(s) else round(s * rate) for s in parts[row.id])
+            recording = read_recording(row.wav, start or 0, stop)
             recording.waveform()  # refuses what is too short or silent
-            if look is not None:
-                look(row, recording)
         except (OSError, ValueError) as error:
-            problems.append(str(error))
+            problems.append(f"{row.id}: {error}" if parts else str(error))
             continue
-        facts = {"stop": len(recording.samples), "duration": recording.duration_s, "sha256": recording.sha256}
-        measured.append(Utterance(**{**vars(row), **facts}))
-    raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}")
+        if look is not None:
+            look(row, recording)
+        span = {"start": start or 0, "stop": (start or 0) + len(recording.samples)}
+        measured.append(replace(row, **span, duration=recording.duration_s, sha256=recording.sha256))
+    hint = " (if start and stop are not times in these files, leave them out with --columns start=- stop=-)"
+    raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}{hint if parts else ''}")
     return measured
 
 
-def _check_name(path: str) -> None:
-    """Refuse a name that is not UTF-8, as a manifest cannot hold it."""
-    shown = path.encode(errors="backslashreplace").decode()
-    if shown != path:
-        raise ValueError(f"{shown} has a name that is not UTF-8; rename the file or its folder.")
-
-
 def trim_silence(row: Utterance) -> Utterance:
-    """The row from 0.1 s before to 0.1 s after what is within 30 dB of its loudest 50 ms."""
+    """The row from 0.1 s before to 0.1 s after the part within 30 dB of its loudest 50 ms."""
     recording = read_recording(row.wav)
     rate = recording.sample_rate_hz
     power = recording.samples.reshape(len(recording.samples), -1).mean(axis=1) ** 2
@@ -90,14 +95,11 @@ def trim_silence(row: Utterance) -> Utterance:
 def same_sounds(
     rows: Iterable[Utterance], official: Collection[tuple[str, str]], corpus: str
 ) -> list[tuple[Utterance, Utterance]]:
-    """Pairs of utterances that hold the same sound, the first and each later one.
-
-    The log says of each whether it is one of the ``official`` pairs of IDs.
-    """
+    """Pairs of utterances with identical sound; the log says which are ``official`` pairs of IDs."""
     sounds: dict[str, Utterance] = {}
     pairs = [(first, row) for row in rows if (first := sounds.setdefault(row.sha256, row)) is not row]
     for first, row in pairs:
-        labels = f" called {first.emotion} and {row.emotion}," if first.emotion != row.emotion else ""
+        labels = f" labelled {first.emotion} and {row.emotion}," if first.emotion != row.emotion else ""
         known = "as in" if (first.id, row.id) in official else "unlike"
         logger.warning(
             "%s: %s and %s hold the same sound,%s %s the official files.", corpus, first.id, row.id, labels, known
@@ -106,7 +108,7 @@ def same_sounds(
 
 
 def count_differences(found: Iterable[str], expected: Iterable[str], what: str) -> list[str]:
-    """Cells whose count differs from the official corpus, the first few by name.
+    """Values whose count differs from the official corpus, the first few by name.
 
     Example
     -------
@@ -125,12 +127,12 @@ def count_differences(found: Iterable[str], expected: Iterable[str], what: str) 
 def name_differences(
     found: Collection[str], expected: Collection[str], *cells: tuple[str, Callable[[str], str]]
 ) -> list[str]:
-    """What differs from the official names: counts in all, then in each kind of cell, then the names.
+    """Differences from the official names: in the number of files, in counts per cell, and in the names.
 
     Arguments
     ---------
     cells
-        What a kind of cell is called, and name -> cell: ``("speaker", lambda name: name[:2])``.
+        Title of a kind of cell, and name -> cell: ``("speaker", lambda name: name[:2])``.
 
     Example
     -------
@@ -146,7 +148,7 @@ def name_differences(
 
 
 def shortened(items: Sequence[str]) -> list[str]:
-    """The first few, and how many more there are.
+    """The first few, and the number of others.
 
     Example
     -------
@@ -157,58 +159,46 @@ def shortened(items: Sequence[str]) -> list[str]:
 
 
 def refuse_or_warn(differences: Sequence[str], what: str, expect_official: bool) -> None:
-    """Refuse a corpus that differs from the official one, or log how it differs and go on.
-
-    Arguments
-    ---------
-    what
-        Begins the sentence: ``/data/EmoDB differs from the official EmoDB (535 files)``.
-    """
-    if not differences:
-        return
+    """ValueError if there are differences from the official corpus, or a warning; ``what`` begins the sentence."""
     message = f"{what}: {'; '.join(differences)}"
-    if expect_official:
+    if differences and expect_official:
         raise ValueError(f"{message}. Give the official folder, or set expect_official: False to use it as it is.")
-    logger.warning("%s.", message)
+    if differences:
+        logger.warning("%s.", message)
 
 
 def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Callable[[], Manifest]) -> Manifest:
-    """Return the manifest in ``save_folder`` if it was made with these arguments from these files, else build it.
+    """The manifest in ``save_folder`` if it was made with these arguments from these files, else a new one.
 
-    Files count as the same when name, size and time of change agree. The log says which happened and why.
+    Files count as the same if name, size and modification time agree. The log says why a new one was made.
 
     Arguments
     ---------
     arguments
-        What the preparer was called with, in types that JSON gives back unchanged; written to manifest.json.
+        What the preparer was called with, as JSON types; written to manifest.json.
     build
-        Makes the manifest when it is needed.
+        Makes the manifest.
     """
     path = Path(save_folder) / MANIFEST
-    arguments = {**arguments, "files": _fingerprint(files)}
-    reason = "none was there"
-    if path.exists():
-        try:
-            manifest = Manifest.read(path)
-        except (OSError, ValueError):
-            reason = "the old one was damaged"
-        else:
-            keys = sorted(set(arguments) | set(manifest.arguments))
-            differ = [key for key in keys if arguments.get(key) != manifest.arguments.get(key)]
-            if not differ:
-                logger.info("%s: reused %s, %d utterances.", manifest.corpus, path, len(manifest))
-                return manifest
-            reason = f"{', '.join(differ)} changed"
-    built = build()
-    manifest = replace(built, arguments=arguments, generated=is_generated(files))
+    digest = hashlib.sha256()
+    for file in files:
+        stat = file.stat()
+        digest.update(f"{file.name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    arguments = {**arguments, "files": digest.hexdigest()[:12]}
+    try:
+        manifest = Manifest.read(path)
+    except FileNotFoundError:
+        reason = "there was none"
+    except (OSError, ValueError):
+        reason = "the old one was damaged"
+    else:
+        keys = sorted(set(arguments) | set(manifest.arguments))
+        differ = [key for key in keys if arguments.get(key) != manifest.arguments.get(key)]
+        if not differ:
+            logger.info("%s: reused %s, %d utterances.", manifest.corpus, path, len(manifest))
+            return manifest
+        reason = f"{', '.join(differ)} changed"
+    manifest = replace(build(), arguments=arguments, generated=is_generated(files))
     manifest.write(path)
     logger.info("%s: wrote %s, %d utterances (%s).", manifest.corpus, path, len(manifest), reason)
     return manifest
-
-
-def _fingerprint(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        stat = path.stat()
-        digest.update(f"{path.name}|{stat.st_size}|{stat.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()[:12]

@@ -188,7 +188,7 @@ def test_the_same_sound_under_two_labels_is_logged_and_dropped_on_request(crema_
         write(audio / f"{name}.wav", 99)
     shutil.copy(audio / "1001_DFA_ANG_XX.wav", audio / "1001_DFA_SAD_XX.wav")
     assert len(crema_d.prepare_crema_d(few, tmp_path / "save", LABELS, expect_official=False)) == 26
-    sound = "hold the same sound, called"
+    sound = "hold the same sound, labelled"
     assert f"1006_TIE_HAP_XX and 1006_TIE_NEU_XX {sound} happy and neutral, as in the official files." in caplog.text
     assert f"1001_DFA_ANG_XX and 1001_DFA_SAD_XX {sound} anger and sad, unlike the official files." in caplog.text
     kept = crema_d.prepare_crema_d(few, tmp_path / "save", LABELS, expect_official=False, drop_identical=True)

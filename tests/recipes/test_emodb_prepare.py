@@ -154,7 +154,7 @@ def test_a_manifest_is_reused_until_arguments_or_files_change(emodb, copy, tmp_p
         return emodb.prepare_emodb(copy, tmp_path / "save", labels, expect_official=False)
 
     first = prepare()
-    assert "wrote" in caplog.text and "none was there" in caplog.text
+    assert "wrote" in caplog.text and "there was none" in caplog.text
     again = prepare()
     assert "reused" in caplog.text and "wrote" not in caplog.text and again == first
     turned = prepare(LABELS[::-1])

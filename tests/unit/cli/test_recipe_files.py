@@ -5,8 +5,8 @@ from ruamel.yaml import YAML
 
 from akd_toolkit.cli.recipe_files import flow, fold_lines, quoted, recipe_files, scalar
 from akd_toolkit.data.findings import Findings
+from akd_toolkit.data.importers.corpus import Source
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.source import Source
 
 HARD = ["08", "1e3", "null", "Jörg  B.", 'a "b"', "c:\\d", "x, y", "[z]", "#1", "o'neil", "50 %", "$name", "{x}"]
 SOURCE = Source(

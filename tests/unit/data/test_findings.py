@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from akd_toolkit.data.findings import look_at
-from akd_toolkit.data.source import Source
+from akd_toolkit.data.importers.corpus import Source
 
 
 @pytest.fixture

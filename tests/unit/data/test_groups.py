@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from akd_toolkit.data.folds import outer_folds
-from akd_toolkit.data.groups import FEW, propose_groups
+from akd_toolkit.data.importers.groups import FEW, propose_groups
 from akd_toolkit.data.manifest import Manifest, Utterance
 
 
@@ -49,9 +49,9 @@ def test_classes_are_shared_evenly():
         assert np.abs(np.array(share) - whole).max() < 10
 
 
-@pytest.mark.parametrize("speakers, sentence", [("A", r"there is 1 speaker \(A\)"), ("AB", r"are 2 speakers \(A, B\)")])
-def test_fewer_than_three_speakers_are_refused(speakers, sentence):
-    with pytest.raises(ValueError, match=sentence):
+@pytest.mark.parametrize("speakers", ["A", "AB"])
+def test_fewer_than_three_speakers_are_refused(speakers):
+    with pytest.raises(ValueError, match=rf"\({', '.join(speakers)}\) form {len(speakers)} groups"):
         propose_groups(spoken(full(speakers)))
 
 
@@ -89,5 +89,5 @@ def test_unknown_speakers_in_one_recording_stay_together():
     rows = [Utterance(f"u{i}", f"/{i // 2}.wav", 0, 1, 1.0, f"u{i}", ("joy", "fear")[i % 2]) for i in range(24)]
     home = {name: index for index, group in enumerate(propose_groups(rows)) for name in group}
     assert all(home[f"u{2 * i}"] == home[f"u{2 * i + 1}"] for i in range(12))
-    with pytest.raises(ValueError, match="only 1 groups of them are apart"):
+    with pytest.raises(ValueError, match="form 1 groups"):
         propose_groups([Utterance(f"u{i}", "/a.wav", 0, 1, 1.0, f"u{i}", "joy") for i in range(9)])

@@ -1,10 +1,9 @@
-import re
 import unicodedata
 from pathlib import Path
 
 import pytest
 
-from akd_toolkit.data.patterns import compile_pattern, guess_folders, list_recordings, match_names
+from akd_toolkit.data.importers.patterns import compile_pattern, guess_folders, list_recordings, match_names
 
 
 @pytest.mark.parametrize(
@@ -21,10 +20,10 @@ from akd_toolkit.data.patterns import compile_pattern, guess_folders, list_recor
         ("{emotion}{take:2}_*", "sa01_x_y", {"emotion": "sa", "take": "01"}),
         ("{emotion}{take:2}{v:1}-{speaker}", "joy01b-anna-2", {"emotion": "joy", "take": "01", "speaker": "anna-2"}),
         (r"(?P<speaker>[a-z]+)(?P<emotion>\d)", "anna7", {"speaker": "anna", "emotion": "7"}),
-        ("{speaker}.{emotion}+*", "a.b+c", {"speaker": "a", "emotion": "b"}),  # signs of expressions are only letters
+        ("{speaker}.{emotion}+*", "a.b+c", {"speaker": "a", "emotion": "b"}),
     ],
 )
-def test_fields_are_what_stands_in_their_place(pattern, name, fields):
+def test_fields_are_found(pattern, name, fields):
     found = compile_pattern(pattern).fullmatch(name).groupdict()
     assert {key: found[key] for key in fields} == fields
 
@@ -42,32 +41,23 @@ def test_names_of_another_form_do_not_match(pattern, name):
 
 
 @pytest.mark.parametrize(
-    "pattern, sentence",
+    "pattern, token",
     [
-        ("{speaker}_{text}", "does not say where the emotion stands"),
-        ("{speaker}{take:2}{emotion}", r"nothing parts \{speaker\} from \{emotion\}"),
-        ("{speaker}{emotion}", r"nothing parts \{speaker\} from \{emotion\}"),
-        ("{speaker_{emotion}", r"stray '\{' at place 1"),
-        ("{1st}_{emotion}", "a field '1st'"),
-        ("(?P<emotion>[", "is no regular expression"),
+        ("{speaker}_{text}", "no emotion"),
+        ("{speaker}{take:2}{emotion}", r"separates \{speaker\}"),
+        ("{speaker_{emotion}", r"stray '\{'"),
+        ("{1st}_{emotion}", "1st"),
+        ("(?P<emotion>[", "not a valid regular expression"),
     ],
 )
-def test_a_wrong_pattern_is_one_sentence(pattern, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_a_wrong_pattern_is_refused(pattern, token):
+    with pytest.raises(ValueError, match=token):
         compile_pattern(pattern)
 
 
-def test_a_pattern_that_matches_nothing_is_shown_with_three_names():
-    names = [Path(f"wav/{number}.wav") for number in range(5)]
-    with pytest.raises(
-        ValueError, match=re.escape("pattern {speaker}_{emotion}; the first are wav/0.wav, wav/1.wav, wav/2.wav.")
-    ):
-        match_names(names, "{speaker}_{emotion}", Path("/corpus"))
-
-
-def test_all_names_that_do_not_match_are_told_at_once():
+def test_all_names_that_do_not_match_are_named():
     names = [Path("a_joy.wav"), Path("b.wav"), Path("c.wav")]
-    with pytest.raises(ValueError, match=r"2 of 3 files of /corpus do not match .*: b\.wav, c\.wav\."):
+    with pytest.raises(ValueError, match=r"2 of 3 files of /corpus .*: b\.wav, c\.wav\."):
         match_names(names, "{speaker}_{emotion}", Path("/corpus"))
 
 
@@ -83,27 +73,27 @@ def test_all_names_that_do_not_match_are_told_at_once():
         (["x/train/anna/joy/1.wav", "x/dev/bert/fear/2.wav"], "*/*/{speaker}/{emotion}/*"),
     ],
 )
-def test_the_level_of_the_classes_is_told_by_its_words(names, pattern):
+def test_the_class_level_has_emotion_words(names, pattern):
     assert guess_folders([Path(name) for name in names]) == pattern
 
 
 @pytest.mark.parametrize(
-    "names, sentence",
+    "names, token",
     [
-        (["1.wav"], "lies 0 folders deep"),
-        (["a/b/c/1.wav", "x/y/z/1.wav"], "lies 3 folders deep"),
+        (["1.wav"], "0 folders deep"),
+        (["a/b/c/1.wav", "x/y/z/1.wav"], "3 folders deep"),
         (["anna/1.wav", "bert/2.wav"], "anna, bert"),  # speakers, which must not become classes
-        (["train/1.wav", "test/2.wav"], "lies 1 folders deep"),
+        (["train/1.wav", "test/2.wav"], "1 folders deep"),
         (["joy/1.wav", "fear/anna/2.wav"], r"different depths \(.*joy/1.wav"),
         (["anna/x1/1.wav", "bert/x2/1.wav"], "anna, bert or x1, x2"),
     ],
 )
-def test_a_tree_that_tells_nothing_asks_for_a_pattern(names, sentence):
-    with pytest.raises(ValueError, match=sentence):
+def test_an_unclear_tree_needs_a_pattern(names, token):
+    with pytest.raises(ValueError, match=token):
         guess_folders([Path(name) for name in names])
 
 
-def test_recordings_are_found_at_any_depth_and_hidden_files_are_none(tmp_path):
+def test_recordings_are_found_at_any_depth_without_hidden_files(tmp_path):
     for name in ("b/2.WAV", "a/1.flac", "a/._1.wav", ".trash/3.wav", "a/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
@@ -117,11 +107,3 @@ def test_letters_with_accents_match_however_they_are_composed():
     names = [Path(unicodedata.normalize(form, "Jörg_Ärger_1.wav")) for form in ("NFC", "NFD")]
     for pattern in map(unicodedata.normalize, ("NFC", "NFD"), ["{speaker}_Ärger_{emotion}"] * 2):
         assert match_names(names, pattern, Path("x")) == [{"speaker": "Jörg", "emotion": "1"}] * 2
-
-
-def test_a_folder_without_recordings_says_what_is_there(tmp_path):
-    (tmp_path / "x.zip").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"no sound file .*\.zip"):
-        list_recordings(tmp_path)
-    with pytest.raises(FileNotFoundError, match="absent is not a folder"):
-        list_recordings(tmp_path / "absent")

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from akd_toolkit.data.importers.corpus import Source, find_utterances, prepare_table
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.source import Source, find_utterances
-from akd_toolkit.data.table import prepare_table
 
 COLUMNS = {"path": "path", "speaker": "speaker", "emotion": "emotion"}
 PATTERN = Source(pattern="{speaker}_{emotion}_*")
@@ -25,7 +24,7 @@ def corpus(tmp_path, tone):
     return make
 
 
-def test_names_become_rows_in_the_order_of_their_ids(corpus, tmp_path):
+def test_names_become_rows_in_the_order_of_ids(corpus, tmp_path):
     folder = corpus("b/bert_fear_1", "a/anna_joy_1")
     manifest = prepare_table(folder, tmp_path / "out", ["fear", "joy"], "Mine", PATTERN, {"fear": 1, "joy": 1})
     assert manifest.corpus == "Mine" and manifest.label_order == ("fear", "joy")
@@ -35,14 +34,14 @@ def test_names_become_rows_in_the_order_of_their_ids(corpus, tmp_path):
     assert Manifest.read(tmp_path / "out/manifest.csv") == manifest
 
 
-def test_equal_names_in_other_folders_get_their_folders_as_a_part(corpus):
+def test_repeated_names_get_their_folders_as_a_part(corpus):
     source = Source(pattern="{speaker}/{emotion}/*")
     rows, _ = find_utterances(corpus("anna/joy/1", "anna/fear/1", "Jörg B/joy/1"), source)
     assert [row.id for row in rows] == ["Jörg B/joy/1", "anna/fear/1", "anna/joy/1"]
     assert [row.speaker for row in rows] == ["Jörg B", "anna", "anna"]
 
 
-def test_sexes_are_written_alike_and_texts_are_kept(corpus):
+def test_sexes_are_unified_and_texts_kept(corpus):
     rows, _ = find_utterances(
         corpus("anna_F_joy_t1", "bert_man_joy_t2", "kim_x_joy_t1"), Source("{speaker}_{sex}_{emotion}_{text}")
     )
@@ -65,7 +64,7 @@ def test_codes_become_labels_are_left_out_or_stay(corpus, caplog):
         )
     assert [row.emotion for row in rows] == ["joy", "anger", "fear"]
     assert "left out: 1 of X." in caplog.text
-    assert "labels name w, which no utterance is coded; codes are F, W, X, fear." in caplog.text
+    assert "labels name w, which no utterance has; codes are F, W, X, fear." in caplog.text
 
 
 def test_a_table_cuts_parts_out_of_long_files(tmp_path, tone):
@@ -85,31 +84,24 @@ def test_a_table_cuts_parts_out_of_long_files(tmp_path, tone):
     assert len({row.sha256 for row in manifest}) == 3
 
 
-def test_parts_outside_their_file_and_bad_files_are_told_at_once(tmp_path, tone):
+def test_parts_outside_their_file_and_bad_files_are_named_at_once(tmp_path, tone):
     soundfile.write(tmp_path / "a.wav", tone(1.0), 16000)
     (tmp_path / "b.wav").write_bytes(b"no sound at all")
     (tmp_path / "t.csv").write_text("path,speaker,emotion,start,stop\na.wav,1,joy,0.5,3\nb.wav,1,joy,0,1\n")
     source = Source(table="t.csv", columns={**COLUMNS, "start": "start", "stop": "stop"})
-    with pytest.raises(ValueError, match=r"2 of 2 utterances.*start=- stop=-(.|\n)*8000 to 48000 (.|\n)*b\.wav cannot"):
+    with pytest.raises(ValueError, match=r"2 of 2 files.*start=- stop=-(.|\n)*8000 to 48000 (.|\n)*b\.wav cannot"):
         prepare_table(tmp_path, tmp_path / "out", ["joy"], "Talk", source)
 
 
 def test_names_that_a_manifest_cannot_hold_are_named(tmp_path, tone):
-    path = tmp_path / "gr\udcfc\udcdf_joy.wav"  # Latin-1, as a disk of before UTF-8 has it
+    path = tmp_path / "gr\udcfc\udcdf_joy.wav"  # Latin-1
     with path.open("wb") as file:
         soundfile.write(file, tone(1.0), 16000, format="WAV")
     with pytest.raises(ValueError, match=r"gr\\udcfc\\udcdf_joy\.wav.*UTF-8"):
         prepare_table(tmp_path, tmp_path / "out", ["joy"], "Talk", Source(pattern="{speaker}_{emotion}"))
 
 
-def test_parts_that_differ_late_in_a_long_file_have_names_of_their_own(tmp_path, tone):
-    soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
-    (tmp_path / "t.csv").write_text("path,speaker,emotion,start\na.wav,1,joy,3601.2341\na.wav,1,joy,3601.2342\n")
-    rows, _ = find_utterances(tmp_path, Source(table="t.csv", columns={**COLUMNS, "start": "start"}))
-    assert [row.id for row in rows] == ["a-3601.2341", "a-3601.2342"]
-
-
-def test_several_tables_are_one_and_what_they_do_not_name_is_counted(corpus, caplog):
+def test_several_tables_are_joined_and_files_that_they_do_not_name_counted(corpus, caplog):
     folder = corpus("train/a", "test/a", "test/b", "other/c")
     for part in ("train", "test"):
         (folder / part / "metadata.csv").write_text(f"path,speaker,emotion\na.wav,{part[-1]},joy\n")
@@ -132,7 +124,7 @@ def test_a_table_may_name_files_that_lie_elsewhere(corpus, tmp_path, caplog, mon
         assert [row.id for row in rows] == ["a", "b"] and not caplog.text
 
 
-def test_a_speaker_whom_nobody_knows_is_not_one_person(corpus, caplog):
+def test_utterances_of_unknown_speakers_are_left_out(corpus, caplog):
     rows, _ = find_utterances(corpus("anna_joy_1", "unknown_joy_2", "Unknown_fear_3"), PATTERN)
     assert [row.speaker for row in rows] == ["anna"] and "2 of 3 utterances have no known speaker" in caplog.text
     (corpus() / "anna_joy_1.wav").unlink()
@@ -147,19 +139,19 @@ def test_a_speaker_whom_nobody_knows_is_not_one_person(corpus, caplog):
         (["fold1/anna_1", "fold2/bert_2"], "{emotion}/{speaker}_*", "emotion"),
     ],
 )
-def test_parts_of_a_split_are_neither_speakers_nor_emotions(corpus, names, pattern, kind):
+def test_parts_of_a_split_are_refused_as_speakers_or_emotions(corpus, names, pattern, kind):
     with pytest.raises(ValueError, match=f"parts of a split and not {kind}s"):
         find_utterances(corpus(*names), Source(pattern))
 
 
-def test_one_part_in_two_lines_is_refused_with_its_lines(tmp_path, tone):
+def test_one_part_in_two_lines_is_refused(tmp_path, tone):
     soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
     (tmp_path / "t.csv").write_text("path,speaker,emotion\na.wav,1,joy\na.wav,2,fear\n")
-    with pytest.raises(ValueError, match=r"named twice: a \(lines 2, 3\)"):
+    with pytest.raises(ValueError, match=r"a \(lines 2, 3\)"):
         find_utterances(tmp_path, Source(table="t.csv", columns=COLUMNS))
 
 
-def test_names_of_utterances_come_from_the_table_where_it_has_them(tmp_path, tone):
+def test_ids_come_from_the_table(tmp_path, tone):
     soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
     (tmp_path / "t.csv").write_text("path,speaker,emotion,id\na.wav,1,joy,first\n")
     rows, parts = find_utterances(tmp_path, Source(table="t.csv", columns={**COLUMNS, "id": "id"}))
@@ -179,9 +171,9 @@ def test_without_speakers_every_utterance_stands_for_its_own_and_the_title_carri
     [
         ({}, "either by a pattern of names or from a table"),
         ({"pattern": "{speaker}_{emotion}", "table": "a.csv"}, "either by a pattern of names or from a table"),
-        ({"pattern": "{emotion}/*"}, r"nothing says who speaks: \{emotion\}/\* has no speaker.*--no-speakers"),
-        ({"table": "a.csv", "columns": {"path": "p", "emotion": "e"}}, "nothing says who speaks: a.csv has no speaker"),
-        ({"pattern": "{speaker}_{emotion}", "speakers": False}, "says who speaks, yet no speakers are wanted"),
+        ({"pattern": "{emotion}/*"}, r"\{emotion\}/\* does not say who speaks.*--no-speakers"),
+        ({"table": "a.csv", "columns": {"path": "p", "emotion": "e"}}, "a.csv does not say who speaks"),
+        ({"pattern": "{speaker}_{emotion}", "speakers": False}, "omit --no-speakers"),
     ],
 )
 def test_a_source_that_contradicts_itself_is_refused(options, sentence):

@@ -10,29 +10,29 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from akd_toolkit.data.manifest import Utterance
 
-FEWEST = 3  # speakers: one is tested, and of the others one is left out to choose
+FEWEST = 3  # groups: one is tested, and of the others one is left out to choose
 TRIES = 20
-FEW = 8  # training speakers, up to which heads of teachers leave out one at a time, as in akd_toolkit.experiment.run
+FEW = 8  # training speakers, up to which teacher heads leave out one at a time, as in akd_toolkit.experiment.run
 
 
 def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str]]:
-    """Groups of speakers with like shares of every class, each a test of the others.
+    """Groups of speakers with similar shares of every class, each of which is tested once.
 
-    Speakers of whom a sound is the same, or whose parts of a recording overlap, stay together; utterances of unknown
-    speakers from one recording do. Every training side has each class twice over, so that heads of teachers can be
-    cross-fitted: from two groups or, where training speakers are few, from two speakers.
+    Speakers with an identical sound or overlapping parts of a recording stay together, and so do utterances of unknown
+    speakers from one recording. Every training side has each class from at least two groups (from two speakers if they
+    are few), so that teacher heads can be cross-fitted.
 
-    *Source:* scikit-learn's StratifiedGroupKFold, and GroupKFold where that leaves a class out.
+    *Source:* scikit-learn's StratifiedGroupKFold, or GroupKFold if that leaves a class out.
 
     Arguments
     ---------
     at_most
-        How many groups are wanted; there are no more than speakers.
+        How many groups; there are no more than speakers.
 
     Raises
     ------
     ValueError
-        If there are fewer than three speakers, or some class is spoken by so few that a training side would lack it.
+        If there are fewer than three speakers, or too few speak some class.
 
     Example
     -------
@@ -41,18 +41,12 @@ def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str
     [['A', 'D'], ['B', 'E'], ['C', 'F']]
     """
     speakers = sorted({row.speaker for row in rows})
-    if len(speakers) < FEWEST:
-        raise ValueError(
-            f"there {'is' if len(speakers) == 1 else 'are'} {len(speakers)} speaker{'s' * (len(speakers) != 1)} "
-            f"({', '.join(speakers)}), and a score on unseen ones needs {FEWEST} at least; add recordings of others."
-        )
-    together = _together(rows, speakers)
-    homes = together[np.searchsorted(speakers, [row.speaker for row in rows])]  # of each utterance
+    homes = _together(rows, speakers)[np.searchsorted(speakers, [row.speaker for row in rows])]  # of each utterance
     num_folds = min(at_most, len(set(homes)))
     if num_folds < FEWEST:
         raise ValueError(
-            f"speakers share recordings so much that only {num_folds} groups of them are apart, and {FEWEST} are "
-            "needed; remove what is there twice."
+            f"the speakers ({', '.join(speakers[:3])}) form {num_folds} groups without common recordings, and a "
+            f"score on unseen ones needs {FEWEST}; add recordings of others, or remove what is there twice."
         )
     labels = np.array([row.emotion for row in rows])
     worst = sorted(set(labels))
@@ -63,8 +57,8 @@ def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str
             if not worst:
                 return groups
     raise ValueError(
-        f"{', '.join(_by_whom(rows, label) for label in worst)}: by too few, as every one of {num_folds} training "
-        "sides needs each class from two speakers apart. Join it with another class or leave it out "
+        f"{', '.join(_count_and_speakers(rows, label) for label in worst)}: too few, as each of {num_folds} training "
+        "sides needs each class from two separate speakers. Join it with another class or leave it out "
         f"(--labels '{worst[0]}=-')."
     )
 
@@ -75,16 +69,17 @@ def _splits(labels: np.ndarray, homes: np.ndarray, num_folds: int) -> Iterator[l
         for seed in (None, *range(TRIES)):
             shuffled = {} if seed is None else {"shuffle": True, "random_state": seed}
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of a class rarer than folds, which is judged by us
+                warnings.simplefilter("ignore", UserWarning)  # about rare classes, which are checked here
                 yield [test for _, test in StratifiedGroupKFold(num_folds, **shuffled).split(labels, labels, homes)]
     yield [test for _, test in GroupKFold(num_folds).split(labels, labels, homes)]
 
 
 def _together(rows: Sequence[Utterance], speakers: list[str]) -> np.ndarray:
-    """Which speakers must not be parted: [speakers], the same number for those who stay together."""
+    """Which speakers must stay together: [speakers], the same number for those."""
     place = {speaker: index for index, speaker in enumerate(speakers)}
     first: dict[str, int] = {}
-    pairs = [(place[row.speaker], first.setdefault(row.sha256, place[row.speaker])) for row in rows if row.sha256]
+    pairs = [(index, index) for index in place.values()]
+    pairs += [(place[row.speaker], first.setdefault(row.sha256, place[row.speaker])) for row in rows if row.sha256]
     of_file: dict[str, list[Utterance]] = {}
     for row in sorted(rows, key=lambda row: row.start):
         of_file.setdefault(row.wav, []).append(row)
@@ -94,28 +89,26 @@ def _together(rows: Sequence[Utterance], speakers: list[str]) -> np.ndarray:
             if row.start < last.stop or row.speaker == row.id:
                 pairs.append((place[row.speaker], place[last.speaker]))
             last = max(last, row, key=lambda part: part.stop)
-    if not pairs:
-        return np.arange(len(speakers))
-    ends = np.array(pairs).T
-    graph = coo_array((np.ones(len(pairs)), (ends[0], ends[1])), shape=(len(speakers),) * 2)
+    ends = np.array(pairs, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(speakers),) * 2)
     return connected_components(graph, directed=False)[1]
 
 
 def _lacking(rows: Sequence[Utterance], groups: list[list[str]]) -> list[str]:
-    """Classes that some training side does not have twice, from speakers who are left out apart."""
-    said = {(row.speaker, row.emotion) for row in rows}
-    labels = sorted({label for _, label in said})
-    lacking = set()
+    """Classes that some training side does not have from two parts that are left out separately."""
+    spoken: dict[str, set[str]] = {}
+    for row in rows:
+        spoken.setdefault(row.speaker, set()).add(row.emotion)
+    labels, lacking = sorted(set().union(*spoken.values())), set()
     for test in groups:
         train = [group for group in groups if group is not test]
         alone = [[speaker] for group in train for speaker in group]
-        apart = alone if len(alone) <= FEW else train
-        heard = [{label for speaker in group for label in labels if (speaker, label) in said} for group in apart]
-        lacking |= {label for label in labels if sum(label in group for group in heard) < 2}
+        parts = [set().union(*map(spoken.get, part)) for part in (alone if len(alone) <= FEW else train)]
+        lacking |= {label for label in labels if sum(label in part for part in parts) < 2}
     return sorted(lacking)
 
 
-def _by_whom(rows: Sequence[Utterance], label: str) -> str:
+def _count_and_speakers(rows: Sequence[Utterance], label: str) -> str:
     speakers = sorted({row.speaker for row in rows if row.emotion == label})
     count = sum(row.emotion == label for row in rows)
     named = f"{', '.join(speakers[:3])}{', ...' * (len(speakers) > 3)}"
