@@ -84,21 +84,18 @@ def _wrong_choice(runs: Runs, refit: PlannedRun, inner: list[PlannedRun]) -> lis
         return [f"its inner runs were scored on outer test speaker {some(seen)}; run them again"]
     shares = [float(ua(scores["truth"], scores["prediction"])) for scores in pooled]
     best = int(np.argmax(shares))
-    chosen = f"the inner folds chose {best + 1} (inner UA {_percent(shares)})"
     choice, wrong = _choice(runs.experiment, refit), []
     noted = choice.get("inner_ua", [])
     if not choice:
         wrong.append("choice.json is missing or damaged; run the recipe again")
-    elif choice.get("chosen") != best + 1:
-        wrong.append(f"choice.json names candidate {choice.get('chosen')}, but {chosen}; run the recipe again")
-    elif len(noted) != len(shares) or not np.allclose(noted, shares, 0, ROUNDING):
-        wrong.append(
-            f"choice.json has inner UA {_percent(noted)}, but the inner scores give {_percent(shares)}; run the inner "
-            "runs again"
-        )
+    elif choice.get("chosen") != best + 1 or len(noted) != len(shares) or not np.allclose(noted, shares, 0, ROUNDING):
+        held = f"candidate {choice.get('chosen')} and inner UA {_percent(noted)}"
+        given = f"candidate {best + 1} and {_percent(shares)}"
+        wrong.append(f"choice.json has {held}, but the inner scores give {given}; run the inner runs and it again")
     used = _candidate(runs, refit)
     if used not in (None, listed[best]):
         which = f"candidate {listed.index(used) + 1}" if used in listed else "none of the candidates"
+        chosen = f"the inner folds chose {best + 1} (inner UA {_percent(shares)})"
         wrong.append(f"was trained with {which}, but {chosen}; run it again")
     return wrong
 
