@@ -53,7 +53,6 @@ def swap_scores(table, name):
     return table.assign(prediction=np.where(table["p_anger"] > table["p_sadness"], "anger", "sadness"))
 
 
-# fmt: off
 @pytest.mark.parametrize(("checks", "token", "change"), [  # the checks that find a leak, and a token of a sentence
     ("plan", "speaker C", lambda p: p.settings(outer_folds=[["A", "B"], ["C"], ["C", "D"]])),
     ("runs", f"{OUTER}: .* speaker C;", lambda p: p.json(RECORD, train_speakers=["A", "B", "C", "D"])),
@@ -81,8 +80,7 @@ def swap_scores(table, name):
     ("report", f"leaves out {OUTER}", lambda p: p.scores("scores.csv", lambda s: s[s["fold"] != 2])),
     ("report", f"scores of {OUTER}", lambda p: p.scores("scores.csv", lambda s: swap_scores(s, "C8"))),
     ("report", "seed 1, fold 2", lambda p: (p.folder / SCORES).unlink()),
-])
-# fmt: on
+])  # fmt: skip
 def test_a_planted_leak_is_found(experiment, plant, found_in, checks, token, change):
     change(plant)
     found, checks = found_in(experiment), set(checks.split())
@@ -108,7 +106,6 @@ def test_epochs_may_be_a_candidate_and_a_head_may_be_fitted_first(experiment, fo
     assert leaks(found_in(experiment)) == set()
 
 
-# fmt: off
 @pytest.mark.parametrize(("verdict", "check", "token", "change"), [  # none is a leak
     ("warning", "segments", "pieces of one recording",  # of two speakers
      lambda p: p.manifest(A0={"wav": "/d.wav", "stop": 16000}, C8={"wav": "/d.wav", "start": 16000, "stop": 32000})),
@@ -135,8 +132,7 @@ def test_epochs_may_be_a_candidate_and_a_head_may_be_fitted_first(experiment, fo
                 p.scores("scores.csv", lambda s: s[s["fold"] != 2]))),
     ("warning", "report", f"2 of 3 planned outer runs .*{OUTER}",
      lambda p: ((p.folder / SCORES).unlink(), p.scores("scores.csv", lambda s: s[s["fold"] != 2]))),
-])
-# fmt: on
+])  # fmt: skip
 def test_what_is_not_a_leak_is_said(experiment, plant, found_in, verdict, check, token, change):
     change(plant)
     found = found_in(experiment)
