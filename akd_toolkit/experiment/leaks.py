@@ -91,7 +91,7 @@ def _refuse_leaks(train: Manifest, test: Manifest) -> None:
 def _check_heads(teachers, test: Manifest, one_head: bool) -> list[str]:
     lines = []
     for teacher in teachers:
-        leaked = sorted({speaker for head in teacher.heads for speaker in head.heard} & set(test.speakers))
+        leaked = sorted({speaker for head in teacher.heads for speaker in head.trained_on} & set(test.speakers))
         if leaked:
             raise ValueError(
                 f"a head of teacher {teacher.title} was fitted on test speaker {leaked[0]}; delete its heads from the "
@@ -108,7 +108,6 @@ def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
     """Whether a pretrained model was trained on the corpus; a relative source is looked up from ``near`` upwards."""
     known = provenance_of(spec, near)
     source = f" ({spec['source']})" if spec.get("source") else ""
-    aside = f"; its card also names {corpus}, not as training" if names_corpus(known.mentions, corpus) else ""
     corpora = ", ".join(known.corpora or ())
     if names_corpus(known.corpora or (), corpus):
         verdict = "leak"
@@ -116,10 +115,10 @@ def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
     elif known.corpora is None or not known.complete:
         verdict = "not_proved"
         among = f"it was trained on {corpora}, which may not be all; " if corpora else ""
-        sentence = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}{aside}."
+        sentence = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}."
     else:
         verdict = "proved"
-        on = f"{corpora or 'nothing'} and not on {corpus}, by its authors' account ({known.source}{aside})"
+        on = f"{corpora or 'nothing'} and not on {corpus}, by its authors' account ({known.source})"
         sentence = f"{who}{source} was trained on {on}."
     return Finding(verdict, "provenance", sentence)
 

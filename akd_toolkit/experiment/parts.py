@@ -24,7 +24,7 @@ from akd_toolkit.metrics.scores import ua
 from akd_toolkit.models import Student
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
-from akd_toolkit.teachers import TeacherBank, TeacherFold, answers_on
+from akd_toolkit.teachers import TeacherBank, TeacherFold, transfer_fold
 from akd_toolkit.training.brain import DistillBrain
 from akd_toolkit.training.checkpointer import FOLDER, SafeCheckpointer, remove_checkpoints
 from akd_toolkit.training.front_end import check_front_end
@@ -123,7 +123,7 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
     sources = [Speech(run.train, audio.waveform, _lookup(teachers, objective), config["views"], run.attributes)]
     if run.unlabelled is not None:
         views, speech = config["unlabelled_views"], run.unlabelled_train
-        outputs = _lookup(answers_on(teacher_bank(config, run.unlabelled, views), teachers, speech), objective)
+        outputs = _lookup(transfer_fold(teachers, teacher_bank(config, run.unlabelled, views), speech), objective)
         waveform = AudioStore(run.unlabelled, config["store_folder"]).waveform
         sources.append(Speech(speech, waveform, outputs, views, run.attributes, labelled=False))
     rank, count = rank_and_count()

@@ -1,7 +1,7 @@
 """Dimensional labels as teachers predict them: ridge regression beside each emotion head, cross-fitted with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,21 @@ from torch import Tensor
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.solvers import ridge
 from akd_toolkit.teachers.base import fingerprint_of
-from akd_toolkit.teachers.crossfit import SoftTargets
+from akd_toolkit.teachers.crossfit import SoftTargets, by_own_head
 from akd_toolkit.teachers.head import Head
 
 VERSION = 1  # of stored attribute heads; raise it when the same features give other numbers
 STRENGTHS = (1.0, 0.1, 0.01, 1e-3, 1e-4)  # of the penalty, to choose from
+TENSORS = ("weight", "bias", "lowest", "highest")
 
 
 @dataclass(frozen=True)
 class AttributeHead:
-    """Linear regression of attributes, on the layer-weighted standardised statistics that an emotion head reads.
+    """Linear regression of attributes on the layer-weighted standardised features that an emotion head uses.
 
     attributes = clip(bias + sum_l W_l sqrt(a_l) z_l / sqrt(D), lowest, highest),   z_l and a_l those of ``head``
 
-    It has heard the speakers that ``head`` has heard and no other; these were labelled ``lowest`` to ``highest``.
+    It is trained on the speakers of ``head``, whose labels lie between ``lowest`` and ``highest``.
 
     Shape
     -----
@@ -46,49 +47,46 @@ class AttributeHead:
 def fit_attributes(
     target: SoftTargets, features: Sequence[np.ndarray], truth: np.ndarray, folder: Path | None = None
 ) -> tuple[AttributeHead, ...]:
-    """One attribute head for each emotion head of ``target``, fitted on the speakers that this one has heard.
+    """One attribute head for each emotion head of ``target``, trained on the same speakers.
 
     The penalty is, for each attribute, the one of ``STRENGTHS`` with the least squared error over all views of the
-    training utterances, each answered by a head that has not heard its speaker. A truth of NaN is unknown and has no
-    part in anything.
+    cross-fitted training utterances. A truth of NaN is unknown and not used. ValueError if a head would have no
+    utterance with some attribute.
 
     Arguments
     ---------
+    features
+        One [n, L, D] for each view, in the order of ``target.ids``.
+    truth
+        [n, A].
     folder
-        Where fitted heads are kept and found again; None keeps none.
-
-    Shape
-    -----
-    features: one [n, L, D] for each view, in the order of ``target.ids``. truth: [n, A].
-
-    Raises
-    ------
-    ValueError
-        If an attribute is not known of any utterance that a head would be fitted on.
+        Where heads are stored and found again; None stores none.
     """
     views = [torch.tensor(np.asarray(view)) for view in features]
     truth, speakers = torch.tensor(np.asarray(truth), dtype=torch.float), np.array(target.speakers)
-    heard = [torch.from_numpy(np.isin(speakers, head.heard)) for head in target.heads]
-    path = None if folder is None else Path(folder) / f"attributes-{_key(target, views, truth[heard[-1]])}.safetensors"
+    rows_of = [torch.from_numpy(np.isin(speakers, head.trained_on)) for head in target.heads]
+    train = rows_of[-1]
+    path = None if folder is None else Path(folder) / f"attributes-{_key(target, views, truth[train])}.safetensors"
     if path is not None and path.is_file():
         return _read(path, target.heads)
-    paths = [_fit(head, [view[rows] for view in views], truth[rows]) for head, rows in zip(target.heads, heard)]
-    told = torch.stack([answers(heads, target.head_of, views) for heads in zip(*paths)])[:, heard[-1]]
-    errors = (told - truth[heard[-1], None]).square().nanmean(dim=(1, 2))  # [strengths, A]
-    chosen = tuple(_of_strengths(path, errors.argmin(dim=0).tolist()) for path in paths)
+    paths = [_fit(head, [view[rows] for view in views], truth[rows]) for head, rows in zip(target.heads, rows_of)]
+    predicted = torch.stack([predict_attributes(heads, target.head_of, views) for heads in zip(*paths)])[:, train]
+    errors = (predicted - truth[train, None]).square().nanmean(dim=(1, 2))  # [strengths, A]
+    best, attributes = errors.argmin(dim=0), torch.arange(truth.shape[1])
+    heads = []
+    for path_of_head in paths:
+        weight, bias = (torch.stack([getattr(head, name) for head in path_of_head]) for name in ("weight", "bias"))
+        first = path_of_head[0]
+        chosen = weight[best, attributes], bias[best, attributes]
+        heads.append(AttributeHead(first.head, *chosen, first.lowest, first.highest))
     if path is not None:
-        _write(path, chosen)
-    return chosen
+        _write(path, heads)
+    return tuple(heads)
 
 
-def answers(heads: Sequence[AttributeHead], head_of: Sequence[int], views: Sequence[Tensor]) -> Tensor:
-    """Attributes [n, views, A], each utterance answered by its own head."""
-    values = torch.empty(len(head_of), len(views), len(heads[0].bias))
-    for index in set(head_of):
-        rows = torch.tensor([row for row, own in enumerate(head_of) if own == index])
-        for view, features in enumerate(views):
-            values[rows, view] = heads[index].predict(features[rows])
-    return values
+def predict_attributes(heads: Sequence[AttributeHead], head_of: Sequence[int], views: Sequence[Tensor]) -> Tensor:
+    """Attributes [n, views, A], each utterance by its own head."""
+    return torch.stack([by_own_head(heads, head_of, view, AttributeHead.predict) for view in views], dim=1)
 
 
 def _fit(head: Head, views: Sequence[Tensor], truth: Tensor) -> list[AttributeHead]:
@@ -97,8 +95,8 @@ def _fit(head: Head, views: Sequence[Tensor], truth: Tensor) -> list[AttributeHe
     unknown = (~known.any(dim=0)).nonzero().flatten().tolist()
     if unknown:
         raise ValueError(
-            f"speakers {', '.join(head.heard)} have no utterance with attribute {unknown[0] + 1} of those listed, so "
-            "no head can be fitted on them alone; leave that attribute out."
+            f"speakers {', '.join(head.trained_on)} have no utterance with attribute {unknown[0] + 1} of those listed, "
+            "so no head can be fitted on them alone; leave that attribute out."
         )
     inputs = torch.cat([_inputs(head, view) for view in views])
     lowest, highest = (truth.nan_to_num(nan=end).aminmax(dim=0) for end in (torch.inf, -torch.inf))
@@ -107,32 +105,22 @@ def _fit(head: Head, views: Sequence[Tensor], truth: Tensor) -> list[AttributeHe
     patterns, pattern_of = known.unique(dim=1, return_inverse=True)
     for index, pattern in enumerate(patterns.unbind(dim=1)):
         columns, rows = pattern_of == index, pattern.repeat(len(views))
-        wanted = truth.repeat(len(views), 1)[rows][:, columns]
+        targets = truth.repeat(len(views), 1)[rows][:, columns]
         for place, strength in enumerate(STRENGTHS):
-            weight[place, columns], bias[place, columns] = ridge(inputs[rows], wanted, strength)
+            weight[place, columns], bias[place, columns] = ridge(inputs[rows], targets, strength)
     return [AttributeHead(head, *pair, lowest.min, highest.max) for pair in zip(weight, bias)]
 
 
-def _of_strengths(path: Sequence[AttributeHead], strengths: Sequence[int]) -> AttributeHead:
-    """The head whose attribute a was fitted with the a-th of ``strengths``, indices into ``path``."""
-    rows = [(path[index].weight[a], path[index].bias[a]) for a, index in enumerate(strengths)]
-    weight, bias = (torch.stack(parts) for parts in zip(*rows))
-    return replace(path[0], weight=weight, bias=bias)
-
-
 def _inputs(head: Head, features: Tensor) -> Tensor:
-    """What the head's own classifier multiplies with its weights: [n, L, D] -> [n, L * D]."""
+    """What the emotion head multiplies with its weights: [n, L, D] -> [n, L * D]."""
     share = (head.layer_weights[:, None] / features.shape[-1]).sqrt()
-    return (head._standard(features) * share).flatten(1)
+    return (head.standardised(features) * share).flatten(1)
 
 
 def _key(target: SoftTargets, views: Sequence[Tensor], truth: Tensor) -> str:
     sums = [view.double().abs().sum().item() for view in views]
-    heads = [(head.heard, float(head.mean.double().sum()), head.layer_weights.tolist()) for head in target.heads]
+    heads = [(head.trained_on, float(head.mean.double().sum()), head.layer_weights.tolist()) for head in target.heads]
     return fingerprint_of(VERSION, target.ids, heads, truth.tolist(), STRENGTHS, sums)
-
-
-TENSORS = ("weight", "bias", "lowest", "highest")
 
 
 def _write(path: Path, heads: Sequence[AttributeHead]) -> None:

@@ -1,27 +1,26 @@
-"""All teachers of a run over one corpus: stored features, cross-fitted heads, answers for a batch."""
+"""All teachers of a run over one corpus: stored features, cross-fitted heads, outputs for a batch."""
 
-import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from akd_toolkit.data.audio_store import AudioStore
+from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers.attributes import AttributeHead, answers, fit_attributes
-from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit
+from akd_toolkit.teachers.attributes import AttributeHead, fit_attributes, predict_attributes
+from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit, transfer
 from akd_toolkit.teachers.head import check_label_order
 from akd_toolkit.teachers.store import FeatureStore
 
-logger = logging.getLogger(__name__)
-
 
 class TeacherBank:
-    """Teachers by title, their stores over one corpus, and soft targets for any set of training speakers.
+    """Teachers by title, their feature stores over one corpus, and soft targets for any set of training speakers.
 
-    An encoder is loaded only when one of its features is missing, and let go afterwards; training meets stored numbers.
+    An encoder is loaded only if one of its features is missing, and unloaded afterwards; training reads stored numbers.
 
     Arguments
     ---------
@@ -34,7 +33,7 @@ class TeacherBank:
     num_views
         Copies of each utterance, the clean one included.
     frames
-        Titles of the teachers whose frames are kept too.
+        Titles of the teachers whose frames are stored too.
     device
         Where encoders run while features are computed.
 
@@ -47,7 +46,7 @@ class TeacherBank:
     -------
     >>> import tempfile
     >>> import soundfile
-    >>> from akd_toolkit.data.manifest import Manifest, Utterance
+    >>> from akd_toolkit.data.manifest import Utterance
     >>> folder, rows = tempfile.mkdtemp(), []
     >>> for speaker, emotion in [(s, e) for s in "ABC" for e in ("low", "high")]:
     ...     file = f"{folder}/{speaker}{emotion}.wav"
@@ -57,7 +56,7 @@ class TeacherBank:
     >>> teachers = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
     >>> bank = TeacherBank(teachers, audio, folder, progress=False)
     >>> fold = bank.fold(["A", "B"], [["A"], ["B"], ["C"]])
-    >>> fold.lookup(["Clow", "Chigh"]).logits.argmax(dim=-1)  # of a speaker whom no head has heard
+    >>> fold.lookup(["Clow", "Chigh"]).logits.argmax(dim=-1)  # of a speaker on whom no head was trained
     tensor([[0, 1]])
     """
 
@@ -75,18 +74,17 @@ class TeacherBank:
             raise ValueError("there are no teachers; give at least one as title: {name: ..., option: value}.")
         unknown = sorted(set(frames) - set(specs))
         if unknown:
-            raise ValueError(f"frames are asked of teacher {unknown[0]}, but the teachers are {', '.join(specs)}.")
+            raise ValueError(f"frames are wanted of teacher {unknown[0]}, but the teachers are {', '.join(specs)}.")
         self.audio, self.manifest, self.num_views = audio, audio.manifest, num_views
         self.stores: dict[str, FeatureStore] = {}
         for title, spec in specs.items():
-            options = dict(spec)
-            teacher = TEACHERS.build(options.pop("name"), **options)
+            teacher = TEACHERS.build(**spec)
             teacher.title, teacher.device = title, device
             teacher.check_label_order(self.manifest.label_order)
             self.stores[title] = FeatureStore(store_folder, audio, teacher, num_views, title in frames, progress)
 
     def prepare(self, jobs: int = 1, backend: str = "local") -> None:
-        """Compute all features that are missing, by ``jobs`` processes, then unload the encoders; see ``run_tasks``."""
+        """Compute missing features by ``jobs`` processes, then unload the encoders; see ``run_tasks``."""
         self.audio.prepare(self.num_views, jobs, backend)
         for store in self.stores.values():
             store.prepare(jobs, backend)
@@ -101,46 +99,30 @@ class TeacherBank:
         one_head: bool = False,
         attributes: Sequence[str] = (),
     ) -> "TeacherFold":
-        """Soft targets of every teacher, from heads that have heard no one but ``train_speakers``.
+        """Soft targets of every teacher, from heads trained on ``train_speakers`` alone; see ``crossfit``.
 
-        With ``one_head`` losses imitate the head that has heard all of them, one function for all utterances, while
-        gates and weightings go on judging by heads that have not heard the utterance's speaker. ``attributes`` names
-        dimensional labels that teachers predict too, always by heads that have not heard the speaker.
+        With ``one_head`` losses imitate the head that was trained on all of them, one function for all utterances,
+        while gates and weightings still use the cross-fitted heads. ``attributes`` names dimensional labels that
+        teachers predict too, always by cross-fitted heads.
         """
         if label_order is not None:
             check_label_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
         self.prepare()
+        speakers = [row.speaker for row in self.manifest]
+        corpus = {"labels": self.manifest.labels, "label_order": self.manifest.label_order, "ids": self.manifest.ids}
         targets, predictors = [], []
         for title, store in self.stores.items():
-            features = [store.view(view) for view in range(store.num_views)]
-            targets.append(
-                crossfit(
-                    features,
-                    self.manifest.labels,
-                    [row.speaker for row in self.manifest],
-                    groups,
-                    train_speakers,
-                    self.manifest.label_order,
-                    ids=self.manifest.ids,
-                    l2=l2,
-                    title=title,
-                    folder=store.folder / "heads",
-                )
-            )
+            features, folder = [store.view(view) for view in range(store.num_views)], store.folder / "heads"
+            options = {**corpus, "groups": groups, "train_speakers": train_speakers, "l2": l2}
+            targets.append(crossfit(features, speakers=speakers, **options, title=title, folder=folder))
             if attributes:
                 truth = self.manifest.attribute_values(attributes)
-                predictors.append(fit_attributes(targets[-1], features, truth, store.folder / "heads"))
+                predictors.append(fit_attributes(targets[-1], features, truth, folder))
         return TeacherFold(targets, list(self.stores.values()), one_head, predictors)
 
 
 class TeacherFold:
-    """The soft targets of all teachers for one set of training speakers; a sequence of ``SoftTargets``.
-
-    Shape
-    -----
-    ``lookup``: logits [m, batch, classes]; embedding m tensors [batch, D_t]; frames [batch, T_t, D_t], float16, of each
-    teacher that has stored frames; attributes [m, batch, A] where there are heads for them.
-    """
+    """The soft targets of all teachers for one set of training speakers; a sequence of ``SoftTargets``."""
 
     def __init__(
         self,
@@ -150,13 +132,20 @@ class TeacherFold:
         predictors: Sequence[tuple[AttributeHead, ...]] = (),
     ):
         self.targets, self.stores, self.predictors = targets, stores, predictors
-        self._taught = torch.stack([_by_one_head(*pair) for pair in zip(targets, stores)]) if one_head else None
         self.names = tuple(target.title for target in targets)
         self._rows = {name: row for row, name in enumerate(targets[0].ids)}
         self._logits = torch.stack([target.logits for target in targets])  # [m, n, views, classes]
-        self._attributes = None  # or [m, n, views, A]
+        self._imitated = self._attributes = None  # or [m, n, views, classes] and [m, n, views, A]
+        views = [
+            [torch.tensor(store.get(target.ids, view)) for view in range(store.num_views)]
+            for target, store in zip(targets, stores if one_head or predictors else ())
+        ]
+        if one_head:
+            by_one = [torch.stack([t.head.logits(view) for view in own], dim=1) for t, own in zip(targets, views)]
+            self._imitated = torch.stack(by_one)
         if predictors:
-            self._attributes = torch.stack([_predicted(*each) for each in zip(predictors, targets, stores)])
+            parts = zip(predictors, targets, views)
+            self._attributes = torch.stack([predict_attributes(heads, t.head_of, own) for heads, t, own in parts])
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -185,24 +174,33 @@ class TeacherFold:
         frames: bool = False,
         spans: Sequence[tuple[float, float]] | None = None,
     ) -> TeacherOutput:
-        """What all teachers say of these utterances.
+        """The outputs of all teachers for these utterances.
 
         Arguments
         ---------
         view
             One view for all, or one for each utterance.
         spans
-            Part of the utterance whose frames are wanted, as (begin, end) shares of its duration; None means all.
+            Part of each utterance whose frames are wanted, as (begin, end) shares of its duration; None means all.
+
+        Shape
+        -----
+        logits [m, batch, classes]; embedding m tensors [batch, D_t]; frames [batch, T_t, D_t], float16, of each
+        teacher that has stored frames; attributes [m, batch, A] if there are heads for them.
         """
         rows = torch.tensor([self._rows[name] for name in ids])
         views = torch.as_tensor(view).expand(len(rows))
+        places = list(zip(ids, views.tolist()))
         embedding = ()
         if embeddings:
-            embedding = tuple(self._embedding(*pair, ids, views.tolist()) for pair in zip(self.targets, self.stores))
-        found, lengths = self._frames(ids, views.tolist(), spans) if frames else ((), None)
+            embedding = tuple(
+                target.embed(np.concatenate([store.get([name], view) for name, view in places]))
+                for target, store in zip(self.targets, self.stores)
+            )
+        found, lengths = self._frames(places, spans) if frames else ((), None)
         return TeacherOutput(
             logits=self._logits[:, rows, views],
-            targets=None if self._taught is None else self._taught[:, rows, views],
+            targets=None if self._imitated is None else self._imitated[:, rows, views],
             embedding=embedding,
             frames=found,
             lengths=lengths,
@@ -210,35 +208,20 @@ class TeacherFold:
             attributes=None if self._attributes is None else self._attributes[:, rows, views],
         )
 
-    def _embedding(self, target: SoftTargets, store: FeatureStore, ids, views: list[int]) -> Tensor:
-        return target.embed(np.concatenate([store.get([name], view) for name, view in zip(ids, views)]))
-
-    def _frames(self, ids, views: list[int], spans) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    def _frames(self, places: list[tuple[str, int]], spans) -> tuple[tuple[Tensor, ...], Tensor | None]:
         found, lengths = [], None
         for store in self.stores:
             if not store.with_frames:
                 continue
-            stored = [store.frames([name], view)[0] for name, view in zip(ids, views)]  # memory-mapped
+            stored = [store.frames([name], view)[0] for name, view in places]  # memory-mapped
             if spans is not None:
                 stored = [_part(frames, *span) for frames, span in zip(stored, spans)]
-            # Half precision as stored: what a loss does not read is never converted.
+            # In half precision as stored: what a loss does not read is never converted.
             pieces = [torch.from_numpy(np.array(frames)) for frames in stored]
             counts = torch.tensor([len(piece) for piece in pieces])
             lengths = counts / counts.max()  # the teachers' rates differ, the shares hardly
             found.append(torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True))
         return tuple(found), lengths
-
-
-def _predicted(predictor: Sequence[AttributeHead], target: SoftTargets, store: FeatureStore) -> Tensor:
-    """Attributes [n, views, A], each utterance answered by the head that speaks for it."""
-    views = [torch.tensor(store.get(target.ids, view)) for view in range(store.num_views)]
-    return answers(predictor, target.head_of, views)
-
-
-def _by_one_head(target: SoftTargets, store: FeatureStore) -> Tensor:
-    """Logits [n, views, classes] of the head that has heard all training speakers, for every utterance."""
-    views = [target.head.logits(torch.tensor(store.get(target.ids, view))) for view in range(store.num_views)]
-    return torch.stack(views, dim=1)
 
 
 def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
@@ -247,13 +230,23 @@ def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
     return frames[first : max(first + 1, round(end * len(frames)))]
 
 
-def teacher_params(spec: dict) -> int:
-    """Number of parameters of the frozen model behind ``spec``; 0 for a teacher that has learned nothing.
+def transfer_fold(fold: TeacherFold, bank: TeacherBank, manifest: Manifest) -> TeacherFold:
+    """Soft targets of ``fold``'s teachers for the unlabelled speech of ``manifest``, a part of ``bank``'s corpus.
 
-    Example
-    -------
-    >>> teacher_params({"name": "logmel_statistics"})
-    0
+    A training speaker of the fold, whose mixtures are in that speech, is answered by the head that was not trained on
+    that speaker, anybody else by the head trained on all training speakers. Features are standardised by the mean and
+    deviation of ``manifest``, so that its language, room and level do not shift every prediction to one class. Speech
+    outside of it, such as mixtures of test speakers, is not used.
     """
-    options = dict(spec)
-    return TEACHERS.build(options.pop("name"), **options).num_parameters
+    stores = list(bank.stores.values())
+    targets = [transfer(target, store, manifest) for target, store in zip(fold.targets, stores)]
+    predictors = [
+        tuple(replace(old, head=head) for old, head in zip(predictor, target.heads))
+        for predictor, target in zip(fold.predictors, targets)
+    ]
+    return TeacherFold(targets, stores, predictors=predictors)
+
+
+def teacher_params(spec: dict) -> int:
+    """Number of parameters of the frozen model behind ``spec``; 0 for a teacher without a model."""
+    return TEACHERS.build(**spec).num_parameters

@@ -1,4 +1,4 @@
-"""What every teacher promises, and the fingerprint by which its stored numbers are found again."""
+"""The base class of teachers, and the fingerprint by which their stored features are found again."""
 
 import hashlib
 import json
@@ -11,10 +11,10 @@ SAMPLE_RATE_HZ = 16000
 
 
 class Teacher(ABC):
-    """A large, frozen model that describes an utterance without ever seeing its label.
+    """A large frozen model that describes an utterance without its label.
 
-    A teacher is no ``torch.nn.Module``: no optimiser, checkpoint or call of ``.train()`` can reach the model inside.
-    Heads on top of its statistics are fitted in ``head.py``, once per outer fold.
+    It is not a ``torch.nn.Module``: no optimiser, checkpoint or ``.train()`` can reach the model inside. Heads on its
+    features are fitted in ``head.py``, once per outer fold.
 
     Attributes
     ----------
@@ -25,13 +25,11 @@ class Teacher(ABC):
     num_layers
         L, how many layers ``features`` describes; 1 for functionals.
     frame_rate_hz
-        Rate of ``frames``, or None where the teacher has none.
+        Rate of ``frames``, or None if the teacher has none.
     version
-        Whole number, part of the fingerprint: raise it when the class gives other numbers for the same options and
-        weights, so that features stored before are not read as its own. ``VERSION`` of ``crossfit`` and ``attributes``
-        is the same for stored heads. ``tests/golden/stored_numbers`` fails where it was forgotten.
-    fingerprint
-        12 hex digits over name, version, options and weights. Another fingerprint is another teacher.
+        Part of the fingerprint: raise it when the same options and weights give other numbers, so that features stored
+        before are not used. ``VERSION`` of ``crossfit`` and ``attributes`` does the same for stored heads.
+        ``tests/golden/stored_numbers`` fails where this was forgotten.
     device
         Where the model inside runs, such as ``"cuda"``. Not part of the fingerprint.
 
@@ -51,20 +49,16 @@ class Teacher(ABC):
     version: int = 1
     frame_rate_hz: float | None = None
     device = "cpu"
+    num_parameters = 0  # of the frozen model
     example_options: dict = {}
 
     @abstractmethod
     def features(self, waveform: np.ndarray) -> np.ndarray:
-        """Pooled statistics of one utterance, without labels.
-
-        Shape
-        -----
-        waveform: [samples] float32 at 16 kHz, in [-1, 1]. Returns [L, D] float32.
-        """
+        """Pooled statistics of one utterance: [samples] float32 at 16 kHz, in [-1, 1] -> [L, D] float32."""
 
     def features_and_frames(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``features`` [L, D] and the frames [T, D_f] of the same pass; only where ``frame_rate_hz`` is set."""
-        raise ValueError(f"teacher '{self.name}' has no frames; ask for them from a transformers_encoder.")
+        raise ValueError(f"teacher '{self.name}' has no frames; use a transformers_encoder for them.")
 
     def frames(self, waveform: np.ndarray) -> np.ndarray:
         """Frame features [T, D_f] of one utterance, at ``frame_rate_hz``."""
@@ -72,32 +66,22 @@ class Teacher(ABC):
 
     @property
     def fingerprint(self) -> str:
+        """12 hex digits over name, version, options and weights: another fingerprint is another teacher."""
         return fingerprint_of(self.name, self.version, self.identity())
 
     def identity(self) -> dict:
-        """Everything besides ``version`` that moves the numbers: options, hash of the weights, versions of packages."""
+        """Everything besides ``version`` that changes the numbers: options, hash of weights, versions of packages."""
         return {}
 
     def check_label_order(self, label_order) -> None:
         """Refuse a teacher that was built for the same classes in another order; most know no classes at all."""
 
-    @property
-    def num_parameters(self) -> int:
-        """How many learned numbers the frozen model has; 0 for one that has learned nothing."""
-        return 0
-
     def unload(self) -> None:
-        """Give back the memory of the model inside; the next call loads it again."""
+        """Free the memory of the model inside; the next call loads it again."""
 
 
 def fingerprint_of(*parts) -> str:
-    """12 hex digits that change when any of the JSON-like ``parts`` does.
-
-    Example
-    -------
-    >>> fingerprint_of("a", {"x": 1, "y": 2}) == fingerprint_of("a", {"y": 2, "x": 1})
-    True
-    """
+    """12 hex digits that change when any of the JSON-like ``parts`` does."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,7 +1,7 @@
-"""Soft targets that no utterance's own speaker has shaped."""
+"""Cross-fitting: the soft targets of an utterance come from a head that was not trained on its speaker."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,30 +9,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.metrics.calibration import least_temperature
 from akd_toolkit.teachers.base import fingerprint_of
-from akd_toolkit.teachers.fitting import balanced_nll, best_temperature, class_balance
-from akd_toolkit.teachers.head import Head, fit_heads
+from akd_toolkit.teachers.head import Head, balanced_nll, class_balance, fit_heads, usable
 
 logger = logging.getLogger(__name__)
 VERSION = 1  # of stored heads; raise it when the same features give other numbers
 L2 = (1e-3, 1e-4, 1e-5)  # strengths to choose from, strong to weak
+CHUNK = 1024  # utterances of other speech whose features are in memory at once
 
 
 @dataclass(frozen=True)
 class SoftTargets:
-    """What one teacher says of every utterance of a corpus, for one set of training speakers.
+    """One teacher's logits for every utterance of a corpus, for one set of training speakers.
 
-    ``heads[head_of[i]]`` spoke for utterance i and has not heard its speaker; a set of targets in which one has is
-    refused when it is made. ``heads[-1]`` has heard all training speakers and speaks for all others.
+    ``heads[head_of[i]]`` answers for utterance i and was not trained on its speaker, else ValueError. ``heads[-1]`` was
+    trained on all training speakers and answers for all others.
 
     Shape
     -----
     ids, speakers: n. logits: [n, views, classes], calibrated. head_of: [n].
-
-    Raises
-    ------
-    ValueError
-        If a head has heard the speaker for whom it speaks.
     """
 
     title: str
@@ -46,33 +43,40 @@ class SoftTargets:
 
     def __post_init__(self):
         for utterance, speaker, index in zip(self.ids, self.speakers, self.head_of):
-            if speaker in self.heads[index].heard:
+            if speaker in self.heads[index].trained_on:
                 raise ValueError(
-                    f"teacher {self.title}: the head that speaks for utterance {utterance} was fitted on its speaker "
+                    f"teacher {self.title}: the head that answers for utterance {utterance} was trained on its speaker "
                     f"{speaker}; cross-fit again with speaker groups that keep a speaker together."
                 )
 
     @property
     def head(self) -> Head:
-        """The head that has heard all training speakers."""
+        """The head that was trained on all training speakers."""
         return self.heads[-1]
 
     def described_heads(self) -> list[dict]:
-        """Of each head: the speakers that it was fitted on, and those whose utterances it answers for."""
+        """Of each head: the speakers it was trained on, those it answers for, penalty and temperature."""
         found = []
         for index, head in enumerate(self.heads):
             answered = sorted({speaker for speaker, own in zip(self.speakers, self.head_of) if own == index})
             options = {"l2": head.l2, "temperature": head.temperature}
-            found.append({"trained_on": list(head.heard), "answers_for": answered, **options})
+            found.append({"trained_on": list(head.trained_on), "answers_for": answered, **options})
         return found
 
     def embed(self, features: np.ndarray) -> Tensor:
-        """Embedding [n, D] of features [n, L, D].
-
-        One head makes it for all utterances, so that all lie in one space. It depends on training labels through the
-        L layer weights only.
-        """
+        """Embedding [n, D] of features [n, L, D], by one head for all utterances, so that all lie in one space."""
         return self.head.embed(torch.as_tensor(features))
+
+
+def by_own_head(heads: Sequence, head_of: Sequence[int], features: Tensor, call: Callable = Head.logits) -> Tensor:
+    """``call(head, features)`` of each utterance with its own head: features [n, L, D] -> [n, ...]."""
+    values = None
+    for index in np.unique(head_of):
+        rows = torch.from_numpy(np.flatnonzero(np.asarray(head_of) == index))
+        part = call(heads[index], features[rows])
+        values = torch.empty(len(features), *part.shape[1:]) if values is None else values
+        values[rows] = part
+    return values
 
 
 def crossfit(
@@ -87,41 +91,39 @@ def crossfit(
     title: str = "teacher",
     folder: Path | None = None,
 ) -> SoftTargets:
-    """Soft targets from heads that have not heard the speaker they speak for.
+    """Soft targets by heads that were not trained on the speaker they answer for.
 
-    A training utterance is answered by a head fitted on the training speakers outside its speaker's group, any other
-    utterance by a head fitted on all training speakers. Heads hear all views. Penalty and temperature are those with
-    the least balanced cross-entropy over all views of the training utterances, each answered by a head that has not
-    heard its speaker.
+    A training utterance is answered by a head trained on the training speakers outside its speaker's group, any other
+    utterance by a head trained on all training speakers; heads are trained on all views. Penalty and temperature are
+    those with the least balanced cross-entropy over all views of the cross-fitted training utterances.
 
     Arguments
     ---------
+    features
+        One [n, L, D] for each view, the clean one first.
+    labels
+        [n], indices into ``label_order``.
     groups
-        Speaker groups that stay together, usually those of the outer folds. Where fewer than two lie in training,
-        each training speaker is a group.
+        Speaker groups that stay together, usually those of the outer folds. Where fewer than two of them are in
+        training, each training speaker is a group.
     train_speakers
         Whose labels may be used at all; a part of them for inner runs.
     l2
         Penalties to choose from, strong to weak.
     folder
-        Where heads are kept and found again; None keeps none.
-
-    Shape
-    -----
-    features: one [n, L, D] for each view, the clean one first. labels: [n], indices into ``label_order``.
+        Where heads are stored and found again; None stores none.
 
     Raises
     ------
     ValueError
-        If fewer than two training speakers have utterances, a group's absence leaves a class empty, or a head would
-        speak for a speaker whom it has heard.
+        If there are fewer than two training speakers, one is in no group, or a class is missing without one group.
 
     Example
     -------
     >>> x = np.array([-1, 1, -2, 2, -3, 3], dtype=np.float32).reshape(6, 1, 1)
     >>> groups, labels = [["A"], ["B"], ["C"]], np.array([0, 1] * 3)
     >>> targets = crossfit([x], labels, list("AABBCC"), groups, ["A", "B"], ("low", "high"))
-    >>> [head.heard for head in targets.heads], targets.head_of
+    >>> [head.trained_on for head in targets.heads], targets.head_of
     ([('B',), ('A',), ('A', 'B')], (0, 0, 1, 1, 2, 2))
     >>> targets.logits.argmax(dim=-1).flatten().tolist()
     [0, 1, 0, 1, 0, 1]
@@ -132,8 +134,8 @@ def crossfit(
     views = [torch.tensor(np.asarray(view)) for view in features]
     classes = torch.tensor(np.asarray(labels), dtype=torch.long)
 
-    def fitted(heard: list[str]) -> list[Head]:
-        rows = np.flatnonzero(np.isin(names, heard))
+    def fitted(chosen: list[str]) -> list[Head]:
+        rows = np.flatnonzero(np.isin(names, chosen))
         return _fitted_or_read([view[rows] for view in views], classes[rows], names[rows], label_order, l2, folder)
 
     paths = [fitted([name for name in train if name not in group]) for group in inner] + [fitted(list(train))]
@@ -141,19 +143,19 @@ def crossfit(
     for index, group in enumerate(inner):
         head_of[np.isin(names, group)] = index
     rows = np.flatnonzero(np.isin(names, train))
-    heard = [view[rows] for view in views]
-    choice, temperature, nll = _choose(paths, heard, classes[rows], head_of[rows], label_order, train)
+    balance = class_balance(classes[rows], label_order, train)
+    training_views = [view[rows] for view in views]
+    choice, temperature, nll = _best_penalty(paths, training_views, classes[rows], head_of[rows], balance)
     heads = tuple(replace(path[choice], temperature=temperature) for path in paths)
-    logits = torch.stack([_answers(heads, view, head_of) for view in views], dim=1)
     logger.info(
-        "teacher %s: heads for %d training speakers, l2 %g, temperature %.2f, %.3f nats on unheard speakers.",
+        "teacher %s: heads for %d training speakers, l2 %g, temperature %.2f, cross-fitted cross-entropy %.3f nats.",
         *(title, len(train), heads[-1].l2, temperature, nll),
     )
     return SoftTargets(
         title=title,
         ids=tuple(ids) if ids is not None else tuple(map(str, range(len(names)))),
         speakers=tuple(names.tolist()),
-        logits=logits,
+        logits=torch.stack([by_own_head(heads, head_of, view) for view in views], dim=1),
         head_of=tuple(head_of.tolist()),
         heads=heads,
         label_order=tuple(label_order),
@@ -177,14 +179,13 @@ def _inner_groups(groups: Sequence[Sequence[str]], train: Sequence[str]) -> list
     return inner
 
 
-def _choose(paths, views: list[Tensor], labels: Tensor, head_of, label_order, train) -> tuple[int, float, float]:
-    """Index of the best penalty, its temperature and its balanced cross-entropy on unheard speakers."""
-    balance = class_balance(labels, label_order, train).repeat(len(views)) / len(views)
-    labels = labels.repeat(len(views))
+def _best_penalty(paths, views: list[Tensor], labels: Tensor, head_of, balance: Tensor) -> tuple[int, float, float]:
+    """Index of the best penalty, its temperature and its balanced cross-entropy on cross-fitted utterances."""
+    labels, balance = labels.repeat(len(views)), balance.repeat(len(views)) / len(views)
     best = None
     for index in range(len(paths[0])):
         heads = [path[index] for path in paths]
-        logits = torch.cat([_answers(heads, view, head_of) for view in views])
+        logits = torch.cat([by_own_head(heads, head_of, view) for view in views])
         temperature = best_temperature(logits, labels, balance)
         nll = float(balanced_nll(logits.double() / temperature, labels, balance))
         if best is None or nll < best[2]:
@@ -192,21 +193,25 @@ def _choose(paths, views: list[Tensor], labels: Tensor, head_of, label_order, tr
     return best
 
 
-def _answers(heads: Sequence[Head], features: Tensor, head_of: np.ndarray) -> Tensor:
-    """Logits [n, C], each utterance answered by its own head."""
-    logits = torch.empty(len(features), len(heads[0].label_order))
-    for index, head in enumerate(heads):
-        rows = torch.from_numpy(np.flatnonzero(head_of == index))
-        if len(rows):
-            logits[rows] = head.logits(features[rows])
-    return logits
+def best_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
+    """The divisor of ``logits`` with the least balanced cross-entropy, from 0.05 to 20.
+
+    Example
+    -------
+    >>> logits = torch.tensor([[9.0, 0.0], [9.0, 0.0], [9.0, 0.0], [9.0, 0.0]])  # very sure, and wrong once in four
+    >>> even = torch.full((4,), 0.25, dtype=torch.float64)
+    >>> round(best_temperature(logits, torch.tensor([0, 0, 0, 1]), even), 3)  # 9 / ln 3
+    8.192
+    """
+    logits = logits.double()
+    return least_temperature(lambda temperature: float(balanced_nll(logits / temperature, labels, balance)))
 
 
 def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, l2, folder: Path | None) -> list[Head]:
-    """Heads for these utterances, one for each penalty, from ``folder`` where they were fitted before."""
+    """Heads for these utterances, one for each penalty, from ``folder`` if they are stored there."""
     if folder is None:
         return fit_heads(views, labels, speakers.tolist(), label_order, l2)
-    # The sum stands for the features: another store, another sum.
+    # The sum stands for the features: other features, another sum.
     key = fingerprint_of(
         *(VERSION, speakers.tolist(), labels.tolist(), list(label_order), list(map(float, l2))),
         *((list(view.shape), view.double().abs().sum().item()) for view in views),
@@ -216,3 +221,52 @@ def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, 
         for path, head in zip(paths, fit_heads(views, labels, speakers.tolist(), label_order, l2)):
             head.write(path)
     return [Head.read(path, label_order) for path in paths]
+
+
+def transfer(target: SoftTargets, store, manifest: Manifest) -> SoftTargets:
+    """Soft targets of the same teacher for the speech of ``manifest``, see ``transfer_fold``."""
+    own_head, last = dict(zip(target.speakers, target.head_of)), len(target.heads) - 1
+    head_of = [own_head.get(row.speaker, last) for row in manifest]
+    starts = range(0, len(manifest), CHUNK)
+
+    def chunks(view: int) -> Iterator[Tensor]:
+        for start in starts:
+            yield torch.from_numpy(store.get(manifest.ids[start : start + CHUNK], view))
+
+    mean, deviation = moments(chunks(view=0))
+    heads = tuple(replace(head, mean=mean, deviation=deviation) for head in target.heads)
+    views = []
+    for view in range(store.num_views):
+        parts = zip(starts, chunks(view))
+        views.append(torch.cat([by_own_head(heads, head_of[start : start + CHUNK], part) for start, part in parts]))
+    return SoftTargets(
+        title=target.title,
+        ids=manifest.ids,
+        speakers=tuple(row.speaker for row in manifest),
+        logits=torch.stack(views, dim=1),
+        head_of=tuple(head_of),
+        heads=heads,
+        label_order=target.label_order,
+        train_speakers=target.train_speakers,
+    )
+
+
+def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and deviation over the utterances of all chunks [n, L, D]; infinite where constant: [L, D] each.
+
+    Source: feature-wise moment matching, the diagonal case of Sun, Feng & Saenko 2016 (CORAL).
+
+    Example
+    -------
+    >>> moments([torch.tensor([[[8.0]]]), torch.tensor([[[12.0]]])])
+    (tensor([[10.]]), tensor([[2.]]))
+    """
+    count, mean, squares = 0, 0.0, 0.0
+    for chunk in chunks:  # Chan, Golub & LeVeque 1979: stable where the mean is large
+        features = chunk.double()
+        step = features.mean(dim=0) - mean
+        squares = squares + (features - features.mean(dim=0)).square().sum(dim=0)
+        squares = squares + step.square() * count * len(features) / (count + len(features))
+        count += len(features)
+        mean = mean + step * len(features) / count
+    return mean.float(), usable((squares / count).sqrt(), mean).float()

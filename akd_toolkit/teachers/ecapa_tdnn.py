@@ -23,8 +23,8 @@ ARCHITECTURE = {
 class EcapaTDNN(Teacher):
     """Mean and deviation of 3072 features inside SpeechBrain's ECAPA-TDNN (VoxCeleb), before the speaker embedding.
 
-    Two layers: over all frames alike, and weighted by the model's own attention. Both know more of emotion than the 192
-    numbers that the model makes from them, which were trained to forget it.
+    Features are [2, 6144]: over all frames equally, and weighted by the model's own attention. Both know more of
+    emotion than the speaker embedding of 192 numbers, which was trained to ignore it.
 
     Source: Desplanques, Thienpondt & Demuynck 2020; Ravanelli et al. 2021 (``speechbrain/spkrec-ecapa-voxceleb``).
 
@@ -32,10 +32,6 @@ class EcapaTDNN(Teacher):
     ---------
     source
         Folder with one safetensors file, or that file, of the published embedding model. 16-bit values are widened.
-
-    Shape
-    -----
-    features: [2, 6144].
 
     Raises
     ------
@@ -93,8 +89,7 @@ class EcapaTDNN(Teacher):
 
         model = ECAPA_TDNN(**ARCHITECTURE)
         try:
-            weights = load_file(self.path)
-            model.load_state_dict({key: value.float() for key, value in weights.items()}, strict=True)
+            model.load_state_dict({key: value.float() for key, value in load_file(self.path).items()}, strict=True)
         except (SafetensorError, RuntimeError) as error:
             raise ValueError(
                 f"teacher file {self.path} does not hold exactly the weights of ECAPA-TDNN "

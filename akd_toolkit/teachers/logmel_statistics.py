@@ -1,4 +1,4 @@
-"""A teacher that needs no download: statistics of log-mel energies, their movement, and prosody."""
+"""A teacher that needs no download: statistics of log-mel energies, their dynamics, and prosody."""
 
 import numpy as np
 
@@ -15,11 +15,11 @@ PARTS = ("spectrum", "dynamics", "prosody")
 
 @TEACHERS.register("logmel_statistics")
 class LogMelStatistics(Teacher):
-    """How loud, bright, fast and high a voice is: statistics of its log-mel energies and of its pitch.
+    """Loudness, brightness, tempo and pitch of a voice: statistics of its log-mel energies and of its pitch.
 
-    ``spectrum``: mean, deviation and percentiles of every band. ``dynamics``: how much each band moves over 10, 50 and
-    100 ms. ``prosody``: pitch by autocorrelation (level, range, slope, jumps), loudness, tempo of its peaks, spectral
-    balance. Parts may be chosen singly, which makes teachers of different kinds.
+    ``spectrum`` (5 num_mels): mean, deviation and percentiles of every band. ``dynamics`` (3 num_mels): how much
+    each band changes over 10, 50 and 100 ms. ``prosody`` (26): pitch by autocorrelation (level, range, slope, jumps),
+    loudness, tempo of its peaks, spectral balance. Single parts make teachers of different kinds.
 
     Source: the feature groups follow Eyben et al. 2016 (GeMAPS) and the peak tempo Mermelstein 1975, both simplified.
 
@@ -29,10 +29,6 @@ class LogMelStatistics(Teacher):
         Mel bands between 50 and 7600 Hz, >= 8.
     parts
         Which of ``spectrum``, ``dynamics``, ``prosody``.
-
-    Shape
-    -----
-    features: [1, D]; D = 5 num_mels for the spectrum, 3 num_mels for the dynamics, 26 for prosody.
 
     Example
     -------

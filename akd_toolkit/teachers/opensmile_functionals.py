@@ -13,9 +13,10 @@ FEATURE_SETS = ("ComParE_2016", "eGeMAPSv02")
 
 @TEACHERS.register("opensmile")
 class OpenSmileFunctionals(Teacher):
-    """openSMILE functionals of the whole utterance: ComParE 2016 (6373 numbers) or eGeMAPS (88).
+    """openSMILE functionals of the whole utterance: ComParE 2016 [1, 6373] or eGeMAPS [1, 88].
 
-    Needs the extra ``opensmile``. A number that openSMILE cannot give for a very short utterance counts as 0.
+    Needs the extra ``opensmile``, else ImportError. A number that openSMILE cannot compute for a very short utterance
+    counts as 0.
 
     Source: Eyben, Wöllmer & Schuller 2010 (openSMILE); Schuller et al. 2016 (ComParE); Eyben et al. 2016 (eGeMAPS).
 
@@ -23,17 +24,6 @@ class OpenSmileFunctionals(Teacher):
     ---------
     feature_set
         ``ComParE_2016`` or ``eGeMAPSv02``.
-
-    Shape
-    -----
-    features: [1, 6373] or [1, 88].
-
-    Raises
-    ------
-    ValueError
-        If ``feature_set`` is unknown.
-    ImportError
-        If the package opensmile is not installed.
 
     Example
     -------
@@ -71,10 +61,7 @@ class OpenSmileFunctionals(Teacher):
     def _smile(self):
         import opensmile
 
-        return opensmile.Smile(
-            feature_set=opensmile.FeatureSet[self.feature_set],
-            feature_level=opensmile.FeatureLevel.Functionals,
-        )
+        return opensmile.Smile(opensmile.FeatureSet[self.feature_set], opensmile.FeatureLevel.Functionals)
 
     def unload(self) -> None:
         self.__dict__.pop("_smile", None)

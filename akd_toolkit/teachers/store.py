@@ -1,4 +1,4 @@
-"""Features of one teacher over one corpus, computed once and read from disk ever after."""
+"""Features of one teacher over one corpus, computed once and then read from disk."""
 
 from collections.abc import Sequence
 from functools import cached_property, partial
@@ -13,27 +13,23 @@ from akd_toolkit.teachers.base import Teacher
 
 
 class FeatureStore:
-    """Memory-mapped features [n, L, D] of every utterance, a file for each view.
+    """Memory-mapped features [n, L, D] of every utterance, a file for each view; see ``stored_arrays``.
 
-    The path holds the manifest's hash and the teacher's fingerprint, the file name the version of the sound and the
-    settings of the view: what was computed from anything else is never found. See ``stored_arrays``.
+    The path holds the manifest's hash and the teacher's fingerprint, the file name the version of the audio and the
+    settings of the view, so features of anything else are never found.
 
     Arguments
     ---------
     folder
-        Root of the store; entries of many corpora and teachers live side by side.
+        Root of the store; entries of many corpora and teachers can share it.
     audio
         The corpus, with all its views.
     num_views
         Views per utterance: 1 is the clean waveform alone, more adds augmented copies.
     frames
-        Whether to keep frames too, as float16 in one flat file per view.
+        Whether to store frames too, as float16 in one flat file per view.
     progress
         Whether to show a bar while computing.
-
-    Shape
-    -----
-    ``view``: [n, L, D] float32 in the order of the manifest. ``get``: [len(ids), L, D]. ``frames``: a list of [T, D_f].
 
     Raises
     ------
@@ -68,7 +64,7 @@ class FeatureStore:
             stop_workers()
 
     def view(self, view: int) -> np.ndarray:
-        """Features [n, L, D] of one view, memory-mapped and read-only."""
+        """Features [n, L, D] float32 of one view in the order of the manifest, memory-mapped and read-only."""
         return self._open(view)["features"]
 
     def get(self, ids: Sequence[str], view: int) -> np.ndarray:
@@ -98,10 +94,9 @@ class FeatureStore:
         if not 0 <= view < self.num_views:
             raise ValueError(f"view must be 0 to {self.num_views - 1}, got {view}; raise num_views for more.")
         if view not in self._views:
-            stem = f"sound{VERSION}-view{view}" + (f"-{self.audio.settings.fingerprint}" if view else "")
             self._views[view] = stored_arrays(
                 self.folder,
-                stem,
+                f"sound{VERSION}-view{view}" + (f"-{self.audio.settings.fingerprint}" if view else ""),
                 self.manifest.ids,
                 ("features", "frames", OFFSETS) if self.with_frames else ("features",),
                 partial(self._describe, view=view),

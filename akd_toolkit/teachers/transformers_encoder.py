@@ -23,9 +23,9 @@ WHISPER_HOP = 320  # samples per frame after the second convolution's stride
 class TransformersEncoder(Teacher):
     """A frozen encoder (wav2vec 2.0, HuBERT, WavLM, Whisper): mean and deviation over frames, for every layer.
 
-    Layer 0 is what the first transformer layer is given, layer k what the k-th puts out, before any final
-    normalisation. Whisper runs on the utterance alone, with the first positions of its table, not padded to 30 s.
-    Utterances above 30 s are cut into equal windows and pooled together.
+    Layer 0 is the input of the first transformer layer, layer k the output of the k-th, before any final normalisation.
+    Features are [L, 2 D]. Whisper runs on the utterance without padding to 30 s, with the first positions of its table.
+    Longer utterances are cut into equal windows and pooled together.
 
     Source: Baevski et al. 2020 (wav2vec 2.0), Hsu et al. 2021 (HuBERT), Chen et al. 2022 (WavLM), Radford et al. 2022
     (Whisper); statistics of all layers as in Yang et al. 2021 (SUPERB).
@@ -33,12 +33,12 @@ class TransformersEncoder(Teacher):
     Arguments
     ---------
     source
-        Name on the hub, such as ``facebook/wav2vec2-large``, or a folder in ``save_pretrained`` layout. Weights are
-        read from safetensors only, and no code of the model's own is ever run.
+        Name on the hub, such as ``facebook/wav2vec2-large``, or a folder in ``save_pretrained`` layout. Only its
+        safetensors are read, and no code of the model is ever run.
     layers
         Layers to describe, 0 to the number of transformer layers; null means all.
     frame_layer
-        Layer whose frames ``frames`` returns; null means the highest of ``layers``.
+        Layer of ``frames``; null means the highest of ``layers``.
     revision
         Revision on the hub; null means the newest.
 
@@ -73,7 +73,7 @@ class TransformersEncoder(Teacher):
         self.title = self.folder.name if Path(self.source).expanduser().is_dir() else self.source
         self.config = _read_config(self.folder)
         self.model_type = self.config["model_type"]
-        depth = _depth(self.config)
+        depth = self.config["encoder_layers" if self.model_type == "whisper" else "num_hidden_layers"]
         self.layers = list(range(depth + 1)) if layers is None else [int(layer) for layer in layers]
         self.frame_layer = max(self.layers, default=0) if frame_layer is None else int(frame_layer)
         wrong = [layer for layer in [*self.layers, self.frame_layer] if not 0 <= layer <= depth]
@@ -115,9 +115,9 @@ class TransformersEncoder(Teacher):
         deviation, mean = torch.std_mean(states, dim=1, correction=0)
         return torch.cat([mean, deviation], dim=-1).cpu().numpy()  # [L, 2 D]
 
-    @torch.no_grad()  # not inference_mode: what comes out may enter a student's graph
+    @torch.no_grad()  # not inference_mode: the outputs may enter a student's graph
     def _hidden(self, waveform: np.ndarray) -> dict[int, torch.Tensor]:
-        """Frames [T, D] of every layer up to the highest asked for, over all windows of the utterance."""
+        """Frames [T, D] of every layer up to the highest one used, over all windows of the utterance."""
         num_windows = -(-len(waveform) // MAX_WINDOW)
         windows = [self._run(window) for window in np.array_split(waveform, num_windows)]
         return {layer: torch.cat([window[layer] for window in windows]) for layer in windows[0]}
@@ -151,9 +151,8 @@ class TransformersEncoder(Teacher):
 
     @cached_property
     def _loaded(self) -> tuple[torch.nn.Module, dict[int, torch.Tensor]]:
-        """The frozen encoder and the dictionary into which its layers' outputs fall at each call."""
-        depth = max(1, *self.layers, self.frame_layer)
-        model = _load_checked(self.folder, self.config, depth, self.title)
+        """The frozen encoder, and the dictionary that holds its layers' outputs after each call."""
+        model = _load_checked(self.folder, self.config, self._highest, self.title)
         encoder = model.encoder if self.model_type == "whisper" else model
         encoder.to(self.device).eval().requires_grad_(False)
         if self.model_type == "whisper":
@@ -164,14 +163,18 @@ class TransformersEncoder(Teacher):
         return encoder, caught
 
     @property
+    def _highest(self) -> int:
+        """How many transformer layers are loaded."""
+        return max(1, *self.layers, self.frame_layer)
+
+    @property
     def num_parameters(self) -> int:
-        """Of the encoder up to the highest layer that is read."""
-        highest = max(1, *self.layers, self.frame_layer)
+        """Of the encoder up to the highest layer that is used."""
 
         def used(name: str) -> bool:
             layer = re.search(r"encoder\.layers\.(\d+)\.", name)
-            ours = self.model_type != "whisper" or "decoder." not in name
-            return ours and not name.startswith("lm_head") and (layer is None or int(layer.group(1)) < highest)
+            encoder = self.model_type != "whisper" or "decoder." not in name
+            return encoder and not name.startswith("lm_head") and (layer is None or int(layer.group(1)) < self._highest)
 
         return count_parameters(_weight_files(self.folder), used)
 
@@ -194,13 +197,13 @@ def find_folder(source: str, revision: str | None = None) -> Path:
     try:
         folder = Path(snapshot_download(source, revision=revision, **wanted))
         if revision is None and not any(folder.glob("*.safetensors")):
-            # Older models hold a pickle only; the hub's own converter keeps the same weights on a branch beside.
+            # Older models hold a pickle only; the hub's own converter keeps the same weights on another branch.
             from transformers.safetensors_conversion import get_conversion_pr_reference
 
             revision = get_conversion_pr_reference(HfApi(), source)
             logger.info("teacher %s: weights of revision %s; name it in the YAML to work offline.", source, revision)
             folder = Path(snapshot_download(source, revision=revision, **wanted))
-    except Exception as error:  # the hub's client raises many kinds, from no network to no such model
+    except Exception as error:  # of many kinds, from no network to no such model
         raise FileNotFoundError(
             f"teacher {source} is neither in models_folder nor available from the hub ({type(error).__name__}); check "
             "the name and the network, or give --models_folder, a folder that holds it as owner/name."
@@ -234,12 +237,8 @@ def _read_config(folder: Path) -> dict:
     return config
 
 
-def _depth(config: dict) -> int:
-    return config["encoder_layers" if config["model_type"] == "whisper" else "num_hidden_layers"]
-
-
 def _load_checked(folder: Path, config: dict, depth: int, title: str):
-    """Load the lowest ``depth`` layers and refuse a model of which any weight was not in the file."""
+    """The lowest ``depth`` layers; a model with a weight that is not in the file is refused."""
     from transformers import AutoModel
     from transformers.utils import logging as transformers_logging
 
@@ -250,7 +249,7 @@ def _load_checked(folder: Path, config: dict, depth: int, title: str):
         smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()  # its report of unused keys is expected: layers were left out
+    transformers_logging.set_verbosity_error()  # unused keys are expected: layers were left out
     try:
         model, info = AutoModel.from_pretrained(
             folder,
@@ -279,7 +278,7 @@ def _load_checked(folder: Path, config: dict, depth: int, title: str):
 
 
 def _catch_outputs(blocks, caught: dict[int, torch.Tensor]) -> None:
-    """Let every transformer layer leave its frames [T, D] in ``caught``; key 0 is the first layer's input."""
+    """Hooks by which every transformer layer puts its frames [T, D] into ``caught``; key 0 is the first's input."""
 
     def catch_input(module, args, kwargs):
         caught[0] = (args[0] if args else kwargs["hidden_states"])[0].detach().clone()

@@ -36,7 +36,7 @@ def compute() -> dict[str, dict]:
     train = [name for group in groups[1:] for name in group]
     targets = crossfit([layers], manifest.labels, speakers, groups, train, LABELS, ids=manifest.ids)
     predictors = attributes.fit_attributes(targets, [layers], features[1][:, :2])
-    predicted = attributes.answers(predictors, targets.head_of, [torch.tensor(layers)])
+    predicted = attributes.predict_attributes(predictors, targets.head_of, [torch.tensor(layers)])
     whole = LogMelStatistics(num_mels=10)
     log_probs, weights = torch.log_softmax(targets.logits[:, 0], dim=-1), targets.head.layer_weights
     described = np.stack([whole.features(waveform)[0] for waveform in waveforms[:4]])

@@ -1,13 +1,16 @@
-"""All teachers of a run: built once, loaded only when needed, answering for a batch."""
+"""All teachers of a run: loaded only if needed, outputs for a batch, and transfer to unlabelled speech."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from in_memory import InMemoryAudio
 
-from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers import TeacherBank, teacher_params, transformers_encoder
+from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.outputs import TeacherOutput
+from akd_toolkit.teachers import TeacherBank, teacher_params, transfer_fold, transformers_encoder
 
 GROUPS = [["A"], ["B"], ["C"], ["D"]]
 BANDS = {"name": "logmel_statistics", "num_mels": 8}
@@ -24,20 +27,20 @@ def bank(tmp_path, audio, encoder_folder):
     return make
 
 
-def test_lookup_gives_what_each_teachers_own_targets_say(bank):
+def test_lookup_gives_the_own_targets_of_each_teacher(bank):
     fold = bank(num_views=2).fold(["A", "B", "C"], GROUPS)
     ids, views = ["D-low-1", "A-high-0", "B-low-2"], [0, 1, 1]
     output = fold.lookup(ids, views)
     assert output.names == ("bands", "encoder") == tuple(target.title for target in fold)
     for teacher, target in enumerate(fold):
         for place, (name, view) in enumerate(zip(ids, views)):
-            row = target.ids.index(name)
-            assert torch.equal(output.logits[teacher, place], target.logits[row, view])
+            assert torch.equal(output.logits[teacher, place], target.logits[target.ids.index(name), view])
             expected = target.embed(fold.stores[teacher].get([name], view))[0]
             torch.testing.assert_close(output.embedding[teacher][place], expected)
     assert [embedding.shape for embedding in output.embedding] == [(3, 90), (3, 32)]
     assert fold.embedding_dims == [90, 32] and len(fold) == 2 and fold[1] is fold.targets[1]
     assert torch.equal(fold.lookup(ids, 1).logits, fold.lookup(ids, [1, 1, 1]).logits)
+    assert not output.logits.requires_grad and not any(e.requires_grad for e in output.embedding)
 
 
 def test_frames_are_padded_to_the_longest_and_cut_to_spans(bank):
@@ -53,54 +56,29 @@ def test_frames_are_padded_to_the_longest_and_cut_to_spans(bank):
     assert not fold.lookup(ids).frames
 
 
-def test_encoder_is_not_loaded_where_its_features_are_stored(bank, audio, monkeypatch):
-    bank().prepare()
+def test_encoder_is_unloaded_afterwards_and_not_loaded_where_its_features_are_stored(bank, audio, monkeypatch):
+    teachers = bank()
+    teachers.prepare()
+    assert "_loaded" not in vars(teachers.stores["encoder"].teacher)
     monkeypatch.setattr(transformers_encoder, "_load_checked", lambda *args: pytest.fail("loaded"))
     monkeypatch.setattr(audio, "waveform", lambda *args: pytest.fail("sound read"))
     bank().fold(["A", "B"], GROUPS)
 
 
-def test_encoder_is_let_go_after_its_features_are_stored(bank):
-    teachers = bank()
-    teachers.prepare()
-    assert "_loaded" not in vars(teachers.stores["encoder"].teacher)
-
-
-def test_unknown_option_is_refused_when_the_bank_is_made(bank):
-    with pytest.raises(ValueError, match=r"teacher 'logmel_statistics': .*num_mel.*Did you mean 'num_mels'"):
+def test_wrong_options_classes_and_teachers_are_refused_when_the_bank_is_made(bank, encoder_folder, tmp_path, audio):
+    with pytest.raises(ValueError, match="num_mel"):
         bank({"bands": {"name": "logmel_statistics", "num_mel": 8}})
-
-
-def test_teacher_with_the_classes_in_another_order_is_refused_when_the_bank_is_made(bank, encoder_folder):
+    with pytest.raises(ValueError, match="teacher other"):
+        bank(frames=["other"])
+    with pytest.raises(ValueError, match="no teachers"):
+        TeacherBank({}, audio, tmp_path)
+    with pytest.raises(ValueError, match="order classes differently"):
+        bank().fold(["A", "B"], GROUPS, label_order=("high", "low"))
     folder = encoder_folder()
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "id2label": {"0": "high", "1": "low"}}))
-    with pytest.raises(ValueError, match=r"order classes differently: \[high, low\] and \[low, high\]"):
+    with pytest.raises(ValueError, match=r"\[high, low\] and \[low, high\]"):
         bank({"encoder": {"name": "transformers_encoder", "source": str(folder)}})
-
-
-def test_fold_with_another_label_order_is_refused(bank):
-    with pytest.raises(ValueError, match="order classes differently"):
-        bank().fold(["A", "B"], GROUPS, label_order=("high", "low"))
-
-
-def test_frames_of_an_unknown_teacher_and_no_teachers_at_all_are_refused(bank, tmp_path, audio):
-    with pytest.raises(ValueError, match="frames are asked of teacher other"):
-        bank(frames=["other"])
-    with pytest.raises(ValueError, match="there are no teachers"):
-        TeacherBank({}, audio, tmp_path)
-
-
-def test_students_learn_from_numbers_that_need_no_gradient(bank):
-    output = bank().fold(["A", "B"], GROUPS).lookup(["A-low-0"])
-    assert not output.logits.requires_grad and not any(e.requires_grad for e in output.embedding)
-    (torch.ones(1, requires_grad=True) * output.logits.sum()).backward()  # and are allowed in a student's graph
-
-
-def test_heads_of_each_teacher_are_described_for_the_audit(bank):
-    teachers = list(bank().fold(["A", "B"], GROUPS))
-    assert [teacher.title for teacher in teachers] == ["bands", "encoder"]
-    assert all("C" not in head["trained_on"] for teacher in teachers for head in teacher.described_heads())
 
 
 def test_parameters_of_a_teacher_are_counted_without_loading_it(encoder_folder, monkeypatch):
@@ -109,8 +87,62 @@ def test_parameters_of_a_teacher_are_counted_without_loading_it(encoder_folder, 
     assert teacher_params(BANDS) == 0
 
 
-def test_two_kinds_of_teachers_make_one_output_for_the_objective(bank):
-    output = bank().fold(["A", "B", "C"], GROUPS).lookup(["D-low-0", "D-high-0"])
-    probs = output.mixture(temperature=1.0)
-    np.testing.assert_allclose(probs.sum(-1), 1, atol=1e-5)
-    assert len(output) == 2 and set(TEACHERS.names()) >= {"logmel_statistics", "transformers_encoder"}
+def over(manifest, sounds, folder, **options):
+    return TeacherBank({"bands": BANDS}, InMemoryAudio(manifest, sounds), folder, progress=False, **options)
+
+
+def test_with_one_head_losses_imitate_it_while_gates_use_the_cross_fitted_ones(manifest, sounds, tmp_path):
+    bank = over(manifest, sounds, tmp_path)
+    crossed, shared = (bank.fold(["A", "B"], GROUPS, one_head=one).lookup(manifest.ids) for one in (False, True))
+    torch.testing.assert_close(crossed.logits, shared.logits)
+    assert crossed.targets is None
+    training = torch.tensor([row.speaker in "AB" for row in manifest])
+    assert not torch.allclose(shared.targets[:, training], shared.logits[:, training])
+    torch.testing.assert_close(shared.targets[:, ~training], shared.logits[:, ~training])
+
+
+@pytest.fixture
+def with_attributes(manifest, sounds, tmp_path):
+    """A bank of a corpus whose utterances have a brightness, by emotion, and a number."""
+    rows = tuple(
+        replace(row, attributes={"brightness": 2.0 * (row.emotion == "high"), "number": float(row.id[-1])})
+        for row in manifest
+    )
+    return over(Manifest("tones", manifest.label_order, rows), sounds, tmp_path, num_views=2)
+
+
+def test_a_fold_predicts_attributes_where_they_are_wanted(with_attributes):
+    fold = with_attributes.fold(["A", "B", "C"], GROUPS, attributes=["brightness", "number"])
+    ids, views = ["D-low-1", "D-high-0", "A-high-2"], [0, 1, 1]
+    found, plain = fold.lookup(ids, views), with_attributes.fold(["A", "B", "C"], GROUPS).lookup(ids, views)
+    assert found.attributes.shape == (1, 3, 2)
+    torch.testing.assert_close(found.attributes[0, :, 0], torch.tensor([0.0, 2.0, 2.0]), atol=0.5, rtol=0)
+    assert torch.equal(found.logits, plain.logits) and plain.attributes is None
+
+
+def test_unlabelled_speech_is_answered_by_heads_of_the_training_speakers(with_attributes, sounds, tmp_path):
+    fold = with_attributes.fold(["A", "B"], GROUPS, attributes=["brightness"])
+    rows = [replace(row, speaker="unlabelled", emotion="unlabelled", attributes={}) for row in with_attributes.manifest]
+    others = Manifest("others", ("unlabelled",), tuple(rows))
+    changed = {name: 0.3 * sound for name, sound in sounds.items()}  # another level: their own statistics are used
+    transferred = transfer_fold(fold, over(others, changed, tmp_path), others)
+    assert {target.heads[own].trained_on for target in transferred for own in target.head_of} == {("A", "B")}
+    output, high = transferred.lookup(others.ids), torch.tensor(["high" in name for name in others.ids])
+    assert (output.logits[0].argmax(dim=-1) == high).float().mean() > 0.9
+    assert output.attributes[0, high].mean() > output.attributes[0, ~high].mean() + 1
+    joined = TeacherOutput.stacked([fold.lookup(["A-low-0"]), transferred.lookup(["B-low-0"])])
+    assert joined.attributes.shape == (1, 2, 1)
+
+
+def test_mixtures_of_a_training_speaker_are_answered_without_it_and_without_test_speakers(manifest, sounds, tmp_path):
+    own = manifest.of(["A", "B"])  # the corpus's own speech stands for its mixtures
+    logits = []
+    for louder in (1.0, 3.0):  # the test speakers' speech changes, and nothing else
+        changed = {name: wave * (1.0 if name[0] in "AB" else louder) for name, wave in sounds.items()}
+        bank = over(manifest, changed, tmp_path / str(louder))
+        (target,) = transfer_fold(bank.fold(["A", "B"], GROUPS), bank, own)
+        assert [target.heads[index].trained_on for index in target.head_of] == [
+            ("B",) if row.speaker == "A" else ("A",) for row in own
+        ]
+        logits.append(target.logits)
+    np.testing.assert_allclose(*logits, atol=1e-4)

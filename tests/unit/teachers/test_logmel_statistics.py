@@ -57,5 +57,5 @@ def test_parts_are_pieces_of_the_whole():
 
 
 def test_unknown_part_is_refused():
-    with pytest.raises(ValueError, match=r"parts must be some of spectrum, dynamics, prosody, got \['pitch'\]"):
+    with pytest.raises(ValueError, match="pitch"):
         LogMelStatistics(parts=["pitch"])
