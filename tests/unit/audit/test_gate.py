@@ -17,13 +17,8 @@ def corpus(*names, sound="", corpus="Toy", **changes):
     return Manifest(corpus, ("sad",), tuple(replace(row, **changes) for row in rows))
 
 
-<<<<<<< HEAD
 def teacher(*speakers):
-    return [SimpleNamespace(title="whisper", heads=[SimpleNamespace(heard=speakers)])]
-=======
-def teacher(*heard):
-    return [SimpleNamespace(title="whisper", heads=[SimpleNamespace(trained_on=heard)])]
->>>>>>> f4a3dba (Teachers: heads in one file, transfer beside cross-fitting, provenance as a table)
+    return [SimpleNamespace(title="whisper", heads=[SimpleNamespace(trained_on=speakers)])]
 
 
 def test_a_clean_split_is_proved_and_what_cannot_be_proved_is_said():
