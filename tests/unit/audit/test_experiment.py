@@ -157,7 +157,7 @@ def test_one_speaker_in_two_spellings_is_not_proved_apart(experiment, found_in, 
 
 def test_a_student_that_starts_from_a_model_of_the_corpus(experiment, found_in, plant, tmp_path):
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "README.md").write_text("Whisper, fine-tuned on RAVDESS.")
+    (tmp_path / "model" / "README.md").write_text("---\ndatasets: [someone/ravdess]\n---\nWhisper, fine-tuned.")
     plant.settings(student={"name": "encoder_student", "source": "model"})
     plant.manifest(corpus="RAVDESS")
     assert "RAVDESS" in found_in(experiment)["leak", "provenance"][0]
