@@ -30,12 +30,8 @@ def audit_experiment(
 ) -> list[Finding]:
     """Everything that can be proved of an experiment from its folder, and what cannot.
 
-    Arguments
-    ---------
-    sound
-        Whether recordings are read to find near copies.
-    unlabelled
-        Manifest of the unlabelled speech; None looks for it in a store beside the experiment.
+    With ``sound`` recordings are read to find near copies. ``unlabelled`` is the manifest of the unlabelled speech;
+    None looks for it in a store beside the experiment.
     """
     twice = speakers_in_two_groups(experiment.settings["outer_folds"])
     if twice:

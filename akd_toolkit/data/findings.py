@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -25,22 +25,13 @@ MAX_SPEAKERS = 40  # listed one by one in a table
 class Findings:
     """The measured utterances of a corpus, and what was noticed while they were read.
 
-    Arguments
-    ---------
-    speakers
-        Whether the corpus says who speaks.
-    without_label
-        Codes that are left as they are although others were given labels.
-    separators
-        Characters between the fields of a pattern.
-    stereo, quiet, rates
-        IDs of stereo and of very quiet utterances, and the number of utterances of each sampling rate.
+    ``stereo`` and ``quiet`` hold IDs, ``rates`` the number of utterances of each sampling rate.
     """
 
     rows: Sequence[Utterance] = ()
-    speakers: bool = True
-    without_label: Sequence[str] = ()
-    separators: str = ""
+    speakers: bool = True  # whether the corpus says who speaks
+    without_label: Sequence[str] = ()  # codes that have no label although others were given one
+    separators: str = ""  # characters between the fields of a pattern
     stereo: list[str] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     rates: Counter = field(default_factory=Counter)
@@ -133,32 +124,32 @@ class Findings:
         return odd
 
     def _same_sound(self) -> list[str]:
-        sounds = defaultdict(list)
-        for row in self.rows:
-            sounds[row.sha256].append(row)
-        same = [rows for rows in sounds.values() if len(rows) > 1]
-        found = shortened([f"{rows[0].id} and {rows[1].id} hold the same sound" for rows in same])
-        unlike = [rows for rows in same if len({row.emotion for row in rows}) > 1]
-        what = "has another label than {}, which is the same sound"
-        return [*found, *(f"{rows[0].id} {what.format(rows[1].id)}" for rows in unlike[:1])]
+        same, unlike = [], []
+        for rows in _grouped(self.rows, lambda row: row.sha256):
+            same.append(f"{rows[0].id} and {rows[1].id} hold the same sound")
+            if len({row.emotion for row in rows}) > 1:
+                unlike.append(f"{rows[0].id} has another label than {rows[1].id}, which is the same sound")
+        return [*shortened(same), *unlike[:1]]
 
 
 def _alike(what: str, names: Iterable[str]) -> list[str]:
     """Names that may mean the same, because they differ only in capitals or in leading zeros."""
-    same = defaultdict(list)
-    for name in names:
-        same[name.lower().lstrip("0").removesuffix(".0")].append(name)
-    groups = [", ".join(group) for group in same.values() if len(group) > 1]
-    return [f"the {what} {group} may be one, written differently" for group in groups]
+    groups = _grouped(names, lambda name: name.lower().lstrip("0").removesuffix(".0"))
+    return [f"the {what} {', '.join(group)} may be one, written differently" for group in groups]
+
+
+def _grouped(items: Iterable, key: Callable) -> list[list]:
+    """Items that share a key, where several do."""
+    groups = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def look_at(folder: Path, source: Source, corpus: str, names: Sequence[Path] | None = None) -> Findings:
     """Read a whole corpus; ``names`` are its files where they are known already.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``prepare_table``, or if there are fewer than two classes.
+    Errors are those of ``prepare_table``, and ValueError if there are fewer than two classes.
     """
     rows, parts = find_utterances(folder, source, names)
     labels = sorted({row.emotion for row in rows})

@@ -26,23 +26,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Split:
-    """Two sides of a partition; of the utterances perhaps only the ID is known.
+    """Two sides of a partition; of the utterances perhaps only the ID is known."""
 
-    Arguments
-    ---------
-    name
-        For sentences, such as ``fold 1``.
-    sides
-        Names of the two sides.
-    strict
-        Whether something on both sides is a leak; for a split inside the training it is only a warning.
-    """
-
-    name: str
+    name: str  # such as fold 1
     train: tuple[Utterance, ...]
     test: tuple[Utterance, ...]
     sides: tuple[str, str] = ("training", "test")
-    strict: bool = True
+    strict: bool = True  # something on both sides is a leak; inside the training it is only a warning
 
     @cached_property
     def ids(self) -> tuple[set[str], set[str]]:

@@ -37,12 +37,7 @@ def run_steps(source: Source, steps: list[Step], progress: bool = True) -> None:
     """Run the steps that are not done yet; each gets a folder with its student, file, scores and record.
 
     A step is repeated when its options, a step before it, or the run's student have changed. A step that writes a file
-    passes the student on unchanged.
-
-    Raises
-    ------
-    ValueError
-        If another process is compressing the run, or a step's folder holds other files.
+    passes the student on unchanged. ValueError if another process compresses the run, or a folder holds other files.
     """
     before, exported = source.run.folder, source.to / ORIGINAL / ONNX_FILE
     with locked(RunPaths(source.to).lock):

@@ -109,24 +109,8 @@ def groups_of(student: nn.Module, name: str) -> list[Group]:
 def narrowed(student: nn.Module, spec: dict, share, scores: dict[str, Tensor], multiple: int = 8):
     """The student without its least important units, as ``STUDENTS.build`` makes it of narrower options, and these.
 
-    Arguments
-    ---------
-    student
-        A trained student; it is not changed.
-    spec
-        ``{name: registered student, its options}``.
-    share
-        Share of each width to remove, in [0, 1): one number, or a mapping from options (``dim``, ``channels``,
-        ``channels.1``) to numbers, 0 for those not named.
-    scores
-        Importance of every number, by the name of its tensor.
-    multiple
-        Widths that shrink are rounded to a multiple of this, >= 1.
-
-    Raises
-    ------
-    ValueError
-        If the student cannot be pruned, or ``share`` names an option that it does not have.
+    ``spec`` is ``{name: registered student, its options}``; ``share`` and ``multiple`` are options of ``Prune``;
+    ``scores`` hold the importance of every number by the name of its tensor.
     """
     groups = groups_of(student, spec["name"])
     options = narrow_options(spec, groups, share, multiple)

@@ -26,14 +26,8 @@ LEVELS = 3  # folders above an experiment in which its store and its recipe are 
 class Source:
     """A finished outer run to compress; its experiment's settings.yaml replaces the recipe.
 
-    Arguments
-    ---------
-    experiment, run
-        As ``Experiment.of_run`` returns them.
-    to
-        Output folder; ``recipe.yaml`` is written there when something is trained.
-    store
-        Folder with the teachers' outputs; None looks for one in the experiment's folder and the three above it.
+    ``recipe.yaml`` is written to the output folder ``to`` when something is trained. ``store`` holds the teachers'
+    outputs; None looks for one in the experiment's folder and the three above it.
     """
 
     experiment: Experiment

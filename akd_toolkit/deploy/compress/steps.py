@@ -39,12 +39,8 @@ class Step:
 def read_steps(file: str | Path | None = None) -> list[Step]:
     """The steps that a YAML lists; without one, those of ``hparams/compress.yaml``.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If a step or an option is unknown or out of range, or the steps cannot follow each other.
+    FileNotFoundError if there is no such file; ValueError if a step or an option is unknown or out of range, or the
+    steps cannot follow each other.
     """
     file = file or DEFAULT
     tree = plain(read(file))
