@@ -3,7 +3,7 @@
 Source of the directions: Banse & Scherer 1996; Juslin & Laukka 2003, tables 7 and 11; Scherer 2003. The sizes are ours.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -12,29 +12,15 @@ from akd_toolkit.data.voice import VoiceSettings
 
 @dataclass(frozen=True)
 class Acting:
-    """What an emotion adds to a neutral voice; all zeros is neutral.
+    """What an emotion adds to a neutral voice; all zeros is neutral."""
 
-    Arguments
-    ---------
-    pitch_st, slope_st
-        Mean pitch and fall of pitch over the sentence, semitones.
-    range, tempo
-        Depth of pitch accents and syllables per second, as natural logarithms of a factor.
-    level_db
-        Level, dB.
-    tension
-        Voice quality: +1 pressed and bright, -1 soft and breathy.
-    roughness
-        Irregularity from cycle to cycle; 1 is clearly audible.
-    """
-
-    pitch_st: float = 0.0
-    range: float = 0.0
-    slope_st: float = 0.0
+    pitch_st: float = 0.0  # mean pitch, semitones
+    range: float = 0.0  # depth of pitch accents, natural logarithm of a factor
+    slope_st: float = 0.0  # fall of pitch over the sentence, semitones
     level_db: float = 0.0
-    tempo: float = 0.0
-    tension: float = 0.0
-    roughness: float = 0.0
+    tempo: float = 0.0  # syllables per second, natural logarithm of a factor
+    tension: float = 0.0  # voice quality: +1 pressed and bright, -1 soft and breathy
+    roughness: float = 0.0  # irregularity from cycle to cycle; 1 is clearly audible
 
     def plus(self, other: "Acting", share: float = 1.0) -> "Acting":
         """Both at once, ``other`` with the weight ``share``."""
@@ -73,21 +59,20 @@ class Speaker:
 
     def settings(self, emotion: str, random: np.random.Generator) -> VoiceSettings:
         """The voice of one utterance in ``emotion``."""
-        acting = self.acting(emotion, random)
-        voice, tension = self.voice, acting.tension
+        acting, voice = self.acting(emotion, random), self.voice
         roughness = max(0.0, acting.roughness)
-        return VoiceSettings(
+        return replace(
+            voice,
             pitch_hz=voice.pitch_hz * 2 ** (acting.pitch_st / 12),
             range_st=voice.range_st * np.exp(acting.range),
             slope_st=voice.slope_st + acting.slope_st,
             level_db=voice.level_db + acting.level_db,
             tempo=voice.tempo * np.exp(acting.tempo),
-            tilt=float(np.clip(voice.tilt - 0.22 * tension, 0.1, 0.95)),
-            open_quotient=float(np.clip(voice.open_quotient - 0.15 * tension, 0.3, 0.9)),
-            breath=voice.breath * np.exp(-0.9 * tension),
+            tilt=float(np.clip(voice.tilt - 0.22 * acting.tension, 0.1, 0.95)),
+            open_quotient=float(np.clip(voice.open_quotient - 0.15 * acting.tension, 0.3, 0.9)),
+            breath=voice.breath * np.exp(-0.9 * acting.tension),
             jitter=voice.jitter + 0.015 * roughness,
             shimmer=voice.shimmer + 0.06 * roughness,
-            formant_scale=voice.formant_scale,
         )
 
 
