@@ -63,16 +63,13 @@ def _refuse(options: dict, purpose: str) -> None:
 
 def _experiments(paths: list[str]) -> list[Path]:
     """The experiments at the paths, or in folders of several such as an ablation's; none where all are split files."""
-    from akd_toolkit.experiment.paths import (  # here, because --help needs nothing of it
-        experiment_above,
-        experiments_at,
-    )
+    from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at  # here, because --help needs nothing of it
 
     found = {path: experiments_at(path) for path in map(Path, paths)}
     for path, folders in found.items():
-        home = experiment_above(path.resolve())
-        if home and not folders and path.is_dir():
-            raise ValueError(f"{path} is inside the experiment {home.folder}; audit that folder.")
+        above = [parent for parent in path.resolve().parents if ExperimentPaths(parent).exists]
+        if above and not folders and path.is_dir():
+            raise ValueError(f"{path} is inside the experiment {above[0]}; audit that folder.")
     others = [str(path) for path, folders in found.items() if not folders]
     if others and len(others) < len(found):
         raise ValueError(
