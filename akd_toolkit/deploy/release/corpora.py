@@ -1,7 +1,7 @@
-"""Under which terms corpora of speech are given out, for model cards, and what follows for a student's licence.
+"""Terms of speech corpora for model cards, with their sources, and the default licence of a student. No legal advice.
 
-Facts, each with its source, and no legal advice: whether the terms of speech bind what was learned from it is not
-settled, so that a student is released under terms no freer than its corpora's unless its owner says otherwise.
+Whether the terms of speech bind a model trained on it is not settled, so by default a student is released under terms
+no freer than those of its corpora.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from akd_toolkit.teachers.provenance import names_corpus
 
 UNKNOWN = "unknown: ask its owner"
-IDENTIFIERS = (  # those that the hub knows and that are common; any other is written as "other" with a name
+IDENTIFIERS = (  # common licences of the hub; any other is written as "other" with a name
     *("apache-2.0", "mit", "bsd-3-clause", "gpl-3.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0"),
     *("cc-by-nc-4.0", "cc-by-nc-sa-4.0", "cc-by-nc-nd-4.0", "odbl", "openrail"),
 )
@@ -19,21 +19,10 @@ FREEST_LAST = ("cc-by-nc-sa-4.0", "odbl", "cc-by-4.0", "apache-2.0")
 
 @dataclass(frozen=True)
 class Terms:
-    """How a corpus is given out.
+    """How a corpus may be used: its licence in words, and the source of this information.
 
-    Arguments
-    ---------
-    licence
-        In words.
-    source
-        Who says so.
-    student
-        Identifier of the licence that a student trained on it gets by default; None where its owner must decide,
-        because the corpus comes under an agreement.
-    language
-        ISO 639-1 code, or empty.
-    speech
-        What kind of speech it is, for the limits of a student.
+    ``student`` is the default licence of a student, None where the owner of an agreement must decide; ``language`` an
+    ISO 639-1 code; ``speech`` the kind of speech.
     """
 
     licence: str
@@ -101,7 +90,7 @@ KNOWN = {
 
 
 def terms_of(corpus: str) -> Terms | None:
-    """Terms of a corpus, however its name is spelled; None where they are not known here.
+    """Terms of a corpus, whatever the spelling of its name; None if unknown.
 
     Example
     -------
@@ -112,12 +101,9 @@ def terms_of(corpus: str) -> Terms | None:
 
 
 def student_licence(corpora: Iterable[str]) -> str:
-    """Identifier of the licence for a student that has heard these corpora: that of the least free of them.
+    """Licence of a student that was trained on these corpora: that of the least free one.
 
-    Raises
-    ------
-    ValueError
-        If the terms of one are not known here, or are an agreement that its signer must read.
+    ValueError if the terms of one are unknown, or an agreement that its signer must read.
 
     Example
     -------
@@ -128,11 +114,11 @@ def student_licence(corpora: Iterable[str]) -> str:
     for corpus in corpora:
         terms = terms_of(corpus)
         if terms is None:
-            raise ValueError(f"under which terms {corpus} may be used is {UNKNOWN}, then name one with --licence.")
+            raise ValueError(f"the terms of {corpus} are {UNKNOWN}, then choose a licence with --licence.")
         if terms.student is None:
             raise ValueError(
-                f"{corpus} comes under an {terms.licence} ({terms.source}): read what it says of trained models, then "
-                "name a licence with --licence."
+                f"{corpus} comes under an {terms.licence} ({terms.source}): read what it says about trained models, "
+                "then choose a licence with --licence."
             )
         found.add(terms.student)
     return min(found, key=FREEST_LAST.index)

@@ -1,5 +1,6 @@
 """From a finished run to a bundle: weights, settings, exported files, scores, model card and sums, or nothing."""
 
+import copy
 import json
 import logging
 import os
@@ -9,34 +10,42 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from akd_toolkit import __version__
-from akd_toolkit.audit import Finding, has_leak
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.deploy.export.formats import PRECISIONS
 from akd_toolkit.deploy.export.run import export_run
 from akd_toolkit.deploy.release.card import write_card
 from akd_toolkit.deploy.release.corpora import student_licence
-from akd_toolkit.deploy.release.facts import corpora_heard, gather, private_names, without
-from akd_toolkit.deploy.release.hyperparams import plain, write_hyperparams
+from akd_toolkit.deploy.release.metadata import gather, is_path, private_paths, training_corpora, without_paths
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.experiment.yaml_tree import override
 from akd_toolkit.inference.bundle import ALLOWED, CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list
 from akd_toolkit.inference.engine import ONNX_FILE
 
 logger = logging.getLogger(__name__)
 
-KEPT = (  # of a run's record; seconds of training and the like are not released
+KEPT = (  # of a run's record
     *("student", "label_order", "attributes", "num_parameters", "sample_rate_hz", "window_s", "test_overlap_s"),
     *("corpus", "train_speakers", "test_speakers", "candidate", "compressed_by"),
 )
-WHAT = {
+DESCRIPTIONS = {
     WEIGHTS: "weights",
-    SETTINGS: "which student, its options, labels, windows, speakers",
+    SETTINGS: "the student, its options, labels, windows, speakers",
     ONNX_FILE: "the same in one file for ONNX Runtime, 32 bits",
     "student.fp16.onnx": "the same, weights in 16 bits",
     "student.int8.onnx": "the same, most of it in 8 bits",
     SCORES: "scores, recalls, audit and corpora as data",
-    HYPERPARAMS: "how it was trained; to read, not to execute",
+    HYPERPARAMS: "how it was trained; SpeechBrain loads the student by it",
 }
+SPEECHBRAIN = """# Settings of the training, for people to read.{compressed}
+# Only SpeechBrain reads this file: Pretrained.from_hparams loads the student by the next lines.
+released: !new:akd_toolkit.inference.released.ReleasedStudent
+modules:
+    student: !ref <released>
+pretrainer: !ref <released>
+"""
+COMPRESSED = " The student was compressed afterwards (compressed_by);\n# number_of_epochs is of the training before."
+NOT_WRITTEN = ("manifest_hash", "unlabelled_hash", "candidates", "corpus", "label_order", "student", "window_s")
 
 
 def release(
@@ -47,10 +56,9 @@ def release(
     sound: bool = True,
     source: str | None = None,
 ) -> Path:
-    """Write the bundle of a finished outer run to the folder ``to``.
+    """Write the bundle of a finished outer run to the folder ``to``, all or nothing.
 
-    It is made beside ``to``, checked as a download is, and renamed: whenever the release is stopped, ``to`` is as it
-    was before. A bundle that lies there is replaced.
+    It is made next to ``to``, checked as a download is, and renamed. An older bundle at ``to`` is replaced.
 
     Arguments
     ---------
@@ -58,11 +66,10 @@ def release(
         Of a finished outer run, such as ``results/akd/seed17/fold1/outer``, or of a compressed student of one, such as
         ``results/akd/compressed/seed17/fold1/1-prune``.
     licence
-        Identifier of the student's licence, as the hub writes it (``apache-2.0``); None: that of the least free corpus
-        that it heard.
+        The student's licence as an identifier of the hub (``apache-2.0``); None: see ``student_licence``.
     precisions
-        Of the exported files, ``fp32`` (always there), ``fp16``, ``int8``; each is compared with the student on the
-        test speakers' recordings, which must be at hand.
+        Of the exported files, ``fp32`` (always written), ``fp16``, ``int8``; each is compared with the student on the
+        recordings of the test speakers, which must be available.
     sound
         Whether the audit compares how recordings sound.
     source
@@ -71,86 +78,116 @@ def release(
     Raises
     ------
     FileNotFoundError
-        If the folder is no finished outer run.
+        If the folder is not a finished outer run.
     FileExistsError
-        If ``to`` holds something that is no bundle.
+        If ``to`` holds something that is not a bundle.
     ValueError
-        If the audit finds a leak, a corpus' terms are not known and no licence is given, or an exported file does not
-        answer as the student does.
+        If the audit finds a leak, a corpus' terms are unknown and no licence is given, or an exported file differs
+        from the student.
     """
     to = Path(os.path.abspath(Path(to).expanduser()))
     _check_target(to)
-    _check_options(licence, precisions)
+    if unknown := [name for name in precisions if name not in PRECISIONS]:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{unknown[0]}'.")
+    if licence is not None and not all(letter.isalnum() or letter in ".-_+" for letter in licence or " "):
+        raise ValueError(f"licence must be an identifier such as apache-2.0 or my-company-1.0, got '{licence}'.")
     experiment, run = Experiment.of_run(run_folder)
-    licence = licence or student_licence(corpora_heard(experiment))
+    licence = licence or student_licence(training_corpora(experiment))
     logger.info("auditing %s", experiment.folder)
     findings = audit_experiment(experiment, sound)
-    refuse_leaks(findings, experiment)
-    facts = gather(experiment, run, findings)
-    with _folder_aside(to) as aside:
+    for finding in findings:
+        if finding.verdict == "leak":
+            sentence = without_paths(finding.sentence, private_paths(experiment)).rstrip(".")
+            raise ValueError(
+                f"{experiment.folder} has a leak, so its student is not released: {sentence} (akd audit "
+                f"{experiment.folder} lists all)."
+            )
+    metadata = gather(experiment, run, findings)
+    about = _about(plain(vars(run.record)), experiment.corpus, metadata, licence)
+    with _replaced(to) as aside:
         shutil.copyfile(run.paths.weights, aside / WEIGHTS)
-        about = _about(plain(vars(run.record)), experiment.corpus, facts, licence)
         _write_json(aside / SETTINGS, about)
-        facts["exported"] = _exported(run.folder, precisions, aside)
-        _write_json(aside / SCORES, {**facts, "licence": licence})
-        write_hyperparams(aside / HYPERPARAMS, about, experiment)
-        files = [(name, (aside / name).stat().st_size, what) for name, what in WHAT.items() if (aside / name).exists()]
-        card = write_card(about, facts, experiment, source or f"path/to/{to.name}", files)
+        metadata["exported"] = _export(run.folder, precisions, aside)
+        _write_json(aside / SCORES, {**metadata, "licence": licence})
+        _write_hyperparams(aside / HYPERPARAMS, about, experiment)
+        written = [(aside / name, what) for name, what in DESCRIPTIONS.items() if (aside / name).exists()]
+        files = [(path.name, path.stat().st_size, what) for path, what in written]
+        card = write_card(about, metadata, experiment, source or f"path/to/{to.name}", files)
         (aside / CARD).write_text(card, encoding="utf-8")
         write_list(aside)
         check_bundle(aside)
     return to
 
 
-def refuse_leaks(findings: list[Finding], experiment: Experiment) -> None:
-    """A student whose scores mean less than they say is not released."""
-    if has_leak(findings):
-        first = next(finding for finding in findings if finding.verdict == "leak")
-        told = without(first.sentence, private_names(experiment))
-        raise ValueError(
-            f"{experiment.folder} has a leak, so its student is not released: {told.rstrip('.')} (akd audit "
-            f"{experiment.folder} names all)."
-        )
-
-
 def _check_target(to: Path) -> None:
-    """Only a bundle, which can be released again, is ever replaced."""
-    there = {path.name for path in to.iterdir()} if to.is_dir() else set()
-    if to.is_file() or (there and not is_bundle(to)):
-        raise FileExistsError(f"{to} holds something that is no bundle; give another folder, which release will make.")
-    if foreign := sorted(there - set(ALLOWED)):
-        raise FileExistsError(
-            f"{to} holds {foreign[0]} beside a bundle, and would be replaced; move it away, or give another folder."
-        )
+    """Only a bundle may be replaced."""
+    names = {path.name for path in to.iterdir()} if to.is_dir() else set()
+    if to.is_file() or (names and not is_bundle(to)):
+        raise FileExistsError(f"{to} holds something that is not a bundle; give another folder.")
+    if foreign := sorted(names - set(ALLOWED)):
+        raise FileExistsError(f"{to} holds {foreign[0]} beside a bundle; move it away, or give another folder.")
 
 
-def _check_options(licence: str | None, precisions: tuple[str, ...]) -> None:
-    unknown = [name for name in precisions if name not in PRECISIONS]
-    if unknown:
-        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{unknown[0]}'.")
-    if licence is not None and not all(letter.isalnum() or letter in ".-_+" for letter in licence or " "):
-        raise ValueError(f"licence must be an identifier such as apache-2.0 or my-company-1.0, got '{licence}'.")
-
-
-def _about(record: dict, corpus: str, facts: dict, licence: str) -> dict:
+def _about(record: dict, corpus: str, metadata: dict, licence: str) -> dict:
+    """The content of ``student.json``."""
     about = {key: record[key] for key in KEPT if record[key] not in (None, [])} | {"corpus": corpus}
-    if not facts["speaker_independent"]:  # names of single recordings, by the thousand
+    if not metadata["speaker_independent"]:  # thousands of names of recordings
         about["train_speakers"], about["test_speakers"] = [], []
-    about |= {"sample_rate_hz": 16000, "licence": licence, "recipe": facts["recipe"]}
-    return about | {"seed": facts["seed"], "fold": facts["fold"], "akd_toolkit": __version__}
+    about |= {"sample_rate_hz": 16000, "licence": licence, "recipe": metadata["recipe"]}
+    return about | {"seed": metadata["seed"], "fold": metadata["fold"], "akd_toolkit": __version__}
 
 
-def _exported(run_folder: Path, precisions: tuple[str, ...], folder: Path) -> dict[str, dict]:
-    """Write ``student.onnx`` and those of other precisions, each proved on the test speakers; how they compare."""
+def _export(run_folder: Path, precisions: tuple[str, ...], folder: Path) -> dict[str, dict]:
+    """Write the exported files and return their comparison with the student on the test speakers."""
     found = {}
     for precision in PRECISIONS:
         if precision == "fp32" or precision in precisions:
             logger.info("exporting in %s", precision)
             report = export_run(run_folder, "onnx", precision, folder)
             (folder / f"{report.file.name}.parity.json").unlink()  # scores.json holds the same
-            told = report.as_dict()
-            found[precision] = {key: told[key] for key in told if key not in ("file", "format", "speech")}
+            values = report.as_dict()
+            found[precision] = {key: values[key] for key in values if key not in ("file", "format", "speech")}
     return found
+
+
+def _write_hyperparams(path: Path, about: dict, experiment: Experiment) -> None:
+    """Settings of one run without paths of this machine, and what SpeechBrain needs to load the student."""
+    from ruamel.yaml import YAML
+
+    settings = copy.deepcopy(experiment.settings)
+    for key, value in (about.get("candidate") or {}).items():
+        override(settings, key, value)
+    content = {key: about[key] for key in ("seed", "fold", "corpus", "window_s", "label_order", "student")}
+    content |= {"sample_rate": about["sample_rate_hz"], "out_n_neurons": len(about["label_order"])}
+    if about.get("compressed_by"):
+        content["compressed_by"] = about["compressed_by"]
+    content |= {
+        key: value for key, value in settings.items() if key not in NOT_WRITTEN and not key.startswith("test_overlap")
+    }
+    content["test_overlap_s"] = about["test_overlap_s"]
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = None, False, 100
+    with path.open("w", encoding="utf-8") as file:
+        file.write(SPEECHBRAIN.format(compressed=COMPRESSED if about.get("compressed_by") else ""))
+        yaml.dump(plain(content), file)
+
+
+def plain(value):
+    """Settings without calls, and with the last part of every path of this machine instead of it.
+
+    Example
+    -------
+    >>> plain({"opt_class": {"!name:torch.optim.AdamW": {"lr": 1}}, "source": "/home/me/big", "from": "owner/name"})
+    {'opt_class': {'class': 'torch.optim.AdamW', 'lr': 1}, 'source': 'big', 'from': 'owner/name'}
+    """
+    if isinstance(value, dict):
+        ((key, options), *others) = value.items() or ((None, None),)
+        if str(key).startswith(("!name:", "!new:", "!apply:")) and not others:
+            return {"class": key.split(":", 1)[1], **plain(options if isinstance(options, dict) else {})}
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return Path(value).name if is_path(value) else value
 
 
 def _write_json(path: Path, content: dict) -> None:
@@ -158,8 +195,8 @@ def _write_json(path: Path, content: dict) -> None:
 
 
 @contextmanager
-def _folder_aside(to: Path):
-    """Yield an empty folder beside ``to`` that takes its place when the block ends well, and vanishes if not."""
+def _replaced(to: Path):
+    """Yield an empty folder next to ``to`` that replaces it if the block succeeds, and is removed otherwise."""
     to.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{to.name}.", suffix=".part", dir=to.parent))
     old = aside.with_suffix(".old")

@@ -1,0 +1,133 @@
+"""Data on a finished run for ``scores.json`` and the model card: scores, audit, training data."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from akd_toolkit.audit import Finding
+from akd_toolkit.data.unlabelled import find_unlabelled
+from akd_toolkit.evaluate.report.summary import summarise
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.teachers.provenance import provenance_of
+
+
+def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding]) -> dict:
+    """The content of ``scores.json``, without paths of this machine; ValueError if the scores are damaged."""
+    paths = private_paths(experiment)
+    runs, compressed_by = experiment.like(run), run.record.compressed_by
+    for other in runs if compressed_by else ():
+        if other.done and other.record.compressed_by != compressed_by:
+            raise ValueError(
+                f"{other.folder} was compressed with other steps than {run.folder}; compress both alike (akd compress),"
+                " or each into a folder of its own (--to)."
+            )
+    complete = [seed for seed in experiment.seeds if all(other.done for other in runs if other.seed == seed)]
+    all_scores = experiment.scores([other for other in runs if other.seed in complete]) if complete else None
+    teachers = (experiment.settings.get("teachers") or {}).items()
+    return {
+        "corpus": experiment.manifest.corpus,
+        "recipe": experiment.recipe,
+        "seed": run.seed,
+        "fold": run.fold,
+        "compressed_by": list(compressed_by),
+        "speaker_independent": experiment.speakers_known,
+        "generated": experiment.manifest.generated,
+        "trained_and_tested_on": [
+            len(speakers) if experiment.speakers_known else len(experiment.manifest.of(speakers))
+            for speakers in (run.train_speakers, run.test_speakers)
+        ],
+        "this_student": summary(run.scores(experiment.manifest), run.label_order),
+        "experiment": None if all_scores is None else summary(all_scores, run.label_order),
+        "runs": {"done": sum(other.done for other in runs), "planned": len(runs)},
+        "teachers": [_teacher(experiment, title, spec, paths) for title, spec in teachers if spec],
+        "unlabelled": unlabelled_corpus(experiment),
+        "audit": [
+            {"verdict": one.verdict, "check": one.check, "sentence": without_paths(one.sentence, paths)}
+            for one in findings
+        ],
+    }
+
+
+def unlabelled_corpus(experiment: Experiment) -> str | None:
+    """Name of the corpus used without labels; "" if it is not known, None if there was none."""
+    manifest_hash = experiment.settings.get("unlabelled_hash")
+    if not manifest_hash:
+        return None
+    manifest = find_unlabelled(experiment.folder, manifest_hash)
+    if manifest is None:
+        return experiment.recipe.partition("+")[2]
+    return None if set(manifest.speakers) <= set(experiment.manifest.speakers) else manifest.corpus
+
+
+def training_corpora(experiment: Experiment) -> list[str]:
+    """Corpora whose sound the student itself was trained on."""
+    own = "generated" if experiment.manifest.generated else experiment.manifest.corpus
+    other = unlabelled_corpus(experiment)
+    return [own] if other is None else [own, other or "the speech without labels, whose manifest is missing,"]
+
+
+def private_paths(experiment: Experiment) -> dict[str, str]:
+    """Paths of this machine that sentences may hold -> what is shown instead; the longest first."""
+    own = [path for path in (str(experiment.folder), str(experiment.folder.resolve())) if is_path(path)]
+    paths = {*_paths_in(experiment.settings), *own}
+    return {path: Path(path).name for path in sorted(paths, key=lambda path: (-len(path), path))}
+
+
+def is_path(value) -> bool:
+    """Whether a setting is a path, unlike the name of a model on the hub.
+
+    Example
+    -------
+    >>> is_path("../models/big"), is_path("owner/name"), is_path("."), is_path(0.5)
+    (True, False, False, False)
+    """
+    return isinstance(value, str) and value.startswith(("/", ".", "~")) and "/" in value and bool(Path(value).name)
+
+
+def _paths_in(value) -> list[str]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [path for one in inner for path in _paths_in(one)] if inner else [value] if is_path(value) else []
+
+
+def without_paths(text: str, paths: dict[str, str]) -> str:
+    """A sentence with every path replaced by its last part."""
+    for path, name in paths.items():
+        text = text.replace(path, name)
+    return text
+
+
+def _teacher(experiment: Experiment, title: str, spec: dict, paths: dict[str, str]) -> dict:
+    known = provenance_of(spec, experiment.folder.resolve())
+    scores = experiment.teacher_scores().get(title)
+    return {
+        "title": title,
+        "model": without_paths(str(spec.get("source") or spec.get("name", "")), paths),
+        "heard": None if known.corpora is None else list(known.corpora),
+        "complete": known.complete,
+        "source": without_paths(known.source, paths),
+        "ua": None if scores is None else summary(scores, experiment.label_order)["ua"],
+    }
+
+
+def summary(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
+    """Scores in per cent with their intervals and spread."""
+    found = summarise(scores, label_order)
+    columns = {"pooled": "pooled", "low": "low", "high": "high", "fold_mean": "mean", "fold_sd": "std"}
+    return {
+        **{
+            score: {name: _percent(found[f"{score}_{column}"]) for name, column in columns.items()}
+            for score in ("wa", "ua")
+        },
+        "macro_f1": _percent(found["macro_f1"]),
+        "ece": _percent(found["ece"]),
+        "ua_seed_sd": _percent(found["ua_seed_std"]),
+        "recalls": {row.label: _percent(row.recall) for row in found["class_table"].itertuples()},
+        **{name: int(found[name]) for name in ("folds", "seeds", "speakers", "utterances")},
+    }
+
+
+def _percent(share: float) -> float | None:
+    """A share as per cent; None for a class that the test lacks."""
+    return round(100 * float(share), 2) if share == share else None
