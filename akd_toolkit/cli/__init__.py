@@ -11,10 +11,10 @@ from typer.main import get_command
 from akd_toolkit import __version__
 from akd_toolkit.cli.command import Command
 
-COMMANDS = {  # each a module of this room; only the called one is imported
-    "plugins": "list every registered plugin, a line each",
+COMMANDS = {  # one module each; only the called one is imported
+    "plugins": "list the registered plugins",
     "runs": "planned, running and finished trainings of an experiment",
-    "audit": "prove that a split leaks nothing, or name what leaks",
+    "audit": "check a split for leaks",
     "report": "tables and figures from the scores of finished experiments",
     "study": "re-evaluate finished experiments, without training",
     "new-recipe": "make a recipe for your own corpus",
@@ -23,12 +23,12 @@ COMMANDS = {  # each a module of this room; only the called one is imported
     "bench": "speed, size, memory and energy of a student on this machine",
     "predict": "the emotion of recordings, by a trained student",
     "listen": "emotions of live speech, from the microphone or a pipe",
-    "release": "bundle a finished run, and upload it on demand",
+    "release": "bundle a finished run, and upload it if wanted",
 }
 
 
 class Commands(TyperGroup):
-    """The commands by name; a module is imported when its command is called, or a word after it completed."""
+    """All commands by name; a module is imported when its command is called or completed."""
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -40,7 +40,7 @@ class Commands(TyperGroup):
 
 
 def load(name: str):
-    """The command of this name, made from its module's ``app``, or from the signature of its ``run``."""
+    """The command of this name, made from the signature of its module's ``run``, or its module's ``app``."""
     module = importlib.import_module(f"akd_toolkit.cli.{name.replace('-', '_')}")
     if not hasattr(module, "app"):
         module.app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -49,17 +49,14 @@ def load(name: str):
     return get_command(module.app)
 
 
-app = typer.Typer(
-    cls=Commands,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-)
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(__version__)
         raise typer.Exit
+
+
+settings = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+app = typer.Typer(cls=Commands, rich_markup_mode=None, context_settings=settings)
 
 
 @app.callback()
@@ -72,8 +69,8 @@ def akd(
 def main(argv: list[str] | None = None) -> int:
     """Run ``akd`` with ``argv`` (the command line if None) and return the exit code.
 
-    0 when all is well, 1 for a mistake of the user's (one sentence says which) or a finding such as a leak, 2 for a
-    command line that cannot be read, 130 when stopped by Ctrl-C.
+    0 for success, 1 for a user's mistake (one sentence names it) or a finding such as a leak, 2 for a command line that
+    cannot be parsed, 130 after Ctrl-C.
     """
     try:
         return get_command(app).main(argv, "akd", standalone_mode=False) or 0

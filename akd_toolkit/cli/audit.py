@@ -28,7 +28,7 @@ def run(
     ids: Annotated[str | None, Option("--id", metavar="COLUMN,...", help="split files: together an ID")] = None,
     audio: Annotated[str | None, Option(metavar="ROOT", help="split files: recordings, to compare their sound")] = None,
 ) -> int:
-    from akd_toolkit.audit import as_dict, as_text, has_leak, unproved  # here, because they take their time
+    from akd_toolkit.audit import as_dict, as_text, has_leak, unproved
     from akd_toolkit.audit.experiment import audit_experiment, title_of
     from akd_toolkit.audit.split_files import audit_split_files
     from akd_toolkit.data.manifest import Manifest
@@ -63,7 +63,7 @@ def _refuse(options: dict, purpose: str) -> None:
 
 def _experiments(paths: list[str]) -> list[Path]:
     """The experiments at the paths, or in folders of several such as an ablation's; none where all are split files."""
-    from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at  # here, because --help needs nothing of it
+    from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 
     found = {path: experiments_at(path) for path in map(Path, paths)}
     for path, folders in found.items():

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from akd_toolkit.cli.command import show
 from akd_toolkit.deploy.bench.options import PEERS, check_options
 from akd_toolkit.deploy.bench.ways import WAYS
 
@@ -40,11 +41,11 @@ def run(
     if to and to.is_file():
         raise ValueError(f"{to} is a file; give a folder for bench.md and the others.")
     from akd_toolkit.deploy.bench.plot import plot_latency
-    from akd_toolkit.deploy.bench.run import run_bench  # here, because torch comes with it
+    from akd_toolkit.deploy.bench.run import run_bench
     from akd_toolkit.deploy.bench.table import bench_markdown, write_bench
 
     bench = run_bench(**asked)
-    print(bench_markdown(bench))
+    show(bench_markdown(bench))
     if to:
         print(f"written to {write_bench(bench, to)}")
         plot_latency(bench, to / "bench.png")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
-from akd_toolkit.cli.command import Jobs
+from akd_toolkit.cli.command import Jobs, show
 
 EPILOG = """examples:
   akd compress results/akd/seed17/fold1/outer             the default: prune, train on, 8-bit integers
@@ -20,8 +20,8 @@ def run(
     store: Annotated[Path | None, Option(metavar="FOLDER", help="store_folder, if it is not found")] = None,
     jobs: Jobs = 1,
 ) -> None:
-    from akd_toolkit.deploy.compress import compress  # here, because torch and speechbrain come with it
+    from akd_toolkit.deploy.compress import compress
 
     path = compress(folder, steps, to, store, jobs)
-    print(path.read_text(encoding="utf-8"))
+    show(path.read_text(encoding="utf-8"))
     print(f"written to {path}")

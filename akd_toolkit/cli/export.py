@@ -1,10 +1,11 @@
-"""``akd export RUN``: a trained student as one file, and the proof that it is the same student."""
+"""``akd export RUN``: a trained student as one file, compared with the student itself."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from akd_toolkit.cli.command import show
 from akd_toolkit.deploy.export.formats import CALIBRATION, FORMATS, SUFFIXES, check_format
 
 EPILOG = """examples:
@@ -27,19 +28,19 @@ def run(
     batch: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: batches")] = None,
     samples: Annotated[tuple[int, int, int] | None, Option(metavar="MIN OPT MAX", help="tensorrt: lengths")] = None,
     no_lengths: Annotated[
-        bool, Option("--no-lengths", help="onnx: without the input lengths and its loop, for converters that read none")
+        bool, Option("--no-lengths", help="onnx: without the input lengths and its loop, for converters that lack them")
     ] = False,
 ) -> None:
     given = {name: value for name, value in (("batch", batch), ("samples", samples)) if value}
     if given and format != "tensorrt":
-        raise ValueError("--batch and --samples are of tensorrt alone; other files take any batch and length.")
+        raise ValueError("--batch and --samples are for tensorrt only; other files take any batch and length.")
     if no_lengths and format != "onnx":
-        raise ValueError(f"--no-lengths is of onnx alone, and the format is {format}; leave it out.")
+        raise ValueError(f"--no-lengths is for onnx only, and the format is {format}; leave it out.")
     check_format(format, precision, calibration)
     _check_places(folder, to, speech)
     from akd_toolkit.deploy.export.report import as_table, check_together
     from akd_toolkit.deploy.export.run import export_experiment, export_run
-    from akd_toolkit.deploy.export.tensorrt import Shapes  # here, because torch comes with it
+    from akd_toolkit.deploy.export.tensorrt import Shapes
 
     options = {"format": format, "precision": precision, "to": to, "calibration": calibration, "mode": mode}
     options |= {"speech": speech, "shapes": Shapes(**given), "lengths": not no_lengths}
@@ -47,20 +48,20 @@ def run(
         reports = export_experiment(folder, **options)
     else:
         reports = [export_run(folder, **options)]
-    print(as_table(reports))
+    show(as_table(reports))
     for report in reports:
         print(f"written to {report.file}")
     check_together(reports)
 
 
 def _is_experiment(folder: Path) -> bool:
-    from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths  # here, because --help needs nothing of it
+    from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 
     return ExperimentPaths(folder).exists and not RunPaths(folder).student.is_file()
 
 
 def _check_places(folder: Path, to: str | None, speech: str | None) -> None:
-    """Refuse what is no folder with a student, and a bundle as a place to write to."""
+    """Refuse a place without a student, and a bundle as a place to write to."""
     if folder.is_file():
         what = "an exported file already" if folder.suffix in SUFFIXES.values() else "a file"
         raise ValueError(f"{folder} is {what}; give the folder of the run that it is of.")
@@ -72,9 +73,6 @@ def _check_places(folder: Path, to: str | None, speech: str | None) -> None:
     target = (folder if to is None else Path(to)).resolve()
     for place in (target, *target.parents):
         if is_bundle(place):
-            raise ValueError(
-                f"{place} is a bundle, and a file beside those that were released would spoil it; give another place "
-                "with --to, for example --to exported."
-            )
+            raise ValueError(f"{place} is a bundle, which must stay as released; give another place with --to.")
     if not _is_experiment(folder):
         check_folder(folder)

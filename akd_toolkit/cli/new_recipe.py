@@ -1,6 +1,5 @@
-"""``akd new-recipe``: a recipe for a corpus that the toolkit does not know, which trains at once."""
+"""``akd new-recipe``: a recipe for a corpus that the toolkit does not know, ready to train."""
 
-from types import SimpleNamespace
 from typing import Annotated, Literal
 
 from typer import Argument, Option
@@ -13,7 +12,7 @@ def run(
         Literal["folders", "pattern", "csv"] | None,
         Option(
             help="folders: one for each class, in or around one for each speaker; pattern: of names; csv: a table. "
-            "Without it: csv where there is --table or --columns, pattern where there is --pattern, else folders"
+            "Without it: csv if there is --table or --columns, pattern if there is --pattern, else folders"
         ),
     ] = None,
     pattern: Annotated[
@@ -32,11 +31,11 @@ def run(
         ),
     ] = (),
     labels: Annotated[list[str], Option(metavar="CODE=LABEL...", help="W=anger; X=- leaves X out")] = (),
-    no_speakers: Annotated[bool, Option("--no-speakers", "--no_speakers", help="nobody knows who speaks")] = False,
+    no_speakers: Annotated[bool, Option("--no-speakers", "--no_speakers", help="the speakers are unknown")] = False,
     folds: Annotated[int, Option(help="outer folds, from 3; as many as speakers at most")] = 5,
     to: Annotated[str, Option(metavar="FOLDER", help="folder in which the recipe's folder is made")] = ".",
 ) -> None:
-    arguments = SimpleNamespace(**locals())
-    from akd_toolkit.cli.recipe_maker import make_recipe  # here, because it takes its time
+    options = locals()
+    from akd_toolkit.cli.recipe_maker import make_recipe
 
-    make_recipe(arguments)
+    make_recipe(**options)

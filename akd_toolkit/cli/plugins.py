@@ -5,37 +5,29 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from akd_toolkit.cli.command import show
+
 KINDS = ("losses", "gates", "weightings", "schedules", "teachers", "students", "augmentations")
-ROOMS = ("distill", "teachers", "models", "data.augment")  # their plugins register
+ROOMS = ("distill", "teachers", "models", "data.augment")  # register plugins when they are imported
 
 
 def run(
     kind: Annotated[Literal[KINDS] | None, Argument(help="only this kind")] = None,
-    markdown: Annotated[bool, Option("--markdown", help="as the table of a README")] = False,
+    markdown: Annotated[bool, Option("--markdown", help="as Markdown on a terminal too")] = False,
 ) -> None:
-    print(plugin_markdown() if markdown else plugin_table(kind))
+    (print if markdown else show)(plugin_markdown(kind))
 
 
 def registries() -> dict:
-    """Kind -> registry of it, with every plugin of the toolkit."""
+    """Kind -> its registry, with every plugin of the toolkit."""
     for room in ROOMS:
         importlib.import_module(f"akd_toolkit.{room}")
     registry = importlib.import_module("akd_toolkit.registry")
     return {kind: getattr(registry, kind.upper()) for kind in KINDS}
 
 
-def plugin_table(kind: str | None = None) -> str:
-    """Every plugin's name and first docstring line, by kind."""
-    sections = []
-    for title, registry in registries().items():
-        if kind in (None, title):
-            rows = registry.table()
-            width = max(len(name) for name, _ in rows)
-            sections.append(f"{title} ({len(rows)})\n" + "\n".join(f"  {name:<{width}}  {line}" for name, line in rows))
-    return "\n\n".join(sections)
-
-
-def plugin_markdown() -> str:
-    """The same as one Markdown table."""
-    rows = [(title, name, line) for title, registry in registries().items() for name, line in registry.table()]
-    return "\n".join(["| kind | name | what it is |", "|---|---|---|", *(f"| {k} | `{n}` | {w} |" for k, n, w in rows)])
+def plugin_markdown(kind: str | None = None) -> str:
+    """Kind, name and first docstring line of every plugin, or of one kind, as a Markdown table."""
+    rows = [(of_kind, *row) for of_kind, registry in registries().items() for row in registry.table()]
+    lines = [f"| {of_kind} | `{name}` | {line} |" for of_kind, name, line in rows if kind in (None, of_kind)]
+    return "\n".join(["| kind | name | what it is |", "|---|---|---|", *lines])

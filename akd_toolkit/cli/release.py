@@ -24,7 +24,7 @@ def run(
     no_sound: Annotated[bool, Option("--no-sound", help="audit: do not compare how recordings sound")] = False,
 ) -> None:
     from akd_toolkit.data.files import is_hub_name
-    from akd_toolkit.deploy.release.release import release  # here, because torch comes with it
+    from akd_toolkit.deploy.release.release import release
 
     options = {"licence": licence, "precisions": tuple(precision), "sound": not no_sound}
     if not is_hub_name(to):

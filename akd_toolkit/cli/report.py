@@ -13,7 +13,7 @@ def run(
     baseline: Annotated[str | None, Option(metavar="NAME", help="test all against this system, not every two")] = None,
     cited: Annotated[str | None, Option(metavar="CSV", help="published numbers of your own")] = None,
 ) -> None:
-    from akd_toolkit.evaluate.paper import write_paper  # here, because it takes its time
+    from akd_toolkit.evaluate.paper import write_paper
     from akd_toolkit.evaluate.paper.cited import COMMITTED
 
     page = write_paper(folders, to, title, baseline, cited or str(COMMITTED))

@@ -5,23 +5,24 @@ from typing import Annotated
 
 from typer import Argument, Option, Typer
 
-from akd_toolkit.cli.command import Command, Jobs
+from akd_toolkit.cli.command import Command, Jobs, show
 
+Folder = Annotated[str, Argument(metavar="FOLDER", help="finished experiment")]
 Folders = Annotated[list[str], Argument(metavar="FOLDER...", help="finished experiments")]
-To = Annotated[Path | None, Option(metavar="FOLDER", help="where the common table of several experiments goes")]
+To = Annotated[Path | None, Option(metavar="FOLDER", help="for the common table of several experiments")]
 app = Typer(help="re-evaluate finished experiments, without training", rich_markup_mode=None, add_completion=False)
 
 
 def study(name: str, experiments, **options) -> None:
-    """Make a study and print its table."""
-    from akd_toolkit.evaluate import studies  # here, because torch and speechbrain come with it
+    """Run a study and print its table."""
+    from akd_toolkit.evaluate import studies
     from akd_toolkit.experiment.stored import Experiment
 
     several = isinstance(experiments, list)
     experiments = [Experiment.read(folder) for folder in experiments] if several else Experiment.read(experiments)
     given = {key: value for key, value in options.items() if value is not None}
     path = getattr(studies, f"{name}_study")(experiments, **given)
-    print(path.read_text(encoding="utf-8"))
+    show(path.read_text(encoding="utf-8"))
     print(f"written to {path}")
 
 
@@ -29,7 +30,7 @@ def study(name: str, experiments, **options) -> None:
 def overlap(
     folders: Folders,
     window_s: Annotated[
-        list[float] | None, Option("--window_s", metavar="S...", help="seconds (1 2 3), beside the length trained with")
+        list[float] | None, Option("--window_s", metavar="S...", help="(1 2 3), beside the length used in training")
     ] = None,
     overlap_s: Annotated[
         list[float] | None, Option("--overlap_s", metavar="S...", help="(0 0.25 0.5), beside 0")
@@ -49,7 +50,7 @@ def noise(folders: Folders, jobs: Jobs = 1, to: To = None) -> None:
 
 @app.command(cls=Command)
 def cross(
-    folder: Annotated[str, Argument(metavar="FOLDER", help="finished experiment")],
+    folder: Folder,
     on: Annotated[str, Option(metavar="FOLDER", help="any experiment on the other corpus")],
     labels: Annotated[str | None, Option(metavar="YAML", help="equal labels: lines of 'label: common name'")] = None,
     unlabelled: Annotated[str | None, Option(metavar="MANIFEST", help="speech without labels of FOLDER")] = None,

@@ -14,7 +14,7 @@ import pytest
 from programs import run_python
 
 from akd_toolkit.cli import main
-from akd_toolkit.cli.recipe_files import templates
+from akd_toolkit.cli.recipe_maker import templates
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.watermark import MARK, WATERMARK
 from akd_toolkit.evaluate.report import read_results
@@ -196,7 +196,7 @@ def test_templates_are_a_part_of_the_package():
 
 
 def test_many_names_go_into_a_file_of_their_own(make, arranged, monkeypatch):
-    monkeypatch.setattr("akd_toolkit.cli.recipe_files.MAX_LINES", 2)
+    monkeypatch.setattr("akd_toolkit.cli.recipe_maker.MAX_LINES", 2)
     recipe = make(arranged("{emotion}/{speaker} {number}.wav"), "--no-speakers")
     folds = load_config([str(recipe / "hparams/akd.yaml")])["outer_folds"]
     assert sum(map(len, folds)) == 18 and (recipe / "folds.yaml").is_file()
@@ -219,7 +219,7 @@ def test_many_names_go_into_a_file_of_their_own(make, arranged, monkeypatch):
         (["--table", "x.csv", "--layout", "folders"], "are for --layout csv"),
         (["--table", "/absent.csv"], "there is no table /absent.csv"),
         (["--pattern", PATTERN, "--labels", "anger"], "--labels takes pairs such as W=anger; got anger"),
-        (["--pattern", PATTERN, "--labels", "a=b", "a=c"], "--labels says twice what a is"),
+        (["--pattern", PATTERN, "--labels", "a=b", "a=c"], "--labels names a twice"),
         (["--pattern", PATTERN, "--labels", "fear=-", "anger=-"], r"has 1 class \(sadness\)"),
         (["--pattern", PATTERN, "--folds", "2"], "--folds must be 3 or more, got 2"),
         (["--pattern", PATTERN, "--no-speakers"], "says who speaks, yet no speakers are wanted"),
@@ -240,7 +240,7 @@ def test_what_is_there_stays_as_it_is(speech, make, refused, tmp_path, capsys):
     (recipe / "README.md").write_text("mine")
     arguments = ["new-recipe", "Mine", "--data_folder", str(speech), "--pattern", PATTERN]
     assert main([*arguments, "--to", str(recipe.parent)]) == 1
-    assert "is there already and is left as it is" in capsys.readouterr().err
+    assert "exists already and is left as it is" in capsys.readouterr().err
     assert (recipe / "README.md").read_text() == "mine" and not list(recipe.parent.glob(".*"))
     assert main([*arguments, "--to", str(speech / "below")]) == 1
     assert "would lie inside the corpus" in capsys.readouterr().err

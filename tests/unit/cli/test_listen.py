@@ -76,15 +76,15 @@ def test_every_hop_is_an_object_with_json(model, talk, monkeypatch, capsys, hop_
     assert {moment.speaking for moment in moments} == {True, False} and not err
 
 
-def test_raw_floats_and_a_wav_say_the_same(model, talk, monkeypatch, capsys):
+def test_raw_floats_and_a_wav_give_the_same(model, talk, monkeypatch, capsys):
     wav = io.BytesIO()
     soundfile.write(wav, talk, 16000, format="WAV", subtype="PCM_16")
-    told = []
+    printed = []
     for data, options in ((wav.getvalue(), []), ((talk / np.float32(32768)).tobytes(), ["--format", "f32le"])):
         piped(monkeypatch, data)
         assert main(["listen", "-", "--model", model, "--json", *options]) == 0
-        told.append(capsys.readouterr().out)
-    assert told[0] == told[1] and len(told[0].splitlines()) == len(expected(model, talk))
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1] and len(printed[0].splitlines()) == len(expected(model, talk))
 
 
 def test_the_timeline_of_a_file_is_that_of_the_stream(model, talk, tmp_path):
@@ -111,17 +111,17 @@ def test_people_see_a_line_where_the_decision_changes(model, talk, monkeypatch, 
     assert "the last 1 of 2 bytes were left out" in err
 
 
-def test_a_line_has_time_label_and_on_a_terminal_a_bar():
+def test_a_line_has_time_label_and_on_a_terminal_a_bar(capsys):
     joy = Moment(70.0, 71.25, True, "joy", {"joy": 0.25}, {"joy": 0.5})
     silence, waiting = Moment(71.25, 3660.0, False), Moment(0.0, 1.0, True)
     for bar, between in ((True, "##########" + 12 * " "), (False, "")):
-        lines = listen.Lines(bar)
-        assert [lines(m) for m in (silence, waiting)] == [None, None]
-        assert lines(joy) == f"{'01:11.2  joy':<24}  {between}0.50" and lines(joy) is None and lines(waiting) is None
-        assert lines(silence) == "61:00.0  no speech" and lines(joy) is not None
+        write = listen.text_writer(bar)
+        for moment in (silence, waiting, joy, joy, waiting, silence):
+            write(moment)
+        assert capsys.readouterr().out == f"{'01:11.2  joy':<24}  {between}0.50\n61:00.0  no speech\n"
 
 
-def test_ctrl_c_tells_what_was_heard_and_ends_with_130(model, talk, monkeypatch, capsys):
+def test_ctrl_c_prints_what_was_recognised_and_ends_with_130(model, talk, monkeypatch, capsys):
     class Stopped(io.BytesIO):
         def read1(self, count=-1):
             data = super().read1(count)
@@ -134,7 +134,7 @@ def test_ctrl_c_tells_what_was_heard_and_ends_with_130(model, talk, monkeypatch,
     assert len(capsys.readouterr().out.splitlines()) == len(expected(model, talk))
 
 
-def test_the_microphone_is_heard_and_its_losses_are_told(model, talk, monkeypatch, capsys):
+def test_the_microphone_is_read_and_its_losses_are_reported(model, talk, monkeypatch, capsys):
     @contextmanager
     def card(rate_hz, device):
         assert (rate_hz, device) == (16000, 3)
@@ -153,36 +153,30 @@ def test_devices_are_listed_without_a_model(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    "options, data, sentence",
+    "options, data, key",
     [
-        ([], b"", "the pipe is empty"),
-        (["--rate", "1"], bytes(99), "the rate must be from 4000 to 384000 Hz"),
-        (["--hop_s", "9"], bytes(99), "hop_s must be from 0.1 s to the window of 2.0 s"),
-        (["--format", "f32le"], b"\xff" * 400, "samples on the pipe reach nan"),
+        ([], b"", "pipe is empty"),
+        (["--rate", "1"], bytes(99), "rate"),
+        (["--hop_s", "9"], bytes(99), "hop_s"),
+        (["--format", "f32le"], b"\xff" * 400, "nan"),
         (["--model", "nowhere/at/all"], bytes(99), "nowhere"),
-        ([], b"this is text\n" * 9, "the pipe ended after 58 samples, at least 1600 are needed"),
-        (["--json"], b"x", "the pipe ended after 0 samples"),
+        ([], b"this is text\n" * 9, "58 samples"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_1(model, monkeypatch, capsys, options, data, sentence):
+def test_a_mistake_is_one_sentence_and_exit_code_1(model, monkeypatch, capsys, options, data, key):
     piped(monkeypatch, data)
     assert main(["listen", "-", "--model", model, *options]) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error: ") and sentence in err and err.count("\n") == 1
+    assert err.startswith("error: ") and key in err and err.count("\n") == 1
 
 
-def test_without_a_model_or_a_pipe_it_says_so(model, monkeypatch, capsys):
+def test_without_a_model_or_a_pipe_or_with_a_file_it_is_refused(model, monkeypatch, capsys):
     assert main(["listen", "-"]) == 1
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     assert main(["listen", "-", "--model", model]) == 1
-    err = capsys.readouterr().err
-    assert "give --model" in err and "nothing is piped in" in err
-
-
-def test_who_gives_a_file_is_sent_to_predict(model, capsys):
     assert main(["listen", "a.wav", "--model", model]) == 1
-    sentence = "listen takes - or the microphone, got 'a.wav'; for files: akd predict a.wav --timeline."
-    assert capsys.readouterr().err == f"error: {sentence}\n"
+    err = capsys.readouterr().err
+    assert "--model" in err and "piped" in err and "akd predict a.wav --timeline" in err
 
 
 def test_formats_are_those_that_pipes_know():
