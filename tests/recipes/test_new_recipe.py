@@ -208,21 +208,18 @@ def test_many_names_go_into_a_file_of_their_own(make, arranged, monkeypatch):
 @pytest.mark.parametrize(
     "options, sentence",
     [
-        (
-            ["--pattern", "{speaker}-{emotion}"],
-            "no file of .* matches the pattern .*f01_anger_00.wav, f01_fear_00.wav, ",
-        ),
-        ([], "lies 0 folders deep"),
-        (["--layout", "pattern"], "--layout pattern needs a --pattern"),
-        (["--layout", "csv"], "has 0 CSV or TSV files"),
-        (["--table", "x.csv", "--pattern", PATTERN], "give one of the two"),
-        (["--table", "x.csv", "--layout", "folders"], "are for --layout csv"),
-        (["--table", "/absent.csv"], "there is no table /absent.csv"),
-        (["--pattern", PATTERN, "--labels", "anger"], "--labels takes pairs such as W=anger; got anger"),
+        (["--pattern", "{speaker}-{emotion}"], "pattern .*f01_anger_00.wav"),
+        ([], "0 folders"),
+        (["--layout", "pattern"], "--pattern"),
+        (["--layout", "csv"], "0 CSV"),
+        (["--table", "x.csv", "--pattern", PATTERN], "--pattern"),
+        (["--table", "x.csv", "--layout", "folders"], "--layout csv"),
+        (["--table", "/absent.csv"], "/absent.csv"),
+        (["--pattern", PATTERN, "--labels", "anger"], "--labels .*anger"),
         (["--pattern", PATTERN, "--labels", "a=b", "a=c"], "--labels names a twice"),
-        (["--pattern", PATTERN, "--labels", "fear=-", "anger=-"], r"has 1 class \(sadness\)"),
-        (["--pattern", PATTERN, "--folds", "2"], "--folds must be 3 or more, got 2"),
-        (["--pattern", PATTERN, "--no-speakers"], "says who speaks, yet no speakers are wanted"),
+        (["--pattern", PATTERN, "--labels", "fear=-", "anger=-"], "sadness"),
+        (["--pattern", PATTERN, "--folds", "2"], "--folds"),
+        (["--pattern", PATTERN, "--no-speakers"], "speaker"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_makes_nothing(speech, refused, options, sentence):
