@@ -10,9 +10,10 @@ import torch
 from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.experiment.paths import RunPaths
+from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
 
 LABELS = ("anger", "sadness")
@@ -68,9 +69,18 @@ def write_experiment(folder: Path, **changes) -> Experiment:
         torch.manual_seed(fold)
         student = STUDENTS.build(**SPEC, num_classes=2).eval()
         home = folder / f"seed17/fold{fold}/outer"
-        about = {"sample_rate_hz": RATE, "window_s": 0.5, "test_overlap_s": 0.1, "corpus": "toy"}
-        train = [speaker for group in FOLDS if group is not test for speaker in group]
-        save_student(home, student, SPEC, LABELS, **about, candidate={"batch_size": 8}, train_speakers=train)
+        train = tuple(speaker for group in FOLDS if group is not test for speaker in group)
+        record = RunRecord(
+            student=SPEC,
+            label_order=LABELS,
+            train_speakers=train,
+            test_speakers=tuple(test),
+            window_s=0.5,
+            test_overlap_s=0.1,
+            corpus="toy",
+            candidate={"batch_size": 8},
+        )
+        record.write(RunPaths(home), student)
         rows = list(manifest.of(test))
         who = [row.id for row in rows], [row.speaker for row in rows], [row.emotion for row in rows]
         write_scores(home / "scores.csv", make_scores(*who, np.full((len(rows), 2), 0.5), LABELS, fold, 17))
