@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.split_checks import spelling
 
 FEWEST = 3  # groups: one is tested, and of the others one is left out to choose
 TRIES = 20
@@ -18,9 +19,9 @@ FEW = 8  # training speakers, up to which teacher heads leave out one at a time,
 def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str]]:
     """Groups of speakers with similar shares of every class, each of which is tested once.
 
-    Speakers with an identical sound or overlapping parts of a recording stay together, and so do utterances of unknown
-    speakers from one recording. Every training side has each class from at least two groups (from two speakers if they
-    are few), so that teacher heads can be cross-fitted.
+    Speakers whose names differ only in spelling (ANNA and anna), with an identical sound or overlapping parts of a
+    recording stay together, and so do utterances of unknown speakers from one recording. Every training side has each
+    class from at least two groups (from two speakers if they are few), so that teacher heads can be cross-fitted.
 
     *Source:* scikit-learn's StratifiedGroupKFold, or GroupKFold if that leaves a class out.
 
@@ -78,7 +79,8 @@ def _together(rows: Sequence[Utterance], speakers: list[str]) -> np.ndarray:
     """Which speakers must stay together: [speakers], the same number for those."""
     place = {speaker: index for index, speaker in enumerate(speakers)}
     first: dict[str, int] = {}
-    pairs = [(index, index) for index in place.values()]
+    spelled: dict[str, int] = {}
+    pairs = [(index, spelled.setdefault(spelling(speaker), index)) for speaker, index in place.items()]
     pairs += [(place[row.speaker], first.setdefault(row.sha256, place[row.speaker])) for row in rows if row.sha256]
     of_file: dict[str, list[Utterance]] = {}
     for row in sorted(rows, key=lambda row: row.start):

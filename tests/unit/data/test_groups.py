@@ -91,3 +91,8 @@ def test_unknown_speakers_in_one_recording_stay_together():
     assert all(home[f"u{2 * i}"] == home[f"u{2 * i + 1}"] for i in range(12))
     with pytest.raises(ValueError, match="form 1 groups"):
         propose_groups([Utterance(f"u{i}", "/a.wav", 0, 1, 1.0, f"u{i}", "joy") for i in range(9)])
+
+
+def test_two_spellings_of_a_name_are_tested_together():
+    groups = propose_groups(spoken(full(["ANNA", "anna", "Ben", "Cleo", "Dora", "Emil"])))
+    assert any({"ANNA", "anna"} <= set(group) for group in groups)
