@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.sounds import find_sounds
-from akd_toolkit.deploy.bench.timing import percentile_ms, time_calls
+from akd_toolkit.deploy.bench.measures import percentile_ms, time_calls
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.inference.padding import padded_batch, without_lengths

@@ -6,8 +6,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from akd_toolkit.cli.command import show
-from akd_toolkit.deploy.bench.options import PEERS, check_options
-from akd_toolkit.deploy.bench.ways import WAYS
+from akd_toolkit.deploy.bench.backends import BACKENDS, PEERS, check_options
 
 EPILOG = """examples:
   akd bench micro_cnn                                     a registered student, fresh weights
@@ -18,7 +17,7 @@ A way that this machine does not offer has a row that says why. Ctrl-C keeps wha
 
 def run(
     source: Annotated[list[str], Argument(metavar="SOURCE...", help="run, bundle, .onnx file, or registered student")],
-    ways: Annotated[list[str], Option(metavar="WAY...", autocompletion=lambda: list(WAYS))] = tuple(WAYS),
+    ways: Annotated[list[str], Option(metavar="WAY...", autocompletion=lambda: list(BACKENDS))] = tuple(BACKENDS),
     peers: Annotated[
         list[str], Option(metavar="PEER...", help="of these, or none", autocompletion=lambda: [*PEERS, "none"])
     ] = tuple(PEERS),
@@ -28,25 +27,23 @@ def run(
     seconds: Annotated[float, Option(metavar="S", help="for each row and batch size")] = 2.0,
     to: Annotated[Path | None, Option(metavar="FOLDER", help="for bench.md, .csv, .png, environment.json")] = None,
 ) -> int:
-    asked = {
+    options = {
         "sources": source,
-        "ways": ways,
+        "backends": ways,
         "peers": [] if peers == ["none"] else peers,
         "threads": threads,
         "batches": batches,
         "window_s": window_s,
         "seconds": seconds,
     }
-    check_options(**asked)
+    check_options(**options)
     if to and to.is_file():
         raise ValueError(f"{to} is a file; give a folder for bench.md and the others.")
-    from akd_toolkit.deploy.bench.plot import plot_latency
     from akd_toolkit.deploy.bench.run import run_bench
     from akd_toolkit.deploy.bench.table import bench_markdown, write_bench
 
-    bench = run_bench(**asked)
+    bench = run_bench(**options)
     show(bench_markdown(bench))
     if to:
         print(f"written to {write_bench(bench, to)}")
-        plot_latency(bench, to / "bench.png")
     return 130 if bench.stopped else 0

@@ -1,4 +1,4 @@
-"""How fast, how small and how hungry a student is on this machine, beside named peers, in one run.
+"""Speed, size, memory and energy of a student on this machine, beside named peers, in one run.
 
-Importing the room imports nothing: its worker processes start bare, so that the memory they need can be told.
+This module imports nothing, so that the memory of the worker processes can be measured.
 """

@@ -1,54 +1,29 @@
-"""The bench: every row in a process of its own, all of them timed in turns."""
+"""The benchmark: every row in its own process, all of them timed in turns."""
 
+import json
 import logging
+import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from akd_toolkit.deploy.bench.children import Child, WorkerError
+from akd_toolkit.deploy.bench.backends import BACKENDS, PEERS, check_options, thread_counts
 from akd_toolkit.deploy.bench.machine import describe_machine
-from akd_toolkit.deploy.bench.options import PEERS, check_options, thread_counts
-from akd_toolkit.deploy.bench.peers import peer_rows
-from akd_toolkit.deploy.bench.rows import FEATURES, WHOLE, Row
-from akd_toolkit.deploy.bench.sources import open_source, student_rows
-from akd_toolkit.deploy.bench.voices import generated_voices
-from akd_toolkit.deploy.bench.ways import WAYS
+from akd_toolkit.deploy.bench.sources import generated_signals, open_source, peer_rows, student_rows
+from akd_toolkit.deploy.bench.table import FEATURES, ROUNDS, WHOLE, Bench, Row
 from akd_toolkit.deploy.export.onnx import quiet
 
 logger = logging.getLogger(__name__)
 
-ROUNDS = 5  # turns in which every cell gets its share of the seconds
-STOPPED = "stopped before it was measured"
-
-
-@dataclass
-class Bench:
-    """What was measured, where, and how.
-
-    Arguments
-    ---------
-    machine
-        See ``describe_machine``.
-    options
-        ``window_s``, ``seconds``, ``batches``, ``threads``, ``sources``.
-    stopped
-        Whether Ctrl-C ended it early.
-    """
-
-    rows: list[Row]
-    machine: dict
-    options: dict = field(default_factory=dict)
-    stopped: bool = False
-
 
 def run_bench(
     sources: Sequence[str | Path],
-    ways: Sequence[str] = tuple(WAYS),
+    backends: Sequence[str] = tuple(BACKENDS),
     peers: Sequence[str] = tuple(PEERS),
     threads: Sequence[int | str] = (1, "all"),
     batches: Sequence[int] = (1, 8, 32),
@@ -56,113 +31,105 @@ def run_bench(
     seconds: float = 2.0,
     progress: bool = True,
 ) -> Bench:
-    """Measure students in every way that this machine offers, beside their peers.
+    """Measure students on every backend of this machine, beside their peers.
 
-    One round gives every row a slice of every batch size, one after the other, so that a disturbance hits all alike;
-    medians and percentiles are taken over the calls of all rounds. Ctrl-C ends the measuring and keeps what there is.
+    In each round every row gets a slice of every batch size, one after the other, so that a disturbance hits all alike;
+    percentiles are over the calls of all rounds. Ctrl-C ends the measurement and keeps what was measured.
 
     Arguments
     ---------
     sources
-        ``.onnx`` files, folders of runs or bundles, names of registered students; see ``open_source``.
-    ways, peers
-        Names from ``WAYS`` and ``PEERS``, in the order of the table.
+        ``.onnx`` files, folders of runs or bundles, names of registered students.
+    backends, peers
+        Names from ``BACKENDS`` and ``PEERS``, in the order of the table.
     threads
         Numbers >= 1, or ``"all"`` that this process may use.
     batches
-        Sizes for the throughput; 1, which latency needs, is always among them. One that would not fit into the
-        seconds is left out.
+        Batch sizes for the throughput, >= 1; 1 is always among them. One that takes longer than ``seconds`` is skipped.
     window_s
-        Length of a window, s, >= 0.1.
+        Length of a window, 0.1 to 60 s.
     seconds
-        Seconds that every row gets for every batch size, in (0, 3600]; a slow one takes longer.
+        Time for every row and batch size, in (0, 3600] s; a slow row takes longer.
 
     Raises
     ------
     ValueError
-        If an option is out of range, or a source, way or peer unknown.
+        If an option is out of range, or a source, backend or peer is unknown.
     """
-    check_options(sources, ways, peers, threads, batches, window_s, seconds)
+    check_options(sources, backends, peers, threads, batches, window_s, seconds)
     threads, batches = thread_counts(threads), sorted({1, *batches})
-    machine = describe_machine()
-    bench = Bench([], machine)
+    bench = Bench([], describe_machine())
     bench.options = {"sources": [str(source) for source in sources], "window_s": window_s, "seconds": seconds}
     bench.options |= {"batches": batches, "threads": threads}
-    children: dict[int, Child] = {}
+    workers: dict[int, WorkerProcess] = {}  # by index of the row
     with tempfile.TemporaryDirectory(prefix="akd-bench-") as folder:
         work = Path(folder)
-        voices = work / "voices.npy"
-        np.save(voices, generated_voices(max(batches), window_s))
+        signals = generated_signals(max(batches), window_s)
+        np.save(work / "signals.npy", signals)
         try:
-            with quiet("akd_toolkit.deploy.export"):  # its files are gone when the bench ends
-                bench.rows = _planned(sources, ways, peers, threads, work, np.load(voices), progress)
-            cells = _start(bench.rows, children, voices, work, batches, seconds, progress)
-            _measure(bench.rows, children, cells, seconds, progress)
+            with quiet("akd_toolkit.deploy.export"):  # it would name temporary files
+                bench.rows = _rows(sources, backends, peers, threads, work, signals, progress)
+            turns = _start(bench.rows, workers, batches, seconds, work, progress)
+            _measure(bench.rows, workers, turns, seconds, progress)
         except KeyboardInterrupt:
             bench.stopped = True
             logger.warning("stopped; the rows below were measured before.")
         finally:
-            for child in children.values():
-                child.close()
+            for worker in workers.values():
+                worker.close()
     for row in bench.rows:
         if not row.measured and not row.reason:
-            row.reason = STOPPED
+            row.reason = "stopped before it was measured"
     return bench
 
 
-def _planned(sources, ways, peers, threads, work, voices, progress) -> list[Row]:
-    parts = {WAYS[way].part for way in ways if not WAYS[way].missing()}  # nothing is made in vain
-    rows = []
-    with tqdm(
-        total=len(sources) + len(peers), desc="preparing", unit="model", disable=not progress, leave=False
-    ) as bar:
-        for index, source in enumerate(sources):
-            bar.set_postfix_str(str(source))
-            model = open_source(source, work / f"source{index}", parts, voices)
+def _rows(sources, backends, peers, threads, work, signals, progress) -> list[Row]:
+    rows: list[Row] = []
+    with tqdm([*sources, *peers], desc="preparing", unit="model", disable=not progress, leave=False) as bar:
+        for index, name in enumerate(bar):
+            bar.set_postfix_str(str(name))
+            if index >= len(sources):
+                rows += peer_rows(name, threads, work / name, signals)
+                continue
+            model = open_source(name, work / f"source{index}", signals)
             if any(row.model == model.title for row in rows):
-                model.title += f" ({source})"
-            rows += student_rows(model, ways, threads)
-            bar.update()
-        for peer in peers:
-            bar.set_postfix_str(peer)
-            rows += peer_rows(peer, threads, work / peer, voices)
-            bar.update()
+                model.title += f" ({name})"
+            rows += student_rows(model, backends, threads)
     return rows
 
 
-def _start(rows, children, voices, work, batches, seconds, progress) -> dict[tuple[str, int], list[int]]:
-    """Load every row into its process; returns cell -> rows that are timed in it."""
-    cells = {(WHOLE, batch): [] for batch in batches} | {(FEATURES, 1): []}
+def _start(rows, workers, batches, seconds, work, progress) -> list[tuple[str, int, int]]:
+    """Load every row into its process; returns the turns of a round: (what, batch, index of the row)."""
+    turns = []
     ready = [index for index, row in enumerate(rows) if not row.reason]
     with tqdm(ready, desc="starting", unit="row", disable=not progress, leave=False) as bar:
         for index in bar:
             row = rows[index]
             bar.set_postfix_str(row.title)
-            child = children[index] = Child(row, voices, work)
+            worker = workers[index] = WorkerProcess(row, work)
             try:
-                row.memory_mb = child.ask("load")["memory_bytes"] / 1e6
-                fitting = _warm(child, row, batches, seconds)
+                row.memory_mb = worker.call("load")["memory_bytes"] / 1e6
+                turns += [(WHOLE, batch, index) for batch in _fitting(worker, row, batches, seconds)]
             except WorkerError as error:
                 row.reason = str(error)
                 continue
-            for batch in fitting:
-                cells[WHOLE, batch].append(index)
-            if row.features_place:
-                _try_features(child, cells, index, row)
-    return cells
+            if row.features:
+                try:
+                    worker.call("time", what=FEATURES, batch=1, seconds=0)
+                    turns.append((FEATURES, 1, index))
+                except WorkerError as error:
+                    logger.warning("%s: the features cannot be timed alone (%s).", row.title, error)
+    return sorted(turns, key=lambda turn: (turn[0] == FEATURES, turn[1]))
 
 
-def _warm(child: Child, row: Row, batches: list[int], seconds: float) -> list[int]:
-    """Make the first calls of every batch size that fits in the seconds; returns these sizes.
-
-    A slow model would take minutes for a large batch, which on a CPU is hardly quicker by the window.
-    """
+def _fitting(worker: "WorkerProcess", row: Row, batches: list[int], seconds: float) -> list[int]:
+    """Make the first calls of every batch size that fits in the seconds; returns these sizes."""
     fitting, of_one = [], 0.0
     for batch in batches:
         if of_one * batch > seconds:
             break
         try:
-            of_one = child.ask("warm", what=WHOLE, batch=batch)["seconds"] / batch
+            of_one = worker.call("time", what=WHOLE, batch=batch, seconds=0)["seconds"][-1] / batch
         except WorkerError as error:
             if batch == 1:
                 raise
@@ -172,33 +139,91 @@ def _warm(child: Child, row: Row, batches: list[int], seconds: float) -> list[in
     return fitting
 
 
-def _try_features(child, cells, index, row) -> None:
-    try:
-        child.ask("warm", what=FEATURES, batch=1)
-        cells[FEATURES, 1].append(index)
-    except WorkerError as error:
-        logger.warning("%s: the features cannot be timed alone (%s).", row.title, error)
-
-
-def _measure(rows, children, cells, seconds, progress) -> None:
-    """Every cell gets its slice in every round, row after row."""
-    turns = [(cell, index) for cell, indices in cells.items() for index in indices]
-    often = 0.1 if sys.stderr.isatty() else 10.0  # s; each slice in a log would be a page
-    hidden = {"disable": not progress, "leave": False}
-    with tqdm(total=ROUNDS * len(turns), desc="measuring", unit="slice", mininterval=often, **hidden) as bar:
+def _measure(rows, workers, turns, seconds, progress) -> None:
+    often = 0.1 if sys.stderr.isatty() else 10.0  # s; a line for each slice would flood a log
+    options = {"unit": "slice", "mininterval": often, "disable": not progress, "leave": False}
+    with tqdm(total=ROUNDS * len(turns), **options) as bar:
         for number in range(1, ROUNDS + 1):
             bar.set_description(f"measuring, round {number} of {ROUNDS}")
-            for (what, batch), index in turns:
+            for what, batch, index in turns:
                 row = rows[index]
                 bar.set_postfix_str(f"{row.title}, batch {batch}", refresh=False)
                 bar.update()
                 if row.reason:
                     continue
                 try:
-                    told = children[index].ask("time", what=what, batch=batch, seconds=seconds / ROUNDS)
+                    reply = workers[index].call("time", what=what, batch=batch, seconds=seconds / ROUNDS)
                 except WorkerError as error:
                     row.reason = str(error)
                     continue
-                row.seconds[what, batch] += told["seconds"]
-                if (what, batch) == (WHOLE, 1) and told["joules"] is not None:
-                    row.joules = (row.joules or 0.0) + told["joules"]
+                row.seconds[what, batch] += reply["seconds"]
+                if (what, batch) == (WHOLE, 1) and reply["joules"] is not None:
+                    row.joules = (row.joules or 0.0) + reply["joules"]
+
+
+class WorkerError(RuntimeError):
+    """A worker failed; the message is the reason."""
+
+
+class WorkerProcess:
+    """The process of one row (``worker.py``), with its threads fixed before anything is imported.
+
+    ``work`` holds ``signals.npy`` and what the process leaves behind, such as compiled kernels.
+    """
+
+    def __init__(self, row: Row, work: Path):
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
+        pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], str(row.threads))
+        environment = {
+            **os.environ,
+            **pools,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONWARNINGS": "ignore",
+            "HF_HUB_OFFLINE": "1",
+            # Kernels are compiled in the process itself: a warm cache or a pool would hide their memory.
+            "TORCHINDUCTOR_CACHE_DIR": str(work / "inductor"),
+            "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "akd_toolkit.deploy.bench.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is handled by the benchmark alone
+            text=True,
+            encoding="utf-8",
+        )
+        job = {"signals": str(work / "signals.npy"), "threads": row.threads, "on_gpu": row.on_gpu}
+        self._send({**job, WHOLE: [row.loader, row.path], FEATURES: row.features})
+
+    def call(self, method: str, **arguments) -> dict:
+        """What a method of the worker returns; WorkerError if it failed or the process died."""
+        self._send([method, arguments])
+        line = self.process.stdout.readline()
+        if not line:
+            raise WorkerError(self._how_it_ended())
+        reply = json.loads(line)
+        if "error" in reply:
+            raise WorkerError(reply["error"])
+        return reply
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.communicate()
+        self.errors.close()
+
+    def _send(self, message) -> None:
+        try:
+            self.process.stdin.write(json.dumps(message) + "\n")
+            self.process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # it died: the missing reply shows it
+
+    def _how_it_ended(self) -> str:
+        code = self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return f"its process ended {how}" + (f": {lines[-1]}" if lines else "")

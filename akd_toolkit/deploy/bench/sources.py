@@ -1,141 +1,255 @@
-"""What is to be measured, with every file that a way of running it needs."""
+"""The rows of students and peers; forms of a student that are missing are exported when a backend needs them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import akd_toolkit.models  # noqa: F401  (registers)
-from akd_toolkit.deploy.bench.models import STORED, Model, inspect_file, make_missing
-from akd_toolkit.deploy.bench.operations import operations_of_module
-from akd_toolkit.deploy.bench.rows import Row
-from akd_toolkit.deploy.bench.ways import WAYS
-from akd_toolkit.deploy.export import read_metadata
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
+from akd_toolkit.deploy.bench.backends import BACKENDS, missing_package
+from akd_toolkit.deploy.bench.measures import operations_of_file, operations_of_module
+from akd_toolkit.deploy.bench.table import Row
+from akd_toolkit.deploy.bench.worker import first_line
+from akd_toolkit.deploy.export import export_onnx, read_metadata
+from akd_toolkit.deploy.export.onnx import front_end_nodes
+from akd_toolkit.deploy.export.precision import to_fp16, to_int8
+from akd_toolkit.deploy.export.tensorrt import build_engine
+from akd_toolkit.deploy.export.torchscript import export_torchscript
 from akd_toolkit.inference.bundle import check_folder
 from akd_toolkit.models.storage import SETTINGS, WEIGHTS, load_student, save_student
 from akd_toolkit.registry import STUDENTS
 
-CLASSES = 7  # of a student with fresh weights; EmoDB tells so many apart
+FILES = {  # form -> name of the exported file in the folder of a run or of a bundle
+    "fp32": "student.onnx",
+    "fp16": "student.fp16.onnx",
+    "int8": "student.int8.onnx",
+    "torchscript": "student.torchscript.pt",
+}
+CLASSES = 7  # of a student with fresh weights, as in EmoDB
 
 
-def open_source(source: str | Path, work: Path, parts: set[str], voices: np.ndarray) -> Model:
-    """Find a source, and make of it what is asked for and is not there yet.
+@dataclass
+class Form:
+    """A student in one form: ``path`` of a file or folder, or the ``reason`` why it is not available."""
 
-    Exported files that lie in the folder are taken as they are. What is missing is exported into ``work``, the 8-bit
-    file calibrated on generated voices: good for its speed and size, not for scores.
+    path: Path | None = None
+    reason: str = ""
+    note: str = ""
+    gflops: float | None = None
+    features: Path | None = None  # the front end alone
 
-    Arguments
-    ---------
-    source
-        An ``.onnx`` file, the folder of a run or of a bundle, or the name of a registered student, which is then built
-        with its default options and fresh weights.
-    work
-        Folder for what is made.
-    parts
-        What is wanted of the model, see ``ways.Way.part``.
-    voices
-        Windows [count, samples] to calibrate on and to count operations for.
 
-    Raises
-    ------
-    ValueError
-        If there is neither such a file or folder nor such a student.
+@dataclass
+class Model:
+    """A student with the forms that its source holds; others are exported into ``work`` when they are needed.
+
+    The 8-bit file is calibrated on ``signals`` [count, samples], which shows its speed and size, not its scores.
+    """
+
+    title: str
+    parameters: int | None
+    forms: dict[str, Form]
+    work: Path
+    signals: np.ndarray
+
+    def __post_init__(self):
+        self.forms = {name: self._inspected(name, form) for name, form in self.forms.items()}
+
+    def form(self, name: str) -> Form:
+        """A form of the student, exported now if it is missing."""
+        if name not in self.forms:
+            target = self.work / FILES.get(name, f"student.{name}")
+            try:
+                self._export(name, target)
+                note = "calibrated on generated voices" if name == "int8" else ""
+                self.forms[name] = self._inspected(name, Form(target, note=note))
+            except Exception as error:  # exporters and quantisers fail in many ways; the row shows the reason
+                reason = first_line(error).removeprefix("not exported: ")
+                self.forms[name] = Form(reason=f"not exported: {reason}")
+        return self.forms[name]
+
+    def _path(self, name: str) -> Path:
+        form = self.form(name)
+        if form.path is None:
+            raise ValueError(form.reason)
+        return form.path
+
+    def _export(self, name: str, target: Path) -> None:
+        if name in ("fp32", "torchscript"):
+            student, about = load_student(self._path("folder"))
+            export = export_onnx if name == "fp32" else export_torchscript
+            export(student, target, about["label_order"], window_s=float(about.get("window_s", 3.0)))
+        elif name == "fp16":
+            to_fp16(self._path("fp32"), target)
+        elif name == "int8":
+            to_int8(self._path("fp32"), target, calibration=list(self.signals))
+        else:
+            build_engine(self._path(name.removesuffix(".plan")), target)
+
+    def _inspected(self, name: str, form: Form) -> Form:
+        """The form with its operations and, for an ONNX file, its front end; one that cannot be run has a reason."""
+        if form.path is None:
+            return form
+        num_samples = self.signals.shape[1]
+        try:
+            if name == "folder":
+                form.gflops = operations_of_module(load_student(form.path)[0], num_samples) / 1e9
+            elif name in ("fp32", "fp16", "int8"):
+                form.gflops = operations_of_file(form.path, num_samples) / 1e9
+                form.features = self._front_end(name, form.path)
+            else:
+                same = "folder" if name == "torchscript" else name.removesuffix(".plan")
+                form.gflops = self.forms[same].gflops if same in self.forms else None
+        except Exception as error:  # ONNX Runtime has many error classes
+            return Form(reason=f"{form.path.name} cannot be run: {first_line(error)}")
+        return form
+
+    def _front_end(self, name: str, path: Path) -> Path | None:
+        """The front end's nodes as a file of their own; None if the file has none."""
+        import onnx
+
+        from akd_toolkit.inference.padding import without_lengths
+
+        whole = onnx.shape_inference.infer_shapes(without_lengths(onnx.load(path)))
+        inside = front_end_nodes(whole.graph)
+        made = {value for node in whole.graph.node if node.name in inside for value in node.output}
+        read = {value for node in whole.graph.node if node.name not in inside for value in node.input}
+        if not made & read:
+            return None
+        target = self.work / f"features.{name}.onnx"
+        extractor = onnx.utils.Extractor(whole)
+        onnx.save(extractor.extract_model([whole.graph.input[0].name], sorted(made & read)), target)
+        return target
+
+
+def open_source(source: str | Path, work: Path, signals: np.ndarray) -> Model:
+    """The student of an ``.onnx`` file, of the folder of a run or bundle, or a registered one with fresh weights.
+
+    Exported files in the folder are used as they are; nothing is written into it. ValueError if there is no such file,
+    folder or student.
     """
     path = Path(source)
     work.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        return _folder(path, work, signals)
     if path.is_file():
-        model = _exported(path, work)
-    elif path.is_dir():
-        model = _folder(path, work)
-    elif str(source) in STUDENTS.names():
-        model = _fresh(str(source), work)
-    else:
-        known = ", ".join(STUDENTS.names())
+        metadata = read_metadata(path)
+        own = metadata.get("precision", "fp32")
+        reason = f"{path.name} is an exported file in {own}; give the folder of a run"
+        forms = {name: Form(reason=reason) for name in ("folder", *FILES)} | {own: Form(path)}
+        if own == "fp32":
+            del forms["fp16"], forms["int8"]  # can be exported from it
+        title = f"{metadata.get('student', 'student')} ({path.name})"
+        return Model(title, _parameters(metadata), forms, work, signals)
+    if str(source) not in STUDENTS.names():
         raise ValueError(
-            f"'{source}' is neither a file, nor a folder, nor a registered student; give an .onnx file, the folder of "
-            f"a run or of a bundle, or one of {known}."
+            f"'{source}' is not a file, a folder or a registered student; give an .onnx file, the folder of a run or "
+            f"of a bundle, or one of {', '.join(STUDENTS.names())}."
         )
-    make_missing(model, parts, voices)
-    num_samples = voices.shape[1]
-    if "folder" in model.places:
-        student, _ = load_student(model.places["folder"])
-        model.gflops["folder"] = operations_of_module(student, num_samples) / 1e9
-        model.gflops["torchscript"] = model.gflops["folder"]
-    for part in ("fp32", "fp16", "int8"):
-        if part in model.places:
-            inspect_file(model, part, num_samples)
-            model.gflops[f"{part}.plan"] = model.gflops.get(part)
-    return model
-
-
-def _exported(path: Path, work: Path) -> Model:
-    told = read_metadata(path)
-    kind = told.get("precision", "fp32")
-    part = kind if kind in STORED else "fp32"
-    parameters = int(told["num_parameters"]) if "num_parameters" in told else None
-    model = Model(f"{told.get('student', 'student')} ({path.name})", work, parameters, {part: path})
-    for other in {*STORED, "folder"} - {part}:
-        model.reasons[other] = f"{path.name} is an exported file in {part}; give the folder of a run"
-    if part == "fp32":
-        for other in ("fp16", "int8"):
-            del model.reasons[other]  # can be made of it
-    return model
-
-
-def _folder(path: Path, work: Path) -> Model:
-    check_folder(path)  # what it holds is opened below
-    model = Model("", work)
-    model.places = {part: path / name for part, name in STORED.items() if (path / name).is_file()}
-    for part in model.places:
-        model.notes[part] = f"file of {path.name}"
-    if (path / SETTINGS).is_file() and (path / WEIGHTS).is_file():
-        _, about = load_student(path)
-        model.places["folder"] = path
-        model.title, model.parameters = about["student"]["name"], about["num_parameters"]
-    elif "fp32" in model.places:
-        told = read_metadata(model.places["fp32"])
-        model.title = told.get("student", path.name)
-        model.parameters = int(told["num_parameters"]) if "num_parameters" in told else None
-        model.reasons["folder"] = f"{path} holds no {WEIGHTS}"
-    else:
-        raise ValueError(
-            f"{path} holds neither a saved student ({SETTINGS}, {WEIGHTS}) nor {STORED['fp32']}; give the folder of a "
-            "finished run, such as results/akd/seed17/fold1/outer, or of a bundle."
-        )
-    return model
-
-
-def _fresh(name: str, work: Path) -> Model:
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         try:
-            student = STUDENTS.build(name, num_classes=CLASSES).eval()
+            student = STUDENTS.build(source, num_classes=CLASSES).eval()
         except (ValueError, OSError, ImportError) as error:
-            raise ValueError(f"student '{name}' cannot be built with its default options: {error}") from None
-    place = work / "student"
+            raise ValueError(f"student '{source}' cannot be built with its default options: {error}") from None
     labels = [f"emotion{index}" for index in range(CLASSES)]
-    save_student(place, student, {"name": name}, labels, window_s=3.0)
-    return Model(f"{name}, fresh weights", work, student.num_parameters(), {"folder": place})
+    save_student(work / "student", student, {"name": source}, labels, window_s=3.0)
+    forms = {"folder": Form(work / "student")}
+    return Model(f"{source}, fresh weights", student.num_parameters(), forms, work, signals)
 
 
-def student_rows(model: Model, ways: list[str], threads: list[int]) -> list[Row]:
-    """A row for each number of threads and way, in this order; one that cannot be taken has its reason."""
+def _folder(path: Path, work: Path, signals: np.ndarray) -> Model:
+    check_folder(path)
+    note = f"file of {path.name}"
+    forms = {form: Form(path / name, note=note) for form, name in FILES.items() if (path / name).is_file()}
+    if (path / SETTINGS).is_file() and (path / WEIGHTS).is_file():
+        _, about = load_student(path)
+        forms = {"folder": Form(path), **forms}
+        return Model(about["student"]["name"], about["num_parameters"], forms, work, signals)
+    if "fp32" not in forms:
+        raise ValueError(
+            f"{path} holds neither a saved student ({SETTINGS}, {WEIGHTS}) nor {FILES['fp32']}; give the folder of a "
+            "finished run, such as results/akd/seed17/fold1/outer, or of a bundle."
+        )
+    metadata = read_metadata(path / FILES["fp32"])
+    forms["folder"] = Form(reason=f"{path} holds no {WEIGHTS}")
+    return Model(metadata.get("student", path.name), _parameters(metadata), forms, work, signals)
+
+
+def _parameters(metadata: dict) -> int | None:
+    return int(metadata["num_parameters"]) if "num_parameters" in metadata else None
+
+
+def student_rows(model: Model, backends: list[str], threads: list[int]) -> list[Row]:
+    """A row for each number of threads and backend; one that cannot be measured has a reason."""
     rows = []
     for count in threads:
-        for name in ways:
-            way = WAYS[name]
-            if way.on_gpu and count != threads[0]:
+        for name in backends:
+            backend = BACKENDS[name]
+            if backend.on_gpu and count != threads[0]:
                 continue
-            place = model.places.get(way.part)
-            row = Row(model.title, way.title, 1 if way.on_gpu else count, way.loader, str(place), on_gpu=way.on_gpu)
-            row.parameters, row.note = model.parameters, model.notes.get(way.part, "")
-            row.reason = way.missing() or ("" if place else model.reasons.get(way.part, f"there is no {way.part}"))
-            if place:
-                row.gflops, row.megabytes = model.gflops.get(way.part), model.megabytes(way.part)
-            if way.part == "folder" and name == "torch":
-                row.features_place = ("torch_front_end", str(place))
-            elif f"features/{way.part}" in model.places:
-                row.features_place = (way.loader, str(model.places[f"features/{way.part}"]))
+            missing = backend.missing()
+            form = model.forms.get(backend.form, Form()) if missing else model.form(backend.form)
+            row = Row(model.title, backend.title, 1 if backend.on_gpu else count, backend.loader, str(form.path))
+            row.on_gpu, row.parameters, row.gflops = backend.on_gpu, model.parameters, form.gflops
+            row.reason, row.note = missing or form.reason, form.note
+            if form.path:
+                weights = form.path / WEIGHTS if form.path.is_dir() else form.path
+                row.megabytes = weights.stat().st_size / 1e6
+            if form.features:
+                row.features = (backend.loader, str(form.features))
+            elif name == "torch":
+                row.features = ("front_end", str(form.path))
             rows.append(row)
     return rows
+
+
+def peer_rows(name: str, threads: list[int], work: Path, signals: np.ndarray) -> list[Row]:
+    """Rows of a peer, one for each number of threads that it can use."""
+    if name == "opensmile":
+        note = "functionals alone, no classifier; always one thread, no batches"
+        reason = missing_package("opensmile")
+        what = ("openSMILE eGeMAPS", "openSMILE", 1, "opensmile", "eGeMAPSv02")
+        return [Row(*what, parameters=0, reason=reason, note=note)]
+    if name == "wav2vec2":
+        return _wav2vec2(threads, signals.shape[1])
+    return student_rows(open_source(name, work, signals), ["onnx"], threads)
+
+
+def _wav2vec2(threads: list[int], num_samples: int) -> list[Row]:
+    import transformers
+
+    with torch.device("meta"):  # shapes alone: nothing is computed and no memory is used
+        model = transformers.Wav2Vec2Model(transformers.Wav2Vec2Config()).to("meta").eval()
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    common = {
+        "parameters": parameters,
+        "gflops": operations_of_module(model, num_samples) / 1e9,
+        "megabytes": 4 * parameters / 1e6,
+        "note": "encoder alone, no classifier; random weights, so no download; MB of float32 weights",
+    }
+    title, config, cuda = "wav2vec 2.0 base, frozen", "Wav2Vec2Config", BACKENDS["cuda"]
+    rows = [Row(title, "PyTorch", count, "wav2vec2", config, **common) for count in threads]
+    if not cuda.missing():
+        rows.append(Row(title, cuda.title, 1, "wav2vec2_cuda", config, on_gpu=True, **common))
+    return rows
+
+
+def generated_signals(count: int, window_s: float) -> np.ndarray:
+    """Generated voices that speak without a pause, [count, samples] float32; the same in every run.
+
+    Speech and not noise, because openSMILE takes longer where it finds a pitch.
+    """
+    random = np.random.default_rng(0)
+    num_samples = round(window_s * SAMPLE_RATE_HZ)
+    windows = []
+    for _ in range(count):
+        settings = VoiceSettings(pitch_hz=random.uniform(90, 250), tempo=random.uniform(0.8, 1.3))
+        speech = np.zeros(0, dtype=np.float32)
+        while len(speech) < num_samples:
+            speech = np.concatenate([speech, speak(random_sentence(random), settings, random)])
+        windows.append(speech[:num_samples])
+    return np.stack(windows)

@@ -1,33 +1,142 @@
-"""The table of a bench: Markdown for people, CSV and JSON for programs."""
+"""Rows of a benchmark as one data frame, as a Markdown table and as a plot."""
 
 import json
+from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import matplotlib
 import pandas as pd
+from matplotlib.figure import Figure
 
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.deploy.bench.machine import busy_warning
-from akd_toolkit.deploy.bench.rows import numbers
-from akd_toolkit.deploy.bench.run import ROUNDS, Bench
+from akd_toolkit.deploy.bench.measures import percentile_ms
+from akd_toolkit.evaluate.report.plots import COLOURS, DPI, GRID, STYLE
 from akd_toolkit.evaluate.report.tables import count, markdown_table
 
-HEADER = ["model", "run by", "threads", "parameters", "GFLOPs", "MB", "p50 ms", "p95 ms", "× first", "RTF", "features"]
-HEADER += ["windows/s (batch)", "memory MB", "mJ/window", "note"]
-
+WHOLE, FEATURES = "whole", "features"
+ROUNDS = 5  # turns in which every row gets its share of the seconds
+COLUMNS = [
+    *("model", "run by", "threads", "parameters", "gflops", "file_mb", "p50_ms", "p95_ms", "min_ms", "rtf"),
+    *("features_share", "windows_per_s", "best_batch", "memory_mb", "mj_per_window", "times_first", "calls", "note"),
+]
 HOW = """\
-A window is {window_s:g} s of generated speech; waveform in, answer out, features included. p50, p95, RTF (p50 / window)
-and mJ are at batch 1, windows/s at the best batch of those that fit in the time. × first: p50 / p50 of the first
-measured row. Every row has a process of its own with its threads fixed; all take turns in {rounds} rounds,
-{seconds:g} s for each row and batch size. GFLOPs: matrix products and convolutions, front end included; a
-multiplication with its addition is two. features: p50 of the front end alone / p50. memory: rise of the host process
-over bare Python with NumPy, the library that runs the model (and a compiler) included. mJ: of the whole package or
-board."""
+A window is {window_s:g} s of generated speech; input is the waveform, so features are included. p50, p95, RTF (p50 /
+window) and mJ are at batch 1, windows/s at the best batch of those that fit in the time. × first: p50 / p50 of the
+first measured row. Every row has its own process with fixed threads; all take turns in {rounds} rounds, {seconds:g} s
+for each row and batch size. GFLOPs: matrix products and convolutions, front end included; a multiplication with its
+addition is two. features: p50 of the front end alone / p50. memory: rise of the host process over bare Python with
+NumPy, including the library that runs the model (and a compiler). mJ: of the whole package or board."""
+
+
+@dataclass
+class Row:
+    """One model on one backend with a number of threads; ``reason`` says why nothing was measured."""
+
+    model: str
+    backend: str
+    threads: int
+    loader: str = ""  # what its worker calls, on this path
+    path: str = ""
+    features: tuple[str, str] | None = None  # (loader, path) of the front end alone, where it can be run alone
+    on_gpu: bool = False
+    parameters: int | None = None
+    gflops: float | None = None  # of one window
+    megabytes: float | None = None
+    reason: str = ""
+    note: str = ""
+    memory_mb: float | None = None
+    joules: float | None = None  # of all timed calls at batch 1
+    seconds: dict = field(default_factory=lambda: defaultdict(list))  # (WHOLE or FEATURES, batch) -> of each call
+
+    @property
+    def title(self) -> str:
+        return f"{self.model}, {self.backend}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+
+    @property
+    def measured(self) -> bool:
+        return not self.reason and bool(self.seconds[WHOLE, 1])
+
+    def p50_ms(self, what: str = WHOLE, batch: int = 1) -> float:
+        return percentile_ms(self.seconds[what, batch], 50)
+
+
+@dataclass
+class Bench:
+    """Rows, the machine (``describe_machine``), the options, and whether Ctrl-C ended the measurement early."""
+
+    rows: list[Row]
+    machine: dict
+    options: dict = field(default_factory=dict)
+    stopped: bool = False
 
 
 def bench_frame(bench: Bench) -> pd.DataFrame:
-    """One row of plain numbers for each row of the bench, empty where there is none."""
-    first = next((row.p50_ms() for row in bench.rows if row.measured), None)
-    return pd.DataFrame([numbers(row, bench.options["window_s"], first) for row in bench.rows])
+    """One row of plain numbers for each row of the benchmark, empty where there is none."""
+    frame = pd.DataFrame([_numbers(row, bench.options["window_s"]) for row in bench.rows], columns=COLUMNS)
+    measured = frame["p50_ms"].dropna()
+    if len(measured):
+        frame["times_first"] = frame["p50_ms"] / measured.iloc[0]
+    return frame
+
+
+def _numbers(row: Row, window_s: float) -> dict:
+    numbers = {
+        "model": row.model,
+        "run by": row.backend,
+        "threads": row.threads,
+        "parameters": row.parameters,
+        "gflops": row.gflops,
+        "file_mb": row.megabytes,
+        "note": row.reason or row.note,
+    }
+    if not row.measured:
+        return numbers
+    alone, p50 = row.seconds[WHOLE, 1], row.p50_ms()
+    batches = [batch for (what, batch), taken in row.seconds.items() if what == WHOLE and taken]
+    rates = {batch: 1e3 * batch / row.p50_ms(batch=batch) for batch in batches}
+    best = max(rates, key=rates.get)
+    return numbers | {
+        "p50_ms": p50,
+        "p95_ms": percentile_ms(alone, 95),
+        "min_ms": 1e3 * min(alone),
+        "rtf": p50 / 1e3 / window_s,
+        "features_share": row.p50_ms(FEATURES) / p50 if row.seconds[FEATURES, 1] else None,
+        "windows_per_s": rates[best],
+        "best_batch": best,
+        "memory_mb": row.memory_mb,
+        "mj_per_window": None if row.joules is None else 1e3 * row.joules / len(alone),
+        "calls": len(alone),
+    }
+
+
+def bench_table(bench: Bench) -> str:
+    """The Markdown table."""
+    frame = bench_frame(bench)
+
+    def text(column: str, form=None) -> pd.Series:
+        return frame[column].astype(object).map(form or significant, na_action="ignore")
+
+    cells = {
+        **{name: frame[name] for name in ("model", "run by", "threads")},
+        "parameters": text("parameters", lambda number: count(int(number))),
+        **{name: text(column) for name, column in (("GFLOPs", "gflops"), ("MB", "file_mb"), ("p50 ms", "p50_ms"))},
+        **{name: text(column) for name, column in (("p95 ms", "p95_ms"), ("× first", "times_first"), ("RTF", "rtf"))},
+        "features": text("features_share", lambda share: f"{100 * share:.0f} %"),
+        "windows/s (batch)": text("windows_per_s") + text("best_batch", " ({:.0f})".format),
+        "memory MB": text("memory_mb", "{:.0f}".format),
+        "mJ/window": text("mj_per_window").where(frame["mj_per_window"].notna() | frame["p50_ms"].isna(), "unknown"),
+        "note": frame["note"],
+    }
+    return markdown_table(list(cells), pd.DataFrame(cells).astype(object).fillna("-").to_numpy().tolist(), left=2)
+
+
+def significant(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    if value >= 100:
+        return f"{value:.0f}"
+    return f"{float(f'{value:.3g}'):.12f}".rstrip("0").rstrip(".")
 
 
 def bench_markdown(bench: Bench) -> str:
@@ -35,65 +144,54 @@ def bench_markdown(bench: Bench) -> str:
     machine, options = bench.machine, bench.options
     warning = busy_warning(machine["load_at_start"], machine["cores"])
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    lines = [
-        f"# Speed on {machine['cpu']}, {machine['cores']} cores",
-        "",
+    system = (
         f"{machine['system']}; {machine['memory_gb']} GB; {' '.join(machine['instructions'])}; "
-        f"GPU: {machine['gpu'] or 'none'}; load before: {machine['load_at_start']}; {machine['date']}.",
-        f"{versions}.",
-        *(["", f"**{warning}**"] if warning else []),
-        *(["", "**Stopped early: fewer calls than asked for.**"] if bench.stopped else []),
-        "",
-        bench_table(bench),
-        "",
-        HOW.format(rounds=ROUNDS, **options),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def bench_table(bench: Bench) -> str:
-    """The table alone."""
-    return markdown_table(HEADER, [_cells(told) for told in bench_frame(bench).to_dict("records")], left=2)
+        f"GPU: {machine['gpu'] or 'none'}; load before: {machine['load_at_start']}; {machine['date']}.\n{versions}."
+    )
+    parts = [f"# Speed on {machine['cpu']}, {machine['cores']} cores", system]
+    parts += [f"**{warning}**"] if warning else []
+    parts += ["**Stopped early: fewer calls than requested.**"] if bench.stopped else []
+    parts += [bench_table(bench), HOW.format(rounds=ROUNDS, **options)]
+    return "\n\n".join(parts) + "\n"
 
 
 def write_bench(bench: Bench, folder: str | Path) -> Path:
-    """Write ``bench.md``, ``bench.csv`` and ``environment.json``, and return the folder."""
+    """Write ``bench.md``, ``bench.csv``, ``bench.png`` and ``environment.json``, and return the folder."""
     folder = Path(folder)
     with written_aside(folder / "bench.csv") as aside:
         bench_frame(bench).to_csv(aside, index=False)
-    told = {**bench.machine, "options": bench.options, "stopped": bench.stopped}
-    write_text_aside(folder / "environment.json", json.dumps(told, indent=2, ensure_ascii=False) + "\n")
+    environment = {**bench.machine, "options": bench.options, "stopped": bench.stopped}
+    write_text_aside(folder / "environment.json", json.dumps(environment, indent=2, ensure_ascii=False) + "\n")
     write_text_aside(folder / "bench.md", bench_markdown(bench))
+    plot_latency(bench, folder / "bench.png")
     return folder
 
 
-def _cells(told: dict) -> list[str]:
-    told = {key: None if pd.isna(value) else value for key, value in told.items()}
-    if told["p50_ms"] is None:
-        speed = ["-"] * 8
-    else:
-        speed = [
-            *(significant(told[key]) for key in ("p50_ms", "p95_ms", "times_first", "rtf")),
-            "-" if told["features_share"] is None else f"{100 * told['features_share']:.0f} %",
-            f"{significant(told['windows_per_s'])} ({told['best_batch']:.0f})",
-            "-" if told["memory_mb"] is None else f"{told['memory_mb']:.0f}",
-            "not told" if told["mj_per_window"] is None else significant(told["mj_per_window"]),
-        ]
-    size = [significant(told["gflops"]), significant(told["file_mb"])]
-    parameters = "-" if told["parameters"] is None else count(int(told["parameters"]))
-    return [told["model"], told["run by"], f"{told['threads']}", parameters, *size, *speed, told["note"] or ""]
-
-
-def significant(value: float | None) -> str:
-    """Three digits that tell something, written out.
-
-    Example
-    -------
-    >>> [significant(value) for value in (0.00031649, 1.2345, 43.21, 1167.8, None)]
-    ['0.000316', '1.23', '43.2', '1168', '-']
-    """
-    if value is None:
-        return "-"
-    if value >= 100:
-        return f"{value:.0f}"
-    return f"{float(f'{value:.3g}'):.12f}".rstrip("0").rstrip(".")
+def plot_latency(bench: Bench, path: Path) -> None:
+    """Median latency at batch 1 as a dot on a logarithmic axis with a line to p95; nothing if none was measured."""
+    frame = bench_frame(bench).dropna(subset="p50_ms")
+    if frame.empty:
+        return
+    names = frame["model"] + ", " + frame["run by"] + ", " + frame["threads"].astype(str) + " thr."
+    colours = [COLOURS[index % len(COLOURS)] for index in pd.factorize(frame["model"])[0]]
+    places = range(len(frame))
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(9, 0.7 + 0.3 * len(frame)), layout="constrained")
+        axes = figure.subplots()
+        axes.hlines(places, frame["p50_ms"], frame["p95_ms"], color=colours, linewidth=2, zorder=2)
+        axes.scatter(frame["p50_ms"], places, color=colours, s=45, zorder=3)
+        for place, p50, p95 in zip(places, frame["p50_ms"], frame["p95_ms"], strict=True):
+            axes.text(max(p50, p95) * 1.15, place, significant(p50), va="center", fontsize=9)
+        axes.set_xscale("log")
+        axes.set_xlim(frame["p50_ms"].min() / 2, frame["p95_ms"].max() * 3)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_yticks(places, names, fontsize=9)
+        axes.invert_yaxis()
+        axes.set_xlabel(
+            f"ms for a window of {bench.options['window_s']:g} s, batch 1 (dot and number: median; line to p95)\n"
+            f"{bench.machine['cpu']}, {bench.machine['cores']} cores"
+        )
+        axes.grid(color=GRID, zorder=0)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        with written_aside(path) as aside:
+            figure.savefig(aside, dpi=DPI)

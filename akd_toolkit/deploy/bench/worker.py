@@ -1,87 +1,166 @@
-"""The process of one row: ``python -m akd_toolkit.deploy.bench.worker``, JSON requests on stdin, JSON replies out.
+"""The process of one row: ``python -m akd_toolkit.deploy.bench.worker``, JSON requests on stdin, replies on stdout.
 
-``load`` loads a model and tells the memory it took, ``warm`` makes a batch's first calls, ``time`` times a slice of
-them. It ends when its stdin does, so nothing is left behind when the bench is killed.
+It ends with its stdin, so nothing is left when the benchmark is killed. A loader gets the path of the model and the
+number of threads, returns a function of waveforms [batch, samples], and imports only what its backend needs, because
+imports count as memory of the backend.
 """
 
 import json
 import os
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from akd_toolkit.deploy.bench.energy import energy_meter
-from akd_toolkit.deploy.bench.loaders import LOADERS
-from akd_toolkit.deploy.bench.memory import peak_bytes, resident_bytes
-from akd_toolkit.deploy.bench.timing import time_calls
+from akd_toolkit.deploy.bench.machine import energy_meter, peak_bytes, resident_bytes
+from akd_toolkit.deploy.bench.measures import time_calls
 
-WARM_CALLS = 3
+SAMPLE_RATE_HZ = 16000
+Predict = Callable[[np.ndarray], object]
+
+
+def _onnx(file: str, threads: int) -> Predict:
+    from akd_toolkit.inference.session import open_session
+
+    session = open_session(file, threads)
+    name = session.get_inputs()[0].name
+    return lambda waveforms: session.run(None, {name: waveforms})[0]
+
+
+def _openvino(file: str, threads: int) -> Predict:
+    import openvino
+
+    core = openvino.Core()
+    options = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    options["ENABLE_CPU_PINNING"] = False  # the threads of the other rows are not pinned either
+    request = core.compile_model(core.read_model(file), "CPU", options).create_infer_request()
+    return lambda waveforms: request.infer([waveforms], share_inputs=True)[0]
+
+
+def _torch(folder: str, threads: int, how: str = "") -> Predict:
+    from akd_toolkit.inference.engine import engine_of
+    from akd_toolkit.models.storage import load_student
+
+    torch = _torch_with(threads)
+    student, about = load_student(folder)
+    if how == "front_end":
+        return torch.inference_mode()(lambda waveforms: student.front_end(torch.from_numpy(waveforms)))
+    if how == "compile":
+        student = torch.compile(student)
+    return engine_of(student.to("cuda") if how == "cuda" else student, about)
+
+
+def _torchscript(file: str, threads: int) -> Predict:
+    torch = _torch_with(threads)
+    module = torch.jit.load(file).eval()
+    return torch.inference_mode()(lambda waveforms: module(torch.from_numpy(waveforms)).numpy())
+
+
+def _tensorrt(file: str, threads: int) -> Predict:
+    from akd_toolkit.deploy.export.tensorrt import load_engine
+
+    return load_engine(file)
+
+
+def _opensmile(name: str, threads: int) -> Predict:
+    import opensmile
+
+    level = opensmile.FeatureLevel.Functionals
+    smile = opensmile.Smile(feature_set=opensmile.FeatureSet[name], feature_level=level, num_workers=threads)
+    return lambda waveforms: [smile.process_signal(waveform, SAMPLE_RATE_HZ) for waveform in waveforms]
+
+
+def _wav2vec2(config: str, threads: int, device: str = "cpu") -> Predict:
+    import transformers
+
+    torch = _torch_with(threads)
+    model = transformers.Wav2Vec2Model(getattr(transformers, config)()).eval().to(device)  # random weights
+
+    @torch.inference_mode()
+    def predict(waveforms):
+        return model(torch.from_numpy(waveforms).to(device)).last_hidden_state.cpu().numpy()
+
+    return predict
+
+
+LOADERS = {
+    "onnx": _onnx,
+    "openvino": _openvino,
+    "torch": _torch,
+    "front_end": partial(_torch, how="front_end"),
+    "compile": partial(_torch, how="compile"),
+    "cuda": partial(_torch, how="cuda"),
+    "torchscript": _torchscript,
+    "tensorrt": _tensorrt,
+    "opensmile": _opensmile,
+    "wav2vec2": _wav2vec2,
+    "wav2vec2_cuda": partial(_wav2vec2, device="cuda"),
+}
+
+
+def _torch_with(threads: int):
+    import torch
+
+    torch.set_num_threads(threads)
+    if torch.get_num_interop_threads() != 1:  # can be set only once
+        torch.set_num_interop_threads(1)
+    return torch
 
 
 class Worker:
-    """One model in this process; every public method answers one kind of request with plain data."""
+    """One model in this process; ``job`` holds ``signals`` (file), ``threads``, ``on_gpu``, and ``[loader, path]`` of
+    ``whole`` and perhaps of ``features``."""
 
     def __init__(self, job: dict):
         self.job = job
-        self.voices = np.load(job["voices"])  # [largest batch, samples]
-        self.answers = {}
+        self.signals = np.load(job["signals"])  # [largest batch, samples]
+        self.loaded: dict[str, Predict] = {}
         self.meter = energy_meter(job["on_gpu"])
 
     def load(self) -> dict:
-        """Load, answer three times, and tell how far the memory rose since the process was bare."""
+        """How far the memory rises when the model is loaded and run three times."""
         before = resident_bytes()
-        answer = self._answer("whole")
-        for _ in range(WARM_CALLS):
-            answer(self.voices[:1])
+        call = self._call("whole", 1)
+        for _ in range(3):
+            call()
         return {"memory_bytes": peak_bytes() - before}
 
-    def warm(self, what: str, batch: int) -> dict:
-        """Seconds of one call once the first is done, which may compile something."""
-        call = self._call(what, batch)
-        call()
-        start = time.perf_counter()
-        call()
-        return {"seconds": time.perf_counter() - start}
-
     def time(self, what: str, batch: int, seconds: float) -> dict:
-        """Seconds of each call of a slice, and the joules of all of them where the machine tells."""
+        """Seconds of each call, at least two after one that is not timed; joules of all where they are counted."""
         call = self._call(what, batch)
         call()
         stop = self.meter() if self.meter else None
         taken = time_calls(call, seconds, warm_up=0)
         return {"seconds": taken, "joules": stop() if stop else None}
 
-    def _call(self, what: str, batch: int):
-        answer, waveforms = self._answer(what), np.ascontiguousarray(self.voices[:batch])
-        return lambda: answer(waveforms)
+    def _call(self, what: str, batch: int) -> Callable[[], object]:
+        if what not in self.loaded:
+            loader, path = self.job[what]
+            self.loaded[what] = LOADERS[loader](path, self.job["threads"])
+        return partial(self.loaded[what], np.ascontiguousarray(self.signals[:batch]))
 
-    def _answer(self, what: str):
-        if what not in self.answers:
-            loader, place = self.job[what]
-            self.answers[what] = LOADERS[loader](place, self.job["threads"])
-        return self.answers[what]
+
+def first_line(error: Exception) -> str:
+    """First line of an error's message."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def serve(requests, replies) -> None:
-    """The first line is the job; each later one ``[method, arguments]``. A failure is a reply with its reason."""
+    """The first line is the job, each later one ``[method, arguments]``; a failure is a reply with its reason."""
     worker = Worker(json.loads(next(requests)))
     for line in requests:
         method, arguments = json.loads(line)
         try:
             reply = getattr(worker, method)(**arguments)
-        except Exception as error:  # the way is another's library, which may fail in any way: its row says so
-            reply = {"error": f"{type(error).__name__}: {_first_line(error)}"}
+        except Exception as error:  # backends fail in many ways; the row shows the reason
+            reply = {"error": f"{type(error).__name__}: {first_line(error)}"}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-
-
 if __name__ == "__main__":
-    # What libraries print, compilers too, must not get between the replies.
+    # What libraries and compilers print must not get between the replies.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
         serve(sys.stdin, out)

@@ -13,8 +13,7 @@ from torch import nn
 from akd_toolkit import __version__
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import ONNX_FILE, write_text_aside
-from akd_toolkit.deploy.bench.operations import operations_of_module
-from akd_toolkit.deploy.bench.timing import percentile_ms, time_calls
+from akd_toolkit.deploy.bench.measures import operations_of_module, percentile_ms, time_calls
 from akd_toolkit.deploy.compress.base import Work
 from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import Step

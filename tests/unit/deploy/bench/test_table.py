@@ -3,10 +3,15 @@ import json
 import pandas as pd
 import pytest
 
-from akd_toolkit.deploy.bench.plot import plot_latency
-from akd_toolkit.deploy.bench.rows import Row
-from akd_toolkit.deploy.bench.run import Bench
-from akd_toolkit.deploy.bench.table import HEADER, bench_frame, bench_markdown, bench_table, significant, write_bench
+from akd_toolkit.deploy.bench.table import (
+    Bench,
+    Row,
+    bench_frame,
+    bench_markdown,
+    bench_table,
+    significant,
+    write_bench,
+)
 
 MACHINE = {
     "cpu": "Some CPU",
@@ -19,6 +24,7 @@ MACHINE = {
     "load_at_start": 0.1,
     "date": "2026-01-01T00:00:00+00:00",
 }
+OPTIONS = {"window_s": 2.0, "seconds": 0.5, "batches": [1, 4], "threads": [1], "sources": ["tiny"]}
 
 
 @pytest.fixture
@@ -26,54 +32,88 @@ def bench(measured_row):
     slower = Row("peer", "PyTorch", 1, parameters=0)
     slower.seconds["whole", 1] = [0.040]
     missing = Row("tiny", "TensorRT FP16", 1, reason="no CUDA device", parameters=320_000)
-    options = {"window_s": 2.0, "seconds": 0.5, "batches": [1, 4], "threads": [1], "sources": ["tiny"]}
-    return Bench([missing, measured_row, slower], dict(MACHINE), options)
+    return Bench([missing, measured_row, slower], dict(MACHINE), OPTIONS)
+
+
+def test_numbers_by_hand(bench):
+    missing, row, slower = bench_frame(bench).to_dict("records")
+    expected = {
+        "p50_ms": 4.0,
+        "p95_ms": 9.4,  # 4 + 0.9 of the way to 10
+        "min_ms": 2.0,
+        "rtf": 0.002,  # 4 ms of 2 s
+        "features_share": 0.25,
+        "windows_per_s": 500.0,  # 4 in 8 ms; alone 250
+        "best_batch": 4,
+        "mj_per_window": 20.0,
+        "times_first": 1.0,
+        "calls": 3,
+        "memory_mb": 35.2,
+    }
+    assert {key: row[key] for key in expected} == pytest.approx(expected)
+    assert all(pd.isna(missing[key]) for key in expected) and missing["note"] == "no CUDA device"
+    assert slower["times_first"] == pytest.approx(10.0)
+    assert pd.isna(slower["mj_per_window"]) and pd.isna(slower["features_share"])
+
+
+def test_a_row_that_failed_later_has_no_numbers_and_an_empty_batch_does_not_win(measured_row):
+    measured_row.seconds["whole", 32] = []
+    assert bench_frame(Bench([measured_row], MACHINE, OPTIONS))["best_batch"].item() == 4
+    measured_row.reason = "its process ended by signal 9"
+    assert bench_frame(Bench([measured_row], MACHINE, OPTIONS))["p50_ms"].isna().all()
 
 
 def test_the_table_by_hand(bench):
-    lines = bench_table(bench).splitlines()
-    assert lines[2].split(" | ") == (
-        ["| tiny", "TensorRT FP16", "1", "0.32 M", "-", "-", *["-"] * 8, "no CUDA device |"]
-    )
-    cells = ["| tiny", "ONNX Runtime FP32", "1", "0.32 M", "0.05", "1.5", "4", "9.4", "1", "0.002", "25 %", "500 (4)"]
-    assert lines[3].split(" | ") == [*cells, "35", "20", " |"]
-    assert lines[4].split(" | ")[6:9] == ["40", "40", "10"]  # ten times the first row that was measured
-    assert all(line.count("|") == len(HEADER) + 1 for line in lines)
+    header, _, missing, row, slower = (line.strip("| ").split(" | ") for line in bench_table(bench).splitlines())
+    cells = {name: (row[i], slower[i], missing[i]) for i, name in enumerate(header[:-1])}
+    assert header[-1] == "note" and missing[-1] == "no CUDA device"
+    assert cells == {
+        "model": ("tiny", "peer", "tiny"),
+        "run by": ("ONNX Runtime FP32", "PyTorch", "TensorRT FP16"),
+        "threads": ("1", "1", "1"),
+        "parameters": ("0.32 M", "-", "0.32 M"),
+        "GFLOPs": ("0.05", "-", "-"),
+        "MB": ("1.5", "-", "-"),
+        "p50 ms": ("4", "40", "-"),
+        "p95 ms": ("9.4", "40", "-"),
+        "× first": ("1", "10", "-"),
+        "RTF": ("0.002", "0.02", "-"),
+        "features": ("25 %", "-", "-"),
+        "windows/s (batch)": ("500 (4)", "25 (1)", "-"),
+        "memory MB": ("35", "-", "-"),
+        "mJ/window": ("20", "unknown", "-"),
+    }
 
 
 def test_the_page_names_the_machine_and_warns_where_it_was_busy(bench):
     page = bench_markdown(bench)
     assert page.startswith("# Speed on Some CPU, 2 cores\n") and "torch 2.11.0" in page and "openvino" not in page
-    assert "A window is 2 s" in page and "5 rounds" in page and "busy" not in page and "Stopped" not in page
+    assert "window is 2 s" in page and "busy" not in page and "Stopped" not in page
     bench.machine["load_at_start"], bench.stopped = 1.7, True
     page = bench_markdown(bench)
-    assert "a load of 1.7 on 2 cores" in page and "Stopped early" in page
+    assert "load 1.7 on 2 cores" in page and "Stopped early" in page
 
 
-def test_the_folder_holds_page_numbers_and_machine(bench, tmp_path):
+def test_the_folder_holds_page_numbers_plot_and_machine(bench, tmp_path):
     write_bench(bench, tmp_path / "out")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["bench.csv", "bench.md", "environment.json"]
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["bench.csv", "bench.md", "bench.png", "environment.json"]
     frame = pd.read_csv(tmp_path / "out" / "bench.csv")
     assert frame["p50_ms"].isna().tolist() == [True, False, False] and frame["p50_ms"][1] == pytest.approx(4.0)
-    told = json.loads((tmp_path / "out" / "environment.json").read_text())
-    assert told["cpu"] == "Some CPU" and told["options"]["window_s"] == 2.0 and told["stopped"] is False
+    environment = json.loads((tmp_path / "out" / "environment.json").read_text())
+    assert environment["cpu"] == "Some CPU" and environment["options"]["window_s"] == 2.0
+    assert (tmp_path / "out" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_bench_that_was_stopped_at_once_is_a_table_without_rows(tmp_path):
-    bench = Bench([], dict(MACHINE), {"window_s": 3.0, "seconds": 1.0}, stopped=True)
+def test_a_benchmark_that_was_stopped_at_once_is_a_table_without_rows(tmp_path):
+    bench = Bench([], MACHINE, {"window_s": 3.0, "seconds": 1.0}, stopped=True)
     assert len(bench_table(bench).splitlines()) == 2 and bench_frame(bench).empty
-    assert write_bench(bench, tmp_path).is_dir()
-    assert plot_latency(bench, tmp_path / "bench.png") is False and not (tmp_path / "bench.png").exists()
-
-
-def test_the_picture_is_drawn(bench, tmp_path):
-    assert plot_latency(bench, tmp_path / "bench.png") is True
-    assert (tmp_path / "bench.png").read_bytes().startswith(b"\x89PNG")
+    assert write_bench(bench, tmp_path).is_dir() and not (tmp_path / "bench.png").exists()
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [(0.0, "0"), (1e-7, "0.0000001"), (0.99999, "1"), (12.345, "12.3"), (99.99, "100"), (1e4, "10000")],
 )
-def test_three_digits_that_tell_something(value, text):
+def test_three_significant_digits(value, text):
     assert significant(value) == text

@@ -5,66 +5,72 @@ import numpy as np
 import pytest
 
 from akd_toolkit.deploy.bench import worker
-from akd_toolkit.deploy.bench.worker import serve
+from akd_toolkit.deploy.bench.worker import LOADERS, serve
 
 
 @pytest.fixture
-def heard(monkeypatch):
-    """A loader that notes what its model hears; it refuses more than two at once."""
+def calls(monkeypatch):
+    """Calls of a model that refuses more than two waveforms at once."""
     shapes = []
 
-    def load(place, threads):
-        if place == "gone":
+    def load(path, threads):
+        if path == "gone":
             raise FileNotFoundError("no such file\nsecond line")
 
-        def answer(waveforms):
-            shapes.append((place, threads, waveforms.shape))
+        def predict(waveforms):
+            shapes.append((path, threads, waveforms.shape))
             if len(waveforms) > 2:
                 raise MemoryError("too many")
 
-        return answer
+        return predict
 
-    monkeypatch.setitem(worker.LOADERS, "noting", load)
+    monkeypatch.setitem(LOADERS, "noting", load)
     return shapes
 
 
-def ask(tmp_path, requests, place="model"):
-    np.save(tmp_path / "voices.npy", np.zeros((4, 160), dtype=np.float32))
-    job = {"voices": str(tmp_path / "voices.npy"), "threads": 3, "on_gpu": False, "whole": ["noting", place]}
+def replies(tmp_path, *requests, path="model"):
+    np.save(tmp_path / "signals.npy", np.zeros((4, 160), dtype=np.float32))
+    job = {"signals": str(tmp_path / "signals.npy"), "threads": 3, "on_gpu": False, "whole": ["noting", path]}
     job["features"] = ["noting", "front"]
-    replies = io.StringIO()
-    serve(iter([json.dumps(line) for line in [job, *requests]]), replies)
-    return [json.loads(line) for line in replies.getvalue().splitlines()]
+    out = io.StringIO()
+    serve(iter([json.dumps(line) for line in [job, *requests]]), out)
+    return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_a_model_is_loaded_once_and_tells_its_memory(tmp_path, heard):
-    told = ask(tmp_path, [["load", {}]])
-    assert told[0]["memory_bytes"] >= 0
-    assert heard == [("model", 3, (1, 160))] * 3
+def test_a_model_is_loaded_once_and_its_memory_measured(tmp_path, calls):
+    (reply,) = replies(tmp_path, ["load", {}])
+    assert reply["memory_bytes"] >= 0 and calls == [("model", 3, (1, 160))] * 3
 
 
-def test_a_slice_tells_the_seconds_of_each_call(tmp_path, heard):
-    warm, timed = ask(
-        tmp_path,
-        [["warm", {"what": "whole", "batch": 2}], ["time", {"what": "features", "batch": 1, "seconds": 1e-9}]],
+def test_a_slice_has_the_seconds_of_each_call(tmp_path, calls):
+    (reply,) = replies(tmp_path, ["time", {"what": "features", "batch": 2, "seconds": 1e-9}])
+    assert len(reply["seconds"]) == 2 and min(reply["seconds"]) >= 0
+    assert calls == [("front", 3, (2, 160))] * 3  # one is not timed
+
+
+def test_a_failure_is_a_reply_of_one_line_and_the_worker_goes_on(tmp_path, calls):
+    requests = [["time", {"what": "whole", "batch": batch, "seconds": 0}] for batch in (4, 1)]
+    failed, timed = replies(tmp_path, *requests)
+    assert failed == {"error": "MemoryError: too many"} and "seconds" in timed
+    assert replies(tmp_path, ["load", {}], path="gone") == [{"error": "FileNotFoundError: no such file"}]
+
+
+def test_wav2vec2_returns_a_frame_every_20_ms(monkeypatch):
+    import torch
+    import transformers
+
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    sizes |= {"num_conv_pos_embedding_groups": 2, "num_conv_pos_embeddings": 4}
+    monkeypatch.setattr(
+        transformers, "SmallConfig", lambda: transformers.Wav2Vec2Config(**sizes, conv_dim=[8] * 7), raising=False
     )
-    assert warm["seconds"] >= 0
-    assert len(timed["seconds"]) == 2 and min(timed["seconds"]) >= 0
-    assert heard == [("model", 3, (2, 160))] * 2 + [("front", 3, (1, 160))] * 3  # one to warm up, two are timed
+    monkeypatch.setattr(worker, "_torch_with", lambda threads: torch)
+    assert LOADERS["wav2vec2"]("SmallConfig", 1)(np.zeros((2, 16000), np.float32)).shape == (2, 49, 8)
 
 
-def test_a_failure_is_a_reply_and_the_worker_goes_on(tmp_path, heard):
-    told = ask(tmp_path, [["warm", {"what": "whole", "batch": 4}], ["warm", {"what": "whole", "batch": 1}]])
-    assert told[0] == {"error": "MemoryError: too many"} and "seconds" in told[1]
-
-
-def test_what_cannot_be_loaded_says_so_in_one_line(tmp_path, heard):
-    assert ask(tmp_path, [["load", {}]], place="gone") == [{"error": "FileNotFoundError: no such file"}]
-
-
-def test_memory_is_told_in_bytes():
-    from akd_toolkit.deploy.bench.memory import peak_bytes, resident_bytes
-
-    held = np.ones(8_000_000)  # 64 MB
-    assert 64e6 < resident_bytes() <= peak_bytes() < 1e12
-    del held
+def test_opensmile_computes_every_window():
+    pytest.importorskip("opensmile")
+    tables = LOADERS["opensmile"]("eGeMAPSv02", 1)(
+        np.random.default_rng(0).normal(0, 0.1, (2, 8000)).astype(np.float32)
+    )
+    assert [table.shape for table in tables] == [(1, 88), (1, 88)]
