@@ -11,7 +11,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.environment import sb
 from akd_toolkit.evaluate.ablation import run_ablation
-from akd_toolkit.evaluate.recipe_report import report_student, report_teachers
+from akd_toolkit.evaluate.report.experiment_report import report_student, report_teachers
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.protocol import NestedCrossValidation, find_teachers

@@ -13,8 +13,8 @@ def run(
     baseline: Annotated[str | None, Option(metavar="NAME", help="test all against this system, not every two")] = None,
     cited: Annotated[str | None, Option(metavar="CSV", help="published numbers of your own")] = None,
 ) -> None:
-    from akd_toolkit.evaluate.paper import write_paper
-    from akd_toolkit.evaluate.paper.cited import COMMITTED
+    from akd_toolkit.evaluate.report.grades import COMMITTED
+    from akd_toolkit.evaluate.report.report import write_paper
 
     page = write_paper(folders, to, title, baseline, cited or str(COMMITTED))
     print(f"see {page} and {Path(page).with_suffix('.md')}")

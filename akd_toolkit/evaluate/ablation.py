@@ -8,8 +8,8 @@ import pandas as pd
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.watermark import marked
-from akd_toolkit.evaluate.recipe_report import report_row_of_teacher, report_student
 from akd_toolkit.evaluate.report import write_ablation
+from akd_toolkit.evaluate.report.experiment_report import report_row_of_teacher, report_student
 from akd_toolkit.experiment.config import Config, row_overrides
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.plan import speakers_known
@@ -22,17 +22,8 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an ablation's table.
-
-    Arguments
-    ---------
-    title, group
-        Its name, and the heading it stands under.
-    against
-        Title of the row that it is compared with on the same utterances, or None.
-    config
-        The recipe with this row's overrides and an output folder of its own.
-    """
+    """One line of an ablation's table: its title, its heading, the title of the row that it is compared with or None,
+    and the recipe with this row's overrides and an output folder of its own."""
 
     title: str
     group: str
@@ -46,7 +37,7 @@ def rows_of(config: Config) -> list[Row]:
     Raises
     ------
     ValueError
-        If two rows share a title or a folder, or one is compared with a row that is not there.
+        If two rows share a title or a folder, or one is compared with a row that does not exist.
     """
     rows, group = [], ""
     for row in config["rows"]:
@@ -54,14 +45,14 @@ def rows_of(config: Config) -> list[Row]:
         folder = ExperimentPaths(config["output_folder"]).row(row["title"])
         own = config.overridden({**row_overrides(row), "output_folder": str(folder)})
         rows.append(Row(row["title"], group, row.get("against"), own))
-    unknown = [title for title in config["only"] or [] if title not in [row.title for row in rows]]
-    if unknown:
-        raise ValueError(f"only: there is no row '{unknown[0]}'; the rows are {', '.join(row.title for row in rows)}.")
-    folders = [row.config["output_folder"] for row in rows]
+    titles, folders = [row.title for row in rows], [row.config["output_folder"] for row in rows]
+    for title in config["only"] or []:
+        if title not in titles:
+            raise ValueError(f"only: there is no row '{title}'; the rows are {', '.join(titles)}.")
     for row, folder in zip(rows, folders):
         if folders.count(folder) > 1:
             raise ValueError(f"rows: '{row.title}' is listed twice, or shares its folder with another; rename it.")
-        if row.against is not None and row.against not in [other.title for other in rows]:
+        if row.against is not None and row.against not in titles:
             raise ValueError(f"rows: '{row.title}' is compared with '{row.against}', but there is no such row.")
     return rows
 
@@ -75,9 +66,9 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
     wanted = config["only"] or [row.title for row in rows]
     for number, row in enumerate(rows, start=1):
         if row.title not in wanted and not ExperimentPaths(row.config["output_folder"]).exists:
-            continue  # not begun
+            continue  # not started
         protocol = NestedCrossValidation(row.config, manifest)
-        waiting = [run for run in protocol.all_runs() if not run.done]
+        waiting = any(not run.done for run in protocol.all_runs())
         if waiting and row.title not in wanted:
             continue
         logger.info("row %d of %d: %s", number, len(rows), row.title)
@@ -87,12 +78,13 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
             scores = protocol.run(train)
             done.append(_entry(row, row.title, scores, report_student(protocol, scores, row.title)))
         if waiting and row is not rows[-1]:
-            _report(config, manifest, done, len(done) + len(rows) - number)
-    _report(config, manifest, done, max(len(done), len(rows)))
+            write_report_of(config, manifest, done, len(done) + len(rows) - number)
+    write_report_of(config, manifest, done, max(len(done), len(rows)))
     logger.info("see %s", ExperimentPaths(config["output_folder"]).ablation_report)
 
 
-def _report(config: Config, manifest: Manifest, done: list[dict], planned: int) -> None:
+def write_report_of(config: Config, manifest: Manifest, done: list[dict], planned: int) -> None:
+    """The report of the finished rows, see ``write_ablation``."""
     known = speakers_known(config, manifest)
     write_ablation(
         config["output_folder"],
@@ -110,14 +102,10 @@ def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:
     for title, scores in protocol.teacher_scores().items():
         write_scores(protocol.experiment.paths.teacher_scores(title), scores)
         name = f"{row.title}: {title}"
-        result = report_row_of_teacher(protocol, title, scores, system=name)
-        found.append(_entry(row, name, scores, result))
+        found.append(_entry(row, name, scores, report_row_of_teacher(protocol, title, scores, system=name)))
     return found
 
 
 def _entry(row: Row, title: str, scores: pd.DataFrame, result: dict) -> dict:
-    """What the report is given of one row."""
-    return {
-        **{"title": title, "group": row.group, "against": row.against, "scores": scores},
-        **{key: result[key] for key in ("student", "teachers", "params", "minutes")},
-    }
+    kept = {key: result[key] for key in ("student", "teachers", "params", "minutes")}
+    return {"title": title, "group": row.group, "against": row.against, "scores": scores, **kept}

@@ -6,7 +6,7 @@ import pandas as pd
 from programs import run_python
 
 from akd_toolkit.cli import main
-from akd_toolkit.evaluate.paper.systems import MADE_UP
+from akd_toolkit.evaluate.report.systems import MADE_UP
 
 RECIPE = Path(__file__).resolve().parents[2] / "recipes" / "EmoDB"
 

@@ -1,4 +1,4 @@
-"""The report of an ablation: every row's scores, and what it is ahead of the row that it is compared with."""
+"""The report of an ablation: the scores of every row, and its difference from the row that it is compared with."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +8,10 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
-from akd_toolkit.evaluate.report.ablation_plot import plot_ablation
-from akd_toolkit.evaluate.report.comparison import compare
-from akd_toolkit.evaluate.report.page import DEFINITIONS, GENERATED
-from akd_toolkit.evaluate.report.summary import summarise
-from akd_toolkit.evaluate.report.tables import count, markdown_table
+from akd_toolkit.evaluate.report.plots import COLOURS, MUTED
+from akd_toolkit.evaluate.report.plots_systems import plot_forest
+from akd_toolkit.evaluate.report.summary import compare, summarise
+from akd_toolkit.evaluate.report.tables import count, markdown_table, p_value, render
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm
 
@@ -38,64 +37,85 @@ def write_ablation(
 ) -> pd.DataFrame:
     """Write ablation.md, ablation.csv, ablation.png and ablation.svg into ``folder`` and return the table.
 
-    The table has one line for each row, in the order given, and the columns ``COLUMNS``. Scores and differences are
-    shares here and percent with one decimal in the files. ``ua_ahead`` is the row's pooled UA less that of the row
-    it is compared with, ``ua_ahead_low`` and ``ua_ahead_high`` its 95 % interval, ``ua_p`` and ``ua_p_holm`` its test
-    before and after Holm's correction, all NaN where there is no comparison; so for ``wa``. ``ua_by_seed``: the
-    difference of each seed.
+    The table has the columns ``COLUMNS``, one line per row in the order given. Scores and differences are shares here
+    and percent with one decimal in the files. ``ua_ahead`` is the row's pooled UA minus that of the row it is compared
+    with, ``ua_ahead_low`` and ``ua_ahead_high`` its 95 % interval, ``ua_p`` and ``ua_p_holm`` its test before and after
+    Holm's correction, all NaN without a comparison; the same for ``wa``. ``ua_by_seed``: the difference of each seed.
 
     Arguments
     ---------
     title
         Begins with the corpus.
     rows
-        The rows that are done, each with ``title``, ``group`` (its heading), ``scores`` (as ``make_scores``),
-        ``against`` (title of the row it is compared with, or None), ``student`` and ``teachers`` (names; empty
-        where there is none), ``params`` and ``minutes``.
+        The finished rows, each with ``title``, ``group`` (its heading), ``scores`` (as ``make_scores``), ``against``
+        (title of the row it is compared with, or None), ``student`` and ``teachers`` (names; empty where there is
+        none), ``params`` and ``minutes``.
     planned
-        How many rows there will be in the end; as many as are given if None.
+        How many rows there will be in the end; the number given if None.
     generated
         True for a corpus made by the toolkit; the page says so at its top.
     speakers_known
-        False for scores that are not speaker-independent: every group says so, and with it both tables and the picture.
+        False for scores that are not speaker-independent: the heading of every group says so.
 
     Raises
     ------
     ValueError
-        If there is no row, a title comes twice, two rows that are compared differ in seeds or utterances, all rows
-        are done and one is compared with a row that is not there, or as ``summarise``.
+        If there is no row, a title occurs twice, two rows that are compared differ in seeds or utterances, a row is
+        compared with one that will not come, or as ``summarise``.
     """
-    planned = len(rows) if planned is None else planned
+    planned = planned or len(rows)
     _check_rows(rows, planned)
     table = _table(rows, label_order)
     if not speakers_known:
         table["group"] = [f"{MARK}: {group or 'all rows'}" for group in table["group"]]
     folder, paths = Path(folder), ExperimentPaths(folder)
     write_text_aside(paths.ablation_table, _as_text(table).to_csv(index=False, lineterminator="\n"))
-    plot_ablation(table, [folder / "ablation.png", folder / "ablation.svg"], title=title)
-    told = (
-        f"**{len(rows)} of {planned} rows done.** {_range(table['utterances'])} utterances of "
-        f"{_range(table['speakers'])} speakers in {_range(table['folds'])} outer folds by speaker; a fold's speakers "
-        "are heard only in its test."
-        if speakers_known
-        else f"**{len(rows)} of {planned} rows done.** {_range(table['utterances'])} utterances in "
-        f"{_range(table['folds'])} outer folds by utterance, **not by speaker**."
+    plot_ablation(table, [folder / "ablation.png", folder / "ablation.svg"], title)
+    page = render(
+        "ablation.md.jinja",
+        title=title,
+        generated=generated,
+        speakers_known=speakers_known,
+        done=len(rows),
+        planned=planned,
+        table=ablation_markdown(paths.ablation_table),
+        **{name: _range(table[name]) for name in ("utterances", "speakers", "folds")},
     )
-    sections = [f"# {title}", GENERATED if generated else "", told, DEFINITIONS]
-    sections += ["![UA points of every row](ablation.png)", ablation_markdown(paths.ablation_table)]
-    write_text_aside(paths.ablation_report, "\n\n".join(section for section in sections if section) + "\n")
+    write_text_aside(paths.ablation_report, page)
     return table
 
 
+def plot_ablation(table: pd.DataFrame, paths: Sequence[str | Path], title: str = "") -> None:
+    """Differences in pooled UA with their 95 % intervals, grouped; a hollow dot's interval includes 0."""
+    rows, group = [], ""
+    for row in table.to_dict("records"):
+        if row["group"] != group:
+            group = row["group"]
+            rows.append({"text": group})
+        text = f"{row['system']}: UA {100 * row['ua_pooled']:.1f}"
+        if pd.isna(row["ua_ahead"]):
+            text += f", not yet compared with {row['against']}" if row["against"] else ""
+            rows.append({"text": text, "value": np.nan, "low": np.nan, "high": np.nan, "seeds": []})
+        else:
+            text += f", {100 * row['ua_ahead']:+.1f} against {row['against']}"
+            limits = {"value": row["ua_ahead"], "low": row["ua_ahead_low"], "high": row["ua_ahead_high"]}
+            rows.append({"text": text, **limits, "seeds": row["ua_by_seed"]})
+    for row in rows:
+        if "value" in row:
+            colour = COLOURS[0] if row["low"] > 0 else COLOURS[1] if row["high"] < 0 else MUTED
+            row |= {"colour": colour, "hollow": colour == MUTED}
+    plot_forest(rows, paths, "difference in UA, points [95 % over speakers]", title, zero=True)
+
+
 def read_ablation(path: str | Path) -> pd.DataFrame:
-    """The rows of ablation.csv as they are written: text, percent with one decimal, empty where there is none.
+    """The rows of ablation.csv as text: percent with one decimal, empty where there is no value.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If its columns are not those of ``COLUMNS``, in that order.
+        If its columns are not ``COLUMNS``, in that order.
     """
     path = Path(path)
     if not path.is_file():
@@ -109,7 +129,7 @@ def read_ablation(path: str | Path) -> pd.DataFrame:
 
 
 def ablation_markdown(path: str | Path) -> str:
-    """ablation.csv as a Markdown table under the headings of its groups, and a sentence on how to read it.
+    """ablation.csv as a Markdown table under the headings of its groups, and how to read it.
 
     Raises
     ------
@@ -133,7 +153,7 @@ def ablation_markdown(path: str | Path) -> str:
 
 def _check_rows(rows: Sequence[Mapping], planned: int) -> None:
     if not rows:
-        raise ValueError("an ablation's report needs at least one row that is done; run one first.")
+        raise ValueError("the report of an ablation needs at least one finished row; run one first.")
     by_title = {row["title"]: row for row in rows}
     for row in rows:
         if by_title[row["title"]] is not row:
@@ -144,7 +164,7 @@ def _check_rows(rows: Sequence[Mapping], planned: int) -> None:
                 f"row '{row['title']}' is compared with '{row['against']}', but there is no such row; "
                 f"name one of {', '.join(by_title)}."
             )
-        if other is not None and row["student"] and other["student"]:  # a teacher's scores know no seed
+        if other is not None and row["student"] and other["student"]:  # a teacher's scores have no seed
             seeds, others = (sorted(set(one["scores"]["seed"])) for one in (row, other))
             if seeds != others:
                 raise ValueError(
@@ -158,32 +178,25 @@ def _table(rows: Sequence[Mapping], label_order: Sequence[str]) -> pd.DataFrame:
     lines = []
     for row in rows:
         found = summarise(row["scores"], label_order)
-        named = {"group": row["group"] or "", "system": row["title"], "against": row["against"] or ""}
-        kept = {name: row[name] for name in ("student", "teachers", "params", "minutes")}
-        measured = {name: found[name] for name in ("folds", "seeds", "speakers", "utterances", *SCORES)}
-        other = scores.get(row["against"])
-        ahead = _nothing() if other is None else _ahead(compare(row["scores"], other))
-        lines.append({**named, **kept, **measured, **ahead})
-    table = pd.DataFrame(lines)
+        line = dict.fromkeys((*AHEAD, *TESTS), np.nan) | {"ua_by_seed": []}
+        line |= {"group": row["group"] or "", "system": row["title"], "against": row["against"] or ""}
+        line |= {name: row[name] for name in ("student", "teachers", "params", "minutes")}
+        line |= {name: found[name] for name in ("folds", "seeds", "speakers", "utterances", *SCORES)}
+        if row["against"] in scores:
+            ahead = compare(row["scores"], scores[row["against"]])
+            parts = [f"{score}_{part}" for score in ("ua", "wa") for part in ("difference", "low", "high")]
+            line |= {name: ahead[part] for name, part in zip(AHEAD, parts)}
+            line |= {"ua_p": ahead["ua_p"], "wa_p": ahead["wa_p"], "ua_by_seed": list(ahead["ua_by_seed"].values())}
+        lines.append(line)
+    table = pd.DataFrame(lines, columns=list(COLUMNS))
+    compared = table["ua_p"].notna()
     for score in ("ua", "wa"):
-        compared = table[f"{score}_p"].notna()
         table.loc[compared, f"{score}_p_holm"] = holm(table.loc[compared, f"{score}_p"])
-    return table[list(COLUMNS)]
-
-
-def _ahead(found: dict) -> dict:
-    parts = ("difference", "low", "high")
-    ahead = [found[f"{score}_{part}"] for score in ("ua", "wa") for part in parts]
-    tests = {"ua_p": found["ua_p"], "wa_p": found["wa_p"]}
-    return {**_nothing(), **dict(zip(AHEAD, ahead)), **tests, "ua_by_seed": list(found["ua_by_seed"].values())}
-
-
-def _nothing() -> dict:
-    return {**dict.fromkeys((*AHEAD, *TESTS), np.nan), "ua_by_seed": []}
+    return table
 
 
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
-    """Percent with one decimal, as in results.csv; p with four; nothing where there is no comparison."""
+    """Percent with one decimal, as in results.csv; p with four; empty where there is no comparison."""
     text = pd.DataFrame({name: [" ".join(str(value).split()) for value in table[name]] for name in COLUMNS})
     formats = {**dict.fromkeys(SCORES, ".1f"), **dict.fromkeys(AHEAD, "+.1f")}
     for name, kind in formats.items():
@@ -200,35 +213,31 @@ def _cells(row: Mapping[str, str]) -> list[str]:
     cells += [f"{row[f'{score}_pooled']} [{row[f'{score}_low']}, {row[f'{score}_high']}]" for score in ("wa", "ua")]
     cells.append(row["ua_seed_std"] if row["seeds"] != "1" else "-")
     for score in ("ua", "wa"):
-        value, low, high, p, corrected = (
-            row[f"{score}_{part}"] for part in ("ahead", "ahead_low", "ahead_high", "p", "p_holm")
-        )
-        cells += [f"{value} [{low}, {high}]", _p(p), _p(corrected)] if value else ["-", "-", "-"]
+        value, low, high = (row[f"{score}_{part}"] for part in ("ahead", "ahead_low", "ahead_high"))
+        tests = [p_value(float(row[f"{score}_{test}"] or "nan")) for test in ("p", "p_holm")]
+        cells += [f"{value} [{low}, {high}]", *tests] if value else ["-", "-", "-"]
     return [*cells, row["ua_by_seed"] or "-"]
-
-
-def _p(text: str) -> str:
-    return "< 0.001" if float(text) < 0.0005 else f"{float(text):.3f}"
 
 
 def _how_to_read(rows: pd.DataFrame) -> str:
     num_comparisons = int((rows["ua_p"] != "").sum())
     if not num_comparisons:
         return "No two rows are compared yet."
-    told = (
-        "Points: the row's pooled score less that of the row *against* which it stands, on the same utterances, means "
-        "over seeds. Interval: 95 %, over speakers, paired; p: the two systems swapped speaker by speaker; Holm: p "
-        f"corrected for the number of comparisons in the table, {num_comparisons}, UA and WA each for itself. All of "
-        "them speak of other speakers, none of other seeds: *seeds ±* is the deviation of pooled UA over seeds."
+    text = (
+        "Points: the pooled score of the row minus that of the row *against* which it stands, on the same utterances, "
+        "means over seeds. Interval: 95 %, paired, over speakers. p: permutation test that swaps the two systems "
+        f"speaker by speaker. Holm: p corrected for the number of comparisons in the table, {num_comparisons}, UA "
+        "and WA separately. They describe new speakers, not new seeds: *seeds ±* is the deviation of pooled UA over "
+        "seeds."
     )
     speakers = rows["speakers"].astype(int).min()
     if speakers <= EXACT_SPEAKERS:
         least = 2 / 2**speakers
-        told += (
-            f" With {speakers} speakers no p can be below {least:.3f}, and after the correction none below "
-            f"{min(1.0, num_comparisons * least):.3f}."
+        text += (
+            f" With {speakers} speakers no p can be below {least:.3f}, and none below "
+            f"{min(1.0, num_comparisons * least):.3f} after the correction."
         )
-    return told
+    return text
 
 
 def _range(numbers: pd.Series) -> str:

@@ -8,7 +8,7 @@ from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.record import read_json
 
-VALID = "valid/"  # begins the columns of metrics.csv that come from the held-out speakers of an inner split
+VALID = "valid/"  # prefix of the columns of metrics.csv that come from the held-out speakers of an inner split
 
 
 def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataFrame | None, list[str]]:
@@ -16,8 +16,8 @@ def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataF
 
     Of an inner run only the curves of its held-out speakers are taken: it shares seed and fold with the refit.
 
-    Curves have the columns epoch, part, value, split, fold and seed; trust has epoch, part, weight, teacher, label,
-    fold and seed, in the order of the labels. None where there is nothing to show, as of a single teacher.
+    Curves have the columns epoch, part, value, split, fold and seed; trust has epoch, weight, teacher, label, fold and
+    seed, in the order of the labels. None where there is nothing to show, as with a single teacher.
 
     Raises
     ------
@@ -33,10 +33,19 @@ def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataF
             continue
         if "epoch" not in wide.columns or wide.empty:
             raise ValueError(f"{run.paths.history} has no row of an epoch; run its training again.")
-        curves += _curves(wide, run)
-        trust += [_trust(wide, run)] if run.kind == "outer" else []
+        long = wide.melt("epoch", var_name="part").dropna().assign(seed=run.seed)
+        levels, valid = long["part"].str.count("/"), long["part"].str.startswith(VALID)
+        if run.kind == "outer":
+            curves.append(long[(levels < 2) & ~valid].assign(split="train", fold=run.fold))
+            by_class = long[long["part"].str.startswith("trust/") & (levels == 2)].assign(fold=run.fold)
+            by_class[["teacher", "label"]] = by_class["part"].str.split("/", expand=True).reindex(columns=[1, 2])
+            trust.append(by_class.rename(columns={"value": "weight"}).drop(columns="part"))
+        else:
+            of_valid = long[(levels < 2) & valid].assign(split="valid", fold=f"{run.fold}, inner {run.split}")
+            curves.append(of_valid.assign(part=of_valid["part"].str.removeprefix(VALID)))
     drawn = pd.concat(curves, ignore_index=True) if curves else None
     weights = pd.concat(trust, ignore_index=True) if trust else None
+    drawn = None if drawn is None or drawn.empty else drawn
     if weights is None or weights["teacher"].nunique() < 2:
         return drawn, None, missing
     # Shares that were rounded while training sum to nearly 1.
@@ -46,26 +55,15 @@ def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataF
     return drawn, weights.sort_values("label", **by_label), missing
 
 
+def trust_at_the_end(trust: pd.DataFrame) -> pd.DataFrame:
+    """Mean weight in the last epoch of each run: teachers x classes."""
+    last = trust[trust["epoch"] == trust.groupby(["fold", "seed"])["epoch"].transform("max")]
+    table = last.groupby(["teacher", "label"], sort=False)["weight"].mean().unstack()
+    return table.reindex(index=last["teacher"].unique(), columns=last["label"].unique())
+
+
 def chosen_inner_runs(paths: ExperimentPaths, inner: Sequence[PlannedRun]) -> list[PlannedRun]:
     """Those inner runs that are done and whose candidate was chosen."""
     files = {(run.seed, run.fold): paths.choice(run.seed, run.fold) for run in inner}
     chosen = {key: read_json(file).get("chosen") for key, file in files.items() if file.is_file()}
     return [run for run in inner if run.done and chosen.get((run.seed, run.fold)) == run.candidate]
-
-
-def _curves(wide: pd.DataFrame, run: PlannedRun) -> list[pd.DataFrame]:
-    """Parts of the objective in long form, without the trust by class; of an inner run those of its valid set."""
-    split, fold = ("train", run.fold) if run.kind == "outer" else ("valid", f"{run.fold}, inner {run.split}")
-    names = [name for name in wide.columns if name.count("/") < 2 and name.startswith(VALID) == (split == "valid")]
-    if not set(names) - {"epoch"}:
-        return []
-    long = wide.melt("epoch", [name for name in names if name != "epoch"], var_name="part", value_name="value").dropna()
-    return [long.assign(part=long["part"].str.removeprefix(VALID), split=split, fold=fold, seed=run.seed)]
-
-
-def _trust(wide: pd.DataFrame, run: PlannedRun) -> pd.DataFrame:
-    """Columns trust/<teacher>/<label> in long form."""
-    parts = [name for name in wide.columns if name.startswith("trust/") and name.count("/") == 2]
-    long = wide.melt("epoch", parts, var_name="part", value_name="weight").dropna()
-    names = long["part"].str.split("/")
-    return long.assign(teacher=names.str[1], label=names.str[2], fold=run.fold, seed=run.seed)

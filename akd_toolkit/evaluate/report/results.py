@@ -1,14 +1,17 @@
-"""results.csv: one row a system, scores in percent."""
+"""results.csv, one row per system with scores in percent, and the tables of a recipe's README made from it."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pandas as pd
+from filelock import FileLock
 
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.watermark import WATERMARK, is_marked
+from akd_toolkit.evaluate.report.ablation import ablation_markdown, read_ablation
+from akd_toolkit.evaluate.report.tables import count, frame_table
+from akd_toolkit.experiment.paths import ExperimentPaths
 
 KEY_COLUMNS = ("corpus", "recipe", "system", "student", "teachers")
 PERCENT_COLUMNS = (
@@ -16,8 +19,7 @@ PERCENT_COLUMNS = (
     *("wa_pooled", "ua_pooled", "ua_low", "ua_high"),
 )
 COLUMNS = (*KEY_COLUMNS, "params", "folds", "seeds", *PERCENT_COLUMNS, "minutes", "commit", "date")
-# In the order of a table; "student" is the one without a teacher.
-SYSTEMS = ("teacher", "student", "kd", "akd")
+SYSTEMS = ("student", "kd", "akd", "teacher")  # in the order of every comparison; "student" has no teacher
 ABLATION = "ablation"  # the recipe whose systems are named by the titles of its rows
 
 
@@ -34,12 +36,12 @@ def results_row(
     commit: str,
     date: str | None = None,
 ) -> dict:
-    """The row of results.csv for one system, from what ``summarise`` returned; scores stay shares in [0, 1].
+    """The row of results.csv for one system, from the result of ``summarise``; scores stay shares in [0, 1].
 
     Arguments
     ---------
     system
-        ``teacher``, ``student`` (no teacher), ``kd`` or ``akd``; in the recipe ``ablation`` the title of the row.
+        ``student`` (no teacher), ``kd``, ``akd`` or ``teacher``; in the recipe ``ablation`` the title of the row.
     student, teachers
         Names; an empty string and an empty list where there is none.
     params
@@ -47,7 +49,7 @@ def results_row(
     minutes
         Wall-clock time of all folds and seeds.
     date
-        Year-month-day; today (UTC) if not given.
+        Year-month-day; today (UTC) if None.
 
     Example
     -------
@@ -57,26 +59,22 @@ def results_row(
     >>> row["teachers"], row["folds"], row["ua_pooled"]
     ('opensmile + whisper', 5, 0.5)
     """
-    key = (corpus, recipe, system, student, " + ".join(teachers))
-    named = dict(zip(KEY_COLUMNS, key, strict=True))
+    key = dict(zip(KEY_COLUMNS, (corpus, recipe, system, student, " + ".join(teachers))))
     measured = {name: summary[name] for name in ("folds", "seeds", *PERCENT_COLUMNS)}
     date = date or datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    return {**named, "params": params, **measured, "minutes": minutes, "commit": commit, "date": date}
+    return {**key, "params": params, **measured, "minutes": minutes, "commit": commit, "date": date}
 
 
 def append_results(path: str | Path, row: dict) -> None:
-    """Write ``row`` into results.csv, replacing one that agrees in ``KEY_COLUMNS``.
+    """Write a row of ``results_row`` into results.csv, where it replaces the row of the same system.
 
-    A row of an ablation replaces the one of its corpus and title, whatever its student and teachers are.
-
-    Shares become percent with one decimal. The file is written aside and renamed, and two runs that end at
-    the same time wait for each other, so no row is lost.
+    Shares become percent with one decimal. Runs that end at the same time wait for each other.
 
     Raises
     ------
     ValueError
-        If the row's columns are not those of ``COLUMNS``, a score is not a share in [0, 1], ``system`` is
-        unknown, or the file has other columns.
+        If the row's columns are not ``COLUMNS``, a score is not a share in [0, 1], ``system`` is unknown, or the file
+        has other columns.
 
     Example
     -------
@@ -88,53 +86,42 @@ def append_results(path: str | Path, row: dict) -> None:
     ...     print((Path(folder) / "results.csv").read_text().splitlines()[1])
     EmoDB,,kd,,,160000,5,3,81.2,81.2,81.2,81.2,81.2,81.2,81.2,81.2,12.3,,
     """
-    path = Path(path)
-    written = _as_text(row)
+    path, written = Path(path), _as_text(row)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _one_writer(path.parent):
-        rows = read_results(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS), dtype=str)
-        same = [row_key(other) == row_key(written) for other in rows.to_dict("records")]
-        place = same.index(True) if any(same) else len(rows)
-        rows.loc[place] = [written[name] for name in COLUMNS]
-        write_text_aside(path, rows.to_csv(index=False, lineterminator="\n"))
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        rows = read_results(path).to_dict("records") if path.exists() else []
+        by_key = {_key(other): other for other in rows} | {_key(written): written}
+        _write(path, by_key.values())
 
 
 def publish_results(path: str | Path, run: pd.DataFrame) -> pd.DataFrame:
-    """Put the rows that a run has left into results.csv and return all; an ablation is replaced as a whole.
+    """Merge the rows of a run's results.csv into ``path`` and return all rows.
 
-    A row takes the place of the one that ``append_results`` would replace; rows that the run did not make stay. The
-    rows of an ablation come last, in the order of the run.
+    A row replaces the row of the same system; an ablation replaces the whole earlier one of its corpus. Other rows
+    stay. The rows of an ablation come last, in the order of the run.
 
     Raises
     ------
     ValueError
-        If the file that is there cannot be read.
+        If the existing file cannot be read.
     """
     path = Path(path)
     published = read_results(path) if path.exists() else run.iloc[:0]
-    ablated = set(run.loc[run["recipe"] == ABLATION, "corpus"])
-    kept = published[~((published["recipe"] == ABLATION) & published["corpus"].isin(ablated))]
-    rows = {row_key(row): row for table in (kept, run) for row in table.to_dict("records")}
-    ordered = sorted(rows.values(), key=lambda row: row["recipe"] == ABLATION)  # stable
-    table = pd.DataFrame(ordered, columns=list(COLUMNS), dtype=str)
-    write_text_aside(path, table.to_csv(index=False, lineterminator="\n"))
-    return table
-
-
-def row_key(row: Mapping[str, str]) -> tuple[str, ...]:
-    """What makes a row of results.csv that row and no other: of an ablation, the title alone names its system."""
-    return tuple(row[name] for name in (KEY_COLUMNS[:3] if row["recipe"] == ABLATION else KEY_COLUMNS))
+    replaced = set(run.loc[run["recipe"] == ABLATION, "corpus"])
+    kept = published[~((published["recipe"] == ABLATION) & published["corpus"].isin(replaced))]
+    rows = {_key(row): row for table in (kept, run) for row in table.to_dict("records")}
+    return _write(path, sorted(rows.values(), key=lambda row: row["recipe"] == ABLATION))
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
-    """The rows of results.csv as they are written: text, percent with one decimal.
+    """The rows of results.csv as text, scores in percent with one decimal.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If its columns are not those of ``COLUMNS``, in that order, or a system is unknown.
+        If its columns are not ``COLUMNS``, in that order, or a system is unknown.
     """
     path = Path(path)
     if not path.is_file():
@@ -142,11 +129,110 @@ def read_results(path: str | Path) -> pd.DataFrame:
     rows = pd.read_csv(path, dtype=str, keep_default_na=False)
     if tuple(rows.columns) != COLUMNS:
         raise ValueError(
-            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; move it away or mend it."
+            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; move it away or fix it."
         )
     for row in rows.to_dict("records"):
         _check_system(row, f"{path}: ")
     return rows
+
+
+def results_table_markdown(path: str | Path) -> str:
+    """results.csv as a Markdown table: of each student alone, with plain KD, with AKD, then the teachers.
+
+    Rows of an ablation are left to ``ablation_markdown``. Scores that are not speaker-independent get a watermark.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As ``read_results``.
+    """
+    rows = read_results(path)
+    rows = rows[rows["recipe"] != ABLATION].copy()
+    rows["place"], rows["last"] = rows["system"].map(SYSTEMS.index), rows["system"] == "teacher"
+    rows = rows.sort_values(["corpus", "last", "student", "place"], kind="stable")
+    shown = rows[list(KEY_COLUMNS)].assign(parameters=rows["params"].map(count))
+    shown["folds x seeds"] = rows["folds"] + " x " + rows["seeds"]
+    shown["WA, folds"] = rows["wa_mean"] + " ± " + rows["wa_std"]
+    shown["UA, folds"] = rows["ua_mean"] + " ± " + rows["ua_std"]
+    shown["WA pooled"] = rows["wa_pooled"]
+    shown["UA pooled [95 %]"] = rows["ua_pooled"] + " [" + rows["ua_low"] + ", " + rows["ua_high"] + "]"
+    shown[["minutes", "commit", "date"]] = rows[["minutes", "commit", "date"]]
+    table = frame_table(shown.replace("", "-"), left=5)
+    return f"{WATERMARK}\n\n{table}" if rows["corpus"].map(is_marked).any() else table
+
+
+def sync_readme(readme: str | Path, results_csv: str | Path) -> bool:
+    """Put the tables between their markers in ``readme``; True if that changed the page.
+
+    Between ``<!-- results -->`` and ``<!-- /results -->``: ``results_table_markdown`` of ``results_csv``.
+    Between ``<!-- ablation -->`` and ``<!-- /ablation -->``, needed only with an ablation: the table of
+    ``ablation.csv`` and the picture, both beside ``results_csv``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If the page lacks its markers, or the tables contradict each other or cannot be read.
+    """
+    page = _read_page(Path(readme))
+    wanted = _with_tables(page, Path(readme), Path(results_csv))
+    if wanted != page:
+        write_text_aside(readme, wanted)
+    return wanted != page
+
+
+def check_readme(readme: str | Path, results_csv: str | Path) -> None:
+    """Refuse a page whose tables are not exactly those that ``sync_readme`` would write.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If they differ, or as ``sync_readme``.
+    """
+    page = _read_page(Path(readme))
+    if _with_tables(page, Path(readme), Path(results_csv)) != page:
+        raise ValueError(
+            f"the table in {readme} differs from {results_csv}; never edit it by hand, run "
+            "akd_toolkit.evaluate.report.sync_readme(readme, results_csv)."
+        )
+
+
+def check_ablation(ablation_csv: str | Path, results_csv: str | Path) -> None:
+    """Refuse tables that do not hold the same rows of the ablation with the same values.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
+    ValueError
+        If a row is in only one of them, or a common column differs.
+    """
+    ablation, results = read_ablation(ablation_csv).set_index("system"), read_results(results_csv)
+    results = results[results["recipe"] == ABLATION].set_index("system")
+    for row in ablation.index.symmetric_difference(results.index, sort=False):
+        there, missing = (ablation_csv, results_csv) if row in ablation.index else (results_csv, ablation_csv)
+        raise ValueError(f"row '{row}' is in {there} but not in {missing}; publish both of one run.")
+    common = [name for name in COLUMNS if name in ablation]
+    differs = ablation[common] != results.loc[ablation.index, common]
+    for system, name in differs.stack()[lambda different: different].index:
+        raise ValueError(
+            f"row '{system}' has {name} '{ablation.loc[system, name]}' in {ablation_csv} but "
+            f"'{results.loc[system, name]}' in {results_csv}; publish both of one run."
+        )
+
+
+def _write(path: Path, rows) -> pd.DataFrame:
+    table = pd.DataFrame(list(rows), columns=list(COLUMNS), dtype=str)
+    write_text_aside(path, table.to_csv(index=False, lineterminator="\n"))
+    return table
+
+
+def _key(row: Mapping[str, str]) -> tuple[str, ...]:
+    """What identifies a system: for a row of an ablation its title alone, whatever student and teachers it has."""
+    return tuple(row[name] for name in (KEY_COLUMNS[:3] if row["recipe"] == ABLATION else KEY_COLUMNS))
 
 
 def _as_text(row: dict) -> dict[str, str]:
@@ -156,11 +242,10 @@ def _as_text(row: dict) -> dict[str, str]:
     _check_system(row)
     for name in PERCENT_COLUMNS:
         if not 0 <= float(row[name]) <= 1:
-            raise ValueError(f"{name} must be a share in [0, 1], got {row[name]}; pass what summarise() returned.")
+            raise ValueError(f"{name} must be a share in [0, 1], got {row[name]}; pass the result of summarise().")
     percent = {name: f"{100 * float(row[name]):.1f}" for name in PERCENT_COLUMNS}
     minutes = "" if row["minutes"] in ("", None) else f"{float(row['minutes']):.1f}"
-    text = {name: " ".join(str(row[name]).split()) for name in COLUMNS}
-    return {**text, **percent, "minutes": minutes}
+    return {name: " ".join(str(row[name]).split()) for name in COLUMNS} | percent | {"minutes": minutes}
 
 
 def _check_system(row: Mapping[str, str], where: str = "") -> None:
@@ -171,18 +256,30 @@ def _check_system(row: Mapping[str, str], where: str = "") -> None:
         raise ValueError(f"{where}system must be one of {', '.join(SYSTEMS)}, got '{row['system']}'.")
 
 
-@contextmanager
-def _one_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, so that two runs that end together do not overwrite each other's row."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: no torn file there either, but of two rows written at once the later wins
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # a file system without locks is no reason to lose the result
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+def _with_tables(page: str, path: Path, results_csv: Path) -> str:
+    page = _with_block(page, path, "results", results_table_markdown(results_csv))
+    ablation_csv = ExperimentPaths(results_csv.parent).ablation_table
+    if ablation_csv.exists() or (read_results(results_csv)["recipe"] == ABLATION).any():
+        check_ablation(ablation_csv, results_csv)
+        picture = ablation_csv.with_name("ablation.svg")
+        if not picture.is_file():
+            raise FileNotFoundError(f"there is no picture {picture}; publish the ablation again.")
+        block = f"![UA points of every row of the ablation]({picture.name})\n\n{ablation_markdown(ablation_csv)}"
+        return _with_block(page, path, "ablation", block)
+    return _with_block(page, path, "ablation", "No ablation has been published.") if "<!-- ablation" in page else page
+
+
+def _with_block(page: str, path: Path, name: str, block: str) -> str:
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if page.count(start) != 1 or page.count(end) != 1 or page.index(start) > page.index(end):
+        raise ValueError(f"{path} must hold the lines {start} and {end} once each, in this order, around its table.")
+    before, rest = page.split(start)
+    return f"{before}{start}\n\n{block}\n\n{end}{rest.split(end)[1]}"
+
+
+def _read_page(path: Path) -> str:
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"there is no page {path}; write it with the lines <!-- results --> and <!-- /results --> in it."
+        )
+    return path.read_text(encoding="utf-8")

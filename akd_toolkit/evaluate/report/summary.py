@@ -1,7 +1,6 @@
-"""What a table says of one system, from its per-utterance scores.
+"""All scores of one system from its per-utterance scores, and the comparison of two systems.
 
-With several seeds every score is the mean over seeds; deviations over folds are of the seed-averaged fold
-scores.
+With several seeds every score is the mean over seeds; deviations over folds are of the seed-averaged fold scores.
 """
 
 from collections.abc import Sequence
@@ -9,11 +8,24 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.experiment.scores_file import attributes_in, check_scores
-from akd_toolkit.metrics import intervals
+from akd_toolkit.experiment.scores_file import attributes_in, check_scores, label_order_of
 from akd_toolkit.metrics import scores as measures
+from akd_toolkit.metrics import significance
 from akd_toolkit.metrics.calibration import expected_calibration_error
 from akd_toolkit.metrics.concordance import ccc, ccc_interval
+from akd_toolkit.metrics.intervals import paired_speaker_interval, speaker_counts, speaker_interval
+
+POOLED = "pooled"  # stands for the fold in rows of all outer tests together
+
+
+def results_frame(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFrame:
+    """The tidy results of one system, from which every table and figure of a report is made.
+
+    One row per seed and fold, and per seed one with the fold ``pooled`` for all outer tests together. Columns: seed,
+    fold, speakers (names), utterances, wa, ua, macro_f1, ece; shares in [0, 1].
+    """
+    groups = [*scores.groupby(["seed", "fold"]), *(((seed, POOLED), run) for seed, run in scores.groupby("seed"))]
+    return pd.DataFrame([{"seed": seed, "fold": fold, **_scored(run, label_order)} for (seed, fold), run in groups])
 
 
 def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
@@ -27,14 +39,14 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     * ``ua_seed_std``: standard deviation of the pooled UA over seeds (n - 1; 0 for one seed);
     * ``wa_low`` ... ``ua_high``: 95 % interval of the pooled score over speakers;
     * ``folds``, ``seeds``, ``speakers``, ``utterances``: how many;
-    * ``fold_table`` (fold, speakers, utterances, wa, ua), ``speaker_table`` (speaker, fold, utterances, wa,
-      ua), ``class_table`` (label, utterances, recall), ``speaker_recalls`` (speakers x classes), and
-      ``confusion`` (counts [C, C], rows are the truth): means over seeds;
-    * ``attribute_table`` (attribute, utterances, ccc_mean, ccc_std, ccc_pooled, ccc_low, ccc_high), the concordance of
-      each dimensional label in the same sense; no row where there are none.
+    * ``frame``: the rows of ``results_frame``;
+    * ``fold_table`` (fold, speakers, utterances, wa, ua), ``speaker_table`` (speaker, fold, utterances, wa, ua),
+      ``class_table`` (label, utterances, recall), ``speaker_recalls`` (speakers x classes), and ``confusion`` (counts
+      [C, C], rows are the truth): means over seeds;
+    * ``attribute_table`` (attribute, utterances, ccc_mean, ccc_std, ccc_pooled, ccc_low, ccc_high): concordance of each
+      dimensional label, empty where there are none.
 
-    UA takes the classes that occur in the truth of what is scored: a fold or speaker without a class is
-    averaged over the classes it has.
+    UA takes the classes that occur in the truth of what is scored.
 
     Raises
     ------
@@ -53,65 +65,124 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     """
     label_order = list(label_order)
     check_scores(scores, label_order)
-    fold_table = _group_scores(scores, "fold")
-    named = scores.groupby("fold")["speaker"].unique().map(lambda names: ", ".join(sorted(map(str, names))))
-    fold_table.insert(1, "speakers", fold_table["fold"].map(named))
-    speaker_table = _group_scores(scores, "speaker")
-    speaker_table.insert(1, "fold", speaker_table["speaker"].map(scores.groupby("speaker")["fold"].first()))
-    each_seed = pd.DataFrame([_pooled(run, label_order) for _, run in scores.groupby("seed")])
-    confusion = _confusion(scores, label_order) / len(each_seed)
+    frame = results_frame(scores, label_order)
+    pooled = frame[frame["fold"] == POOLED]
+    means = {"utterances": "first", "wa": "mean", "ua": "mean"}
+    folds = frame[frame["fold"] != POOLED].astype({"fold": int})
+    folds = folds.groupby("fold", as_index=False).agg({"speakers": "first", **means})
+    of_speakers = [
+        {"speaker": speaker, "fold": run["fold"].iloc[0], **_scored(run, label_order)}
+        for (speaker, _), run in scores.groupby(["speaker", "seed"])
+    ]
+    speakers = pd.DataFrame(of_speakers).groupby("speaker", as_index=False).agg({"fold": "first", **means})
+    confusion = _confusion(scores, label_order) / len(pooled)
+    recalls = {name: measures.class_recalls(_confusion(run, label_order)) for name, run in scores.groupby("speaker")}
+    of_classes = {"label": label_order, "utterances": confusion.sum(axis=1).round().astype(int)}
+    summary = {name: float(pooled[name].mean()) for name in ("macro_f1", "ece")}
+    hits, totals = table_counts(utterance_table(scores, label_order), label_order)
+    for score in ("wa", "ua"):
+        interval = speaker_interval(hits, totals, score)
+        summary |= {f"{score}_mean": float(folds[score].mean()), f"{score}_std": deviation(folds[score])}
+        summary |= {f"{score}_pooled": float(pooled[score].mean())}
+        summary |= {f"{score}_low": interval.low, f"{score}_high": interval.high}
     return {
-        **_fold_statistics(fold_table),
-        "wa_pooled": float(each_seed["wa"].mean()),
-        "ua_pooled": float(each_seed["ua"].mean()),
-        "macro_f1": float(each_seed["macro_f1"].mean()),
-        "ece": float(each_seed["ece"].mean()),
-        "ua_seed_std": deviation(each_seed["ua"]),
-        **_intervals(scores, label_order),
-        "folds": len(fold_table),
-        "seeds": len(each_seed),
-        "speakers": len(speaker_table),
+        **summary,
+        "ua_seed_std": deviation(pooled["ua"]),
+        "folds": len(folds),
+        "seeds": len(pooled),
+        "speakers": len(speakers),
         "utterances": scores["ID"].nunique(),
-        "fold_table": fold_table,
-        "speaker_table": speaker_table,
-        "class_table": pd.DataFrame(
-            {
-                "label": label_order,
-                "utterances": confusion.sum(axis=1).round().astype(int),
-                "recall": measures.class_recalls(confusion),
-            }
-        ),
+        "frame": frame,
+        "fold_table": folds,
+        "speaker_table": speakers,
+        "class_table": pd.DataFrame({**of_classes, "recall": measures.class_recalls(confusion)}),
         "confusion": confusion,
-        "speaker_recalls": _speaker_recalls(scores, label_order),
+        "speaker_recalls": pd.DataFrame.from_dict(recalls, "index", columns=label_order).rename_axis("speaker"),
         "attribute_table": _attribute_table(scores),
     }
 
 
+def compare(a: pd.DataFrame, b: pd.DataFrame) -> dict:
+    """The difference between system ``a`` and system ``b`` on the same utterances, with its tests.
+
+    The correctness of each utterance is averaged over the system's seeds, which need not be the same for the two.
+
+    * ``ua_difference``, ``ua_low``, ``ua_high``: pooled UA of ``a`` minus that of ``b``, with its 95 % paired interval
+      over speakers; ``ua_p``: permutation test by speaker; the same for ``wa``;
+    * ``mcnemar_p``: by utterance; the sign test where there are several seeds;
+    * ``ua_by_seed``: seed -> difference of pooled UA; empty where the two have different seeds;
+    * ``speakers``, ``utterances``: how many.
+
+    Differences lie in [-1, 1]. The interval describes new speakers; ``ua_by_seed`` shows the effect of seeds.
+
+    Raises
+    ------
+    ValueError
+        If either is refused by ``check_scores``, or their labels, utterances, speakers or truths differ.
+
+    Example
+    -------
+    >>> from akd_toolkit.experiment.scores_file import make_scores
+    >>> who = ["a", "b", "c", "d"], ["03", "03", "08", "08"], ["ang", "sad", "ang", "sad"]
+    >>> perfect = make_scores(*who, np.eye(2)[[0, 1, 0, 1]], ["ang", "sad"], fold=0, seed=1)
+    >>> constant = make_scores(*who, np.eye(2)[[0, 0, 0, 0]], ["ang", "sad"], fold=0, seed=1)
+    >>> ahead = compare(perfect, constant)
+    >>> ahead["ua_difference"], ahead["ua_low"], ahead["ua_p"]  # two speakers: 2 of 4 sign patterns
+    (0.5, 0.5, 0.5)
+    """
+    label_order = label_order_of(a)
+    right_a, right_b = utterance_table(a, label_order), utterance_table(b, label_order)
+    _check_same(right_a, right_b)
+    right_b = right_b.loc[right_a.index]
+    result = {"speakers": right_a["speaker"].nunique(), "utterances": len(right_a)}
+    hits_a, totals = table_counts(right_a, label_order)
+    hits_b, _ = table_counts(right_b, label_order)
+    for score in ("wa", "ua"):
+        names = [f"{score}_{part}" for part in ("difference", "low", "high")]
+        result |= zip(names, paired_speaker_interval(hits_a, hits_b, totals, score))
+        result[f"{score}_p"] = significance.speaker_permutation_test(hits_a, hits_b, totals, score)
+    result["mcnemar_p"] = significance.mcnemar_exact(right_a["right"], right_b["right"])
+    ua_a, ua_b = _ua_by_seed(a), _ua_by_seed(b)
+    result["ua_by_seed"] = {seed: ua_a[seed] - ua_b[seed] for seed in ua_a} if set(ua_a) == set(ua_b) else {}
+    return result
+
+
+def mean_agreement(a: pd.DataFrame, b: pd.DataFrame) -> float:
+    """Share of utterances on which two systems predict the same class, over every pair of their seeds."""
+    of_a, of_b = (scores.pivot(index="ID", columns="seed", values="prediction") for scores in (a, b))
+    if set(of_a.index) != set(of_b.index):
+        raise ValueError("the two systems were not scored on the same utterances; run both on the same folds.")
+    of_b = of_b.loc[of_a.index]
+    pairs = [measures.agreement(of_a[one].to_numpy(), of_b[two].to_numpy()) for one in of_a for two in of_b]
+    return float(np.mean(pairs))
+
+
 def deviation(values: Sequence[float]) -> float:
-    """Standard deviation with n - 1; 0 for one value."""
+    """Standard deviation of a sample (n - 1); 0 for one value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
 def concordances(scores: pd.DataFrame) -> dict[str, float]:
     """Pooled CCC of each attribute of which any truth is known, mean over seeds."""
-    known = [name for name in attributes_in(scores) if scores[f"truth_{name}"].notna().any()]
     runs = [run for _, run in scores.groupby("seed")]
     return {
-        name: float(np.mean([ccc(run[f"truth_{name}"], run[f"prediction_{name}"]) for run in runs])) for name in known
+        name: float(np.mean([ccc(run[f"truth_{name}"], run[f"prediction_{name}"]) for run in runs]))
+        for name in attributes_in(scores)
+        if scores[f"truth_{name}"].notna().any()
     }
 
 
 def utterance_table(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFrame:
-    """One row for each utterance, by ID: speaker, truth, and the share of seeds that were right."""
+    """One row per utterance, by ID: speaker, truth, and the share of seeds that were correct (``right``)."""
     check_scores(scores, label_order)
     right = scores.assign(right=(scores["truth"] == scores["prediction"]).astype(float))
     return right.groupby("ID").agg({"speaker": "first", "truth": "first", "right": "mean"})
 
 
 def table_counts(utterances: pd.DataFrame, label_order: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Hits (means over seeds) and utterances of each speaker in each class, from ``utterance_table``."""
+    """Correct (mean over seeds) and all utterances of each speaker in each class, from ``utterance_table``."""
     truth = label_indices(utterances["truth"], label_order)
-    return intervals.speaker_counts(utterances["right"], truth, utterances["speaker"], len(label_order))
+    return speaker_counts(utterances["right"], truth, utterances["speaker"], len(label_order))
 
 
 def label_indices(labels: pd.Series, label_order: list[str]) -> np.ndarray:
@@ -119,29 +190,12 @@ def label_indices(labels: pd.Series, label_order: list[str]) -> np.ndarray:
     return pd.Categorical(labels, categories=label_order).codes.astype(int)
 
 
-def _group_scores(scores: pd.DataFrame, column: str) -> pd.DataFrame:
-    """WA and UA of every fold or speaker, mean over seeds."""
-    rows = []
-    for (name, _), run in scores.groupby([column, "seed"]):
-        truth, prediction = run["truth"], run["prediction"]
-        scored = measures.wa(truth, prediction), measures.ua(truth, prediction)
-        rows.append((name, len(run), *scored))
-    each_run = pd.DataFrame(rows, columns=[column, "utterances", "wa", "ua"])
-    return each_run.groupby(column, as_index=False).agg({"utterances": "first", "wa": "mean", "ua": "mean"})
-
-
-def _fold_statistics(fold_table: pd.DataFrame) -> dict[str, float]:
-    found = {}
-    for score in ("wa", "ua"):
-        found[f"{score}_mean"] = float(fold_table[score].mean())
-        found[f"{score}_std"] = deviation(fold_table[score])
-    return found
-
-
-def _pooled(run: pd.DataFrame, label_order: list[str]) -> dict[str, float]:
+def _scored(run: pd.DataFrame, label_order: list[str]) -> dict:
     truth, prediction = run["truth"], run["prediction"]
     probs = run[[f"p_{label}" for label in label_order]].to_numpy(dtype=float)
     return {
+        "speakers": ", ".join(sorted(map(str, run["speaker"].unique()))),
+        "utterances": len(run),
         "wa": measures.wa(truth, prediction),
         "ua": measures.ua(truth, prediction),
         "macro_f1": measures.macro_f1(truth, prediction),
@@ -149,36 +203,39 @@ def _pooled(run: pd.DataFrame, label_order: list[str]) -> dict[str, float]:
     }
 
 
-def _intervals(scores: pd.DataFrame, label_order: list[str]) -> dict[str, float]:
-    hits, totals = table_counts(utterance_table(scores, label_order), label_order)
-    limits = {}
-    for score in ("wa", "ua"):
-        interval = intervals.speaker_interval(hits, totals, score)
-        limits[f"{score}_low"], limits[f"{score}_high"] = interval.low, interval.high
-    return limits
+def _ua_by_seed(scores: pd.DataFrame) -> dict[int, float]:
+    return {int(seed): measures.ua(run["truth"], run["prediction"]) for seed, run in scores.groupby("seed")}
 
 
 def _confusion(scores: pd.DataFrame, label_order: list[str]) -> np.ndarray:
     return measures.confusion_matrix(scores["truth"].to_numpy(), scores["prediction"].to_numpy(), label_order)
 
 
-def _speaker_recalls(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFrame:
-    rows = {speaker: measures.class_recalls(_confusion(run, label_order)) for speaker, run in scores.groupby("speaker")}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=label_order).rename_axis("speaker")
-
-
 def _attribute_table(scores: pd.DataFrame) -> pd.DataFrame:
     """Concordance of each attribute over the utterances whose truth is known."""
     rows = []
-    for name in attributes_in(scores):
+    for name in concordances(scores):
         known = scores.dropna(subset=[f"truth_{name}"]).sort_values(["seed", "ID"], ignore_index=True)
-        if known.empty:
-            continue
         folds = [concordances(of_fold)[name] for _, of_fold in known.groupby("fold")]
         runs = [run for _, run in known.groupby("seed")]
-        first, told = runs[0], np.stack([run[f"prediction_{name}"] for run in runs])  # of the same utterances
-        interval = ccc_interval(first[f"truth_{name}"], told, first["speaker"])
-        limits = interval.value, interval.low, interval.high
-        rows.append((name, len(first), float(np.mean(folds)), deviation(folds), *limits))
+        predicted = np.stack([run[f"prediction_{name}"] for run in runs])  # [seeds, N], the same utterances
+        interval = ccc_interval(runs[0][f"truth_{name}"], predicted, runs[0]["speaker"])
+        rows.append((name, len(runs[0]), float(np.mean(folds)), deviation(folds), *interval))
     columns = ["attribute", "utterances", "ccc_mean", "ccc_std", "ccc_pooled", "ccc_low", "ccc_high"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _check_same(a: pd.DataFrame, b: pd.DataFrame) -> None:
+    lonely = a.index.symmetric_difference(b.index)
+    if len(lonely):
+        raise ValueError(
+            f"utterance {lonely[0]} was scored by only one of the two systems ({len(lonely)} in total); run both on "
+            "the same folds."
+        )
+    for name in ("speaker", "truth"):
+        differs = a[name] != b.loc[a.index, name]
+        if differs.any():
+            raise ValueError(
+                f"the two systems have different values of {name} for utterance {a.index[differs][0]}; compare runs on "
+                "the same manifest."
+            )

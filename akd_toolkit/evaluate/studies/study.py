@@ -12,11 +12,9 @@ from matplotlib.figure import Figure
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import WATERMARK
-from akd_toolkit.evaluate.report.comparison import compare
-from akd_toolkit.evaluate.report.page import GENERATED
 from akd_toolkit.evaluate.report.plots import GRID, STYLE, save_figure
-from akd_toolkit.evaluate.report.summary import summarise
-from akd_toolkit.evaluate.report.tables import markdown_table
+from akd_toolkit.evaluate.report.summary import compare, summarise
+from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment

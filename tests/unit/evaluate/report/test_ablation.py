@@ -1,23 +1,23 @@
+"""The table, page and picture of an ablation, and the same recomputed by ``akd report``."""
+
 import re
-import time
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
-from akd_toolkit.evaluate.report import (
-    ablation_markdown,
-    compare,
-    plot_ablation,
-    read_ablation,
-    summarise,
-    write_ablation,
-)
-from akd_toolkit.evaluate.report.ablation import COLUMNS
+from akd_toolkit.data.watermark import MARK, WATERMARK
+from akd_toolkit.evaluate.report import ablation_markdown, compare, read_ablation, summarise, write_ablation
+from akd_toolkit.evaluate.report.ablation import COLUMNS, plot_ablation
+from akd_toolkit.evaluate.report.comparisons import Parts
+from akd_toolkit.evaluate.report.extras import ablation_part
+from akd_toolkit.evaluate.report.report import write_paper
+from akd_toolkit.evaluate.report.systems import read_experiments, systems_of
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.metrics import holm
 
 NAMES = ["ablation.csv", "ablation.md", "ablation.png", "ablation.svg"]
@@ -25,7 +25,7 @@ NAMES = ["ablation.csv", "ablation.md", "ablation.png", "ablation.svg"]
 
 @pytest.fixture
 def rows(invented):
-    """A teacher that knows no seed, a student, and two rows that are compared with others."""
+    """A teacher without seeds, a student, and two rows that are compared with others."""
 
     def entry(title, group, against, scores, student="micro_cnn"):
         return {
@@ -39,36 +39,6 @@ def rows(invented):
         entry("AKD", "Table 4", "student", invented(skill=2.0)),
         entry("no gate", "without one ingredient", "AKD", invented(skill=1.9)),
     ]
-
-
-@pytest.fixture
-def figures(monkeypatch):
-    """Every figure that is saved."""
-    kept, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **kw: (kept.append(figure), save(figure, *args, **kw)))
-    return kept
-
-
-@pytest.fixture
-def many():
-    """A table of 24 rows in four groups with labels of every length."""
-    draw = np.random.default_rng(0)
-    titles = ["no gate", "W" * 60, "decoupled_kd, 8 epochs of warm-up", "$alpha_1$ + a rather long name of six words"]
-    lines = []
-    for index in range(24):
-        middle = draw.normal(scale=0.05)
-        compared = index % 6 > 0
-        lines.append(
-            {
-                **{"group": f"group {index // 6}", "system": f"{index} {titles[index % 4]}"},
-                "against": f"{index - index % 6} {titles[(index - index % 6) % 4]}" if compared else "",
-                **{"ua_pooled": 0.7 + middle, "ua_ahead": middle if compared else np.nan},
-                "ua_ahead_low": middle - 0.02 if compared else np.nan,
-                "ua_ahead_high": middle + 0.03 if compared else np.nan,
-                "ua_by_seed": [middle - 0.04, middle + 0.04] if compared else [],
-            }
-        )
-    return pd.DataFrame(lines)
 
 
 def test_every_row_has_the_scores_of_its_summary_and_the_differences_of_a_comparison(tmp_path, rows, labels):
@@ -88,11 +58,10 @@ def test_every_row_has_the_scores_of_its_summary_and_the_differences_of_a_compar
     assert table.loc[~compared, ["ua_ahead", "wa_p", "wa_p_holm"]].isna().all(axis=None)
 
 
-def test_files_tell_what_the_table_tells(tmp_path, rows, labels):
+def test_files_hold_the_table(tmp_path, rows, labels):
     table = write_ablation(tmp_path, rows, labels, title="EmoDB", generated=True, planned=6)
     assert sorted(path.name for path in tmp_path.iterdir()) == NAMES
     written = read_ablation(tmp_path / "ablation.csv")
-    assert tuple(written.columns) == COLUMNS
     assert written["ua_pooled"].tolist() == [f"{100 * share:.1f}" for share in table["ua_pooled"]]
     assert written["ua_ahead"].tolist() == ["", *(f"{100 * share:+.1f}" for share in table["ua_ahead"][1:])]
     page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
@@ -103,119 +72,142 @@ def test_files_tell_what_the_table_tells(tmp_path, rows, labels):
     wanted = f"| no gate | AKD | 0.16 M | 3 x 2 | {last.wa_pooled} [{last.wa_low}, {last.wa_high}] | {last.ua_pooled} ["
     assert wanted in page
     assert re.findall(r"^\| \*\*(.+?)\*\*", page, flags=re.M) == ["Table 4", "without one ingredient"]
-    assert "With 6 speakers no p can be below 0.031, and after the correction none below 0.094." in page  # 3 * 2 / 64
+    assert "0.031" in page and "0.094" in page  # 2 / 64, the least p of 6 speakers, and 3 times it
     assert len({line.count("|") for line in page.splitlines() if line.startswith("|")}) == 1
+    write_ablation(tmp_path / "again", rows, labels, title="EmoDB", generated=True, planned=6)
+    assert all((tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in NAMES)
 
 
-def test_rows_in_hand_are_told_before_those_that_they_are_compared_with(tmp_path, rows, labels):
+def test_a_row_whose_comparison_is_not_done_yet_has_none(tmp_path, rows, labels):
     table = write_ablation(tmp_path, rows[3:], labels, title="EmoDB", planned=4)
-    assert table["ua_p"].isna().all()
+    assert table["ua_p"].isna().all() and "**1 of 4 rows done.**" in (tmp_path / "ablation.md").read_text()
+
+
+def test_rows_that_are_not_speaker_independent_say_so_in_table_file_and_page(tmp_path, rows, labels):
+    rows[0]["group"] = rows[1]["group"] = rows[2]["group"] = ""
+    table = write_ablation(tmp_path, rows, labels, title="Calls", speakers_known=False)
+    groups = {f"{MARK}: all rows", f"{MARK}: without one ingredient"}
+    assert set(table["group"]) == groups == set(read_ablation(tmp_path / "ablation.csv")["group"])
     page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
-    assert "**1 of 4 rows done.**" in page and "No two rows are compared yet." in page
-
-
-def test_the_same_rows_give_the_same_files(tmp_path, rows, labels):
-    for name in ("one", "two"):
-        write_ablation(tmp_path / name, rows, labels, title="EmoDB")
-    for name in NAMES:
-        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert WATERMARK in page and "not by speaker" in page and "of 6 speakers in" not in page
 
 
 def test_rows_that_cannot_be_compared_are_refused_and_the_files_kept(tmp_path, rows, labels, invented):
     write_ablation(tmp_path, rows, labels, title="EmoDB")
     before = [(tmp_path / name).read_bytes() for name in NAMES]
-
-    def refused(rows, message):
-        with pytest.raises(ValueError, match=message):
-            write_ablation(tmp_path, rows, labels, title="EmoDB")
-
-    refused([], "needs at least one row that is done")
-    refused([*rows, rows[0].copy()], "two rows of the ablation have the title 'teachers: a'; rename one")
-    refused(rows[2:], "row 'AKD' is compared with 'student', but there is no such row; name one of AKD, no gate")
-    other = rows[3] | {"scores": invented(seeds=(1, 3))}
-    refused(
-        [*rows[:3], other], "row 'no gate' has the seeds 1, 3, but 'AKD', .*, has 1, 2; run both with the same seeds"
+    other_seeds, fewer = (
+        rows[3] | {"scores": invented(seeds=(1, 3))},
+        rows[3] | {"scores": invented().query("fold < 2")},
     )
-    fewer = rows[3] | {"scores": invented().query("fold < 2")}
-    refused([*rows[:3], fewer], "was scored by only one of the two systems .*; run both on the same folds")
+    for wrong, message in (
+        ([], "at least one"),
+        ([*rows, rows[0].copy()], "title 'teachers: a'"),
+        (rows[2:], "compared with 'student'"),
+        ([*rows[:3], other_seeds], "'no gate' has the seeds 1, 3"),
+        ([*rows[:3], fewer], "only one of the two systems"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            write_ablation(tmp_path, wrong, labels, title="EmoDB")
     assert before == [(tmp_path / name).read_bytes() for name in NAMES]
 
 
-def test_a_file_with_other_columns_is_refused(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"there is no table of an ablation .*; run hparams/ablation.yaml first"
-    ):
+def test_a_missing_file_and_one_with_other_columns_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"ablation\.csv"):
         read_ablation(tmp_path / "ablation.csv")
     (tmp_path / "ablation.csv").write_text("system,ua\nno gate,99\n")
-    with pytest.raises(ValueError, match=r"ablation.csv has the columns system, ua but needs group, system"):
+    with pytest.raises(ValueError, match="has the columns system, ua"):
         read_ablation(tmp_path / "ablation.csv")
 
 
-def test_picture_fills_the_dots_whose_interval_excludes_zero(tmp_path, many, figures):
-    plot_ablation(many, [tmp_path / "a.png"])
-    (axes,) = figures[0].axes
-    dots = [line for line in axes.lines if line.get_marker() == "o"]
-    compared = many[many["against"] != ""]
+def test_picture_fills_the_dots_whose_interval_excludes_zero_and_cuts_no_text(tmp_path, drawn):
+    draw = np.random.default_rng(0)
+    titles = ["no gate", "W" * 12, "decoupled_kd, 8 epochs of warm-up", "$alpha_1$ + a rather long name of six words"]
+    lines = []
+    for index in range(24):
+        ahead, compared = draw.normal(scale=0.05), index % 6 > 0
+        line = {"group": f"group {index // 6}", "system": f"{index} {titles[index % 4]}", "ua_pooled": 0.7 + ahead}
+        limits = [ahead, ahead - 0.02, ahead + 0.03] if compared else [np.nan] * 3
+        line |= zip(("ua_ahead", "ua_ahead_low", "ua_ahead_high"), limits)
+        seeds = [ahead - 0.04, ahead + 0.04] if compared else []
+        lines.append({**line, "against": f"{index - index % 6} reference" if compared else "", "ua_by_seed": seeds})
+    table = pd.DataFrame(lines)
+    plot_ablation(
+        table, [tmp_path / "a.png"], title="EmoDB: an ablation whose title is so long that it takes two lines"
+    )
+    (axes,) = drawn[0].axes
+    dots = [line for line in axes.lines if line.get_marker() == "o" and not np.isnan(line.get_xdata()[0])]
+    compared = table[table["against"] != ""]
     assert len(dots) == len(compared) == 20
     for dot, row in zip(dots, compared.itertuples(), strict=True):
         assert dot.get_xdata()[0] == pytest.approx(100 * row.ua_ahead)
-        hollow = row.ua_ahead_low <= 0 <= row.ua_ahead_high
-        assert (to_hex(dot.get_markerfacecolor()) == "#ffffff") == hollow
-    places = [dot.get_ydata()[0] for dot in dots]
-    low, high = axes.get_ylim()
-    assert places == sorted(places) and low > high  # in the order of the table, from the top
-    texts = [text.get_text() for text in axes.texts]
-    assert [text for text in texts if re.fullmatch(r"\d\d\.\d", text)] == [
-        f"{100 * ua:.1f}" for ua in many["ua_pooled"]
-    ]
-    assert texts.count("reference") == 4
+        assert (to_hex(dot.get_markerfacecolor()) == "#ffffff") == (row.ua_ahead_low <= 0 <= row.ua_ahead_high)
+    renderer = FigureCanvasAgg(drawn[0]).get_renderer()
+    boxes = [text.get_window_extent(renderer) for text in axes.texts]
+    assert len(boxes) == 28 and all(box.x0 >= 0 and box.x1 <= drawn[0].bbox.width for box in boxes)
+    assert all(above.y0 >= below.y1 for above, below in pairwise(boxes))
 
 
-def test_no_text_of_the_picture_is_cut_or_lies_on_another_or_on_an_interval(tmp_path, many, figures):
-    plot_ablation(many, [tmp_path / "a.png"], title="EmoDB: an ablation whose title is so long that it needs two lines")
-    figure = figures[0]
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # places the label of the axis
-    renderer = canvas.get_renderer()
-    assert figure.get_figwidth() == pytest.approx(120 / 25.4, abs=0.01)
-    boxes = [
-        (text.get_text(), text.get_window_extent(renderer))
-        for text in figure.findobj(Text)
-        if text.get_text().strip() and text.get_visible()
-    ]
-    for index, (text, box) in enumerate(boxes):
-        assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.width and box.y1 <= figure.bbox.height, text
-        for other, another in boxes[index + 1 :]:
-            apart = box.x1 <= another.x0 or another.x1 <= box.x0 or box.y1 <= another.y0 + 1 or another.y1 <= box.y0 + 1
-            assert apart, f"'{text}' lies on '{other}'"
-    (axes,) = figure.axes
-    for line in axes.lines[1:]:  # all but the line of zero
-        drawn = line.get_window_extent(renderer)
-        for text, box in boxes:
-            assert drawn.x1 <= box.x0 or box.x1 <= drawn.x0 or drawn.y1 <= box.y0 or box.y1 <= drawn.y0, text
+@pytest.fixture
+def ablation(experiment, tmp_path):
+    """A folder as ``run_ablation`` leaves it: two rows of a student, one of a teacher."""
+    rows = []
+    for title, wrong in {"micro CNN": ["A-anger0", "C-sadness1"], "micro + KD": ["A-anger0"]}.items():
+        folder = experiment(str(ExperimentPaths("ablation").row(title)), wrong=wrong)
+        scores = pd.concat([read_scores(path) for path in sorted(folder.glob("seed*/fold*/outer/scores.csv"))])
+        against = None if title == "micro CNN" else "micro CNN"
+        plan = {"title": title, "group": "students", "against": against, "scores": scores}
+        rows.append({**plan, "student": "micro_cnn", "teachers": "", "params": 163_000, "minutes": 1.0})
+    folder = experiment("ablation/teacher", teachers={"big": []}, student=None, done=lambda seed, fold: False)
+    scores = read_scores(folder / "teachers/big/scores.csv")
+    plan = {"title": "teacher: big", "group": "teachers", "against": None, "scores": scores}
+    rows.append({**plan, "student": "", "teachers": "big", "params": 10, "minutes": 0.0})
+    write_ablation(tmp_path / "ablation", rows, ["anger", "sadness"], title="Toy: ablation")
+    return tmp_path / "ablation"
 
 
-def test_picture_names_the_reference_once_where_all_rows_share_it(tmp_path, many, figures):
-    shared = many.assign(against=["", *["0 no gate"] * 23])
-    plot_ablation(shared, [tmp_path / "a.png"])
-    (axes,) = figures[0].axes
-    assert axes.get_xlabel() == "UA points against 0 no gate, 95 % over speakers"
-    assert not [text for text in axes.texts if text.get_text().startswith("against")]
-    plot_ablation(many, [tmp_path / "b.png"])
-    (axes,) = figures[1].axes
-    assert axes.get_xlabel() == "UA points against the row named, 95 % over speakers"
-    assert "against 0 no gate" in [text.get_text() for text in axes.texts]
+def recomputed(folder, to):
+    """The recomputed part and its table by row."""
+    parts = Parts(to)
+    part = ablation_part(parts, folder)
+    return part, parts.tables["table4-ablation-ablation"].set_index("system")
 
 
-def test_an_ablation_without_a_row_is_not_drawn(tmp_path, many):
-    with pytest.raises(ValueError, match="there is no row of the ablation to draw"):
-        plot_ablation(many.iloc[:0], [tmp_path / "a.png"])
-    assert list(tmp_path.iterdir()) == []
+def test_an_ablation_makes_a_report_alone_with_the_same_table(ablation, tmp_path):
+    page = write_paper([ablation], tmp_path / "out")
+    first, again = (pd.read_csv(at / "ablation.csv") for at in (ablation, tmp_path / "out" / "ablation-ablation"))
+    pd.testing.assert_frame_equal(first, again)
+    assert tuple(again.columns) == COLUMNS and again["ua_pooled"].tolist() == [87.5, 93.8, 100.0]
+    assert (tmp_path / "out/tables/table4-ablation-ablation.csv").is_file()
+    assert "Table 4. Ablation, Toy" in page.with_suffix(".md").read_text() and page.read_text().count("<img") == 1
+    (system,) = systems_of(read_experiments([ablation / "micro-plus-kd"]))
+    assert system.name == "micro + KD"
 
 
-def test_a_comparison_costs_little(rows):
-    compare(rows[2]["scores"], rows[1]["scores"])
-    start = time.process_time()
-    for _ in range(5):
-        compare(rows[2]["scores"], rows[1]["scores"])
-    assert (time.process_time() - start) / 5 < 0.8  # so that 25 rows stay below 20 s
+def test_numbers_come_from_scores_and_not_from_the_old_table(ablation, tmp_path):
+    table = (ablation / "ablation.csv").read_text()
+    (ablation / "ablation.csv").write_text(table.replace("93.8", "99.9"))
+    path = ablation / "micro-plus-kd/seed17/fold2/outer/scores.csv"
+    scores = read_scores(path)
+    scores.loc[0, ["prediction", "p_anger", "p_sadness"]] = ["sadness", 0.2, 0.8]
+    write_scores(path, scores)
+    _, rows = recomputed(ablation, tmp_path / "out")
+    assert rows.loc["micro + KD", "UA pooled [95 %]"].startswith("87.5")  # now two of sixteen are wrong
+
+
+def test_a_row_without_stored_scores_is_left_out_and_named(ablation, tmp_path):
+    (ablation / "teacher/teachers/big/scores.csv").unlink()
+    (ablation / "micro-cnn/settings.yaml").unlink()
+    part, rows = recomputed(ablation, tmp_path / "out")
+    assert part["lost"] == ["micro CNN", "teacher: big"]
+    assert rows.loc["micro + KD", "against"] == "-"
+    (ablation / "micro-plus-kd/settings.yaml").unlink()
+    with pytest.raises(ValueError, match="no row of the ablation"):
+        recomputed(ablation, tmp_path / "out")
+
+
+def test_a_teacher_is_taken_from_a_row_that_has_it_under_the_same_protocol(ablation, experiment, tmp_path):
+    (ablation / "teacher/teachers/big/scores.csv").unlink()
+    experiment("ablation/other-views", teachers={"big": ["A-anger0"]}, views=3)
+    assert "teacher: big" not in recomputed(ablation, tmp_path / "out")[1].index
+    experiment("ablation/same", teachers={"big": []})
+    assert recomputed(ablation, tmp_path / "out")[1].loc["teacher: big", "UA pooled [95 %]"].startswith("100.0")

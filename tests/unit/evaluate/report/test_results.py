@@ -1,15 +1,34 @@
-import threading
+"""results.csv, and the tables of a README made from it."""
 
-import pandas as pd
+import importlib.util
+import threading
+from pathlib import Path
+
 import pytest
 
-from akd_toolkit.evaluate.report import append_results, publish_results, read_results, results_row, summarise
+from akd_toolkit.data.watermark import WATERMARK, is_marked, marked
+from akd_toolkit.evaluate.report import (
+    ablation_markdown,
+    append_results,
+    check_readme,
+    publish_results,
+    read_ablation,
+    read_results,
+    results_row,
+    results_table_markdown,
+    summarise,
+    sync_readme,
+    write_ablation,
+)
 from akd_toolkit.evaluate.report.results import COLUMNS
 
 HEADER = (
     "corpus,recipe,system,student,teachers,params,folds,seeds,wa_mean,wa_std,ua_mean,ua_std,wa_pooled,ua_pooled,"
     "ua_low,ua_high,minutes,commit,date"
 )
+PAGE = "# EmoDB\n\n<!-- results -->\n<!-- /results -->\n\nWhat did not work.\n"
+WITH_ABLATION = f"{PAGE}\n<!-- ablation -->\n<!-- /ablation -->\n\nThe end.\n"
+TOOL = Path(__file__).parents[4] / "tools" / "publish_results.py"
 
 
 def test_file_has_exactly_the_promised_columns_and_percent_with_one_decimal(tmp_path, row):
@@ -20,89 +39,18 @@ def test_file_has_exactly_the_promised_columns_and_percent_with_one_decimal(tmp_
     )
 
 
-def test_the_same_system_replaces_its_row_in_place_and_leaves_the_others_alone(tmp_path, row):
+def test_the_same_system_replaces_its_row_in_place_and_any_other_name_adds_one(tmp_path, row):
     path = tmp_path / "results.csv"
     append_results(path, row)
     append_results(path, row | {"system": "kd", "recipe": "kd"})
     append_results(path, row | {"ua_pooled": 0.9, "seeds": 5})
-    rows = read_results(path)
-    assert rows["system"].tolist() == ["akd", "kd"]
-    assert rows["ua_pooled"].tolist() == ["90.0", "79.0"] and rows["seeds"].tolist() == ["5", "3"]
+    assert read_results(path)["ua_pooled"].tolist() == ["90.0", "79.0"]
+    for number, name in enumerate(["corpus", "recipe", "student", "teachers"], start=3):
+        append_results(path, row | {name: 'NA, "quoted"\nline'})
+        assert len(read_results(path)) == number and read_results(path)[name].iloc[-1] == 'NA, "quoted" line'
 
 
-@pytest.mark.parametrize("name", ["corpus", "recipe", "student", "teachers"])
-def test_a_row_that_differs_in_any_part_of_its_name_is_added(tmp_path, row, name):
-    append_results(tmp_path / "results.csv", row)
-    append_results(tmp_path / "results.csv", row | {name: "another"})
-    assert len(read_results(tmp_path / "results.csv")) == 2
-
-
-def test_a_speakers_worth_of_text_survives_the_csv(tmp_path, row):
-    append_results(tmp_path / "results.csv", row | {"teachers": 'NA, "quoted"\nline'})
-    assert read_results(tmp_path / "results.csv")["teachers"].tolist() == ['NA, "quoted" line']
-
-
-def test_runs_that_end_together_lose_no_row(tmp_path, row):
-    path = tmp_path / "results.csv"
-    writers = [
-        threading.Thread(target=append_results, args=(path, row | {"student": f"student_{index}"}))
-        for index in range(8)
-    ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert sorted(read_results(path)["student"]) == [f"student_{index}" for index in range(8)]
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_row_of_a_summary_fits_the_file(tmp_path, invented, labels):
-    summary = summarise(invented(), labels)
-    made = results_row(
-        summary,
-        **{"corpus": "EmoDB", "recipe": "kd", "system": "kd", "student": "micro_cnn", "teachers": ["a", "b"]},
-        **{"params": 1000, "minutes": 0.5, "commit": "0a1b2c3"},
-    )
-    append_results(tmp_path / "results.csv", made)
-    written = read_results(tmp_path / "results.csv").iloc[0]
-    assert written["teachers"] == "a + b" and written["folds"] == "3" and written["seeds"] == "2"
-    assert written["ua_pooled"] == f"{100 * summary['ua_pooled']:.1f}"
-    assert pd.Timestamp(written["date"]).year >= 2024
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"ua_pooled": 79.0},
-            r"ua_pooled must be a share in \[0, 1\], got 79.0; pass what summarise\(\) returned",
-        ),
-        ({"ua_low": float("nan")}, "ua_low must be a share"),
-        ({"system": "ours"}, "system must be one of teacher, student, kd, akd, got 'ours'"),
-        ({"note": "?"}, "missing or unknown: note"),
-        ({"recipe": "ablation", "system": " "}, "system must be the title of the row in the recipe 'ablation'"),
-    ],
-)
-def test_a_row_that_does_not_belong_is_refused_and_the_file_kept(tmp_path, row, change, message):
-    append_results(tmp_path / "results.csv", row)
-    before = (tmp_path / "results.csv").read_bytes()
-    with pytest.raises(ValueError, match=message):
-        append_results(tmp_path / "results.csv", row | change)
-    assert (tmp_path / "results.csv").read_bytes() == before
-
-
-def test_a_file_with_other_columns_or_systems_is_refused_and_kept(tmp_path, row):
-    path = tmp_path / "results.csv"
-    path.write_text("corpus,ua\nEmoDB,99\n")
-    with pytest.raises(ValueError, match=r"results\.csv has the columns corpus, ua but needs corpus, recipe"):
-        append_results(path, row)
-    assert path.read_text() == "corpus,ua\nEmoDB,99\n"
-    path.write_text(f"{HEADER}\nEmoDB,akd,best{',' * (len(COLUMNS) - 3)}\n")
-    with pytest.raises(ValueError, match="system must be one of teacher, student, kd, akd, got 'best'"):
-        read_results(path)
-
-
-def test_a_row_of_an_ablation_is_named_by_its_title_and_replaced_whatever_it_is_made_of(tmp_path, row):
+def test_a_row_of_an_ablation_is_named_by_its_title_whatever_its_models(tmp_path, row):
     path = tmp_path / "results.csv"
     for change in ({"system": "no gate"}, {"system": "no Adapter"}, {"system": "no gate", "teachers": "another"}):
         append_results(path, row | {"recipe": "ablation"} | change)
@@ -110,27 +58,195 @@ def test_a_row_of_an_ablation_is_named_by_its_title_and_replaced_whatever_it_is_
     assert read_results(path)["teachers"].tolist() == ["another", "whisper"]
 
 
-def test_publishing_keeps_what_the_run_did_not_make_and_puts_the_ablation_last(tmp_path, row):
+def test_runs_that_end_together_lose_no_row(tmp_path, row):
+    path = tmp_path / "results.csv"
+    rows = [row | {"student": f"student_{index}"} for index in range(8)]
+    writers = [threading.Thread(target=append_results, args=(path, one)) for one in rows]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert sorted(read_results(path)["student"]) == [one["student"] for one in rows]
+
+
+def test_row_of_a_summary_fits_the_file(tmp_path, invented, labels):
+    summary = summarise(invented(), labels)
+    key = {"corpus": "EmoDB", "recipe": "kd", "system": "kd", "student": "micro_cnn", "teachers": ["a", "b"]}
+    append_results(tmp_path / "r.csv", results_row(summary, **key, params=1000, minutes=0.5, commit="0a1b2c3"))
+    written = read_results(tmp_path / "r.csv").iloc[0]
+    assert written["teachers"] == "a + b" and written["folds"] == "3" and written["seeds"] == "2"
+    assert written["ua_pooled"] == f"{100 * summary['ua_pooled']:.1f}" and written["date"] >= "2024"
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"ua_pooled": 79.0}, "ua_pooled"),
+        ({"ua_low": float("nan")}, "ua_low"),
+        ({"system": "ours"}, "ours"),
+        ({"note": "?"}, "note"),
+        ({"recipe": "ablation", "system": " "}, "system"),
+    ],
+)
+def test_a_row_that_does_not_belong_is_refused_and_the_file_kept(tmp_path, row, change, key):
+    append_results(tmp_path / "results.csv", row)
+    before = (tmp_path / "results.csv").read_bytes()
+    with pytest.raises(ValueError, match=key):
+        append_results(tmp_path / "results.csv", row | change)
+    assert (tmp_path / "results.csv").read_bytes() == before
+
+
+def test_a_file_that_is_missing_or_has_other_columns_or_systems_is_refused_and_kept(tmp_path, row):
+    path = tmp_path / "results.csv"
+    with pytest.raises(FileNotFoundError, match=r"results\.csv"):
+        read_results(path)
+    path.write_text("corpus,ua\nEmoDB,99\n")
+    with pytest.raises(ValueError, match="has the columns corpus, ua"):
+        append_results(path, row)
+    assert path.read_text() == "corpus,ua\nEmoDB,99\n"
+    path.write_text(f"{HEADER}\nEmoDB,akd,best{',' * (len(COLUMNS) - 3)}\n")
+    with pytest.raises(ValueError, match="'best'"):
+        read_results(path)
+
+
+def test_publishing_keeps_what_the_run_did_not_make_and_replaces_an_ablation_whole(tmp_path, row):
     published, run = tmp_path / "published.csv", tmp_path / "run.csv"
-    ablation = {"recipe": "ablation", "system": "old title"}
-    for change in (ablation, {}, {"system": "kd"}):
+    for change in ({"recipe": "ablation", "system": "old title"}, {}, {"system": "kd"}):
         append_results(published, row | change)
-    for change in ({"system": "b", "recipe": "ablation"}, {"system": "a", "recipe": "ablation"}, {"ua_pooled": 0.9}):
-        append_results(run, row | change)
+    append_results(run, row | {"ua_pooled": 0.9})
+    assert publish_results(published, read_results(run))["system"].tolist() == ["akd", "kd", "old title"]
+    for system in "ba":
+        append_results(run, row | {"system": system, "recipe": "ablation"})
     table = publish_results(published, read_results(run))
-    assert table["system"].tolist() == ["akd", "kd", "b", "a"]  # the run's order; the older ablation is gone
+    assert table["system"].tolist() == ["akd", "kd", "b", "a"]  # in the run's order
     assert table["ua_pooled"].tolist() == ["90.0", "79.0", "79.0", "79.0"]
-    pd.testing.assert_frame_equal(read_results(published), table)
+    assert read_results(published).equals(table)
 
 
-def test_publishing_without_an_ablation_leaves_the_published_one_alone(tmp_path, row):
-    published, run = tmp_path / "published.csv", tmp_path / "run.csv"
-    append_results(published, row | {"recipe": "ablation", "system": "no gate"})
-    append_results(run, row)
-    assert publish_results(published, read_results(run))["system"].tolist() == ["akd", "no gate"]
-    assert publish_results(tmp_path / "first.csv", read_results(run))["system"].tolist() == ["akd"]
+@pytest.fixture
+def recipe(tmp_path, row, monkeypatch):
+    """The folder of a recipe with five rows of results and a page; the working folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    for system in ("akd", "kd", "student"):
+        append_results("results.csv", row | {"system": system, "recipe": system})
+    append_results("results.csv", row | {"system": "teacher", "recipe": "teacher", "student": "", "params": 16_300_000})
+    append_results("results.csv", row | {"student": "another_cnn"})
+    Path("README.md").write_text(WITH_ABLATION, encoding="utf-8")
+    sync_readme("README.md", "results.csv")
+    return tmp_path
 
 
-def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no results table .*; run a recipe to its end first"):
-        read_results(tmp_path / "results.csv")
+@pytest.fixture
+def ablated(tmp_path, invented, labels):
+    """The folder of an ablation of two rows, with the results.csv that its runs have left."""
+    folder = tmp_path / "run"
+    rows = [
+        {"title": "AKD", "against": None, "scores": invented(skill=2.0)},
+        {"title": "no gate", "against": "AKD", "scores": invented(skill=1.0)},
+    ]
+    shared = {"student": "micro_cnn", "teachers": "a + b", "params": 163_000, "minutes": 12.34}
+    rows = [row | shared | {"group": "without"} for row in rows]
+    write_ablation(folder, rows, labels, title="EmoDB")
+    for row in rows:
+        kept = {name: row[name] for name in ("student", "params", "minutes")}
+        named = {"corpus": "EmoDB", "recipe": "ablation", "system": row["title"], "teachers": ["a", "b"]}
+        found = summarise(row["scores"], labels)
+        append_results(folder / "results.csv", results_row(found, **named, **kept, commit="0a1b2c3"))
+    return folder
+
+
+def publish(*arguments):
+    spec = importlib.util.spec_from_file_location("publish_results_tool", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    return tool.main([str(argument) for argument in arguments])
+
+
+def test_a_page_gets_the_table_student_kd_akd_teacher_between_its_markers(recipe):
+    page, table = Path("README.md").read_text(encoding="utf-8"), results_table_markdown("results.csv")
+    block = "<!-- ablation -->\n\nNo ablation has been published.\n\n<!-- /ablation -->"
+    empty = "<!-- ablation -->\n<!-- /ablation -->"
+    assert page == WITH_ABLATION.replace("-->\n<!-- /results", f"-->\n\n{table}\n\n<!-- /results").replace(empty, block)
+    rows = [[cell.strip() for cell in line.split("|")[3:5]] for line in table.splitlines()[2:]]
+    of_student = [["student", "micro_cnn"], ["kd", "micro_cnn"], ["akd", "micro_cnn"]]
+    assert rows == [["akd", "another_cnn"], *of_student, ["teacher", "-"]]
+    assert table.splitlines()[5] == (
+        "| EmoDB | akd | akd | micro_cnn | whisper | 0.16 M | 5 x 3 | 80.1 ± 4.1 | 75.4 ± 4.8 | 80.6 | "
+        "79.0 [75.1, 82.7] | 12.3 | 0a1b2c3 | 2026-01-31 |"
+    )
+    assert sync_readme("README.md", "results.csv") is False
+    check_readme("README.md", "results.csv")
+
+
+def test_a_page_whose_table_is_old_or_was_edited_is_refused(recipe, row):
+    good = Path("README.md").read_text(encoding="utf-8")
+    Path("README.md").write_text(good.replace("79.0", "89.0"), encoding="utf-8")
+    with pytest.raises(ValueError, match="by hand"):
+        check_readme("README.md", "results.csv")
+    Path("README.md").write_text(good, encoding="utf-8")
+    append_results("results.csv", row | {"ua_pooled": 0.5})
+    with pytest.raises(ValueError, match="by hand"):
+        check_readme("README.md", "results.csv")
+
+
+@pytest.mark.parametrize("page", ["# EmoDB\n", "<!-- /results -->\n<!-- results -->\n", PAGE + "<!-- results -->\n"])
+def test_a_page_without_its_two_markers_in_order_is_refused_and_kept(recipe, page):
+    Path("README.md").write_text(page, encoding="utf-8")
+    with pytest.raises(ValueError, match="<!-- results -->"):
+        sync_readme("README.md", "results.csv")
+    assert Path("README.md").read_text(encoding="utf-8") == page
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        check_readme("nowhere.md", "results.csv")
+
+
+def test_an_ablation_is_published_into_its_own_block_and_the_other_rows_stay(recipe, ablated, row):
+    main = results_table_markdown("results.csv")
+    append_results("results.csv", row | {"recipe": "ablation", "system": "of an earlier run"})
+    assert publish(ablated / "results.csv", ablated) == 0
+    page = Path("README.md").read_text(encoding="utf-8")
+    assert f"<!-- results -->\n\n{main}\n\n<!-- /results -->" in page
+    block = f"](ablation.svg)\n\n{ablation_markdown(ablated / 'ablation.csv')}\n\n<!-- /ablation -->\n\nThe end.\n"
+    assert page.endswith(block) and Path("ablation.svg").is_file()
+    assert read_results("results.csv")["system"].tolist()[-2:] == ["AKD", "no gate"]
+    check_readme("README.md", "results.csv")
+    assert publish(ablated / "results.csv", ablated) == 0  # twice is the same as once
+    assert Path("README.md").read_text(encoding="utf-8") == page
+
+
+def test_an_ablation_needs_its_table_and_a_place_on_the_page(recipe, ablated, capsys):
+    before = Path("results.csv").read_bytes()
+    assert publish(ablated / "results.csv") == 1
+    assert "ablation.csv" in capsys.readouterr().err and Path("results.csv").read_bytes() == before
+    Path("README.md").write_text(PAGE, encoding="utf-8")
+    assert publish(ablated / "results.csv", ablated) == 1
+    assert "<!-- ablation -->" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["params", "ua_low"])
+def test_tables_with_another_value_of_a_row_are_refused(recipe, ablated, name):
+    publish(ablated / "results.csv", ablated)
+    table = read_ablation("ablation.csv")
+    table.loc[1, name] = "99"
+    table.to_csv("ablation.csv", index=False)
+    with pytest.raises(ValueError, match=rf"'no gate' has {name} '99'"):
+        check_readme("README.md", "results.csv")
+
+
+def test_a_row_in_only_one_of_the_tables_and_a_missing_picture_are_refused(recipe, ablated, row):
+    publish(ablated / "results.csv", ablated)
+    append_results("results.csv", row | {"recipe": "ablation", "system": "forgotten"})
+    with pytest.raises(ValueError, match=r"'forgotten' is in .*results.csv but not in .*ablation.csv"):
+        check_readme("README.md", "results.csv")
+    publish_results("results.csv", read_results(ablated / "results.csv").iloc[:1])
+    with pytest.raises(ValueError, match=r"'no gate' is in .*ablation.csv but not in .*results.csv"):
+        check_readme("README.md", "results.csv")
+    publish(ablated / "results.csv", ablated)
+    Path("ablation.svg").unlink()
+    with pytest.raises(FileNotFoundError, match=r"ablation\.svg"):
+        check_readme("README.md", "results.csv")
+
+
+def test_scores_that_are_not_speaker_independent_carry_the_watermark(recipe, row):
+    assert not is_marked(Path("README.md").read_text())
+    append_results("results.csv", row | {"corpus": marked("Calls", speakers_known=False)})
+    assert sync_readme("README.md", "results.csv") and WATERMARK in Path("README.md").read_text()

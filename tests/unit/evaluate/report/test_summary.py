@@ -1,17 +1,19 @@
+"""Scores of one system by hand, and comparisons of two."""
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.evaluate.report import summarise
+from akd_toolkit.evaluate.report import compare, mean_agreement, summarise
+from akd_toolkit.evaluate.report.summary import concordances
 from akd_toolkit.experiment.scores_file import make_scores
-from akd_toolkit.metrics import ua, wa
+from akd_toolkit.metrics import ccc, ua, wa
 
 
 @pytest.fixture
 def by_hand(labels):
     """Two folds of one speaker each and two seeds, small enough to score with a pencil."""
-    probs_of = {label: np.eye(3)[index] for index, label in enumerate(labels)}
-    said = {
+    predicted = {
         (1, 0): ["ang", "ang", "neu", "sad"],  # 3 of 4; ang 2/2, sad 1/2
         (1, 1): ["neu", "neu"],  # 1 of 2; neu 1/1, sad 0/1
         (2, 0): ["ang", "neu", "neu", "neu"],  # 1 of 4; ang 1/2, sad 0/2
@@ -20,21 +22,32 @@ def by_hand(labels):
     truth = {0: ["ang", "ang", "sad", "sad"], 1: ["neu", "sad"]}
     ids, speaker = {0: ["a", "b", "c", "d"], 1: ["e", "f"]}, {0: "03", 1: "08"}
     runs = []
-    for (seed, fold), labels_said in said.items():
-        probs = np.stack([probs_of[label] for label in labels_said])
-        speakers = [speaker[fold]] * len(ids[fold])
-        runs.append(make_scores(ids[fold], speakers, truth[fold], probs, labels, fold, seed))
+    for (seed, fold), names in predicted.items():
+        probs = np.eye(3)[[labels.index(name) for name in names]]
+        runs.append(make_scores(ids[fold], [speaker[fold]] * len(names), truth[fold], probs, labels, fold, seed))
     return pd.concat(runs, ignore_index=True)
 
 
-def test_folds_are_averaged_over_seeds_first_and_then_spread(by_hand, labels):
+@pytest.fixture
+def rated(invented):
+    """Invented scores with two attributes; the second is predicted well, and unknown for every tenth utterance."""
+    scores = invented()
+    truth = np.random.default_rng(5).normal(3, 1, (60, 2))[scores["ID"].str[-2:].astype(int)]
+    noise = np.random.default_rng(6).normal(0, 1, truth.shape)
+    known = scores["ID"].str.endswith("0").map({True: np.nan, False: 1.0})
+    columns = {"truth_valence": truth[:, 0], "prediction_valence": 3 + noise[:, 0]}
+    columns |= {"truth_arousal": truth[:, 1] * known, "prediction_arousal": truth[:, 1] + 0.3 * noise[:, 1]}
+    return scores.assign(**columns)
+
+
+def test_folds_are_averaged_over_seeds_first_and_then_spread_with_n_minus_1(by_hand, labels):
     summary = summarise(by_hand, labels)
-    wa_of_folds, ua_of_folds = [(3 / 4 + 1 / 4) / 2, (1 / 2 + 1) / 2], [(3 / 4 + 1 / 4) / 2, (1 / 2 + 1) / 2]
-    assert summary["fold_table"]["wa"].tolist() == wa_of_folds
-    assert summary["fold_table"]["ua"].tolist() == ua_of_folds
+    of_folds = [(3 / 4 + 1 / 4) / 2, (1 / 2 + 1) / 2]  # WA, and by chance UA
+    assert summary["fold_table"]["wa"].tolist() == summary["fold_table"]["ua"].tolist() == of_folds
     assert summary["fold_table"]["speakers"].tolist() == ["03", "08"]
-    assert [summary["wa_mean"], summary["wa_std"]] == pytest.approx([0.625, 0.125 * 2**0.5])
-    assert [summary["ua_mean"], summary["ua_std"]] == pytest.approx([0.625, 0.125 * 2**0.5])
+    deviation = 0.25 / 2**0.5  # of 0.5 and 0.75
+    for score in ("wa", "ua"):
+        assert (summary[f"{score}_mean"], summary[f"{score}_std"]) == (0.625, pytest.approx(deviation))
 
 
 def test_pooled_scores_are_the_mean_over_seeds_of_all_outer_tests_together(by_hand, labels):
@@ -47,12 +60,18 @@ def test_pooled_scores_are_the_mean_over_seeds_of_all_outer_tests_together(by_ha
     assert summary["class_table"]["utterances"].tolist() == [2, 1, 3]
     assert summary["class_table"]["recall"].tolist() == pytest.approx([3 / 4, 1, 1 / 3])
     assert (summary["folds"], summary["seeds"], summary["speakers"], summary["utterances"]) == (2, 2, 2, 6)
-
-
-def test_a_class_that_a_speaker_never_speaks_has_no_recall_there(by_hand, labels):
-    recalls = summarise(by_hand, labels)["speaker_recalls"]
+    recalls = summary["speaker_recalls"]
     assert recalls.loc["03"].tolist() == pytest.approx([0.75, np.nan, 0.25], nan_ok=True)
     assert recalls.loc["08"].tolist() == pytest.approx([np.nan, 1.0, 0.5], nan_ok=True)
+
+
+def test_the_tidy_frame_has_a_row_per_seed_and_fold_and_one_per_seed_for_all(by_hand, labels):
+    frame = summarise(by_hand, labels)["frame"].set_index(["seed", "fold"])
+    assert frame["wa"].to_dict() == {
+        **{(1, 0): 0.75, (1, 1): 0.5, (2, 0): 0.25, (2, 1): 1.0},
+        **{(1, "pooled"): pytest.approx(4 / 6), (2, "pooled"): 0.5},
+    }
+    assert frame.loc[(1, "pooled"), ["speakers", "utterances"]].tolist() == ["03, 08", 6]
 
 
 def test_one_seed_and_one_fold_have_the_plain_scores_and_no_spread(invented, labels):
@@ -63,30 +82,75 @@ def test_one_seed_and_one_fold_have_the_plain_scores_and_no_spread(invented, lab
     assert summary["wa_std"] == summary["ua_std"] == summary["ua_seed_std"] == 0
 
 
-def test_summary_does_not_depend_on_the_order_of_rows_nor_on_their_index(invented, labels):
-    scores = invented()
-    shuffled = scores.sample(frac=1, random_state=0)
-    one, other = summarise(scores, labels), summarise(shuffled, labels)
-    assert {name: one[name] for name in one if np.isscalar(one[name])} == pytest.approx(
-        {name: other[name] for name in other if np.isscalar(other[name])}
-    )
-
-
-def test_the_interval_holds_the_pooled_score_and_repeats(invented, labels):
-    one, again = summarise(invented(), labels), summarise(invented(), labels)
-    for score in ("wa", "ua"):
-        assert one[f"{score}_low"] < one[f"{score}_pooled"] < one[f"{score}_high"]
-        assert one[f"{score}_low"] == again[f"{score}_low"]
-
-
-def test_seeds_with_the_same_answers_change_nothing(invented, labels):
-    one = invented(seeds=(1,))
-    three = pd.concat([one.assign(seed=seed) for seed in (1, 2, 3)], ignore_index=True)
-    alone, together = summarise(one, labels), summarise(three, labels)
+def test_neither_the_order_of_rows_nor_equal_seeds_change_a_summary(invented, labels):
+    scores = invented(seeds=(1,))
+    shuffled = summarise(scores.sample(frac=1, random_state=0), labels)
+    three = summarise(pd.concat([scores.assign(seed=seed) for seed in (1, 2, 3)], ignore_index=True), labels)
+    once = summarise(scores, labels)
     for name in ("wa_mean", "wa_std", "ua_mean", "ua_pooled", "ua_low", "ua_high", "macro_f1", "ece"):
-        assert together[name] == pytest.approx(alone[name], abs=1e-12)
+        assert once[name] == pytest.approx(shuffled[name], abs=1e-12) == pytest.approx(three[name], abs=1e-12)
+    for score in ("wa", "ua"):
+        assert once[f"{score}_low"] < once[f"{score}_pooled"] < once[f"{score}_high"]
 
 
-def test_scores_that_cannot_be_trusted_are_refused(invented, labels):
-    with pytest.raises(ValueError, match="scores lack the column 'fold'"):
+def test_damaged_scores_are_refused(invented, labels):
+    with pytest.raises(ValueError, match="fold"):
         summarise(invented().drop(columns="fold"), labels)
+
+
+def test_attributes_are_scored_by_seed_and_fold_where_their_truth_is_known(rated, labels):
+    table = summarise(rated, labels)["attribute_table"].set_index("attribute")
+    assert list(table.index) == ["valence", "arousal"] and table["utterances"].tolist() == [60, 54]
+    for name, row in table.iterrows():
+
+        def score(rows, name=name):
+            return ccc(rows[f"truth_{name}"], rows[f"prediction_{name}"])
+
+        of_folds = [np.mean([score(run) for _, run in fold.groupby("seed")]) for _, fold in rated.groupby("fold")]
+        assert [row["ccc_mean"], row["ccc_std"]] == pytest.approx([np.mean(of_folds), np.std(of_folds, ddof=1)])
+        pooled = np.mean([score(run) for _, run in rated.groupby("seed")])
+        assert row["ccc_pooled"] == pytest.approx(pooled) == pytest.approx(concordances(rated)[name])
+        assert row["ccc_low"] < pooled < row["ccc_high"]
+    unknown = summarise(rated.assign(truth_valence=np.nan), labels)["attribute_table"]
+    assert unknown["attribute"].tolist() == ["arousal"]
+
+
+def test_a_difference_is_that_of_the_two_summaries_and_changes_sign_when_swapped(invented, labels):
+    a, b = invented(skill=2.0), invented(skill=0.5)
+    ahead, back = compare(a, b.sample(frac=1, random_state=0)), compare(b, a)
+    for score in ("wa", "ua"):
+        expected = summarise(a, labels)[f"{score}_pooled"] - summarise(b, labels)[f"{score}_pooled"]
+        assert ahead[f"{score}_difference"] == pytest.approx(expected) == pytest.approx(-back[f"{score}_difference"])
+        assert ahead[f"{score}_low"] < expected < ahead[f"{score}_high"] == pytest.approx(-back[f"{score}_low"])
+        assert ahead[f"{score}_p"] == back[f"{score}_p"]
+    assert ahead["mcnemar_p"] == back["mcnemar_p"]
+    assert np.mean(list(ahead["ua_by_seed"].values())) == pytest.approx(ahead["ua_difference"])
+    assert (ahead["speakers"], ahead["utterances"]) == (6, 60)
+    other_seeds = compare(a, invented(skill=0.5, seeds=(7,)))
+    assert other_seeds["ua_by_seed"] == {} and other_seeds["ua_difference"] > 0
+
+
+def test_a_system_does_not_differ_from_itself(invented):
+    ahead = compare(invented(), invented())
+    assert (ahead["ua_difference"], ahead["ua_low"], ahead["ua_high"]) == (0, 0, 0)
+    assert ahead["ua_p"] == ahead["wa_p"] == ahead["mcnemar_p"] == 1
+
+
+def test_systems_of_other_utterances_truths_or_labels_are_not_compared(invented, labels):
+    a = invented()
+    for measure in (compare, mean_agreement):
+        with pytest.raises(ValueError, match="same folds"):
+            measure(a, a[a["fold"] != 2])
+    who = ["a", "b"], ["03", "08"]
+    one = make_scores(*who, ["ang", "sad"], np.eye(3)[[0, 2]], labels, fold=0, seed=1)
+    with pytest.raises(ValueError, match="truth for utterance b"):
+        compare(one, make_scores(*who, ["ang", "neu"], np.eye(3)[[0, 2]], labels, fold=0, seed=1))
+    with pytest.raises(ValueError, match="order classes differently"):
+        compare(one, make_scores(*who, ["ang", "sad"], np.eye(3)[[2, 0]], labels[::-1], fold=0, seed=1))
+
+
+def test_agreement_is_the_mean_over_pairs_of_seeds(labels):
+    who = ["a", "b"], ["03", "08"], ["ang", "sad"]
+    student = make_scores(*who, np.eye(3)[[0, 1]], labels, fold=0, seed=1)
+    teacher = pd.concat([make_scores(*who, np.eye(3)[[0, end]], labels, fold=0, seed=end) for end in (1, 2)])
+    assert mean_agreement(student, teacher) == 0.75

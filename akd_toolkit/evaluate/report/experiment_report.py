@@ -1,0 +1,223 @@
+"""What every recipe leaves for readers: report.md with its pictures, and its rows of results.csv."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.watermark import MARK, WATERMARK
+from akd_toolkit.evaluate.report.histories import chosen_inner_runs, histories, trust_at_the_end
+from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plot_trust, plot_trust_epochs
+from akd_toolkit.evaluate.report.results import ABLATION, append_results, results_row
+from akd_toolkit.evaluate.report.summary import concordances, mean_agreement, summarise
+from akd_toolkit.evaluate.report.tables import frame_table, markdown_table, over_folds, percent, render, with_limits
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.experiment.scores_file import attributes_in, write_scores
+from akd_toolkit.teachers import teacher_params
+
+logger = logging.getLogger(__name__)
+
+FEW_SPEAKERS = 5
+
+
+def write_report(
+    folder: str | Path,
+    scores: pd.DataFrame,
+    label_order: Sequence[str],
+    *,
+    title: str,
+    candidates: int = 1,
+    generated: bool = False,
+    speakers_known: bool = True,
+    teachers: Mapping[str, pd.DataFrame] | None = None,
+    curves: pd.DataFrame | None = None,
+    trust: pd.DataFrame | None = None,
+) -> dict:
+    """Write report.md with its pictures into ``folder`` and return the result of ``summarise``.
+
+    Always written: report.md, confusion_matrix.png, confusion_matrix.svg. With ``curves`` also training_curves.png,
+    with ``trust`` teacher_weights.png and, for several epochs, teacher_weights_epochs.png.
+
+    Arguments
+    ---------
+    title
+        Begins with the corpus.
+    candidates
+        How many settings the inner folds compared.
+    generated
+        True for a corpus made by the toolkit; the report says so at its top.
+    speakers_known
+        False for scores that are not speaker-independent; the report says so at its top and names no speakers.
+    teachers
+        Name -> scores of each teacher under the same protocol, on the same utterances.
+    curves, trust
+        As ``histories`` returns them.
+
+    Raises
+    ------
+    ValueError
+        If ``check_scores`` refuses any scores, or a teacher was scored on other utterances.
+    """
+    folder, teachers = Path(folder), teachers or {}
+    summary = summarise(scores, label_order)
+    tables = {
+        "scores": _scores_table(summary),
+        "attributes": _attributes_table(summary, teachers),
+        "folds": _folds_table(summary, speakers_known),
+        "teachers": _teachers_table(scores, label_order, teachers),
+        "classes": frame_table(summary["class_table"].assign(recall=summary["class_table"]["recall"].map(percent))),
+        "speakers": _speakers_table(summary),
+    }
+    pictures = [folder / "confusion_matrix.png", folder / "confusion_matrix.svg"]
+    plot_confusion(summary["confusion"], label_order, pictures, title)
+    if curves is not None:
+        plot_training(curves, folder / "training_curves.png", title)
+    several_epochs = trust is not None and trust["epoch"].nunique() > 1
+    if trust is not None:
+        plot_trust(trust_at_the_end(trust), folder / "teacher_weights.png", title)
+    if several_epochs:
+        plot_trust_epochs(trust, folder / "teacher_weights_epochs.png", title)
+    page = render(
+        "experiment.md.jinja",
+        title=title,
+        candidates=candidates,
+        watermark="" if speakers_known else WATERMARK,
+        generated=generated,
+        few=FEW_SPEAKERS,
+        seeds=", ".join(map(str, sorted(scores["seed"].unique()))),
+        curves=curves is not None,
+        trust=trust is not None,
+        several_epochs=several_epochs,
+        tables=tables,
+        **{name: summary[name] for name in ("utterances", "speakers", "folds", "fold_table", "macro_f1", "ece")},
+        num_seeds=summary["seeds"],
+        seed_std=summary["ua_seed_std"],
+    )
+    write_text_aside(ExperimentPaths(folder).report, page)
+    return summary
+
+
+def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title: str = "") -> dict:
+    """Write the report of a trained student and its row of results, which is returned.
+
+    ``title`` names a row of an ablation; other recipes are named by their system.
+    """
+    config, runs, experiment = protocol.config, protocol.outer_runs(), protocol.experiment
+    teachers = protocol.teacher_scores() if config["teachers"] else {}
+    for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
+        write_scores(experiment.paths.teacher_scores(name), of_teacher)
+    curves, trust, _ = histories([*runs, *chosen_inner_runs(experiment.paths, protocol.inner_runs())])
+    summary = _write(protocol, scores, title, teachers=teachers, curves=curves, trust=trust)
+    return _append_row(
+        protocol,
+        summary,
+        recipe=ABLATION if title else experiment.recipe,
+        system=title or experiment.system,
+        student=config["student"]["name"],
+        teachers=list(config["teachers"] or {}),
+        params=runs[0].record.num_parameters,
+        minutes=sum(run.record.seconds for run in runs) / 60,
+    )
+
+
+def report_teachers(protocol: NestedCrossValidation) -> None:
+    """Write the report of each teacher alone under the same protocol, and its row of results."""
+    for title, scores in protocol.teacher_scores().items():
+        _write(protocol, scores, title, folder=protocol.folder / title)
+        report_row_of_teacher(protocol, title, scores)
+
+
+def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: pd.DataFrame, system="teacher") -> dict:
+    """Write the row of results of one teacher alone, and return it."""
+    config = protocol.config
+    return _append_row(
+        protocol,
+        summarise(scores, config["label_order"]),
+        recipe=config.file.stem if system == "teacher" else ABLATION,
+        system=system,
+        student="",
+        teachers=[title],
+        params=teacher_params(config.local(config["teachers"][title])),
+        minutes=0.0,
+    )
+
+
+def _write(protocol, scores: pd.DataFrame, title: str = "", folder: Path | None = None, **shown) -> dict:
+    experiment, name = protocol.experiment, title or protocol.experiment.recipe
+    paths = ExperimentPaths(folder or protocol.folder)
+    summary = write_report(
+        paths.folder,
+        scores,
+        experiment.label_order,
+        title=f"{experiment.corpus}: {name}",
+        candidates=len(experiment.candidates),
+        generated=experiment.manifest.generated,
+        speakers_known=experiment.speakers_known,
+        **shown,
+    )
+    write_scores(paths.scores, scores)
+    unseen = f"of {summary['speakers']} unseen speakers" if experiment.speakers_known else f"({MARK})"
+    logger.info(
+        "%s: WA %.1f, UA %.1f pooled over %d utterances %s; see %s",
+        *(name, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"], summary["utterances"], unseen, paths.report),
+    )
+    return summary
+
+
+def _append_row(protocol: NestedCrossValidation, summary: dict, **names) -> dict:
+    experiment = protocol.experiment
+    row = results_row(summary, corpus=experiment.corpus, commit=experiment.environment["commit"], **names)
+    if protocol.config["results_file"]:
+        append_results(protocol.config["results_file"], row)
+    return row
+
+
+def _scores_table(summary: dict) -> str:
+    rows = []
+    for score in ("wa", "ua"):
+        value, limits = with_limits(summary, score).split(" ", 1)
+        rows.append([score.upper(), over_folds(summary, score), value, limits])
+    return markdown_table(["%", "folds: mean ± deviation", "pooled", "95 % over speakers"], rows)
+
+
+def _attributes_table(summary: dict, teachers: Mapping[str, pd.DataFrame]) -> str:
+    """Concordance of each dimensional label, of this system and pooled of each teacher; empty where there are none."""
+    table = summary["attribute_table"]
+    others = {name: concordances(of_teacher) for name, of_teacher in teachers.items() if attributes_in(of_teacher)}
+    header = ["CCC", "utterances", "folds: mean ± deviation", "pooled", "95 % over speakers"]
+    header += [f"teacher {name}, pooled" for name in others]
+    rows = [
+        [
+            *(row.attribute, row.utterances, f"{row.ccc_mean:.3f} ± {row.ccc_std:.3f}", f"{row.ccc_pooled:.3f}"),
+            f"[{row.ccc_low:.3f}, {row.ccc_high:.3f}]",
+            *(f"{found[row.attribute]:.3f}" for found in others.values()),
+        ]
+        for row in table.itertuples()
+    ]
+    return markdown_table(header, rows) if rows else ""
+
+
+def _folds_table(summary: dict, speakers_known: bool) -> str:
+    folds = summary["fold_table"].rename(columns={"speakers": "test speakers", "wa": "WA", "ua": "UA"})
+    folds[["WA", "UA"]] = folds[["WA", "UA"]].map(percent)
+    return frame_table(folds if speakers_known else folds.assign(**{"test speakers": "not known"}), left=2)
+
+
+def _teachers_table(scores: pd.DataFrame, label_order: Sequence[str], teachers: Mapping[str, pd.DataFrame]) -> str:
+    rows = []
+    for name, of_teacher in teachers.items():
+        found = summarise(of_teacher, label_order)
+        pooled = [percent(found["wa_pooled"]), with_limits(found, "ua"), percent(mean_agreement(scores, of_teacher))]
+        rows.append([name, over_folds(found, "wa"), over_folds(found, "ua"), *pooled])
+    header = ["teacher", "WA, folds", "UA, folds", "WA pooled", "UA pooled [95 %]", "agrees with this system"]
+    return markdown_table(header, rows) if rows else ""
+
+
+def _speakers_table(summary: dict) -> str:
+    recalls = summary["speaker_recalls"].add_prefix("recall ").reset_index(drop=True)
+    scores = summary["speaker_table"].rename(columns={"wa": "WA", "ua": "UA"})
+    shares = pd.concat([scores[["WA", "UA"]], recalls], axis=1).map(percent)
+    return frame_table(pd.concat([scores[["speaker", "fold", "utterances"]], shares], axis=1))

@@ -1,0 +1,305 @@
+"""``akd report``: tables and figures from finished experiments and from nothing but their stored scores."""
+
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from tqdm import tqdm
+
+from akd_toolkit.audit.experiment import audit_experiment
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.verdicts import Finding, counted, shortened, some
+from akd_toolkit.data.watermark import MARK
+from akd_toolkit.evaluate.report.comparisons import (
+    Parts,
+    choice_table,
+    comparison_table,
+    fold_tables,
+    pair_tables,
+    with_marks,
+)
+from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
+from akd_toolkit.evaluate.report.grades import COMMITTED, GRADES, read_cited
+from akd_toolkit.evaluate.report.histories import chosen_inner_runs, histories, trust_at_the_end
+from akd_toolkit.evaluate.report.html import web_page
+from akd_toolkit.evaluate.report.plots import (
+    COLOURS,
+    MUTED,
+    plot_confusion,
+    plot_training,
+    plot_trust,
+    plot_trust_epochs,
+)
+from akd_toolkit.evaluate.report.plots_systems import plot_forest, plot_reliability, plot_speakers
+from akd_toolkit.evaluate.report.summary import POOLED
+from akd_toolkit.evaluate.report.systems import (
+    MADE_UP,
+    System,
+    by_corpus,
+    comparable,
+    marks_of,
+    read_experiments,
+    speaker_scores,
+    systems_of,
+)
+from akd_toolkit.evaluate.report.tables import percent, render, with_limits
+from akd_toolkit.evaluate.studies.calibration import reliability
+from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.stored import Experiment
+
+MAX_NAMED = 12  # missing trainings that one sentence lists
+FEW_SPEAKERS = 5
+MEANING = {
+    MARK: "the same voice may be in training and in test, which alone raises scores, often by several points",
+    MADE_UP: "the scores show that the whole path works and say nothing about real speech",
+}
+VERDICTS = {"leak": "Leaks", "warning": "Warnings", "not_proved": "Could not be proved", "proved": "Proved"}
+
+
+def write_paper(
+    folders: Sequence[str | Path],
+    to: str | Path,
+    title: str = "",
+    baseline: str | None = None,
+    cited: str | Path = COMMITTED,
+) -> Path:
+    """Write report.md, report.html, tables/*.csv and figures/*.png and *.svg into ``to``; return report.html's path.
+
+    Arguments
+    ---------
+    folders
+        Output folders of recipes, and of ablations; only read.
+    baseline
+        Name of the system that all others are tested against; every two are if None.
+    cited
+        Table of published numbers, see ``read_cited``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a folder holds no experiment, scores are damaged (the message names the file), nothing is finished, or there
+        is no system ``baseline``.
+    """
+    folders, to = [Path(folder) for folder in folders], Path(to)
+    if to.exists() and not to.is_dir():
+        raise NotADirectoryError(f"{to}, where the report should go, is a file; give a folder with --to.")
+    ablations = [folder for folder in folders if ExperimentPaths(folder).ablation_table.is_file()]
+    experiments = read_experiments([folder for folder in folders if folder not in ablations])
+    published = read_cited(cited)
+    shown = tqdm(experiments, desc="audit", unit="experiment")
+    audits = [audit_experiment(experiment, sound=False, progress=False) for experiment in shown]
+    systems = systems_of(experiments, audits)
+    if experiments and not systems:
+        raise ValueError(f"no outer run of {experiments[0].folder} is done yet; finish its recipe first.")
+    names = [system.name for system in systems]
+    if baseline is not None and baseline not in names:
+        raise ValueError(f"there is no system '{baseline}'; give one of {', '.join(names) or 'none'}.")
+    parts = Parts(to)
+    keys = _unique([slug(f"{one.manifest.corpus} {one.folder.resolve().name}") for one in experiments])
+    studies = [part for experiment, key in zip(experiments, keys) for part in study_parts(parts, experiment, key)]
+    for experiment in experiments:  # damage is found before anything is drawn
+        histories(experiment.outer_runs(done=True)), calibration_bins(experiment)
+    corpora = by_corpus(systems)
+    system_keys = _unique([slug(f"{system.corpus} {system.name}") for system in systems])
+    page = render(
+        "report.md.jinja",
+        title=title or f"{', '.join(corpora) or 'Ablation'}: report",
+        warnings=_warnings(experiments, systems),
+        experiments=_experiments_table(parts, experiments, systems),
+        corpora=[_corpus(parts, corpus, members, published, baseline) for corpus, members in corpora.items()],
+        ablations=[ablation_part(parts, folder) for folder in ablations],
+        choices=[choice_table(parts, one, f"choice-{key}") for one, key in zip(experiments, keys)],
+        confusions=[_confusion(parts, system, key) for system, key in zip(systems, system_keys)],
+        systems=[
+            (f"{system.corpus}: {system.name}", _figures(parts, system, key))
+            for system, key in tqdm(list(zip(systems, system_keys)), desc="figures", unit="system")
+        ],
+        studies=studies,
+        audits=[_audit(experiment, findings) for experiment, findings in zip(experiments, audits)],
+        grades=GRADES,
+        few_speakers=FEW_SPEAKERS,
+        few=sorted({system.corpus for system in systems if system.summary["speakers"] < FEW_SPEAKERS}),
+    )
+    parts.write_tables()  # the pages last: a folder with a page is complete
+    write_text_aside(to / "report.md", page)
+    write_text_aside(to / "report.html", web_page(page, to))
+    return to / "report.html"
+
+
+def slug(text: str) -> str:
+    """A name of a file.
+
+    Example
+    -------
+    >>> slug("EmoDB akd+RAVDESS (micro_cnn)")
+    'emodb-akd-ravdess-micro-cnn'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+
+
+def _unique(names: list[str]) -> list[str]:
+    """The same names; repeated ones get a number."""
+    numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [name if number == 1 else f"{name}-{number}" for name, number in zip(names, numbers)]
+
+
+def _warnings(experiments: Sequence[Experiment], systems: Sequence[System]) -> list[str]:
+    """What a reader must know before any number."""
+    warnings = []
+    for mark, meaning in MEANING.items():
+        titles = dict.fromkeys(one.title for one in experiments if mark in marks_of(one))
+        warnings += [f"{mark}: {', '.join(titles)}; {meaning}."] if titles else []
+    for experiment in experiments:
+        state, missing = _progress(experiment)
+        name = f"{experiment.title} ({experiment.folder.name})"
+        if missing:
+            warnings.append(f"Incomplete: {name}: {state} are done; missing {some(missing, MAX_NAMED)}.")
+        elif not any(system.experiment is experiment for system in systems):
+            warnings.append(f"{name} holds no scores of its own, so it is in no table.")
+    leaking = dict.fromkeys(f"{one.experiment.title} ({one.experiment.folder.name})" for one in systems if one.leaks)
+    if leaking:
+        warnings.append(f"The audit found leaks in {', '.join(leaking)}; see Audit.")
+    for system in systems:
+        begun = set() if system.teacher else {run.seed for run in system.experiment.outer_runs(done=True)}
+        lost = ", ".join(map(str, sorted(begun - set(system.scores["seed"]))))
+        if lost:
+            warnings.append(f"{system.name}: seeds {lost} are on fewer folds than others and are in no table.")
+    return warnings
+
+
+def _progress(experiment: Experiment) -> tuple[str, list[str]]:
+    """How much of the plan is done, and the outer trainings that are missing."""
+    runs = experiment.outer_runs()
+    missing = [run.name.removesuffix("/outer") for run in runs if not run.done]
+    return f"{len(runs) - len(missing)} of {len(runs)} outer trainings" if runs else "teachers alone", missing
+
+
+def _experiments_table(parts: Parts, experiments: Sequence[Experiment], systems: Sequence[System]) -> str:
+    rows = [
+        {
+            "experiment": one.title,
+            "folder": one.folder.name,
+            "state": _progress(one)[0],
+            "seeds": ", ".join(map(str, one.seeds)),
+            "outer folds": len(one.folds),
+            "speakers": len(one.manifest.speakers),
+            "utterances": len(one.manifest),
+            "commit": one.environment.get("commit", "-"),
+        }
+        for one in experiments
+    ]
+    caption = with_marks("Table 1. The experiments of this report.", systems)
+    return parts.table("table1-experiments", caption, pd.DataFrame(rows), left=4) if rows else ""
+
+
+def _corpus(parts: Parts, corpus: str, systems: Sequence[System], published: pd.DataFrame, baseline=None) -> dict:
+    key, rows = slug(corpus), []
+    for system in systems:
+        found, frame = system.summary, system.summary["frame"]
+        row = {"value": found["ua_pooled"], "low": found["ua_low"], "high": found["ua_high"], "hollow": system.teacher}
+        row |= {
+            "text": f"{system.name}   {with_limits(found, 'ua')}",
+            "seeds": frame.loc[frame["fold"] == POOLED, "ua"],
+        }
+        rows.append({**row, "colour": MUTED if system.teacher else COLOURS[0]})
+    marks = list(dict.fromkeys(mark for system in systems for mark in system.marks))
+    caption = (
+        f"Pooled UA of every system, {corpus}, with 95 % over speakers; ticks are single seeds, hollow dots teachers."
+    )
+    alt = "; ".join(f"{system.name} {percent(system.summary['ua_pooled'])}" for system in systems)
+    heading = " - ".join([*marks, corpus, "UA of every system"])
+    draw = partial(plot_forest, rows, label="pooled UA, % [95 % over speakers]", title=heading)
+    forest = parts.figure(f"forest-{key}", caption, alt, draw, marks)
+    comparison, sources = comparison_table(parts, corpus, systems, published, f"table3-comparison-{key}")
+    return {
+        "name": corpus,
+        "forest": forest,
+        "folds": fold_tables(parts, corpus, systems, f"table2-folds-{key}"),
+        "comparison": comparison,
+        "sources": sources,
+        "pairs": pair_tables(parts, corpus, systems, f"pairs-{key}", baseline),
+        "unpaired": [group[0].name for group in comparable(systems) if len(group) == 1] if len(systems) > 1 else [],
+    }
+
+
+def _confusion(parts: Parts, system: System, key: str) -> str:
+    found, name = system.summary, f"{system.corpus}, {system.name}"
+    seeds = ", mean counts over seeds" if found["seeds"] > 1 else ""
+    caption = f"Confusion, {name}: all outer tests together, percent of the true class{seeds}."
+    recalls = ", ".join(f"{row.label} {percent(row.recall)}" for row in found["class_table"].itertuples())
+    draw = partial(plot_confusion, found["confusion"], system.label_order, title=_title(system, "confusion"))
+    alt = f"confusion matrix of {system.name} on {system.corpus}: recalls {recalls}"
+    return parts.figure(f"confusion-{key}", caption, alt, draw, system.marks)
+
+
+def _figures(parts: Parts, system: System, key: str) -> list[str]:
+    """Reliability, speakers and, for a student, training curves and trust in its teachers."""
+    name, figures = f"{system.corpus}, {system.name}", []
+
+    def add(kind: str, what: str, caption: str, alt: str, plot, data) -> None:
+        draw = partial(plot, data, title=_title(system, what))
+        figures.append(parts.figure(f"{kind}-{key}", caption, alt, draw, system.marks))
+
+    conditions = {f"as scored: ECE {percent(system.summary['ece'])}": reliability(system.scores)}
+    conditions |= {} if system.teacher else calibration_bins(system.experiment)
+    caption = f"Reliability, {name}: accuracy against confidence in 15 bins. ECE: expected calibration error, %."
+    alt = "accuracy against confidence, and the number of utterances at each confidence"
+    add("reliability", "reliability", caption, alt, plot_reliability, conditions)
+    caption = (
+        f"Every test speaker, {name}: WA and UA with 95 % over the speaker's own utterances, taken as independent."
+    )
+    alt = "dots and intervals: WA and UA of every speaker"
+    add("speakers", "speakers", caption, alt, plot_speakers, speaker_scores(system))
+    if system.teacher:
+        return figures
+    experiment = system.experiment
+    inner = chosen_inner_runs(experiment.paths, experiment.inner_runs())
+    curves, trust, missing = histories([*experiment.outer_runs(done=True), *inner])
+    if curves is not None:
+        alt = "training curves, one panel for each part of the objective"
+        caption = f"Training, {name}: every fold and seed, and their mean."
+        add("training", "training", caption, alt, plot_training, curves)
+    if trust is not None:
+        caption = f"Trust in each teacher by class at the end of training, {name}, mean over runs."
+        alt = "bars: mean weight of each teacher for each class"
+        add("trust", "trust in its teachers", caption, alt, plot_trust, trust_at_the_end(trust))
+        caption = f"Trust in each teacher by class and epoch, {name}; a band goes from the lowest run to the highest."
+        alt = "lines: mean weight of each teacher over the epochs, one panel per class"
+        if trust["epoch"].nunique() > 1:
+            add("trust-epochs", "trust in its teachers", caption, alt, plot_trust_epochs, trust)
+    if missing:
+        figures.append(f"> **No metrics.csv, so no curves, for {', '.join(missing)}.**")
+    return figures
+
+
+def _title(system: System, what: str) -> str:
+    """The heading of a picture: watermarks first."""
+    return " - ".join([*system.marks, f"{system.corpus}: {system.name}", what])
+
+
+def _audit(experiment: Experiment, findings: Sequence[Finding]) -> dict:
+    """What the audit proved of an experiment, and how many trainings stored an audit of their own."""
+    counts = {verdict: sum(finding.verdict == verdict for finding in findings) for verdict in VERDICTS}
+    done = [run for run in experiment.runs() if run.done]
+    lacking = [run.name for run in done if not _has_audit(run)]
+    return {
+        "title": experiment.title,
+        "leaks": counts["leak"],
+        "verdict": f"Verdict: {counted(counts['leak'], 'leak') if counts['leak'] else 'no leak'} found; "
+        f"{counts['proved']} proved, {counted(counts['warning'], 'warning')}, {counts['not_proved']} not provable.",
+        "stored": f"{len(done) - len(lacking)} of {len(done)} finished trainings stored an audit of their own split"
+        + (f"; none, or a damaged one: {some(lacking)}." if lacking else "."),
+        "findings": {
+            title: [f"{one.check}: {one.sentence}" for one in shortened(findings) if one.verdict == verdict]
+            for verdict, title in VERDICTS.items()
+        },
+    }
+
+
+def _has_audit(run) -> bool:
+    try:
+        return bool(run.record.proved or run.record.not_proved)
+    except (OSError, ValueError):
+        return False
