@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import softmax
 
 LEAST = 1e-12  # probability that stands in for 0, so that one confident mistake is not infinitely bad
 NUM_BINS = 15
@@ -109,8 +110,7 @@ def tempered(probs: ArrayLike, temperature: float) -> np.ndarray:
     if not temperature > 0:
         raise ValueError(f"temperature must be above 0, got {temperature}.")
     logits = np.log(np.maximum(np.asarray(probs, dtype=float), LEAST)) / temperature
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return weights / weights.sum(axis=1, keepdims=True)
+    return softmax(logits, axis=1)
 
 
 def best_temperature(probs: ArrayLike, truth: ArrayLike) -> float:

@@ -18,7 +18,7 @@ from akd_toolkit.deploy.compress.base import Work
 from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import Step
 from akd_toolkit.deploy.export import export_onnx
-from akd_toolkit.evaluate.heldout import score
+from akd_toolkit.evaluate.evaluation import score
 from akd_toolkit.experiment.paths import RunPaths, locked
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.inference.engine import open_engine

@@ -9,7 +9,7 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.deploy.compress.base import COMPRESSIONS, Compression, Work, check_count, check_rate
 from akd_toolkit.deploy.compress.fake_quant import fake_quantised
 from akd_toolkit.deploy.export.precision import to_int8
-from akd_toolkit.evaluate.heldout import training_speech
+from akd_toolkit.evaluate.evaluation import training_speech
 
 MODES = ("dynamic", "static", "qat")
 

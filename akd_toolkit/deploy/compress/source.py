@@ -12,7 +12,7 @@ from ruamel.yaml.tag import Tag
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.data.unlabelled import find_unlabelled
-from akd_toolkit.evaluate.heldout import Heldout, heldout_speech
+from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set
 from akd_toolkit.experiment.config import Config, load_config
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.run import Run
@@ -41,9 +41,9 @@ class Source:
         return hashlib.sha256(self.run.paths.weights.read_bytes()).hexdigest()[:12]
 
     @cached_property
-    def heldout(self) -> Heldout:
+    def heldout(self) -> EvaluationSet:
         """Speech of the test speakers, on which every step is scored."""
-        return heldout_speech(self.experiment, self.run, progress=False)
+        return evaluation_set(self.experiment, self.run, progress=False)
 
     @cached_property
     def config(self) -> Config:

@@ -30,7 +30,7 @@ from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.deploy.export.report import ExportReport
 from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, check_tensorrt, engine_name_here
 from akd_toolkit.deploy.export.torchscript import export_torchscript
-from akd_toolkit.evaluate.heldout import Heldout, heldout_speech, score, training_speech
+from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set, score, training_speech
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine, engine_of
 from akd_toolkit.models.storage import load_student
@@ -166,7 +166,7 @@ class Speech:
     calibration: list[np.ndarray]
     waveforms: dict[str, np.ndarray]
     source: str
-    heldout: Heldout | None = None
+    heldout: EvaluationSet | None = None
 
 
 def speech_for(
@@ -197,7 +197,7 @@ def speech_for(
             return Speech([], {path.stem: read_audio(path) for path in find_sounds(made)}, "generated voices")
     source = f"{experiment.manifest.corpus}, held-out speakers {', '.join(run.test_speakers)}"
     logger.log(level, "reading speech to compare on: %s", source)
-    heldout = heldout_speech(experiment, run, progress)
+    heldout = evaluation_set(experiment, run, progress)
     utterances = []
     if calibration:
         logger.log(level, "reading speech to calibrate on: up to %d utterances of training speakers", calibration)

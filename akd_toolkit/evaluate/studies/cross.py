@@ -39,21 +39,10 @@ def cross_study(
     Utterances and posteriors of classes that only one corpus has are left out, the other posteriors are scaled to sum
     to 1. The stored scores on the students' own corpus are restricted in the same way for comparison.
 
-    Arguments
-    ---------
-    on
-        Folder with the manifest.csv of the other corpus: its store or any experiment on it.
-    labels
-        YAML file that changes which labels are the same; see ``read_label_map``.
-    unlabelled
-        manifest.csv of the unlabelled speech that the experiment was trained with, if it is in no store beside it.
-    jobs
-        Number of students evaluated at the same time.
-
-    Raises
-    ------
-    ValueError
-        If the other corpus has recordings that were trained on, or shares fewer than two classes.
+    ``on`` is a folder with the manifest.csv of the other corpus: its store or any experiment on it. ``labels`` is a
+    YAML file for ``read_label_map``, ``unlabelled`` the manifest.csv of the unlabelled speech in training, if it is in
+    no store beside the experiment. ``jobs`` students are evaluated at the same time. ValueError if the other corpus has
+    recordings that were trained on, or shares fewer than two classes.
     """
     runs, path = finished_runs(experiment), _manifest_of(Path(on))
     other = read_manifest(path)

@@ -34,17 +34,7 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True)
 class Condition:
-    """How the test differs.
-
-    Arguments
-    ---------
-    name
-        In tables and, simplified, as file name.
-    kind, level
-        Of the disturbance, as ``disturb`` takes them.
-    window_s, overlap_s
-        Of the test windows, in seconds; None for those of the run.
-    """
+    """How the test differs: the disturbance, and the windows in seconds (None for those of the run)."""
 
     name: str
     kind: str = CLEAN
@@ -99,19 +89,10 @@ class Task:
 def evaluate_saved(
     experiments: Sequence[Experiment], study: str, conditions: Sequence[Condition], jobs: int = 1
 ) -> list[dict[str, pd.DataFrame]]:
-    """Score every experiment's outer students on their own test speakers under every condition.
+    """Score every experiment's outer students on their own test speakers under every condition, ``jobs`` at a time.
 
-    Arguments
-    ---------
-    study
-        Folder below ``FOLDER/studies`` that the scores go to, one file for each run and condition.
-    jobs
-        Number of tasks computed at the same time.
-
-    Returns
-    -------
-    list of dict
-        For each experiment: name of the condition -> scores of all runs.
+    Scores go to ``FOLDER/studies/<study>``, one file for each run and condition. Returns for each experiment: name of
+    the condition -> scores of all runs.
     """
     tasks: dict[tuple, Task] = {}
     files: list[dict[str, list[Path]]] = []

@@ -51,12 +51,7 @@ def noise_study(experiments: Sequence[Experiment], jobs: int = 1, to: str | Path
 
     Disturbances are the same for all systems and seeds; babble is made of the training speakers of the fold.
 
-    Arguments
-    ---------
-    jobs
-        Number of conditions computed at the same time.
-    to
-        Folder for the common table of several experiments.
+    ``jobs`` conditions are computed at the same time; ``to`` is the folder for the common table of several experiments.
     """
     check_experiments(experiments, to)
     conditions, rows = noise_conditions(), []

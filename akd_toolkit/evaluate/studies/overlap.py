@@ -35,16 +35,10 @@ def overlap_study(
     """Score the stored students with test windows of several lengths and overlaps; returns the path of the table.
 
     Windows start every ``window_s - overlap_s``, the last ends with the utterance, and posteriors are averaged per
-    utterance. The length used in training and an overlap of 0, the reference, are always added.
+    utterance. The length used in training and an overlap of 0, the reference, are always added. Windows are above 0.1
+    s; overlaps that are not below the window are left out.
 
-    Arguments
-    ---------
-    windows_s, overlaps_s
-        Seconds; windows above 0.1, overlaps at least 0. Overlaps that are not below the window are left out.
-    jobs
-        Number of conditions computed at the same time.
-    to
-        Folder for the common table of several experiments.
+    ``jobs`` conditions are computed at the same time; ``to`` is the folder for the common table of several experiments.
     """
     check_experiments(experiments, to)
     trained_s = [finished_runs(experiment)[0].record.window_s for experiment in experiments]

@@ -30,38 +30,18 @@ Columns = Mapping[str, Callable[[pd.Series], str]]  # heading in Markdown -> tex
 
 @dataclass(frozen=True)
 class Study:
-    """The result of a study, for all systems.
+    """The result of a study for all systems; every table has a column ``system``."""
 
-    Arguments
-    ---------
-    name, title
-        Folder below ``studies``, and heading of the page.
-    table
-        Tidy results, a row for each ``system`` and condition, written as table.csv.
-    columns
-        What table.md shows of each row, after its system.
-    notes
-        What the page says of a table before it: protocol and definitions.
-    details
-        More tables by file name, such as reliability.csv, which hold ``system`` too.
-    sections
-        Of these tables the ones that table.md shows: file name -> heading and columns.
-    plot
-        Draws some systems' ``table``, or the table of ``details`` that ``plotted`` names.
-    picture
-        What the plot shows, for those who cannot see it.
-    """
-
-    name: str
+    name: str  # folder below studies
     title: str
-    table: pd.DataFrame
-    columns: Columns
-    notes: Callable[[pd.DataFrame], Sequence[str]]
-    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)
-    sections: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)
+    table: pd.DataFrame  # table.csv: a row for each system and condition
+    columns: Columns  # of table.md, after the system
+    notes: Callable[[pd.DataFrame], Sequence[str]]  # protocol and definitions, from the table of a page
+    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # more tables by file name
+    sections: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)  # those shown: heading and columns
     plot: Callable[[pd.DataFrame], Figure] | None = None
-    plotted: str = ""
-    picture: str = ""
+    plotted: str = "table.csv"
+    picture: str = ""  # what the plot shows
 
     def write(self, experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
         """Write each experiment's own page, and the common one into ``to``; returns the path of the last."""
@@ -73,10 +53,10 @@ class Study:
     def _write_page(self, folder: Path, systems: Mapping[str, Experiment]) -> Path:
         tables = {"table.csv": self.table, **self.details}
         tables = {name: rows[rows["system"].isin(systems)].reset_index(drop=True) for name, rows in tables.items()}
-        table = tables["table.csv"].assign(
-            speakers_known=lambda rows: rows["system"].map({n: one.speakers_known for n, one in systems.items()}),
-            generated=lambda rows: rows["system"].map({n: one.manifest.generated for n, one in systems.items()}),
-        )
+        known = {name: one.speakers_known for name, one in systems.items()}
+        generated = {name: one.manifest.generated for name, one in systems.items()}
+        names = tables["table.csv"]["system"]
+        table = tables["table.csv"].assign(speakers_known=names.map(known), generated=names.map(generated))
         for name, rows in {**tables, "table.csv": table}.items():
             write_text_aside(folder / name, rows.to_csv(index=False, lineterminator="\n"))
         page = [f"# {self.title}"]
@@ -84,7 +64,7 @@ class Study:
         page += [GENERATED] if table["generated"].any() else []
         page += [" ".join(filter(None, self.notes(table)))]
         if self.plot:
-            figure = self.plot(tables[self.plotted] if self.plotted else table)
+            figure = self.plot(tables[self.plotted])
             save_figure(figure, [folder / "plot.png", folder / "plot.svg"])
             page.append(f"![{self.picture}](plot.png)")
         page.append(_markdown(table, self.columns))

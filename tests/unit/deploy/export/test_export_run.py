@@ -19,7 +19,7 @@ from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.deploy.export.parity import ParityReport
 from akd_toolkit.deploy.export.report import ExportReport, check_together
 from akd_toolkit.deploy.export.run import export_experiment, export_run
-from akd_toolkit.evaluate.heldout import Heldout, score
+from akd_toolkit.evaluate.evaluation import EvaluationSet, score
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.inference.bundle import write_list
 from akd_toolkit.inference.engine import engine_of, open_engine
@@ -67,7 +67,7 @@ def experiment(tmp_path_factory):
     about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": "Toy", "sample_rate_hz": 16000}
     save_student(run, student, {"name": "micro_cnn", **OPTIONS}, LABELS, **about)
     test = manifest.of(("B", "C"))
-    heldout = Heldout(test, load_waveforms(test, False), 2, 17)
+    heldout = EvaluationSet(test, load_waveforms(test, False), 2, 17)
     write_scores(run / "scores.csv", score(engine_of(*load_student(run)), heldout, progress=False))
     return results
 

@@ -76,7 +76,8 @@ def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1
             student = STUDENTS.example("micro_cnn", num_classes=len(manifest.label_order)).eval()
             with torch.no_grad():
                 student.classifier.weight.mul_(20)  # so that predictions differ between utterances
-            about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus, "train_speakers": train}
+            about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus}
+            about |= {"train_speakers": train, "test_speakers": test}
             save_student(home / "outer", student, spec, manifest.label_order, **about)
             write_scores(home / "outer/scores.csv", random_scores(manifest, test, fold, seed))
             if candidates > 1:

@@ -1,5 +1,6 @@
-"""The held-out speech of a run, and scores on it, against a naive loop."""
+"""The test speech of a run, and scores of an engine on it."""
 
+import json
 import shutil
 
 import numpy as np
@@ -8,7 +9,7 @@ import soundfile
 from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.evaluate.heldout import heldout_speech, score, training_speech
+from akd_toolkit.evaluate.evaluation import evaluation_set, score, training_speech
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
@@ -26,12 +27,12 @@ def louder_is_loud(waveforms):
 ENGINE = Engine("none", LABELS, window_s=1.0, overlap_s=0.5, predict=louder_is_loud)
 
 
-UNCOMPRESSED = '{"train_speakers": ["A"]}'
+STUDENT = {"student": {"name": "micro_cnn"}, "label_order": LABELS, "train_speakers": ["A"], "test_speakers": ["B"]}
 
 
 @pytest.fixture
 def run_folder(tmp_path):
-    """A finished run of fold 2: speaker B is held out, who says something soft and something that ends loud."""
+    """A finished run of fold 2, tested on speaker B: one soft utterance, and one that ends loud."""
     rows = []
     for speaker in "AB":
         for label in LABELS:
@@ -50,7 +51,7 @@ def run_folder(tmp_path):
         YAML(typ="safe").dump({**settings, "manifest_hash": manifest.hash}, stream)
     home = folder / "seed17/fold2/outer"
     home.mkdir(parents=True)
-    (home / "student.json").write_text(UNCOMPRESSED)
+    (home / "student.json").write_text(json.dumps(STUDENT))
     test = [row for row in rows if row.speaker == "B"]
     who = [row.id for row in test], ["B", "B"], list(LABELS)
     write_scores(home / "scores.csv", make_scores(*who, np.full((2, 2), 0.5), LABELS, 2, 17))
@@ -60,16 +61,16 @@ def run_folder(tmp_path):
 def test_a_run_finds_its_experiment_and_its_speech(run_folder):
     experiment, run = Experiment.of_run(run_folder)
     assert (run.seed, run.fold, run.test_speakers, run.train_speakers) == (17, 2, ("B",), ("A",))
-    heldout = heldout_speech(experiment, run, progress=False)
-    assert sorted(heldout.waveforms) == ["Bloud", "Bsoft"]
+    test = evaluation_set(experiment, run, progress=False)
+    assert sorted(test.waveforms) == ["Bloud", "Bsoft"]
     assert sorted(training_speech(experiment, run, progress=False)) == ["Aloud", "Asoft"]
     assert list(training_speech(experiment, run, limit=1, progress=False)) == ["Aloud"]
 
 
 def test_scores_are_means_over_the_windows_of_evaluation(run_folder):
-    scores = score(ENGINE, heldout_speech(*Experiment.of_run(run_folder), progress=False), progress=False)
+    scores = score(ENGINE, evaluation_set(*Experiment.of_run(run_folder), progress=False), progress=False)
     scores = scores.set_index("ID")
-    # Windows of 1 s begin at 0, 0.5 and 1 s; only the last hears the end.
+    # Windows of 1 s begin at 0, 0.5 and 1 s; only the last has the end.
     assert scores.loc["Bloud", "p_loud"] == pytest.approx((0.25 + 0.25 + 0.875) / 3, abs=1e-4)
     assert scores.loc["Bsoft", "p_loud"] == pytest.approx(0.25, abs=1e-4)
     assert scores["prediction"].tolist() == ["soft", "soft"]
@@ -78,10 +79,9 @@ def test_scores_are_means_over_the_windows_of_evaluation(run_folder):
 
 
 def test_another_order_of_labels_is_refused(run_folder):
-    heldout = heldout_speech(*Experiment.of_run(run_folder), progress=False)
-    turned = Engine("none", LABELS[::-1], 1.0, 0.5, louder_is_loud)
-    with pytest.raises(ValueError, match=r"\[soft, loud\] and toy as \[loud, soft\]"):
-        score(turned, heldout, progress=False)
+    reordered = Engine("none", LABELS[::-1], 1.0, 0.5, louder_is_loud)
+    with pytest.raises(ValueError, match="soft, loud"):
+        score(reordered, evaluation_set(*Experiment.of_run(run_folder), progress=False), progress=False)
 
 
 @pytest.mark.parametrize("where", ["compressed/seed17/fold2/1-prune", "seed17/fold2/outer/compressed/1-prune"])
@@ -90,22 +90,22 @@ def test_a_compressed_student_is_one_of_its_run(run_folder, where):
     step = home / where
     step.mkdir(parents=True)
     shutil.copy(run_folder / "scores.csv", step)
-    (step / "student.json").write_text('{"train_speakers": ["A"], "compressed_by": [{"name": "prune"}]}')
+    (step / "student.json").write_text(json.dumps({**STUDENT, "compressed_by": [{"name": "prune"}]}))
     experiment, run = Experiment.of_run(step)
     assert (run.name, run.folder, run.test_speakers) == ("seed17/fold2/outer", step, ("B",))
-    others = experiment.like(run)  # fold 1 has nothing yet
+    others = experiment.like(run)  # nothing of fold 1 is done
     assert [(other.fold, other.state) for other in others] == [(1, "planned"), (2, "done")]
     assert others[0].folder == home / where.replace("fold2", "fold1")
     assert experiment.like(Experiment.of_run(run_folder)[1])[1].folder == run_folder
-    (step / "student.json").write_text(UNCOMPRESSED)
-    with pytest.raises(FileNotFoundError, match="not an outer run"):
+    (step / "student.json").write_text(json.dumps(STUDENT))
+    with pytest.raises(FileNotFoundError, match="outer run"):
         Experiment.of_run(step)
 
 
-def test_what_is_no_finished_run_is_refused_by_name(run_folder, tmp_path):
-    with pytest.raises(FileNotFoundError, match="not a finished run"):
+def test_other_folders_are_refused(run_folder, tmp_path):
+    with pytest.raises(FileNotFoundError, match="finished run"):
         Experiment.of_run(tmp_path)
     inner = run_folder.parent / "inner1-candidate1"
     run_folder.rename(inner)
-    with pytest.raises(FileNotFoundError, match="not an outer run"):
+    with pytest.raises(FileNotFoundError, match="outer run"):
         Experiment.of_run(inner)
