@@ -11,7 +11,7 @@ import torch
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.compress import base, pipeline
 from akd_toolkit.deploy.compress.base import Work
-from akd_toolkit.deploy.compress.pipeline import latencies, run_steps, scores_file
+from akd_toolkit.deploy.compress.pipeline import run_steps, scores_file
 from akd_toolkit.deploy.compress.prune import by_taylor
 from akd_toolkit.deploy.compress.quantize import Quantize, calibration
 from akd_toolkit.deploy.compress.runs import table_markdown, table_of
@@ -74,6 +74,7 @@ def test_the_table_says_what_was_measured(experiment, pruned):
     assert small["parameters"] == int8["parameters"] and small["gflops"] == int8["gflops"]
     for row, file in zip((first, small), ("0-original", "1-prune")):
         assert row["kb"] == round((pruned / file / "student.onnx").stat().st_size / 1000, 1)
+    assert table["ms"].between(0, 1000, inclusive="neither").all()
     scores = read_scores(pruned / "1-prune/scores.csv", ("anger", "sadness"))
     assert small["wa"] == pytest.approx(100 * (scores["truth"] == scores["prediction"]).mean(), abs=1e-4)
     assert small["wa_change"] == pytest.approx(small["wa"] - first["wa"], abs=1e-4)
@@ -213,12 +214,6 @@ def test_every_run_of_an_experiment_gets_a_folder_and_a_wrong_folder_is_refused(
     assert main(["compress", str(experiment.folder), "--to", str(tmp_path)]) == 0
     assert done == [tmp_path / "seed17/fold1", tmp_path / "seed17/fold2"]
     assert main(["compress", str(tmp_path)]) == 1 and "is not a finished run" in capsys.readouterr().err
-
-
-def test_latencies_are_of_every_file(pruned):
-    files = {name: pruned / name / "student.onnx" for name in ("0-original", "1-prune")}
-    found = latencies(files, window_s=0.5, rounds=2, calls=2)
-    assert set(found) == set(files) and all(0 < ms < 1000 for ms in found.values())
 
 
 def test_scores_of_a_file_do_not_stand_for_the_student_beside_it(tmp_path):
