@@ -233,28 +233,24 @@ def test_contrast_with_other_classes_does_not_push_away_from_the_own():
 
 
 @pytest.mark.parametrize(
-    "name, options, match",
+    ("name", "options", "key"),
     [
-        ("hint", {"teacher_frame_dims": []}, "'hint' needs frames of every teacher, but 0 of 2 have them"),
-        ("hint", {"teacher_frame_dims": [5]}, "1 of 2 have them"),
-        ("hint", {"student_layer_dims": {"low": 4}}, "the student has 1 .low. for 2 teachers; set groups"),
-        ("hint", {"groups": [["low"]]}, "groups must be 2 lists of layer names"),
-        ("hint", {"groups": [["low"], []]}, "none of them empty"),
-        ("hint", {"groups": [["low"], ["top"]]}, "the layer 'top', but the student has low, high"),
-        ("hint", {"distance": "l1"}, "distance must be one of huber, squared, got 'l1'"),
-        ("hint", {"num_frames": 0}, "num_frames must be > 0"),
-        ("hint", {"teacher_step": 0}, "teacher_step must be > 0"),
-        ("attention_transfer", {"num_frames": 1}, "num_frames must be >= 2"),
+        ("hint", {"teacher_frame_dims": [5]}, "'hint' .*1 of 2"),
+        ("hint", {"student_layer_dims": {"low": 4}}, "groups"),
+        ("hint", {"groups": [["low"]]}, "groups must be 2 lists"),
+        ("hint", {"groups": [["low"], ["top"]]}, "'top', but the student has low, high"),
+        ("hint", {"distance": "l1"}, "distance .*'l1'"),
+        ("hint", {"num_frames": 0}, "num_frames"),
+        ("attention_transfer", {"num_frames": 1}, "num_frames"),
         ("attention_transfer", {"layers": ["top"], "student_layer_dims": {"low": 4}}, "'top', but the student has low"),
-        ("cosine_embedding", {"teacher_embedding_dims": []}, "needs embeddings of every teacher"),
-        ("cosine_embedding", {"projection": False}, "student 8, teachers .3, 4.. Set projection to true"),
-        ("contrastive_representation", {"negatives": "all"}, "negatives must be one of other, other_class, got 'all'"),
-        ("contrastive_representation", {"temperature": 0.0}, "temperature must be > 0"),
-        ("contrastive_representation", {"dim": 0}, "dim must be > 0"),
+        ("cosine_embedding", {"teacher_embedding_dims": []}, "embeddings of every teacher"),
+        ("cosine_embedding", {"projection": False}, "student 8, teachers .3, 4."),
+        ("contrastive_representation", {"negatives": "all"}, "negatives .*'all'"),
+        ("contrastive_representation", {"temperature": 0.0}, "temperature"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_one_sentence(name, options, match):
-    with pytest.raises(ValueError, match=match):
+def test_options_that_do_not_fit_are_refused(name, options, key):
+    with pytest.raises(ValueError, match=key):
         LOSSES.example(name, **options)
 
 

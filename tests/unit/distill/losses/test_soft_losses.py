@@ -7,7 +7,6 @@ import torch
 from torch.nn.functional import huber_loss, one_hot
 
 from akd_toolkit.distill.losses.relations import distances_between, soft_targets
-from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES
 
@@ -24,7 +23,6 @@ FORMS = {
     "distances of soft targets": ("distance_relation", {}),
     "distances of embeddings": ("distance_relation", {"space": "embedding"}),
 }
-RELATIONS = [title for title in FORMS if title.startswith(("angles", "distances"))]
 every_form = pytest.mark.parametrize("title", FORMS)
 
 
@@ -58,9 +56,6 @@ def check_finite(loss, student, teacher, labels):
     assert values.shape == labels.shape and values.isfinite().all() and (values >= -1e-4).all()
     assert grads and all(grad.isfinite().all() for grad in grads)
     return values.detach(), grads
-
-
-# --- what all of them promise ------------------------------------------------------------------------------------
 
 
 @every_form
@@ -134,31 +129,26 @@ def test_other_classes_are_refused(title):
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "message"),
+    ("name", "options", "key"),
     [
-        ("decoupled_kl", {"alpha": -1.0}, "alpha must be >= 0, got -1.0"),
-        ("decoupled_kl", {"beta": float("nan")}, "beta must be >= 0, got nan"),
-        ("decoupled_kl", {"temperature": 0}, "temperature must be > 0"),
-        ("standardized_logit_kl", {"temperature": -2}, "temperature must be > 0"),
-        ("dist", {"gamma": -0.5}, "gamma must be >= 0"),
-        ("dist", {"temperature": 0}, "temperature must be > 0"),
-        ("angle_relation", {"space": "logits"}, "space must be one of soft_targets, embedding, got 'logits'"),
-        ("angle_relation", {"max_triplets": 0}, "max_triplets must be > 0, got 0"),
-        ("distance_relation", {"space": "frames"}, "space must be one of soft_targets, embedding, got 'frames'"),
-        ("distance_relation", {"temperature": 0}, "temperature must be > 0"),
+        ("decoupled_kl", {"alpha": -1.0}, "alpha"),
+        ("decoupled_kl", {"beta": float("nan")}, "beta"),
+        ("decoupled_kl", {"temperature": 0}, "temperature"),
+        ("standardized_logit_kl", {"temperature": -2}, "temperature"),
+        ("dist", {"gamma": -0.5}, "gamma"),
+        ("angle_relation", {"space": "logits"}, "space .*'logits'"),
+        ("angle_relation", {"max_triplets": 0}, "max_triplets"),
+        ("distance_relation", {"space": "frames"}, "space .*'frames'"),
     ],
 )
-def test_options_out_of_range_are_refused(name, options, message):
-    with pytest.raises(ValueError, match=message):
+def test_options_out_of_range_are_refused(name, options, key):
+    with pytest.raises(ValueError, match=key):
         LOSSES.build(name, **options)
-
-
-# --- decoupled_kl ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 @pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_plain_distillation_is_its_target_part_and_its_weighted_other_part(seed, scale, temperature):
     student, teacher, labels = random_pair(seed, scale=scale)
     target, others = (
@@ -185,33 +175,14 @@ def test_a_teacher_certain_of_the_label_still_teaches_how_the_others_compare():
     assert student.logits.grad[0, 1].item() == pytest.approx(32 * (0.5 - 0.7310586), rel=1e-4)
 
 
-def test_the_whole_term_can_be_warmed_up():
-    spec = {
-        "task": {"name": "cross_entropy"},
-        "distill": [{"name": "decoupled_kl", "weight": {"name": "warmup", "value": 2.0, "until": 0.5}}],
-    }
-    objective, (student, teacher, labels) = build_objective(spec), random_pair()
-    for progress, weight in ((0.0, 0.0), (0.25, 1.0), (0.75, 2.0)):
-        objective.set_progress(progress)
-        result = objective(student, teacher, labels)
-        expected = result.parts["cross_entropy"] + weight * result.parts["decoupled_kl"]
-        torch.testing.assert_close(result.total, expected)
-
-
-# --- logit_mse ---------------------------------------------------------------------------------------------------
-
-
 def test_centred_logit_mse_is_twice_the_limit_of_plain_distillation_as_the_temperature_grows():
     student, teacher, labels = random_pair()
     limit = LOSSES.build("soft_target_kl", temperature=50.0)(student, teacher, labels)
     torch.testing.assert_close(LOSSES.build("logit_mse")(student, teacher, labels), 2 * limit, rtol=0.05, atol=1e-3)
 
 
-# --- standardized_logit_kl ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(("factor", "shift"), [(0.1, -10.0), (1.0, 3.0), (30.0, 0.0), (1e3, 10.0)])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_size_and_offset_of_either_model_do_not_matter(seed, factor, shift):
     student, teacher, labels = random_pair(seed)
     loss = LOSSES.build("standardized_logit_kl")
@@ -227,9 +198,6 @@ def test_a_flat_student_is_told_which_classes_to_raise():
     teacher = TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]]))
     LOSSES.build("standardized_logit_kl")(student, teacher, None).sum().backward()
     assert student.logits.grad.isfinite().all() and student.logits.grad[0, 0] < 0 < student.logits.grad[0, 2]
-
-
-# --- dist --------------------------------------------------------------------------------------------------------
 
 
 def naive_dist(p, q, b):
@@ -253,19 +221,13 @@ def test_dist_equals_correlations_written_out():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_dist_is_blind_to_affine_maps_of_the_probabilities(seed, share):
     student, teacher, _ = random_pair(seed)
     smoothed = (1 - share) * torch.softmax(student.logits, dim=1) + share / 5
     loss = LOSSES.build("dist", temperature=1.0)
     expected = loss(student, teacher, None)
     torch.testing.assert_close(loss(ModelOutput(smoothed.log()), teacher, None), expected, rtol=1e-3, atol=1e-3)
-
-
-def test_one_utterance_has_no_intra_class_loss():
-    student, teacher, _ = random_pair(batch=1)
-    assert not LOSSES.build("dist", beta=0.0)(student, teacher, None).any()
-    assert LOSSES.build("dist", gamma=0.0)(student, teacher, None) > 0
 
 
 def test_a_teacher_without_a_view_teaches_no_relation():
@@ -279,9 +241,6 @@ def test_a_flat_student_is_half_wrong_and_told_the_way():
     values.sum().backward()
     assert values.item() == pytest.approx(0.5)
     assert student.logits.grad.isfinite().all() and student.logits.grad[0, 0] < 0 < student.logits.grad[0, 2]
-
-
-# --- relations ---------------------------------------------------------------------------------------------------
 
 
 def naive_angles(x_s, x_t, j, apart):
@@ -326,25 +285,13 @@ def test_distances_of_equal_points_are_0():
 
 @pytest.mark.parametrize("title", ["angles of embeddings", "distances of embeddings"])
 @pytest.mark.parametrize("factor", [0.01, 1.0, 7.0, 100.0])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_turning_moving_and_scaling_the_embeddings_changes_no_relation(title, seed, factor):
     student, teacher, _ = random_pair(seed, teachers=2)
     turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)))[0]
     moved = replace(student, embedding=factor * (student.embedding @ turn + torch.tensor([1.0, -2.0, 3.0])))
     expected = built(title)(student, teacher, None)
     torch.testing.assert_close(built(title)(moved, teacher, None), expected, rtol=1e-3, atol=1e-4)
-
-
-@pytest.mark.parametrize("title", ["angles of embeddings", "distances of embeddings"])
-def test_following_the_gradient_leads_to_the_shape_of_the_teacher(title):
-    student, teacher, _ = random_pair(batch=8)
-    loss, points = built(title), student.embedding.requires_grad_()
-    first = loss(student, teacher, None).mean().item()
-    for _ in range(300):
-        value = loss(student, teacher, None).mean()
-        with torch.no_grad():
-            points -= torch.autograd.grad(value, points)[0]
-    assert value.item() < 0.1 * first
 
 
 def test_teachers_of_embeddings_are_weighed_at_each_utterance():
@@ -362,11 +309,6 @@ def test_teachers_of_embeddings_are_weighed_at_each_utterance():
         torch.testing.assert_close(values, weights[0] * alone[0] + weights[1] * alone[1])
 
 
-@pytest.mark.parametrize("title", RELATIONS)
-def test_only_embeddings_are_read_and_only_where_they_are_compared(title):
-    assert built(title).reads == (("embedding",) if "embedding" in title else ())
-
-
 def test_a_sample_is_the_mean_over_the_partners_that_were_drawn():
     student, teacher, _ = random_pair(batch=10)
     sample = LOSSES.build("angle_relation", space="embedding", max_triplets=160)
@@ -382,13 +324,6 @@ def test_a_sample_is_the_mean_over_the_partners_that_were_drawn():
             student.embedding.double(), teacher.embedding[0].double(), j, apart=lambda a, b, chosen=chosen: a in chosen
         )
         assert values[j].item() == pytest.approx(expected, rel=1e-4)
-
-
-def test_every_partner_is_drawn_equally_often():
-    sample = LOSSES.build("angle_relation", max_triplets=4 * 5)  # two of four partners
-    drawn = torch.stack([one_hot(sample._partners(torch.zeros(5, 1)), 5).sum(dim=1) for _ in range(400)])
-    shares = drawn.float().mean(dim=0)  # [j, i]
-    torch.testing.assert_close(shares, 0.5 * (1 - torch.eye(5)), rtol=0, atol=0.1)  # four standard errors
 
 
 def test_a_sample_of_all_partners_is_no_sample():
