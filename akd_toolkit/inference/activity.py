@@ -31,19 +31,8 @@ class SileroActivity:
     Source: Silero VAD 6 (https://github.com/snakers4/silero-vad, MIT licence); its ONNX file for many frames per call
     is run by ONNX Runtime, so PyTorch is not imported.
 
-    Arguments
-    ---------
-    sample_rate_hz
-        Of the samples; another rate than the network's 16 000 is resampled.
-
-    Shape
-    -----
-    push: [num_samples] float32 in [-1, 1], any number. Returns [num_frames] bool, for the frames that are now complete.
-
-    Raises
-    ------
-    ImportError
-        If the package silero-vad is not installed.
+    Another ``sample_rate_hz`` than 16 000 is resampled. ``push`` takes [num_samples] float32 in [-1, 1] and returns
+    [num_frames] bool for the frames that are now complete. ImportError if silero-vad is not installed.
 
     Example
     -------
@@ -124,8 +113,6 @@ class EnergyActivity:
 
     Arguments
     ---------
-    sample_rate_hz
-        Of the samples.
     margin_db
         Level of speech above the floor, dB, > 0.
     quiet_db
@@ -134,15 +121,6 @@ class EnergyActivity:
         How fast the floor follows rising noise, > 0.
     hangover_s
         Seconds after speech that still count as speech, >= 0.
-
-    Shape
-    -----
-    push: [num_samples] float32 in [-1, 1], any number. Returns [num_frames] bool, for the frames that are now complete.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range.
 
     Example
     -------
@@ -227,22 +205,10 @@ class NoActivity:
 
 
 def open_activity(name: str, sample_rate_hz: int = SAMPLE_RATE_HZ):
-    """A speech detector: an object with ``name``, ``frame_s``, ``push`` and ``reset``.
+    """A speech detector with ``name``, ``frame_s``, ``push`` and ``reset`` for samples at ``sample_rate_hz``.
 
-    Arguments
-    ---------
-    name
-        ``"silero"``, ``"energy"``, ``"off"``, or ``"auto"``: Silero, or energy with one warning where the package
-        silero-vad is missing.
-    sample_rate_hz
-        Of the samples that will be pushed.
-
-    Raises
-    ------
-    ImportError
-        If ``"silero"`` is chosen and the package silero-vad is missing.
-    ValueError
-        If the name is unknown.
+    ``name`` is ``"silero"``, ``"energy"``, ``"off"``, or ``"auto"``: Silero, or energy with one warning where the
+    package silero-vad is missing. ImportError if ``"silero"`` is chosen and missing, ValueError for other names.
     """
     if name not in ACTIVITIES:
         raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, got {name!r}.")

@@ -11,13 +11,8 @@ KEPT_S = 0.1  # of a longer pause, at each side next to speech
 class WindowCutter:
     """Cuts the same windows from a stream that ``window_starts`` cuts from the whole sound.
 
-    A window is returned when more sound follows it; the last one ends where the sound ends and comes from ``finish``.
-    A sound shorter than a window is one window.
-
-    Arguments
-    ---------
-    size, step
-        Window length and distance between starts, in samples; 1 <= step <= size.
+    A window of ``size`` samples is returned when more sound follows it, the last one, which ends with the sound, by
+    ``finish``; starts are ``step`` samples apart, 1 <= step <= size. A sound shorter than a window is one window.
 
     Example
     -------
@@ -56,14 +51,7 @@ class PauseCutter:
     The stretches before the first and after the last speech count as well. All else passes unchanged. The result does
     not depend on how the sound is cut into pieces; memory is ``longest_s`` and one piece.
 
-    Arguments
-    ---------
-    sample_rate_hz
-        Of the samples.
-    frame_s
-        Length of a frame of voice activity, s: frame k ends at sample round((k + 1) frame_s sample_rate_hz).
-    longest_s, kept_s
-        Seconds, 0 <= 2 kept_s <= longest_s.
+    Frame k of voice activity ends at sample round((k + 1) frame_s sample_rate_hz); 0 <= 2 kept_s <= longest_s.
 
     Example
     -------

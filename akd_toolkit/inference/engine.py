@@ -91,10 +91,8 @@ def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> 
 
     Raises
     ------
-    FileNotFoundError
-        If the source does not exist or lacks what the backend needs.
-    ValueError
-        If the backend is unknown or the files cannot be read.
+    FileNotFoundError, ValueError
+        If the source lacks what the backend needs, or cannot be read.
     """
     source = Path(source)
     if backend not in BACKENDS:

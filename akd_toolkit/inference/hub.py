@@ -72,12 +72,8 @@ def resolve_source(
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such folder, file, repository, revision or copy.
-    PermissionError
-        If the repository is private and there is no valid token.
-    ConnectionError
-        If the hub cannot be reached, fails, or sends too little, and there is no copy in the cache.
+    FileNotFoundError, PermissionError, ConnectionError
+        If there is no such source or copy, no valid token for it, or the hub fails.
     ValueError
         If it holds a file that no bundle has, or one that differs from its release; such a file leaves the cache.
     """
@@ -188,23 +184,9 @@ def _check_download(folder: Path) -> Path:
 def upload(folder: str | Path, name: str, private: bool = False, revision: str | None = None) -> str:
     """Make the repository ``name`` hold exactly this bundle, in one commit; returns the commit.
 
-    Arguments
-    ---------
-    name
-        ``owner/name``; created if it does not exist. A repository with other files is refused.
-    private
-        Whether a new repository is private.
-    revision
-        Branch, created if it does not exist; None: the main one.
-
-    Raises
-    ------
-    PermissionError
-        If there is no token with write access (``HF_TOKEN``, or ``hf auth login``).
-    ConnectionError
-        If the hub cannot be reached or fails.
-    ValueError
-        If the folder is not a valid bundle, or the repository holds other files.
+    ``name`` is ``owner/name``; the repository, ``private`` or not, and the branch ``revision`` are created if they do
+    not exist. PermissionError without a token with write access (``HF_TOKEN``, or ``hf auth login``), ConnectionError
+    if the hub fails, ValueError if the folder is not a valid bundle or the repository holds other files.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
     from huggingface_hub.errors import HFValidationError, HTTPError
@@ -244,29 +226,20 @@ def _plain_error(error: Exception, what: str, endpoint: str) -> Exception:
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return OSError(error.errno, f"no space left for {what} in the cache; free some, or give another cache_folder")
     status = getattr(getattr(error, "response", None), "status_code", None)
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    if isinstance(error, errors.RevisionNotFoundError):
+        return FileNotFoundError(f"{what} is not on {endpoint}: there is no such revision; check its name.")
+    if isinstance(error, errors.GatedRepoError) or status == 403:
+        return PermissionError(f"you have no access to {what}; request it on {endpoint}, and set HF_TOKEN.")
+    if status == 401:
+        return PermissionError(f"{what} is private or does not exist on {endpoint}; check the name, or set HF_TOKEN.")
+    if isinstance(error, errors.RepositoryNotFoundError) or status == 404:
+        return FileNotFoundError(f"{what} is neither a folder here nor a repository on {endpoint}; check the name.")
+    if status is not None:
+        return ConnectionError(f"{endpoint} returned {status} for {what}; try again later.")
     kinds = {kind.__name__ for kind in type(error).__mro__}  # of its HTTP library, which differs between versions
-    broken = bool(kinds & {"RemoteProtocolError", "ReadError"}) or "Consistency check failed" in str(error)
-    cases = (
-        (
-            isinstance(error, errors.RevisionNotFoundError),
-            FileNotFoundError(f"{what} is not on {endpoint}: there is no such revision; check its name."),
-        ),
-        (
-            isinstance(error, errors.GatedRepoError) or status == 403,
-            PermissionError(f"you have no access to {what}; request it on {endpoint}, and set HF_TOKEN."),
-        ),
-        (
-            status == 401,
-            PermissionError(f"{what} is private or does not exist on {endpoint}; check the name, or set HF_TOKEN."),
-        ),
-        (
-            isinstance(error, errors.RepositoryNotFoundError) or status == 404,
-            FileNotFoundError(f"{what} is neither a folder here nor a repository on {endpoint}; check the name."),
-        ),
-        (status is not None, ConnectionError(f"{endpoint} returned {status} for {what}; try again later.")),
-        ("TimeoutException" in kinds, ConnectionError(f"{endpoint} timed out for {what}; try again later.")),
-        (broken, ConnectionError(f"the connection to {endpoint} broke while loading {what}; try again.")),
-        (True, ConnectionError(f"{endpoint} cannot be reached for {what} ({reason}); check the network.")),
-    )
-    return next(exception for applies, exception in cases if applies)
+    if "TimeoutException" in kinds:
+        return ConnectionError(f"{endpoint} timed out for {what}; try again later.")
+    if kinds & {"RemoteProtocolError", "ReadError"} or "Consistency check failed" in str(error):
+        return ConnectionError(f"the connection to {endpoint} broke while loading {what}; try again.")
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return ConnectionError(f"{endpoint} cannot be reached for {what} ({reason}); check the network.")

@@ -28,26 +28,10 @@ def pipe_sound(
 ) -> tuple[int, Iterator[np.ndarray]]:
     """Sound from a pipe: its rate, and an iterator over its samples as they come, float32 [samples] in [-1, 1].
 
-    A WAV header is recognised and overrides rate, format and channels. Channels are averaged.
-
-    Arguments
-    ---------
-    pipe
-        A binary file; need not be seekable.
-    rate_hz
-        Of raw samples.
-    sample_format
-        Of raw samples, mono: ``"s16le"``, ``"s32le"`` or ``"f32le"``, ffmpeg's names.
-    warn
-        Called with a sentence if the pipe ends within a sample, or before the length in its header.
-    min_s
-        Shortest sound, s, >= 0.
-
-    Raises
-    ------
-    ValueError
-        If the format or rate is not allowed, the pipe is empty or holds an encoded file such as MP3, the header is
-        broken, samples are not finite or above a peak of 2, or the pipe ends too early.
+    A WAV header is recognised and overrides ``rate_hz`` and ``sample_format`` (ffmpeg's names, mono). Channels are
+    averaged. ``warn`` is called with a sentence if the pipe ends within a sample, or before the length in its header.
+    ValueError if the pipe is empty, shorter than ``min_s`` or holds an encoded file such as MP3, the header is broken,
+    or samples are not finite or above a peak of 2.
 
     Example
     -------
@@ -174,12 +158,7 @@ class Microphone:
 def open_microphone(rate_hz: int, device: int | str | None = None):
     """(rate, microphone, its pieces) of an input device; its own rate where it does not support ``rate_hz``.
 
-    Raises
-    ------
-    ImportError, OSError
-        If sounddevice or PortAudio is not installed; the message says how to install it.
-    ValueError
-        If there is no such device or it cannot be opened.
+    ValueError if the device cannot be opened; errors of a missing library as ``sound_library``.
     """
     sound = sound_library()
     microphone = Microphone()

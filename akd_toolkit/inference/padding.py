@@ -1,4 +1,4 @@
-"""An optional second input of an exported file: how much of each row of a padded batch is speech."""
+"""The optional input ``lengths`` of an exported file: how much of each row of a padded batch is speech."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,9 +7,8 @@ import numpy as np
 LENGTHS = "lengths"
 MEANING = "optional input, float32 [batch] or [1]: share of the samples of a row that is speech, (0, 1]; 1 if not given"
 
-# What stands around the student, whose nodes come behind the If. Where nothing is padded it answers the whole batch.
-# Otherwise it answers the first row, cut to its samples, and a loop, whose body gets a copy of its nodes, answers the
-# other rows one by one. {classes} is filled in.
+# The graph around the student, whose nodes come after the If. Without padding they get the whole batch. Otherwise they
+# get the first row, cut to its samples, and a loop, whose body gets a copy of the nodes, runs the other rows.
 _GRAPH = """
 <ir_version: 10, opset_import: ["": 18]>
 around (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batch, {classes}] probabilities)
@@ -61,21 +60,11 @@ _AROUND = {"waveform": "lengths_speech", "probabilities": "lengths_answer"}  # t
 
 
 def with_lengths(model):
-    """A copy of an exported file that also takes ``lengths``: share of the samples of each row that is speech.
+    """A copy of an exported ``onnx.ModelProto`` that also takes ``lengths``: the speech share of each row's samples.
 
-    Without the input, or where all shares are 1, the student answers the batch as it did. Otherwise it answers row by
-    row, each cut to round(share * samples), so a row gets the answer that it gets alone whatever the student and its
-    precision, and no time is spent on padding. The weights are in the file once, the student's nodes twice.
-
-    Arguments
-    ---------
-    model
-        An ``onnx.ModelProto`` from ``waveform`` [batch, samples] to ``probabilities`` [batch, classes], opset >= 18.
-
-    Shape
-    -----
-    lengths: [batch], or [1] for all rows alike; float32. A share above 1 counts as 1; a row of less than 0.1 s is
-    answered, or refused by the runtime, as it would be alone.
+    Without the input, or where all shares are 1, the student runs on the batch as before. Otherwise it runs row by row,
+    each cut to round(share * samples), so a row gets its result alone for any student and precision. The weights are in
+    the file once, the student's nodes twice. ``lengths`` is [batch], or [1] for all rows; a share above 1 counts as 1.
     """
     import onnx
 
@@ -97,7 +86,7 @@ def with_lengths(model):
 
 
 def without_lengths(model):
-    """What ``with_lengths`` was given: a graph without control flow; any other model comes back as it is."""
+    """Undo ``with_lengths``: a graph without control flow; another model is returned unchanged."""
     if LENGTHS not in [value.name for value in model.graph.input]:
         return model
     changed = _copy(model)
@@ -131,8 +120,8 @@ def padded_batch(waveforms: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarra
     return batch, np.array([len(waveform) / longest for waveform in waveforms], dtype=np.float32)
 
 
-def by_row(answer: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """What ``answer`` gives for each row alone, cut to its share of the samples: [batch, classes].
+def by_row(predict: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The result of ``predict`` for each row alone, cut to its share of the samples: [batch, classes].
 
     Example
     -------
@@ -143,14 +132,14 @@ def by_row(answer: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.n
     """
     # As the graph and the students do, in float32: exact for rows of up to 2^22 samples (262 s).
     counts = np.round(np.asarray(lengths, dtype=np.float32) * np.float32(waveforms.shape[1])).astype(int)
-    return np.concatenate([answer(row[None, :count]) for row, count in zip(waveforms, counts, strict=True)])
+    return np.concatenate([predict(row[None, :count]) for row, count in zip(waveforms, counts, strict=True)])
 
 
 def _student_of_a_row(flat) -> list:
-    """A copy of the student's nodes for the body of the loop, with values of other, short names.
+    """A copy of the student's nodes for the body of the loop, with short names.
 
-    What they compute of constants alone is read from the graph around. Not so the weights of 8-bit nodes: a runtime
-    fuses a node with its weight's DequantizeLinear only where nobody else reads that.
+    Values that depend on constants alone are read from the graph around, except the weights of 8-bit nodes: a runtime
+    fuses a node with its weight's DequantizeLinear only if no other node reads it.
     """
     names, nodes = {"waveform": "lengths_alone"}, []
     for node in flat.node:

@@ -29,18 +29,16 @@ LONG_S = 60.0  # longer sounds show progress
 class EmotionRecognizer:
     """Recognises the emotion of sounds with a trained student: ``recognizer("a.wav").label``.
 
-    The label is that of the evaluation: windows as the student was scored with, the mean of their posteriors, the
-    largest of these. Before that, pauses of more than 2 s are shortened to 0.1 s next to the speech (``PauseCutter``),
-    and a sound without speech has the label ``"no speech"``. Sounds of any rate and length are read piece by piece, so
-    that memory does not grow with the length.
+    The label is that of the evaluation: the largest mean posterior over windows. Before that, pauses of more than 2 s
+    are shortened (``PauseCutter``), and a sound without speech has the label ``"no speech"``. Memory does not grow with
+    the length of a sound.
 
     Arguments
     ---------
     engine
         See ``open_engine``; ``from_hparams`` and ``from_pretrained`` open one.
     stream_options
-        Options of ``StreamingRecognizer`` for the timeline and ``stream``: ``{"hop_s": 0.5}``. By default a hop of
-        1 s, or of the student's window where that is shorter.
+        Options of ``StreamingRecognizer`` for the timeline and ``stream``, such as ``{"hop_s": 0.5}``.
     activity
         The speech detector, see ``open_activity``.
 
@@ -81,21 +79,12 @@ class EmotionRecognizer:
         source
             The folder of a finished run or of a bundle, an exported ``.onnx`` file, or ``owner/name`` on the hub.
         revision, cache_folder, local_only
-            For the hub, see ``resolve_source``.
+            For the hub, see ``resolve_source``, also for the errors.
         backend, threads
             See ``open_engine``.
-        stream_options, activity
-            See ``EmotionRecognizer``.
-
-        Raises
-        ------
-        ImportError
-            If the activity is ``"silero"`` and its package is missing.
-        FileNotFoundError, ConnectionError, PermissionError, ValueError
-            If the student cannot be found or loaded, see ``resolve_source``, or an option is out of range.
         """
         if not isinstance(threads, int) or threads < 1:
-            raise ValueError(f"threads must be a whole number from 1, got {threads!r}.")
+            raise ValueError(f"threads must be a whole number >= 1, got {threads!r}.")
         place = find_student(source, revision, cache_folder, local_only, with_torch=backend == "torch")
         return cls(open_engine(place, backend, threads), stream_options, activity)
 
@@ -103,10 +92,9 @@ class EmotionRecognizer:
     def from_hparams(
         cls, source: str | Path, savedir: str | Path | None = None, run_opts: dict | None = None, **options
     ) -> EmotionRecognizer:
-        """``from_pretrained`` with SpeechBrain's arguments. A ``hyperparams.yaml`` in the source is never executed.
+        """``from_pretrained`` with SpeechBrain's arguments. A ``hyperparams.yaml`` in the source is not executed.
 
-        ``savedir`` is where downloads are kept; ``run_opts`` may only be ``{"device": "cpu"}``; ``options`` are those
-        of ``from_pretrained``.
+        ``savedir`` is where downloads are kept; ``run_opts`` may only be ``{"device": "cpu"}``.
         """
         for name, value in (run_opts or {}).items():
             if (name, str(value)) != ("device", "cpu"):
@@ -143,22 +131,25 @@ class EmotionRecognizer:
         x
             A path, the bytes of a sound file, an open binary file, samples (see ``open_sound``), or a list of these.
         sample_rate_hz
-            Of samples; 16 000 if None. Files have their own.
+            Of samples; 16 000 if None.
         timeline
-            Whether to classify every hop as well: one more window per hop, three to four times the work by default.
+            Whether to classify every hop as well: three to four times the work by default.
         progress
-            Whether a list, or a sound longer than a minute, shows progress; or a function that gets the seconds read
-            so far about every 10 s of sound, and may raise to stop.
+            Whether a list, or a sound longer than a minute, shows a bar; or a function that gets the seconds read about
+            every 10 s of sound, and may raise to stop.
         name
             Of the sound in messages.
 
         Raises
         ------
         FileNotFoundError, TypeError, ValueError
-            If a sound cannot be read or classified; the message names it. A list ends at its first such sound.
+            If a sound cannot be read or classified.
         """
         if isinstance(x, (list, tuple)):
-            names = [_name_in_list(item, number) for number, item in enumerate(x, start=1)]
+            names = [  # of what has no name itself
+                None if isinstance(item, (str, Path)) or hasattr(item, "name") else f"sound {number} of the list"
+                for number, item in enumerate(x, start=1)
+            ]
             items = zip(x, names)
             if progress is True:
                 from tqdm import tqdm  # its import would be a tenth of the start-up
@@ -178,24 +169,12 @@ class EmotionRecognizer:
         """A batch with the return values of SpeechBrain's interfaces; probabilities, not their logarithms.
 
         Each utterance gets the result that it gets alone. One without speech has probabilities and a score of 0, the
-        index -1 and the label ``"no speech"``.
-
-        Arguments
-        ---------
-        wavs
-            Waveforms at ``sample_rate_hz`` of the recogniser, in [-1, 1].
-        wav_lens
-            Share of the samples that is speech, in (0, 1]; None for all of it.
+        index -1 and the label ``"no speech"``. ValueError if an utterance cannot be classified.
 
         Shape
         -----
-        wavs: [batch, samples] or [samples]. wav_lens: [batch]. Returns out_prob [batch, classes]; score [batch], the
-        largest probability; index [batch], its place in ``label_order``; text_lab, a list of labels.
-
-        Raises
-        ------
-        ValueError
-            If the shapes are wrong, or an utterance cannot be classified; the message counts it from 0.
+        wavs: [batch, samples] or [samples] at ``sample_rate_hz``, in [-1, 1]. wav_lens: [batch], the share that is
+        speech, in (0, 1]. Returns out_prob [batch, classes], score [batch], index [batch], text_lab (list of labels).
         """
         import torch
 
@@ -217,7 +196,7 @@ class EmotionRecognizer:
         )
 
     def load_audio(self, path: str | Path) -> torch.Tensor:
-        """A file as input of ``classify_batch``: float32 [samples] at ``sample_rate_hz``."""
+        """A file as input of ``classify_batch``: float32 [samples]."""
         import torch
 
         return torch.from_numpy(read_audio(path, sample_rate_hz=self.sample_rate_hz))
@@ -240,7 +219,7 @@ class EmotionRecognizer:
         if (mean := scorer.mean(sound.name)) is not None:
             label = self.label_order[int(mean.argmax())]
             probabilities = dict(zip(self.label_order, mean.tolist(), strict=True))
-        return Recognition(label, probabilities, sound.duration_s, scorer.speech_s, scorer.activity.name, spans)
+        return Recognition(label, probabilities, sound.duration_s, scorer.pauses.speech_s, scorer.activity.name, spans)
 
     def _as_speechbrain(self, results: list[Recognition]):
         import torch
@@ -258,28 +237,24 @@ class _SpeechScorer:
     def __init__(self, engine: Engine, activity):
         size, overlap = (round(s * engine.sample_rate_hz) for s in (engine.window_s, engine.overlap_s))
         self.engine, self.activity = engine, activity
-        self._pauses = PauseCutter(engine.sample_rate_hz, activity.frame_s)
+        self.pauses = PauseCutter(engine.sample_rate_hz, activity.frame_s)
         self._windows = WindowCutter(size, size - overlap)
         self._sum, self._count = np.zeros(len(engine.label_order)), 0
-
-    @property
-    def speech_s(self) -> float:
-        return self._pauses.speech_s
 
     def push(self, samples: np.ndarray) -> np.ndarray:
         """Score the windows that these samples complete; returns the voice activity of their frames."""
         active = self.activity.push(samples)
-        self._score(self._windows.push(self._pauses.push(samples, active)))
+        self._score(self._windows.push(self.pauses.push(samples, active)))
         return active
 
     def reset(self) -> None:
         """A stream calls it at both ends; a scorer is used once."""
 
     def mean(self, name: str) -> np.ndarray | None:
-        """Mean posterior of the sound, float64 [classes]; None without speech."""
-        if not self.speech_s:
+        """Mean posterior of the sound [classes]; None without speech."""
+        if not self.pauses.speech_s:
             return None
-        self._score(self._windows.push(self._pauses.finish()))
+        self._score(self._windows.push(self.pauses.finish()))
         self._score([self._windows.finish()])
         if not np.isfinite(self._sum).all():
             raise ValueError(f"the student's probabilities for {name} are not finite; its weights are damaged.")
@@ -313,20 +288,8 @@ def _with_progress(sound: Sound, rate_hz: int, progress: bool | Callable[[float]
             progress(sound.duration_s)
 
 
-def _name_in_list(x, number: int) -> str | None:
-    """Paths and files have names; others are called by their place."""
-    return None if isinstance(x, (str, Path)) or hasattr(x, "name") else f"sound {number} of the list"
-
-
 def _check_options(options: dict, of: Callable, where: str, excluded: tuple[str, ...]) -> None:
-    """Refuse a name that ``of`` has no argument for, with the nearest one.
-
-    Example
-    -------
-    >>> _check_options({"hop": 0.5}, lambda engine, hop_s, min_s: None, "stream", excluded=("engine",))
-    Traceback (most recent call last):
-    ValueError: stream has no option 'hop', did you mean 'hop_s'? Options: hop_s, min_s.
-    """
+    """Refuse a name that ``of`` has no argument for, with the nearest one."""
     known = [name for name in inspect.signature(of).parameters if name not in excluded]
     for name in options:
         if name not in known:

@@ -21,15 +21,7 @@ def load_model(path):
 
 
 def read_checked(path) -> bytes:
-    """The bytes of an ONNX file that stores all its weights itself and uses standard operators only.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not an ONNX file, stores weights in other files, or uses operators outside the ONNX standard.
-    """
+    """The bytes of an ONNX file that stores all its weights itself and uses standard operators only, or ValueError."""
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
     content = Path(path).read_bytes()

@@ -140,25 +140,10 @@ class Sound:
 def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) -> Iterator[Sound]:
     """Open anything that holds one sound.
 
-    Arguments
-    ---------
-    x
-        A path, the bytes of a sound file or an open binary file, as ``open_sound_file`` takes them; or samples as a
-        NumPy array or a tensor: [samples], [channels, samples] or [samples, channels] with one or two channels, floats
-        in [-1, 1] or integers of the types uint8, int16 or int32.
-    sample_rate_hz
-        Of the samples of an array; 16 000 if None. A file has its own.
-    name
-        Of the sound in messages; by default the path, or what it is.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    TypeError
-        If ``x`` is something else.
-    ValueError
-        If it cannot be read as a sound, or ``sample_rate_hz`` differs from the file's.
+    ``x`` is a path, the bytes of a sound file or an open binary file, as ``open_sound_file`` takes them; or samples as
+    a NumPy array or a tensor: [samples], [channels, samples] or [samples, channels] with one or two channels, floats in
+    [-1, 1] or integers of the types uint8, int16 or int32, at ``sample_rate_hz`` (16 000 if None). ``name`` is used in
+    messages. FileNotFoundError, TypeError or ValueError if it cannot be read.
     """
     if isinstance(x, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(x, "read"):
         with open_sound_file(x, name) as file:

@@ -117,12 +117,6 @@ class StreamingRecognizer:
     push: [num_samples] at the engine's rate, any number: floats in [-1, 1], or uint8, int16 or int32. Returns a list
     of ``Moment``.
 
-    Raises
-    ------
-    ValueError
-        If an option is out of range, the samples are not one channel of numbers in range, or the student's
-        probabilities are not finite.
-
     Example
     -------
     >>> sure = Engine("none", ("calm", "angry"), 3.0, 0.0, predict=lambda x: np.array([[0.25, 0.75]]))

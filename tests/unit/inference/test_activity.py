@@ -8,7 +8,6 @@ from programs import run_python
 from scipy.signal import lfilter, resample_poly
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.inference import activity
 from akd_toolkit.inference.activity import EnergyActivity, SileroActivity, open_activity
 
@@ -46,36 +45,15 @@ def with_gaps(utterances, gap_s=2.0):
     return np.concatenate(sound).astype(np.float32), np.concatenate(truth)
 
 
-def rates(sound, truth):
-    """Share of clear speech that is detected, and share of the gaps, beyond the hangover, that counts as speech."""
-    active = EnergyActivity().push(sound)
-    gaps = truth == 0
-    for first in np.flatnonzero((truth[:-1] != 0) & (truth[1:] == 0)) + 1:
-        gaps[first : first + HANGOVER] = False
-    return active[truth == 1].mean(), active[gaps].mean()
-
-
-@pytest.fixture(scope="module")
-def voices():
-    random = np.random.default_rng(0)
-    pitches = (90.0, 120.0, 180.0, 220.0)
-    return with_gaps([speak(random_sentence(random), VoiceSettings(pitch_hz=pitch), random) for pitch in pitches])
-
-
-@pytest.mark.parametrize("snr_db, hit_min, false_max", [(30, 0.99, 0.01), (20, 0.95, 0.01), (10, 0.7, 0.02)])
-def test_energy_detects_a_voice_in_noise(voices, snr_db, hit_min, false_max):
-    sound, truth = voices
-    level_db = 10 * np.log10(np.square(sound.reshape(-1, FRAME)[truth == 1]).mean())
-    hit, false = rates(sound + noise(len(sound) / 16000, level_db - snr_db), truth)
-    assert hit >= hit_min and false <= false_max
-
-
-def test_energy_detects_real_speech(shared_folder):
+def test_energy_detects_real_speech_and_not_the_gaps(shared_folder):
     files = sorted((shared_folder / "data/EmoDB/wav").glob("*.flac"))[::50]
     assert len(files) == 11
     sound, truth = with_gaps([read_audio(file) for file in files], gap_s=1.5)
-    hit, false = rates(sound + noise(len(sound) / 16000, -60), truth)
-    assert hit >= 0.98 and false <= 0.01
+    active = EnergyActivity().push(sound + noise(len(sound) / 16000, -60))
+    gaps = truth == 0
+    for first in np.flatnonzero((truth[:-1] != 0) & (truth[1:] == 0)) + 1:
+        gaps[first : first + HANGOVER] = False
+    assert active[truth == 1].mean() >= 0.98 and active[gaps].mean() <= 0.01
 
 
 @pytest.mark.parametrize("sound", [np.zeros(32000, np.float32), np.full(32000, 0.5, np.float32), noise(5, -70)])
@@ -97,12 +75,6 @@ def test_only_a_burst_has_a_hangover():
     assert EnergyActivity().push(click).sum() == 1
     assert EnergyActivity().push(word).sum() == 3 + HANGOVER
     assert EnergyActivity().push(noise(1, -20)).all()  # a stream may begin within speech
-
-
-@pytest.mark.parametrize("option", [{"margin_db": 0}, {"quiet_db": 1}, {"rise_db_per_s": 0}, {"hangover_s": -1}])
-def test_options_out_of_range_are_refused(option):
-    with pytest.raises(ValueError, match=next(iter(option))):
-        EnergyActivity(**option)
 
 
 @pytest.mark.parametrize("name", NOISES)
@@ -169,12 +141,13 @@ def test_without_the_package_energy_is_used_and_logged_once(without_package, cap
         open_activity("silero")
 
 
-def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="webrtc"):
-        open_activity("webrtc")
-
-
 def test_silero_does_not_import_pytorch(tmp_path):
     command = "import sys; from akd_toolkit.inference.activity import SileroActivity; SileroActivity()"
     done = run_python("-c", f"{command}; print('torch' in sys.modules, 'scipy' in sys.modules)", cwd=tmp_path)
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.parametrize("option", [{"margin_db": 0}, {"quiet_db": 1}, {"rise_db_per_s": 0}, {"hangover_s": -1}])
+def test_options_out_of_range_are_refused(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        EnergyActivity(**option)

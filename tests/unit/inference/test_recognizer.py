@@ -2,7 +2,6 @@
 
 import json
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from programs import run_python
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.deploy.export import export_onnx
-from akd_toolkit.experiment.scores_file import read_scores
 from akd_toolkit.inference import EmotionRecognizer
 from akd_toolkit.inference.engine import Engine, open_engine
 from akd_toolkit.inference.results import timeline
@@ -20,7 +18,6 @@ from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import ModelOutput
 
 LABELS = ["anger", "boredom", "sadness", "neutral"]  # of the student in conftest.py
-RUN = Path(__file__).parents[3] / "recipes/EmoDB/results/ablation/only-logit-mse/seed17/fold1/outer"
 MINUTE = 60 * 16000
 
 
@@ -140,10 +137,8 @@ def test_in_a_padded_batch_each_utterance_has_the_result_that_it_has_alone(recog
     "wavs, wav_lens, key",
     [
         (torch.zeros(2, 3200, 1), None, r"\[2, 3200, 1\]"),
-        (torch.zeros(0, 3200), None, r"\[0, 3200\]"),
         (torch.ones(2, 3200), torch.ones(3), r"wav_lens .*\[3\]"),
         (torch.ones(2, 3200), torch.tensor([1.0, 1.5]), r"wav_lens .*1\.5"),
-        (torch.ones(2, 3200), torch.tensor([1.0, float("nan")]), "wav_lens"),
         (torch.ones(2, 3200), torch.tensor([1.0, 0.1]), r"wavs\[1\]"),
         (torch.tensor([[0.1] * 3200, [float("nan")] * 3200]), None, r"wavs\[1\]"),
     ],
@@ -223,18 +218,6 @@ def test_a_progress_function_can_stop(recognizer):
         recognizer(np.full(25 * 8000, 0.5), sample_rate_hz=8000, progress=stop)
 
 
-def test_labels_of_a_run_are_those_in_its_scores(shared_folder):
-    if not (RUN / "scores.csv").is_file():
-        pytest.skip("needs the finished run recipes/EmoDB/results/ablation/only-logit-mse/seed17/fold1")
-    recognizer = EmotionRecognizer.from_hparams(source=RUN, backend="torch")
-    scores = read_scores(RUN / "scores.csv", recognizer.label_order).iloc[::4]
-    assert len(scores) > 20
-    results = recognizer([shared_folder / f"data/EmoDB/wav/{name}.flac" for name in scores["ID"]], timeline=False)
-    assert [result.label for result in results] == scores["prediction"].tolist()
-    stored = scores[[f"p_{label}" for label in recognizer.label_order]].to_numpy()
-    np.testing.assert_allclose([list(result.probabilities.values()) for result in results], stored, atol=1e-4)
-
-
 @pytest.mark.parametrize("seconds", [0.1, 1.0, 60.0])
 @pytest.mark.parametrize("amplitude", [0, 1])
 def test_silence_and_dither_are_no_speech(loudness_recognizer, seconds, amplitude):
@@ -244,13 +227,6 @@ def test_silence_and_dither_are_no_speech(loudness_recognizer, seconds, amplitud
     assert result.speech_s == 0 and result.duration_s == seconds and result.activity == "silero"
     (span,) = result.timeline
     assert (span.label, span.speech, span.start_s, span.end_s) == ("no speech", False, 0.0, seconds)
-
-
-def test_a_row_without_speech_is_marked_in_a_batch(loudness_recognizer, talk):
-    voice = torch.from_numpy(talk[:32000]).float()
-    out_prob, score, index, text_lab = loudness_recognizer.classify_batch(torch.stack([torch.zeros(32000), voice]))
-    assert out_prob[0].tolist() == [0, 0] and (score[0], index[0], text_lab[0]) == (0, -1, "no speech")
-    assert out_prob[1].sum().item() == pytest.approx(1) and (index[1], text_lab[1]) == (1, "loud")
 
 
 @pytest.mark.parametrize("background", [0.0, 1e-3])
@@ -285,8 +261,8 @@ def test_usual_recordings_are_used_whole(shared_folder):
     assert lengths == [len(read_audio(file)) for file in files]
 
 
-def test_long_pauses_split_the_timeline(loudness_recognizer, talk):
-    sound = np.concatenate([np.zeros(100000), talk[:70000], np.zeros(70000), talk[70000:]]).astype(np.float32)
-    found, without = loudness_recognizer(sound), loudness_recognizer(sound, timeline=False)
-    assert found.probabilities == without.probabilities and found.speech_s == without.speech_s
-    assert [span.speech for span in found.timeline] == [False, True, False, True]
+def test_a_row_without_speech_is_marked_in_a_batch(loudness_recognizer, talk):
+    voice = torch.from_numpy(talk[:32000]).float()
+    out_prob, score, index, text_lab = loudness_recognizer.classify_batch(torch.stack([torch.zeros(32000), voice]))
+    assert out_prob[0].tolist() == [0, 0] and (score[0], index[0], text_lab[0]) == (0, -1, "no speech")
+    assert out_prob[1].sum().item() == pytest.approx(1) and (index[1], text_lab[1]) == (1, "loud")

@@ -1,11 +1,5 @@
 """Sound from any source equals ``read_audio``, piece by piece, and is resampled without aliases."""
 
-import io
-import os
-import struct
-import threading
-import tracemalloc
-
 import numpy as np
 import pytest
 import soundfile
@@ -14,7 +8,7 @@ import torch
 from akd_toolkit.data import reader
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.inference import sound as sound_module
-from akd_toolkit.inference.sound import Resampler, open_sound, resampled
+from akd_toolkit.inference.sound import open_sound, resampled
 
 
 def noise(num_samples, channels=1, seed=0):
@@ -60,33 +54,12 @@ def test_a_resampled_stream_equals_the_resampled_whole(tmp_path, rate, longest):
     )
 
 
-def test_equal_rates_pass_unchanged_and_without_delay():
-    resampler = Resampler(16000, 16000)
-    assert resampler.push(np.float32([0.5])).tolist() == [0.5] and not len(resampler.finish())
-
-
 @pytest.mark.parametrize("rate, channels", [(16000, 1), (16000, 2), (44100, 2), (48000, 10)])
 @pytest.mark.parametrize("suffix, subtype", [("wav", "PCM_16"), ("flac", "PCM_24"), ("wav", "FLOAT")])
 def test_pieces_are_exactly_what_read_audio_reads(tmp_path, short_blocks, rate, channels, suffix, subtype):
     channels = min(channels, 8) if suffix == "flac" else channels
     path = written(tmp_path / f"a.{suffix}", noise(rate // 2 + 7, channels), rate, subtype)
     np.testing.assert_array_equal(waveform_of(path), read_audio(path))
-
-
-def test_path_bytes_open_file_and_pipe_are_the_same_sound(tmp_path):
-    path = written(tmp_path / "a.flac", noise(20000), 22050)
-    content = path.read_bytes()
-    with path.open("rb") as file:
-        file.seek(100)  # it is read from its start all the same
-        found = [waveform_of(x) for x in (str(path), content, bytearray(content), file, io.BytesIO(content))]
-    ends = os.pipe()
-    writer = threading.Thread(target=lambda: (os.write(ends[1], content), os.close(ends[1])))
-    writer.start()
-    with os.fdopen(ends[0], "rb") as pipe:
-        found.append(waveform_of(pipe))
-    writer.join()
-    for waveform in found:
-        np.testing.assert_array_equal(waveform, read_audio(path))
 
 
 @pytest.mark.parametrize("kind", ["int16", "int32", "uint8", "float64", "float16"])
@@ -152,28 +125,6 @@ def test_a_wrong_rate_is_refused(rate):
         waveform_of(noise(4000), sample_rate_hz=rate)
 
 
-def test_a_rate_that_contradicts_the_file_is_refused(tmp_path):
-    path = written(tmp_path / "a.wav", noise(4000))
-    assert len(waveform_of(path, sample_rate_hz=16000)) == 4000
-    with pytest.raises(ValueError, match="sample_rate_hz is 8000"):
-        waveform_of(path, sample_rate_hz=8000)
-
-
-@pytest.mark.parametrize("promised", [2**20, 2**36 - 1])
-def test_a_length_in_a_header_takes_no_memory(tmp_path, promised):
-    path = written(tmp_path / "a.flac", noise(8000))
-    content = bytearray(path.read_bytes())
-    content[21] = content[21] & 0xF0 | promised >> 32  # STREAMINFO: the number of samples has 36 bits
-    content[22:26] = struct.pack(">I", promised & 0xFFFFFFFF)
-    path.write_bytes(content)
-    tracemalloc.start()
-    with pytest.raises(ValueError, match=r"a\.flac"):
-        waveform_of(path)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 64e6  # bytes
-
-
 def test_files_that_cannot_be_read_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"gone\.wav"):
         waveform_of(tmp_path / "gone.wav")
@@ -184,6 +135,8 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     path = written(tmp_path / "a.wav", noise(4000))
     with path.open(encoding="latin-1") as file, pytest.raises(TypeError, match=r"a\.wav"):
         waveform_of(file)
+    with pytest.raises(ValueError, match="sample_rate_hz is 8000"):
+        waveform_of(path, sample_rate_hz=8000)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(ValueError, match=r"a\.wav is truncated"):
         waveform_of(path)

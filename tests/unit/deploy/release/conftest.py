@@ -1,4 +1,4 @@
-"""A hub of our own that speaks the real one's protocol, and a bundle made by ``akd release`` to put on it."""
+"""A local server with the hub's protocol, and a bundle made by ``akd release`` to put on it."""
 
 import base64
 import hashlib
@@ -146,10 +146,10 @@ class Handler(BaseHTTPRequestHandler):
     def _create(self):
         if not self._known():
             return self._answer(401, b'{"error": "Invalid username or password."}')
-        told = json.loads(self.body)
-        name = f"{told['organization']}/{told['name']}"
+        request = json.loads(self.body)
+        name = f"{request['organization']}/{request['name']}"
         there = name in self.server.repositories
-        private = told.get("private") or told.get("visibility") == "private"
+        private = request.get("private") or request.get("visibility") == "private"
         repository = self.server.repositories.setdefault(name, Repository(private=bool(private)))
         if not there:
             repository.commit({".gitattributes": b""})
@@ -172,9 +172,9 @@ class Handler(BaseHTTPRequestHandler):
         return self._json(200, {"commitUrl": f"{self.server.endpoint}/{name}/commit/{sha}", "commitOid": sha})
 
     def _batch(self):
-        asked = json.loads(self.body)["objects"]
+        requested = json.loads(self.body)["objects"]
         href = f"{self.server.endpoint}/lfs/"
-        objects = [{**one, "actions": {"upload": {"href": href + one["oid"], "header": {}}}} for one in asked]
+        objects = [{**one, "actions": {"upload": {"href": href + one["oid"], "header": {}}}} for one in requested]
         return self._json(200, {"transfer": "basic", "objects": objects})
 
     def _resolve(self, name, revision, file):
@@ -244,7 +244,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    """The local hub, which huggingface_hub takes for the real one; its waits are none and its token is not set."""
+    """The local hub as the one of huggingface_hub, without waiting times and without a token."""
     import huggingface_hub.file_download
     import huggingface_hub.utils._http as http
     from huggingface_hub import constants
@@ -308,16 +308,15 @@ def _toy_run(run: Path, manifest: Manifest, fold: int, tested: list[str]) -> Non
     torch.manual_seed(fold)
     options = dict(STUDENTS.get("micro_cnn").example_options)
     student = STUDENTS.build("micro_cnn", **options, num_classes=len(LABELS))
-    student.classifier.bias.data[1] += 2.0  # says sadness always and surely, in any precision
-    heard = [speaker for speaker in manifest.speakers if speaker not in tested]
+    student.classifier.bias.data[1] += 2.0  # always predicts sadness, in any precision
+    trained = [speaker for speaker in manifest.speakers if speaker not in tested]
     speech = {"sample_rate_hz": 16000, "window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus}
-    people = {"train_speakers": heard, "test_speakers": tested}
+    people = {"train_speakers": trained, "test_speakers": tested}
     save_student(run, student, {"name": "micro_cnn", **options}, LABELS, **speech, **people, candidate={}, seconds=1.0)
     test = manifest.of(tested)
     probs = np.full((len(test), len(LABELS)), 0.1)
-    for place, row in enumerate(test):  # anger is always taken for sadness, the others are right
-        said = {"anger": "sadness"}.get(row.emotion, row.emotion)
-        probs[place, LABELS.index(said)] = 0.8
+    for place, row in enumerate(test):  # anger is classified as sadness, the others are right
+        probs[place, LABELS.index({"anger": "sadness"}.get(row.emotion, row.emotion))] = 0.8
     scores = make_scores(
         test.ids, [row.speaker for row in test], [row.emotion for row in test], probs, LABELS, fold, 17
     )
@@ -344,5 +343,5 @@ def released(tmp_path_factory):
 
 @pytest.fixture
 def bundle(released, tmp_path):
-    """A copy of the bundle, to be harmed."""
+    """A copy of the bundle that a test may damage."""
     return shutil.copytree(released, tmp_path / "bundle")

@@ -12,7 +12,7 @@ import torch
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.release import release as release_module
 from akd_toolkit.deploy.release.corpora import KNOWN, student_licence
-from akd_toolkit.deploy.release.metadata import gather, private_paths, summary
+from akd_toolkit.deploy.release.metadata import gather, private_paths
 from akd_toolkit.deploy.release.release import plain, release
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.bundle import check_bundle
@@ -226,13 +226,6 @@ def test_a_compressed_student_is_described(make_experiment, no_export, tmp_path)
     assert "1 of 2 students are compressed like it" in card and "its recipe" not in card
 
 
-def test_a_student_trained_for_8_bits_is_not_called_one_of_8_bits(make_experiment, no_export, tmp_path):
-    run = compressed(make_experiment(), [{"name": "quantize", "mode": "qat", "epochs": 4}])
-    (run / "student.int8.onnx").write_text("of the step; a release makes its own")
-    card = (release(run, tmp_path / "out", sound=False) / "README.md").read_text()
-    assert "still 32-bit (quantize, mode qat, epochs 4)" in card and "student.int8.onnx" not in card
-
-
 def test_files_of_other_precisions_come_with_their_parity(make_experiment, no_export, tmp_path):
     folder = release(make_experiment() / RUN, tmp_path / "out", precisions=("int8", "fp16"), sound=False)
     assert {"student.onnx", "student.fp16.onnx", "student.int8.onnx"} <= set(check_bundle(folder)["files"])
@@ -329,10 +322,3 @@ def test_the_command_releases_to_a_folder_and_to_the_hub(
     for words, key in ((["--private"], "--private"), (["--precision", "int4"], "int4")):
         assert main(["release", run, "--to", "./b", *words]) == 1
         assert key in capsys.readouterr().err
-
-
-def test_a_class_that_the_test_lacks_has_no_recall(make_experiment):
-    run = Experiment.of_run(make_experiment() / RUN)[1]
-    scores = run.scores()
-    recalls = summary(scores[scores["truth"] != "neutral"], run.label_order)["recalls"]
-    assert recalls == {"anger": 0.0, "sadness": 100.0, "neutral": None}
