@@ -33,11 +33,6 @@ class SileroActivity:
 
     Another ``sample_rate_hz`` than 16 000 is resampled. ``push`` takes [num_samples] float32 in [-1, 1] and returns
     [num_frames] bool for the frames that are now complete. ImportError if silero-vad is not installed.
-
-    Example
-    -------
-    >>> SileroActivity().push(np.zeros(1600, np.float32))
-    array([False, False, False])
     """
 
     name = "silero"
@@ -111,16 +106,8 @@ class EnergyActivity:
     enhancement by spectral minima tracking in subbands") in one band; the hangover of 0.2 s is that of ITU-T P.56, and
     that only a burst starts one, of ETSI ES 202 050. Constants: ours.
 
-    Arguments
-    ---------
-    margin_db
-        Level of speech above the floor, dB, > 0.
-    quiet_db
-        Levels up to this are never speech, dB relative to full scale, <= 0.
-    rise_db_per_s
-        How fast the floor follows rising noise, > 0.
-    hangover_s
-        Seconds after speech that still count as speech, >= 0.
+    ``margin_db`` > 0 is the level of speech above the floor, levels up to ``quiet_db`` <= 0 (full scale is 0) are never
+    speech, ``rise_db_per_s`` > 0 is how fast the floor rises, ``hangover_s`` >= 0 is added after speech.
 
     Example
     -------
@@ -180,13 +167,7 @@ class EnergyActivity:
 
 
 class NoActivity:
-    """No detection: every frame of 20 ms counts as speech.
-
-    Example
-    -------
-    >>> NoActivity(sample_rate_hz=8000).push(np.zeros(400, np.float32))
-    array([ True,  True])
-    """
+    """No detection: every frame of 20 ms counts as speech."""
 
     name = "off"
 

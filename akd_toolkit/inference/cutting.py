@@ -13,14 +13,6 @@ class WindowCutter:
 
     A window of ``size`` samples is returned when more sound follows it, the last one, which ends with the sound, by
     ``finish``; starts are ``step`` samples apart, 1 <= step <= size. A sound shorter than a window is one window.
-
-    Example
-    -------
-    >>> cutter = WindowCutter(size=2, step=2)
-    >>> [w.tolist() for w in cutter.push(np.arange(3))], [w.tolist() for w in cutter.push(np.arange(3, 5))]
-    ([[0, 1]], [[2, 3]])
-    >>> cutter.finish().tolist()
-    [3, 4]
     """
 
     def __init__(self, size: int, step: int):
@@ -52,13 +44,6 @@ class PauseCutter:
     not depend on how the sound is cut into pieces; memory is ``longest_s`` and one piece.
 
     Frame k of voice activity ends at sample round((k + 1) frame_s sample_rate_hz); 0 <= 2 kept_s <= longest_s.
-
-    Example
-    -------
-    >>> cutter = PauseCutter(sample_rate_hz=1, frame_s=1.0, longest_s=3.0, kept_s=1.0)
-    >>> speech = np.array([0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], bool)
-    >>> cutter.push(np.arange(12), speech).tolist(), cutter.finish().tolist(), cutter.speech_s
-    ([3.0, 4.0, 5.0, 6.0, 7.0, 8.0], [], 2.0)
     """
 
     def __init__(self, sample_rate_hz: int, frame_s: float, longest_s: float = LONGEST_S, kept_s: float = KEPT_S):

@@ -21,18 +21,8 @@ class Engine:
     ``engine(waveforms, lengths)`` takes a padded batch: ``lengths`` [batch] is the share of the samples that is
     speech, in (0, 1]; each row gets the probabilities that it gets alone.
 
-    Arguments
-    ---------
-    backend
-        ``"torch"`` or ``"onnx"``.
-    label_order
-        Emotions in the order of the probabilities.
-    window_s, overlap_s
-        Windows and their overlap in the student's evaluation, s.
-    predict
-        The function that computes the probabilities.
-    about
-        The student's settings or the file's metadata, as plain data.
+    ``backend`` is ``"torch"`` or ``"onnx"``; ``window_s`` and ``overlap_s`` are the windows of the student's
+    evaluation; ``about`` holds its settings or the file's metadata.
     """
 
     backend: str
@@ -80,14 +70,9 @@ def _checked_lengths(lengths, waveforms: np.ndarray) -> np.ndarray:
 def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> Engine:
     """Open a trained student.
 
-    Arguments
-    ---------
-    source
-        An exported ``.onnx`` file, or a folder with ``student.onnx`` or a saved student (a finished run, a bundle).
-    backend
-        ``"onnx"``, ``"torch"``, or ``"auto"``: ONNX Runtime where there is an exported file, else PyTorch.
-    threads
-        CPU threads of ONNX Runtime, >= 1; PyTorch's are set by ``torch.set_num_threads``.
+    ``source`` is an exported ``.onnx`` file, or a folder with ``student.onnx`` or a saved student (a finished run, a
+    bundle). ``backend`` is ``"onnx"``, ``"torch"``, or ``"auto"``: ONNX Runtime where there is an exported file, else
+    PyTorch. ``threads`` >= 1 are the CPU threads of ONNX Runtime; PyTorch's are set by ``torch.set_num_threads``.
 
     Raises
     ------

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS, is_hub_name
-from akd_toolkit.experiment.paths import refits_below
 from akd_toolkit.inference.bundle import (
     ALLOWED,
     CHECKS,
@@ -37,6 +36,8 @@ def find_student(
     place = resolve_source(source, revision, cache_folder, local_only, with_torch)
     if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
         return place
+    from akd_toolkit.experiment.paths import refits_below  # its import takes time
+
     runs = refits_below(place)
     done = next((run for run in runs if run.student.is_file() and run.done), None)
     if done:
@@ -55,20 +56,11 @@ def resolve_source(
 ) -> Path:
     """A checked folder or file on this disk for the source of a student.
 
-    Arguments
-    ---------
-    source
-        A folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` of a repository on the hub; a folder
-        of this name comes first.
-    revision
-        Branch, tag or commit of a repository. A commit (40 hexadecimal digits) pins what is loaded; once in the cache
-        it needs no network.
-    cache_folder
-        Where downloads are kept; None: the hub's own cache (``HF_HOME``).
-    local_only
-        Whether to use the cache only, as ``HF_HUB_OFFLINE=1`` does.
-    with_torch
-        Of a run's folder: whether PyTorch will build the student even if there is an exported file.
+    ``source`` is a folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` on the hub; a folder of this
+    name comes first. ``revision`` is a branch, tag or commit; a commit (40 hexadecimal digits) pins what is loaded and
+    needs no network once it is in the cache. ``cache_folder`` keeps downloads (None: the hub's own cache, ``HF_HOME``);
+    ``local_only`` uses the cache only, as ``HF_HUB_OFFLINE=1`` does. ``with_torch`` says of a run's folder whether
+    PyTorch will build the student even if there is an exported file.
 
     Raises
     ------

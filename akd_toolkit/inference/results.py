@@ -11,16 +11,9 @@ NO_SPEECH = "no speech"  # instead of an emotion
 class Moment:
     """The result of one hop of a stream.
 
-    Arguments
-    ---------
-    start_s, time_s
-        Start and end of the hop, in seconds since the stream began; nothing after ``time_s`` was used.
-    speaking
-        Whether there was speech in the hop.
-    label
-        The decision; None without speech, and where there was too little of it to classify.
-    raw, smoothed
-        Probabilities by label of the window that ends at ``time_s``, before and after smoothing; None without a label.
+    ``start_s`` and ``time_s`` are start and end of the hop, in seconds since the stream began. ``label`` is None
+    without speech and where there was too little of it; ``raw`` and ``smoothed`` are the probabilities by label of the
+    window that ends at ``time_s``, before and after smoothing.
     """
 
     start_s: float
@@ -91,18 +84,9 @@ def timeline(moments: Iterable[Moment]) -> list[Span]:
 class Recognition:
     """The result for one sound.
 
-    Arguments
-    ---------
-    label
-        The most probable emotion, or ``"no speech"``.
-    probabilities
-        Of every emotion, in the student's order: the mean over the evaluation windows, sums to 1. Empty without speech.
-    duration_s, speech_s
-        Seconds of sound, and seconds of it with speech.
-    activity
-        The speech detector: ``"silero"``, ``"energy"``, or ``"off"``.
-    timeline
-        Spans, see ``timeline``; empty if not requested.
+    ``label`` is the most probable emotion, or ``"no speech"``; ``probabilities`` are those of every emotion in the
+    student's order, the mean over the evaluation windows (empty without speech); ``speech_s`` are seconds with speech;
+    ``activity`` is the speech detector; ``timeline`` is empty if not requested.
     """
 
     label: str

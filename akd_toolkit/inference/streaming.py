@@ -24,18 +24,8 @@ class SmoothedDecision:
     Source: exponential smoothing (Brown 1956); margin and hold time are the hysteresis and the time to trigger of a
     cell change in mobile phones (3GPP TS 36.331, event A3).
 
-    Arguments
-    ---------
-    smoothing_s
-        Time constant, s, >= 0; 0 does not smooth.
-    margin
-        Lead in smoothed probability that a new class needs, in [0, 1).
-    hold_s
-        How long it must lead, s, >= 0.
-
-    Shape
-    -----
-    update: [classes] probabilities, seconds since the last update. Returns the smoothed [classes] and the decision.
+    ``smoothing_s`` >= 0 is the time constant (0 does not smooth), ``margin`` in [0, 1) the lead in smoothed probability
+    that a new class needs, ``hold_s`` >= 0 how long it must lead.
 
     Example
     -------

@@ -21,16 +21,8 @@ QUANTIZED = "trained for 8-bit weights, its own are still 32-bit (quantize, {})"
 def write_card(about: dict, metadata: dict, experiment: Experiment, source: str, files: Sequence[tuple]) -> str:
     """Markdown with the hub's YAML at its head.
 
-    Arguments
-    ---------
-    about
-        The content of the bundle's ``student.json``.
-    metadata
-        From ``metadata.gather``, with ``exported``.
-    source
-        What users give to load it: ``owner/name``, or a folder.
-    files
-        (name, bytes, description) of every file to list.
+    ``about`` is the content of the bundle's ``student.json``, ``metadata`` comes from ``gather``, ``source`` is what
+    users give to load it, ``files`` are (name, bytes, description).
     """
     import jinja2
     from huggingface_hub import ModelCard

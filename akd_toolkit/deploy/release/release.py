@@ -63,13 +63,12 @@ def release(
     Arguments
     ---------
     run_folder
-        Of a finished outer run, such as ``results/akd/seed17/fold1/outer``, or of a compressed student of one, such as
-        ``results/akd/compressed/seed17/fold1/1-prune``.
+        ``results/akd/seed17/fold1/outer``, or a compressed student, ``results/akd/compressed/seed17/fold1/1-prune``.
     licence
-        The student's licence as an identifier of the hub (``apache-2.0``); None: see ``student_licence``.
+        Identifier of the hub (``apache-2.0``); None: see ``student_licence``.
     precisions
-        Of the exported files, ``fp32`` (always written), ``fp16``, ``int8``; each is compared with the student on the
-        recordings of the test speakers, which must be available.
+        Of the exported files: ``fp32`` (always written), ``fp16``, ``int8``; each is compared with the student on the
+        recordings of the test speakers.
     sound
         Whether the audit compares how recordings sound.
     source

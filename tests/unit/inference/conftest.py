@@ -15,7 +15,7 @@ LABELS = ["anger", "boredom", "sadness", "neutral"]
 
 @pytest.fixture(scope="session")
 def student_folder(tmp_path_factory):
-    """A small student that nobody has trained, saved as a run leaves it."""
+    """A small untrained student, saved as by a run."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("student")
     spec = {"name": "micro_cnn", **STUDENTS.get("micro_cnn").example_options}

@@ -1,4 +1,4 @@
-"""``akd predict``: an answer a line for every file that has one, and a list of those that have none."""
+"""``akd predict``: one line per file, and a list of failures."""
 
 import csv
 import io

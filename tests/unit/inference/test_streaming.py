@@ -20,7 +20,7 @@ WINDOW_S = 2.0
 
 @pytest.fixture(scope="module")
 def engine():
-    """A small student that nobody has trained."""
+    """A small untrained student."""
     torch.manual_seed(0)
     student = STUDENTS.example("micro_cnn", num_classes=len(LABELS))
     return engine_of(student, {"label_order": LABELS, "window_s": WINDOW_S})

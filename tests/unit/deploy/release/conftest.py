@@ -64,7 +64,7 @@ class Hub(ThreadingHTTPServer):
         self.objects: dict[str, bytes] = {}  # by SHA-256
         self.requests: list[tuple[str, str, str | None]] = []  # method, path, Range
         self.faults: dict = {}
-        self.released = threading.Event()  # lets hanging answers go when the test ends
+        self.released = threading.Event()  # ends hanging responses when the test ends
 
     def put(self, name: str, folder: Path, **options) -> str:
         """A repository with the files of a folder; its commit."""
@@ -73,7 +73,7 @@ class Hub(ThreadingHTTPServer):
         return repository.commit({".gitattributes": b"*.onnx filter=lfs\n", **files})
 
     def fetched(self, method: str = "GET") -> list[str]:
-        """Names of the files that were asked for by this method, in order."""
+        """Names of the files requested by this method, in order."""
         return [path.rsplit("/", 1)[1] for verb, path, _ in self.requests if verb == method and "/resolve/" in path]
 
 

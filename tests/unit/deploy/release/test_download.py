@@ -66,7 +66,7 @@ def test_without_a_hub_the_copy_in_the_cache_is_used(hub, released, cache, how, 
     if how == "HF_HUB_OFFLINE":
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     if how == "no network":
-        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # a closed port
     if how == "hub is down":
         hub.faults["api"] = 500
     with caplog.at_level(logging.WARNING, logger="akd_toolkit"):
