@@ -66,6 +66,8 @@ class Plugin(Section, extra="allow"):
         for options in self.trials():
             try:
                 self.registry.build(self.name, **options, **{key: self.stand_ins[key] for key in needed})
+            except ImportError:
+                raise
             except Exception as error:  # layers raise many types for a wrong size
                 if not options and not isinstance(error, ValueError):
                     raise

@@ -14,7 +14,7 @@ from akd_toolkit.evaluate.ablation import run_ablation
 from akd_toolkit.evaluate.report.experiment_report import report_student, report_teachers
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
-from akd_toolkit.experiment.protocol import NestedCrossValidation, find_teachers
+from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run, run_all
 from akd_toolkit.experiment.stored import read_settings
 from akd_toolkit.metrics.scores import ua, wa
@@ -58,8 +58,6 @@ def run_experiment(
     if not is_main():
         processes.follow(train)
         return None
-    if not config["rows"]:
-        find_teachers(config)  # errors before the corpus is prepared
     data_folder = _debug_corpus(config, layout) if config.debug and layout else config["data_folder"]
     manifest = prepare_corpus(config, prepare, data_folder)
     protocol = _run(config, manifest, processes.leading(train))

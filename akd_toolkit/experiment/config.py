@@ -94,21 +94,14 @@ class Config:
 
 
 def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
-    """Read and check a recipe's YAML and command line.
+    """Read and check a recipe's YAML and command line; ValueError lists every problem.
 
     Arguments
     ---------
     argv
         The YAML file, ``--key=value`` or ``--key value`` for any setting, and run options such as ``--device cuda:0``.
     prepare
-        The recipe's preparer, whose options the section ``prepare`` must fit.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        Listing every problem.
+        The recipe's preparer; the section ``prepare`` holds its options.
     """
     file, run_opts, given = read_command_line(argv)
     base, layers = _based_on(Path(file))

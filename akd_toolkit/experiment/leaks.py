@@ -22,26 +22,10 @@ def audit(
 ) -> dict[str, list[str]]:
     """Check a split: ``{"proved": [...], "not_proved": [...]}``, a sentence each.
 
-    Arguments
-    ---------
-    teachers
-        The fold's teachers (``TeacherFold``), or None.
-    unlabelled
-        Unlabelled training speech, or None.
-    one_head
-        Whether losses imitate a head that was fitted on the same training speakers.
-    speaker_independent
-        False if the recipe says that speakers are unknown; the manifest may say so too.
-    models
-        Pretrained models of the run, as in the YAML: ``{"teacher whisper": {"name": ..., "source": ...}}``.
-    augment
-        Augmentations of the training sound, as in the YAML.
-
-    Raises
-    ------
-    ValueError
-        If training and test share a speaker, an utterance, part of a recording or identical sound, or a head or a
-        pretrained model was trained on the test data.
+    ``teachers`` is a ``TeacherFold``; ``one_head`` says that losses imitate a head fitted on the same speakers;
+    ``speaker_independent`` is False if the recipe says that speakers are unknown; ``models`` holds pretrained models as
+    ``{"teacher whisper": {"name": ..., "source": ...}}``. ValueError if training and test share a speaker, utterance,
+    part of a recording or identical sound, or a head or a pretrained model was trained on the test data.
     """
     _refuse_leaks(train, test)
     unnamed = sum(is_nobody(row.speaker) for row in (*train, *test))

@@ -22,12 +22,8 @@ from akd_toolkit.experiment.scores_file import parse_scores, wrong_scores
 class PlannedRun:
     """One training of the plan, and the files it has written so far.
 
-    Arguments
-    ---------
-    name
-        Its folder below the experiment's: ``seed17/fold1/outer`` or ``seed17/fold1/inner2-candidate1``.
-    fold, split, candidate
-        Counted from 1; split and candidate are None for an outer run.
+    ``name`` is its folder below the experiment's, such as ``seed17/fold1/inner2-candidate1``; ``fold``, ``split`` and
+    ``candidate`` count from 1, and the last two are None for an outer run.
     """
 
     folder: Path
@@ -62,12 +58,9 @@ class PlannedRun:
         return RunRecord.read(self.paths)
 
     def scores(self, manifest: Manifest | None = None) -> pd.DataFrame:
-        """Scores of each test utterance, compared with ``manifest`` if given.
+        """Scores of each test utterance.
 
-        Raises
-        ------
-        FileNotFoundError, ValueError
-            If the file is missing, damaged, or does not hold each test utterance of the corpus once.
+        FileNotFoundError or ValueError if missing, damaged, or (given ``manifest``) not of its test utterances.
         """
 
         def parsed(path: Path) -> pd.DataFrame:
@@ -101,15 +94,7 @@ def planned_runs(
     folds: Sequence[OuterFold],
     inner: bool = True,
 ) -> list[PlannedRun]:
-    """Every training by seed and fold, inner runs before the outer run; none without a student.
-
-    Arguments
-    ---------
-    settings
-        ``student``, ``candidates`` and ``outer_folds`` are used.
-    inner
-        False for the outer runs alone.
-    """
+    """Every training (or the outer runs) by seed and fold, inner runs before the outer run; none without a student."""
 
     def of_fold(seed: int, fold: OuterFold) -> Iterator[PlannedRun]:
         count = len(candidates_of(settings))

@@ -36,21 +36,10 @@ from akd_toolkit.registry import TEACHERS
 
 
 class NestedCrossValidation:
-    """The protocol of one experiment.
+    """The protocol of one experiment: a checked recipe on a prepared corpus.
 
-    Arguments
-    ---------
-    config
-        The checked recipe.
-    manifest
-        The prepared corpus.
-
-    Raises
-    ------
-    ValueError
-        If the output folder holds an experiment with other settings, or the folds are not a partition of the speakers.
-    FileNotFoundError
-        If a teacher is neither in ``models_folder`` nor on the hub.
+    ValueError if the output folder holds an experiment with other settings, or the folds are not a partition of the
+    speakers; FileNotFoundError if a teacher is neither in ``models_folder`` nor on the hub.
     """
 
     def __init__(self, config: Config, manifest: Manifest):

@@ -30,31 +30,9 @@ class Head(TypedDict):
 
 @dataclass(frozen=True, config=ConfigDict(extra="ignore"))
 class RunRecord:
-    """A finished training: its student (student.json) and how it was trained (record.json).
+    """A finished training: its student (student.json) and how it was trained (record.json)."""
 
-    Arguments
-    ---------
-    student
-        ``{name: registered student, **options}``.
-    attributes
-        Dimensional labels that it predicts besides the emotion.
-    compressed_by
-        Compression steps that changed its weights afterwards.
-    kind, split
-        ``outer`` or ``inner``, and the number of the inner split, from 1.
-    candidate
-        Overrides of the candidate; None if unknown.
-    seconds
-        Training time.
-    proved, not_proved
-        Sentences on the split, see ``leaks.audit``.
-    heads
-        Title of a teacher -> its heads.
-    environment
-        Versions and commit.
-    """
-
-    student: dict
+    student: dict  # {name: registered student, **options}
     label_order: tuple[str, ...]
     train_speakers: tuple[str, ...]
     test_speakers: tuple[str, ...]
@@ -63,17 +41,17 @@ class RunRecord:
     window_s: float = 3.0
     test_overlap_s: float = 0.0
     corpus: str = ""
-    attributes: tuple[str, ...] = ()
-    compressed_by: tuple[dict, ...] = ()
-    kind: str = "outer"
+    attributes: tuple[str, ...] = ()  # dimensional labels that it predicts besides the emotion
+    compressed_by: tuple[dict, ...] = ()  # compression steps that changed its weights afterwards
+    kind: str = "outer"  # or "inner"
     seed: int | None = None
     fold: int | None = None
     split: int | None = None
-    candidate: dict | None = None
+    candidate: dict | None = None  # its overrides
     seconds: float = 0.0
-    proved: tuple[str, ...] = ()
+    proved: tuple[str, ...] = ()  # of the split, see ``leaks.audit``
     not_proved: tuple[str, ...] = ()
-    heads: dict[str, list[Head]] = field(default_factory=dict)
+    heads: dict[str, list[Head]] = field(default_factory=dict)  # by title of the teacher
     environment: dict = field(default_factory=dict)
 
     def write(self, paths: RunPaths, student) -> None:

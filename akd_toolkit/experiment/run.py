@@ -29,16 +29,7 @@ logger = logging.getLogger(__name__)
 class Run(PlannedRun):
     """One training: the student is trained on ``train_speakers`` and scored on ``test_speakers``.
 
-    Plain data; ``experiment/parts.py`` builds the objects.
-
-    Arguments
-    ---------
-    config
-        The recipe with this run's candidate.
-    overrides
-        The candidate.
-    unlabelled
-        Unlabelled speech, or None.
+    Plain data; ``experiment/parts.py`` builds the objects. ``overrides`` is the candidate, which ``config`` includes.
     """
 
     config: Config
@@ -84,17 +75,7 @@ class Run(PlannedRun):
         proof: dict[str, list[str]],
         teachers: TeacherFold | None = None,
     ) -> None:
-        """Write the student, the record, the history and, last, the scores.
-
-        Arguments
-        ---------
-        posteriors
-            Of the test utterances, by their IDs.
-        proof
-            From ``leaks.audit``.
-        teachers
-            Their heads are described in the record.
-        """
+        """Write the student, the record, the history and, last, the scores; ``proof`` is from ``leaks.audit``."""
         record = RunRecord(
             student=self.config.build()["student"],
             label_order=self.label_order,

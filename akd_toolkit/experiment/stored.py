@@ -19,39 +19,17 @@ from akd_toolkit.experiment.scores_file import parse_scores
 
 @dataclass(frozen=True)
 class Experiment:
-    """An experiment, finished or not.
+    """An experiment, finished or not."""
 
-    Arguments
-    ---------
-    folder
-        Its ``output_folder``.
-    settings
-        settings.yaml: what defines the result.
-    environment
-        environment.json: versions and commit.
-    plan
-        plan.json: recipe, system, seeds and folds of the last start; {} if an older version wrote none.
-    manifest
-        The corpus.
-    """
-
-    folder: Path
-    settings: dict
-    environment: dict
-    plan: dict
+    folder: Path  # its ``output_folder``
+    settings: dict  # settings.yaml: what defines the result
+    environment: dict  # environment.json: versions and commit
+    plan: dict  # plan.json: recipe, system, seeds and folds of the last start; {} in folders of version 0.0
     manifest: Manifest
 
     @classmethod
     def read(cls, folder) -> "Experiment":
-        """Read an experiment; a row of an ablation uses the corpus of the parent folder.
-
-        Raises
-        ------
-        FileNotFoundError
-            If the folder holds no experiment.
-        ValueError
-            If a file is damaged, or the corpus has changed since.
-        """
+        """Read an experiment; FileNotFoundError if there is none, ValueError for damaged files or another corpus."""
         paths = ExperimentPaths(folder)
         settings, manifest = read_settings(paths), Manifest.read(paths.manifest)
         if settings.get("manifest_hash") not in (None, manifest.hash):

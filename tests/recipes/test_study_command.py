@@ -1,32 +1,17 @@
 """akd study, as a user calls it, on an experiment that a recipe has trained."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
-from programs import run_python
 
 from akd_toolkit.cli import main
 from akd_toolkit.evaluate.studies import evaluate_saved
 from akd_toolkit.experiment.scores_file import read_scores
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A demo of one epoch on generated speech: one fold of two women and men."""
-    home = tmp_path_factory.mktemp("study")
-    options = [
-        *("--number_of_epochs=1", "--folds=1", "--views=0", "--jobs=1", "--seeds=[17]"),
-        *("--prepare.speakers=6", "--prepare.utterances_per_speaker_and_emotion=2"),
-        "--outer_folds=[[f01, m01], [f02, m02], [f03, m03]]",
-        "--teachers={log-mel: {name: logmel_statistics}}",
-        *(f"--output_folder={home}/demo", f"--store_folder={home}/store", "--results_file=null"),
-    ]
-    run_python("train.py", "hparams/demo.yaml", *options, cwd=ROOT / "recipes" / "Generated").check_returncode()
-    return home / "demo"
+def folder(demo):
+    return demo[0]
 
 
 def table(folder, study, name="table.csv"):

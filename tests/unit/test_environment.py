@@ -1,4 +1,4 @@
-"""A torchaudio that does not load beside this torch, as a package before the real one on the path."""
+"""A torchaudio that does not load with this torch."""
 
 from pathlib import Path
 
@@ -27,18 +27,15 @@ def run(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("code", [UNDEFINED, NO_CUDA, OTHER_CUDA])
-def test_a_recipe_says_in_one_sentence_which_pair_to_install(run, code):
-    done = run(code, "train.py", "hparams/akd.yaml", "--debug", cwd=ROOT / "recipes" / "EmoDB")
+def test_commands_say_in_one_sentence_which_pair_to_install(run, code):
+    done = run(code, "-m", "akd_toolkit.cli", "plugins")
     assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("error: torchaudio 9.8.7 does not load beside torch ")
-    assert "pip install torch==" in done.stderr
+    assert done.stderr.startswith("error: torchaudio 9.8.7 ") and "pip install torch==" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["plugins"], ["report", "."], ["study", "groups", "."], ["compress", "."]])
-def test_so_does_a_command_that_needs_speechbrain(run, words):
-    done = run(UNDEFINED, "-m", "akd_toolkit.cli", *words)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("error: torchaudio 9.8.7 does not load beside torch ")
+def test_recipes_say_so_too(run):
+    done = run(UNDEFINED, "train.py", "hparams/akd.yaml", "--debug", cwd=ROOT / "recipes" / "EmoDB")
+    assert done.returncode == 1 and done.stderr.startswith("error: torchaudio 9.8.7 "), done.stderr
 
 
 def test_a_bug_within_another_package_keeps_its_traceback(run, tmp_path):

@@ -1,4 +1,4 @@
-"""One split of a protocol, trained alone."""
+"""Recipes: preparation of the corpus, and one run of a protocol alone."""
 
 import logging
 from pathlib import Path
@@ -25,7 +25,7 @@ def protocol(tmp_path):
     return SimpleNamespace(config={"threads": 1}, all_runs=lambda: runs)
 
 
-def test_one_split_is_trained_where_it_is_not_done_and_its_scores_are_told(protocol, caplog):
+def test_one_run_is_trained_if_it_is_not_done_and_its_scores_are_logged(protocol, caplog):
     caplog.set_level(logging.INFO)
     trained = []
     for name in ("seed1/fold1/outer", "seed1/fold2/outer"):
@@ -34,12 +34,12 @@ def test_one_split_is_trained_where_it_is_not_done_and_its_scores_are_told(proto
     assert "WA 66.7, UA 75.0 over 3 utterances" in caplog.text
 
 
-def test_a_split_that_is_not_in_the_protocol_is_refused_with_those_that_are(protocol):
+def test_a_run_that_is_not_planned_is_refused(protocol):
     with pytest.raises(ValueError, match="only_run: .*seed1/fold9/outer.*seed1/fold2/outer"):
         run_one(protocol, "seed1/fold9/outer", None)
 
 
-def test_a_corpus_that_changed_leaves_the_manifest_of_a_begun_experiment_as_it_was(tmp_path):
+def test_a_changed_corpus_leaves_the_manifest_of_an_existing_experiment_unchanged(tmp_path):
     def prepare(data_folder, folder, label_order):
         rows = [Utterance(f"a{i}", "/a", 0, 1600, 0.1, "A", "joy", sha256=f"{i}") for i in range(data_folder)]
         manifest = Manifest("toy", label_order, tuple(rows))
@@ -56,12 +56,12 @@ def test_a_corpus_that_changed_leaves_the_manifest_of_a_begun_experiment_as_it_w
     assert prepare_corpus(config, prepare, 2).hash == manifest.hash
 
 
-@pytest.mark.parametrize("key", ["output_folder", "store_folder"])
-@pytest.mark.parametrize("below", ["", "results", "results/deep"])
-def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_prepared(tmp_path, key, below):
+@pytest.mark.parametrize("key", ["output_folder", "store_folder", "results_file"])
+@pytest.mark.parametrize("below", ["results", "results/deep"])
+def test_a_path_that_cannot_be_written_is_refused_before_anything_is_prepared(tmp_path, key, below):
     a_file = tmp_path / "file"
     a_file.touch()
-    good = {"output_folder": str(tmp_path / "new/results"), "store_folder": str(tmp_path / "new/store")}
+    good = {name: str(tmp_path / "new" / name) for name in ("output_folder", "store_folder", "results_file")}
     with pytest.raises(ValueError, match=f"{key}: .*file"):
         run_experiment(good | {key: str(a_file / below)}, prepare=None, train=None)
     assert list(tmp_path.iterdir()) == [a_file]

@@ -22,47 +22,31 @@ def shapes():
     return registry
 
 
-def test_a_plugin_is_built_by_name(shapes):
+def test_plugins_are_built_by_name_and_listed(shapes):
     assert shapes.build("square", side=2.0).side == 2.0
     assert shapes.example("square", colour="blue").colour == "blue"
-
-
-def test_an_unknown_name_is_refused_with_the_nearest(shapes):
-    with pytest.raises(ValueError, match=r"unknown shape 'squre'\. Did you mean 'square'\? Known: square\."):
-        shapes.build("squre")
-
-
-def test_a_wrong_option_names_the_plugin_and_its_signature(shapes):
-    with pytest.raises(
-        ValueError, match=r"shape 'square': got an unexpected keyword argument 'syde'; it accepts \(side"
-    ):
-        shapes.build("square", side=1.0, syde=2.0)
-
-
-def test_a_missing_option_is_named(shapes):
-    with pytest.raises(ValueError, match="missing a required argument: 'side'"):
-        shapes.build("square")
-
-
-def test_what_the_toolkit_gives_later_need_not_be_there_yet(shapes):
     shapes.check("square", {"colour": "blue"}, given_later=("side",))
-
-
-def test_a_taken_name_is_refused_with_both_owners(shapes):
-    with pytest.raises(ValueError, match=r"registered twice: by .*Square and by .*Other\. Rename one"):
-
-        @shapes.register("square")
-        class Other:
-            pass
-
-
-def test_the_table_shows_the_first_line_of_each(shapes):
     assert shapes.table() == [("square", "Four equal sides.")]
+    with pytest.raises(ValueError, match="registered twice: by .*Square and by .*Other"):
+        shapes.register("square")(type("Other", (), {}))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("squre", {}, "'squre'. Did you mean 'square'"),
+        ("square", {"side": 1.0, "colur": 2.0}, "'square'.*'colur'; it accepts .*Did you mean 'colour'"),
+        ("square", {}, "'side'"),
+    ],
+)
+def test_a_wrong_name_or_option_is_refused(shapes, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        shapes.build(name, **options)
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """(package, entry points of losses, source) -> a module with the metadata that an installed package leaves."""
+    """(package, entry points of losses, source): a module with the metadata of an installed package."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def add(package, entries, source):
@@ -78,57 +62,44 @@ def install(tmp_path, monkeypatch):
 
 @pytest.fixture
 def losses():
-    """A registry that other packages contribute to and that knows one loss itself."""
     registry = Registry("loss", "akd_toolkit.losses")
     registry.register("ours")(type("Ours", (), {}))
     return registry
 
 
-def test_another_package_contributes_under_the_name_of_its_entry_point(install, losses):
+def test_another_package_adds_a_plugin_by_an_entry_point(install, losses):
     install("theirs", "theirs_mse = theirs:MSE", "class MSE:\n    'Squares.'")
-    assert losses.get("theirs_mse").__module__ == "theirs"
-    assert ("theirs_mse", "Squares.") in losses.table()
-
-
-def test_a_package_is_not_imported_for_a_name_that_is_not_its_own(install, losses):
-    install("theirs", "theirs_mse = theirs:MSE", "raise RuntimeError('imported')")
-    assert losses.build("ours") is not None and "theirs" not in sys.modules
+    assert losses.build("ours") is not None and "theirs" not in sys.modules  # imported only when needed
+    with pytest.raises(ValueError, match="Did you mean 'theirs_mse'"):
+        losses.get("theirs_mze")
+    assert losses.get("theirs_mse").__module__ == "theirs" and ("theirs_mse", "Squares.") in losses.table()
 
 
 @pytest.mark.parametrize(
     "entries, source, reason",
     [
-        ("bad = broken:Bad", "import no_such_package", r"\(ModuleNotFoundError: No module named 'no_such_package'\)"),
-        ("bad = broken:Bad", "1 / 0", r"\(ZeroDivisionError: division by zero\)"),
-        ("bad = broken:Bad", "", r"\(AttributeError: module 'broken' has no attribute 'Bad'\)"),
-        ("bad = broken", "", r"is broken, which is not a class\. Write its entry point as"),
+        ("bad = broken:Bad", "import no_such_package", "no_such_package"),
+        ("bad = broken:Bad", "1 / 0", "ZeroDivisionError"),
+        ("bad = broken:Bad", "", "has no attribute 'Bad'"),
+        ("bad = broken", "", "module:Class"),
     ],
 )
-def test_a_broken_package_is_named_to_who_asks_for_it_and_left_out_of_the_list(
-    entries, source, reason, install, losses, caplog
-):
+def test_a_broken_package_is_named_and_left_out_of_the_list(entries, source, reason, install, losses, caplog):
     install("broken", entries, source)
-    with pytest.raises(ImportError, match=r"loss 'bad' of the package broken 1\.0 .*" + reason):
+    with pytest.raises(ImportError, match=rf"loss 'bad' of the package broken 1\.0 .*{reason}"):
         losses.get("bad")
     assert losses.names() == losses.names() and "ours" in losses.names() and "bad" not in losses.names()
-    assert len(caplog.messages) == 1 and "the package broken 1.0" in caplog.messages[0]  # said once
+    assert len(caplog.messages) == 1 and "the package broken 1.0" in caplog.messages[0]
 
 
-def test_an_unknown_name_is_compared_with_what_packages_offer_too(install, losses):
-    install("theirs", "theirs_mse = theirs:MSE", "1 / 0")
-    with pytest.raises(ValueError, match=r"unknown loss 'theirs_mze'\. Did you mean 'theirs_mse'\? Known: .*ours"):
-        losses.get("theirs_mze")
-
-
-def test_a_package_that_takes_our_name_is_refused_with_both_owners(install, losses, caplog):
+def test_a_package_that_uses_a_taken_name_is_refused_with_both_owners(install, losses, caplog):
     install("thief", "ours = thief:Stolen", "class Stolen: pass")
-    owners = r"'ours' is registered twice: by .*Ours and by thief\.Stolen of the package thief 1\.0\. Rename one"
-    with pytest.raises(ValueError, match=owners):
+    with pytest.raises(ValueError, match=r"twice: by .*Ours and by thief\.Stolen of the package thief 1\.0"):
         losses.build("ours")
     assert "ours" in losses.names() and "thief" in caplog.text
 
 
-def test_a_package_may_register_itself_when_imported_as_well(install, monkeypatch):
+def test_a_package_may_also_register_itself_when_imported(install, monkeypatch):
     monkeypatch.setattr(LOSSES, "_plugins", dict(LOSSES._plugins))
     monkeypatch.delitem(LOSSES.__dict__, "_contributed", raising=False)
     source = """

@@ -1,0 +1,21 @@
+"""A demo that is trained once, and the preparers of the recipes."""
+
+import pytest
+from programs import RECIPES, imported, run_recipe, small_demo
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """Folder of a small demo with two candidates, and its run."""
+    folder = tmp_path_factory.mktemp("demo") / "demo"
+    options = ("--candidates=[{}, {number_of_epochs: 1}]", f"--results_file={folder.parent}/results.csv")
+    done = run_recipe(RECIPES / "Generated", *small_demo(folder, *options))
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def preparer(request):
+    """The module prepare.py of the recipe that the test module names as ``RECIPE``."""
+    with imported(request.module.RECIPE / "prepare.py") as module:
+        yield module
