@@ -21,14 +21,14 @@ SHARED = ROOT.parent / "shared"
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say how many plugins were found; each is under contract in tests/contracts."""
+    """Print how many plugins tests/contracts covers."""
     counts = [f"{len(registry.names())} {kind}" for kind, registry in registries().items()]
     terminalreporter.write_line(f"plugins found by registration: {', '.join(counts)}")
 
 
 @pytest.fixture(autouse=True)
 def fixed_seeds():
-    """Every test starts from the same random state and leaves the process's own as it was."""
+    """Every test starts from the same random state."""
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(0)
     np.random.seed(0)
@@ -41,18 +41,15 @@ def fixed_seeds():
 
 @pytest.fixture
 def shared_folder() -> Path:
-    """Real corpora and teachers beside the project; tests that need them skip where they are not."""
+    """Real corpora and models; tests that need them are skipped without."""
     if not SHARED.is_dir():
-        pytest.skip("needs the real corpora and models in ../shared, which are not here")
+        pytest.skip("needs the real corpora and models in ../shared")
     return SHARED
 
 
 @pytest.fixture
 def pair():
-    """(student, teacher, labels) with random logits of a given scale.
-
-    Three layers, two attributes; teachers differ in the sizes of their embeddings and frames, as real ones do.
-    """
+    """Random (student, teacher, labels); teachers differ in the sizes of embeddings and frames."""
 
     def make(batch=5, classes=4, teachers=2, scale=1.0, frames=6, dim=8):
         def learned(*shape):
@@ -80,7 +77,7 @@ def pair():
 
 
 def shapes_of(student: ModelOutput, teacher: TeacherOutput) -> dict:
-    """What the objective fills in for plugins that ask for it, see ``FILLED_IN``."""
+    """Arguments that the objective fills in, see ``FILLED_IN``."""
     return {
         "num_classes": student.logits.shape[1],
         "class_counts": [3] * student.logits.shape[1],
@@ -97,7 +94,7 @@ def shapes_of(student: ModelOutput, teacher: TeacherOutput) -> dict:
 
 @pytest.fixture
 def build_for():
-    """(registry, name, pair, **options) -> the plugin's example, with what the objective would fill in."""
+    """(registry, name, student, teacher, **options) -> the plugin's example with arguments filled in."""
 
     def build(registry, name, student, teacher, **options):
         wanted = inspect.signature(registry.get(name)).parameters

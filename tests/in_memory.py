@@ -1,4 +1,4 @@
-"""What tests put in the place of an ``AudioStore``."""
+"""A stand-in for ``AudioStore``."""
 
 from akd_toolkit.data.audio_store import VIEW_SEED
 from akd_toolkit.data.views import ViewSettings, make_view

@@ -1,4 +1,4 @@
-"""The Brain of one training, and the training itself, for tests that call no recipe."""
+"""One training without a recipe."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from akd_toolkit.training.brain import DistillBrain
 
 
 def make_run(config, manifest, train, test) -> Run:
-    """A training of seed 1 and fold 1 in the folder ``run`` of the experiment."""
+    """A run of seed 1 and fold 1."""
     place = {"folder": Path(config["output_folder"]) / "run", "name": "run", "seed": 1, "fold": 1}
     speakers = {"train_speakers": tuple(train), "test_speakers": tuple(test), "label_order": manifest.label_order}
     return Run(**place, **speakers, config=config, manifest=manifest, overrides={})
@@ -20,7 +20,7 @@ def brain_of(run, parts: Parts) -> DistillBrain:
 
 
 def train_and_keep(run) -> tuple:
-    """The student and its brain, after what the run leaves has been written."""
+    """Train, write the results, and return the student and its brain."""
     parts = build_parts(run)
     data, brain = parts.data, brain_of(run, parts)
     brain.fit(brain.hparams.epoch_counter, data.train, data.valid, False, data.train_options, data.test_options)
