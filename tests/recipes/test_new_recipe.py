@@ -121,7 +121,7 @@ def test_a_table_makes_a_recipe_that_trains(speech, make, tmp_path):
 
 def test_without_speakers_it_is_refused_until_asked_for_and_then_every_table_says_so(arranged, make, refused):
     folder = arranged("{emotion}/{speaker}{number}.wav")
-    assert "nothing says who speaks: {emotion}/* has no speaker" in refused(folder)
+    assert "--no-speakers" in refused(folder)
     recipe = make(folder, "--no-speakers")
     assert "speaker_independent: false" in (recipe / "hparams/teacher.yaml").read_text(encoding="utf-8")
     assert MARK in (recipe / "README.md").read_text(encoding="utf-8")
@@ -222,7 +222,7 @@ def test_impossible_names_and_existing_folders_are_refused(speech, make, refused
 
 def test_unsuitable_corpora_and_bad_files_are_named(arranged, refused):
     folder = arranged("{speaker}_{emotion}_{number}.wav", speaker=lambda name: name[0])
-    assert "2 speakers (f, m)" in refused(folder, "--pattern", PATTERN)
+    assert "(f, m)" in refused(folder, "--pattern", PATTERN)
     shutil.rmtree(folder)
     folder = arranged("{speaker}_{emotion}_{number}.wav")
     (folder / "f01_anger_00.wav").rename(folder / "f01_awe_00.wav")
