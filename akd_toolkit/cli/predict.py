@@ -8,6 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,9 +46,14 @@ def run(
     with suppress(AttributeError):  # file names that are not UTF-8
         sys.stdout.reconfigure(errors="backslashreplace")
         sys.stderr.reconfigure(errors="backslashreplace")
-    write = _write_json if as_json else _csv_writer(recognizer.label_order, timeline) if as_csv else None
-    write = write or _text_writer(recognizer.label_order, max(map(len, map(_name, files)), default=0))
-    printed, failed = _recognize(files, recognizer, write, timeline, jobs)
+    labels = recognizer.label_order
+    if as_csv:
+        print(_csv_header(labels, timeline))
+        lines_of = partial(_csv_lines, labels)
+    else:
+        widths = max(map(len, (*labels, "no speech"))), max(map(len, map(_name, files)), default=0)
+        lines_of = _json_lines if as_json else partial(_text_lines, *widths)
+    printed, failed = _recognize(files, recognizer, lines_of, timeline, jobs)
     problems += failed
     stopped = printed + len(failed) < len(files)
     if stopped:
@@ -58,7 +64,7 @@ def run(
     return 130 if stopped else int(bool(problems))
 
 
-def _recognize(files: list[str], recognizer, write, timeline: bool, jobs: int) -> tuple[int, list[str]]:
+def _recognize(files: list[str], recognizer, lines_of, timeline: bool, jobs: int) -> tuple[int, list[str]]:
     """Recognise and print file after file, until the last or Ctrl-C: how many, and the problem of each other."""
     printed, problems, stopped = 0, [], threading.Event()
     single, terminal = len(files) == 1, sys.stderr.isatty()
@@ -88,7 +94,8 @@ def _recognize(files: list[str], recognizer, write, timeline: bool, jobs: int) -
                     if answer is None:
                         problems.append(problem)
                         continue
-                    write(_name(file), answer, timeline)
+                    for line in lines_of(_name(file), answer, timeline):
+                        print(line)
                     sys.stdout.flush()
                     printed += 1
         except KeyboardInterrupt:
@@ -144,45 +151,38 @@ def _name(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
-def _write_json(name: str, answer, timeline: bool) -> None:
+def _json_lines(name: str, answer, timeline: bool) -> list[str]:
     row = {"file": name, **answer.as_dict()}
-    print(json.dumps(row if timeline else {key: value for key, value in row.items() if key != "timeline"}))
+    return [json.dumps({key: value for key, value in row.items() if timeline or key != "timeline"})]
 
 
-def _csv_writer(labels: tuple[str, ...], timeline: bool):
-    """Prints a row for each file, or for each span of its timeline, after the header."""
-    columns = ["label", "duration_s", *(f"p_{label}" for label in labels), "speech", "speech_s", "activity"]
-
-    def print_row(cells) -> None:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(cells)
-        print(text.getvalue())
-
-    def write(name: str, answer, timeline: bool) -> None:
-        if timeline:
-            for span in answer.timeline:
-                print_row([name, *vars(span).values()])
-            return
-        probs = [answer.probabilities.get(label) for label in labels]  # empty cells if there is no speech
-        about = [answer.speech, answer.speech_s, answer.activity]
-        print_row([name, answer.label, answer.duration_s, *probs, *about])
-
-    print_row(["file", *(["start_s", "end_s", "label", "probability", "speech"] if timeline else columns)])
-    return write
+def _csv_line(cells) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()
 
 
-def _text_writer(labels: tuple[str, ...], name_width: int):
-    """Prints aligned columns, as rows appear one by one."""
-    label_width = max(map(len, (*labels, "no speech")))
+def _csv_header(labels: tuple[str, ...], timeline: bool) -> str:
+    of_file = ["label", "duration_s", *(f"p_{label}" for label in labels), "speech", "speech_s", "activity"]
+    return _csv_line(["file", *(["start_s", "end_s", "label", "probability", "speech"] if timeline else of_file)])
+
+
+def _csv_lines(labels: tuple[str, ...], name: str, answer, timeline: bool) -> list[str]:
+    """A row for the file, or one for each span of its timeline."""
+    if timeline:
+        return [_csv_line([name, *vars(span).values()]) for span in answer.timeline]
+    probs = [answer.probabilities.get(label) for label in labels]  # empty cells if there is no speech
+    about = [answer.speech, answer.speech_s, answer.activity]
+    return [_csv_line([name, answer.label, answer.duration_s, *probs, *about])]
+
+
+def _text_lines(label_width: int, name_width: int, name: str, answer, timeline: bool) -> list[str]:
+    """Aligned columns."""
 
     def decision(answer) -> str:
         share = "" if answer.probability is None else f"{answer.probability:.0%}"
         return f"{answer.label:<{label_width}}  {share:>4}"
 
-    def write(name: str, answer, timeline: bool) -> None:
-        seconds = f"{answer.duration_s:8.2f} s  {answer.speech_s:8.2f} s speech"
-        print(f"{name:<{name_width}}  {decision(answer)}  {seconds}")
-        for span in answer.timeline if timeline else ():
-            print(f"  {span.start_s:8.2f} - {span.end_s:8.2f} s  {decision(span)}".rstrip())
-
-    return write
+    seconds = f"{answer.duration_s:8.2f} s  {answer.speech_s:8.2f} s speech"
+    spans = [f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {decision(s)}".rstrip() for s in answer.timeline]
+    return [f"{name:<{name_width}}  {decision(answer)}  {seconds}", *(spans if timeline else ())]

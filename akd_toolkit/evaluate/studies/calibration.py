@@ -81,15 +81,6 @@ def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None)
     """ECE, NLL and Brier score with 95 % intervals over speakers, and ``*_change`` from the reference's.
 
     Measures are pooled over all outer tests and averaged over seeds.
-
-    Example
-    -------
-    >>> from akd_toolkit.experiment.scores_file import make_scores
-    >>> probs = np.array([[0.75, 0.25], [0.75, 0.25]])
-    >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], probs, ["L", "A"], fold=1, seed=17)
-    >>> row = calibration_row(scores)
-    >>> row["ece"], row["brier"]  # confidence 3/4, accuracy 1/2; (2 / 16 + 18 / 16) / 2
-    (0.25, 0.625)
     """
     own, row = _left_out(scores), {}
     other = {} if reference is None else _left_out(reference)

@@ -73,12 +73,6 @@ def active(speech: np.ndarray) -> np.ndarray:
     """Samples that are speech and not pause, bool [samples]: frames of 25 ms within 40 dB of the loudest.
 
     Source: the rule of STOI (Taal et al. 2011, section II), here with frames that do not overlap.
-
-    Example
-    -------
-    >>> speech = np.concatenate([np.full(400, 0.5), np.full(400, 0.001)])  # the second frame is 54 dB below
-    >>> int(active(speech).sum())
-    400
     """
     starts = np.arange(0, len(speech), FRAME)
     counts = np.diff([*starts, len(speech)])
@@ -93,13 +87,7 @@ def active_rms(speech: np.ndarray) -> float:
 
 
 def snr_db(speech: np.ndarray, noise: np.ndarray) -> float:
-    """10 log10( sum_{t in A} speech[t]^2 / sum_{t in A} noise[t]^2 ) over the active part A of the speech, in dB.
-
-    Example
-    -------
-    >>> round(snr_db(np.full(400, 0.5), np.full(400, 0.05)), 6)
-    20.0
-    """
+    """10 log10( sum_{t in A} speech[t]^2 / sum_{t in A} noise[t]^2 ) over the active part A of the speech, in dB."""
     mask = active(speech)
     power = [np.square(part[mask], dtype=float).sum() for part in (speech, noise)]
     return float(10 * np.log10(power[0] / power[1]))
@@ -124,13 +112,6 @@ def coloured_noise(colour: str, num_samples: int, random: np.random.Generator) -
     noise = irfft( rfft(white Gaussian) * f^(-a / 2) ),   a = 0 white, 1 pink (-3 dB per octave), 2 brown (-6 dB)
 
     Source: Timmer & König 1995, "On generating power law noise", here by shaping white noise.
-
-    Example
-    -------
-    >>> noise = coloured_noise("brown", 16000, np.random.default_rng(0))  # bins of 1 Hz
-    >>> power = np.abs(np.fft.rfft(noise)) ** 2
-    >>> bool(power[:20].max() < 1e-20), round(float(power[400:800].sum() / power[800:1600].sum()))
-    (True, 2)
     """
     length = fft.next_fast_len(num_samples, real=True)
     spectrum = fft.rfft(random.standard_normal(length))
@@ -152,12 +133,6 @@ def babble(
     ``voices`` maps speakers to waveforms. Give training speakers only, so that no test speaker is in the background.
 
     Source: Snyder et al. 2018, "X-vectors: robust DNN embeddings", where three to seven speakers make a babble.
-
-    Example
-    -------
-    >>> voices = {"a": [np.full(100, 0.1)], "b": [np.full(100, -0.3)]}
-    >>> babble(voices, 3, np.random.default_rng(0), count=2).round(6) + 0.0  # +1 and -1
-    array([0., 0., 0.])
     """
     if not voices:
         raise ValueError("babble needs at least one training speaker, and the training side has none.")
@@ -183,12 +158,6 @@ def impulse_response(t60_s: float, random: np.random.Generator) -> np.ndarray:
     This is the sound at the critical distance, 0.5 to 1 m in a living room. Early reflections are not modelled.
 
     Source: Polack 1988, "La transmission de l'énergie sonore dans les salles".
-
-    Example
-    -------
-    >>> response = impulse_response(0.5, np.random.default_rng(0))
-    >>> response.shape, float(response[0]), round(float((response[1:] ** 2).sum()), 6)
-    ((8001,), 1.0, 1.0)
     """
     if not t60_s > 0:
         raise ValueError(f"t60_s must be above 0 s, got {t60_s}.")
@@ -211,13 +180,6 @@ def through_codec(speech: np.ndarray, codec: str) -> np.ndarray:
     * ``GSM``: GSM 06.10 full rate, 13 kbit/s. Source: ETSI EN 300 961.
 
     Active speech enters at -26 dB re full scale, the nominal level of ITU-T G.191, and is scaled back afterwards.
-
-    Example
-    -------
-    >>> tone = 0.1 * np.sin(2 * np.pi * 500 * np.arange(16000) / 16000)
-    >>> high = 0.1 * np.sin(2 * np.pi * 6000 * np.arange(16000) / 16000)
-    >>> [round(float(np.abs(through_codec(wave, "8 kHz")[1000:-1000]).max()), 3) for wave in (tone, high)]
-    [0.1, 0.0]
     """
     gain = 10 ** (NOMINAL_DBOV / 20) / max(active_rms(speech), 1e-9)
     narrow = resample_poly(speech.astype(float), 1, 2) * gain

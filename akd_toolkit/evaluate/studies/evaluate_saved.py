@@ -44,13 +44,7 @@ class Condition:
 
     @property
     def file(self) -> str:
-        """Name of its file of scores.
-
-        Example
-        -------
-        >>> Condition("white noise, 0 dB").file
-        'white-noise-0-dB.csv'
-        """
+        """Name of its file of scores, such as ``white-0-dB.csv``."""
         return "-".join("".join(sign if sign.isalnum() or sign in "._" else " " for sign in self.name).split()) + ".csv"
 
     def with_windows_of(self, run: PlannedRun) -> "Condition":

@@ -81,17 +81,7 @@ def speaker_sex(manifest: Manifest) -> dict[str, str]:
 
 
 def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
-    """Everybody, women, men, and the gap: pooled WA and UA with 95 % intervals over speakers.
-
-    Example
-    -------
-    >>> from akd_toolkit.experiment.scores_file import make_scores
-    >>> probs = np.eye(2)[[0, 1, 0, 0]]
-    >>> who = ["a", "b", "c", "d"], ["03", "03", "08", "08"], ["L", "A", "L", "A"]
-    >>> rows = sex_rows(make_scores(*who, probs, ["L", "A"], fold=1, seed=17), {"03": "women", "08": "men"})
-    >>> [(row["group"], row["ua"]) for row in rows]
-    [('everybody', 0.75), ('women', 1.0), ('men', 0.5), ('women less men', 0.5)]
-    """
+    """Everybody, women, men, and the gap: pooled WA and UA with 95 % intervals over speakers."""
     labels = label_order_of(scores)
     utterances = utterance_table(scores, labels)
     hits, totals = table_counts(utterances, labels)

@@ -34,13 +34,7 @@ PROTOCOL = (
 
 
 def noise_conditions() -> list[Condition]:
-    """Clean speech, four noises at four SNRs, three rooms, three telephones.
-
-    Example
-    -------
-    >>> [condition.name for condition in noise_conditions()][:3], len(noise_conditions())
-    (['clean', 'white 20 dB', 'white 10 dB'], 23)
-    """
+    """Clean speech, four noises at four SNRs, three rooms, three telephones."""
     noises = [Condition(f"{kind} {snr:g} dB", kind, snr) for kind in NOISES for snr in SNRS_DB]
     rooms = [Condition(f"{ROOM} T60 {t60:g} s", ROOM, t60) for t60 in T60S_S]
     return [Condition(CLEAN), *noises, *rooms, *(Condition(codec, codec) for codec in CODECS)]

@@ -121,14 +121,6 @@ def score_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> di
 
     ``*_ahead`` is of pooled scores, with its paired 95 % interval over speakers; ``*_p`` is the permutation test by
     speaker. NaN without a reference.
-
-    Example
-    -------
-    >>> from akd_toolkit.experiment.scores_file import make_scores
-    >>> scores = make_scores(["a", "b"], ["03", "08"], ["L", "A"], np.eye(2), ["L", "A"], fold=1, seed=17)
-    >>> row = score_row(scores, reference=scores)
-    >>> row["ua_pooled"], row["ua_ahead"], row["speakers"]
-    (1.0, 0.0, 2)
     """
     summary = summarise(scores, label_order_of(scores))
     row = {name: summary[name] for name in (*SUMMARY, *COUNTS)}

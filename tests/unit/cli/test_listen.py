@@ -19,9 +19,8 @@ from programs import LIMIT_S
 
 from akd_toolkit.cli import listen, main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
-from akd_toolkit.inference import EmotionRecognizer, Moment, StreamingRecognizer, live
+from akd_toolkit.inference import Moment, StreamingRecognizer, live
 from akd_toolkit.inference.engine import open_engine
-from akd_toolkit.inference.results import timeline
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
 
@@ -85,12 +84,6 @@ def test_raw_floats_and_a_wav_give_the_same(model, talk, monkeypatch, capsys):
         assert main(["listen", "-", "--model", model, "--json", *options]) == 0
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1] and len(printed[0].splitlines()) == len(expected(model, talk))
-
-
-def test_the_timeline_of_a_file_is_that_of_the_stream(model, talk, tmp_path):
-    soundfile.write(tmp_path / "talk.wav", talk, 16000, subtype="PCM_16")
-    spans = EmotionRecognizer.from_pretrained(model)(tmp_path / "talk.wav").timeline
-    assert list(spans) == timeline(expected(model, talk)) and len(spans) >= 2
 
 
 def test_another_rate_is_resampled(model, talk, monkeypatch, capsys):
