@@ -32,13 +32,7 @@ class Row:
 
 
 def rows_of(config: Config) -> list[Row]:
-    """The rows that the YAML lists, in its order.
-
-    Raises
-    ------
-    ValueError
-        If two rows share a title or a folder, or one is compared with a row that does not exist.
-    """
+    """The rows that the YAML lists, in its order."""
     rows, group = [], ""
     for row in config["rows"]:
         group = row.get("group", group)

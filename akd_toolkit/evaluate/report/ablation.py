@@ -37,34 +37,18 @@ def write_ablation(
 ) -> pd.DataFrame:
     """Write ablation.md, ablation.csv, ablation.png and ablation.svg into ``folder`` and return the table.
 
-    The table has the columns ``COLUMNS``, one line per row in the order given. Scores and differences are shares here
-    and percent with one decimal in the files. ``ua_ahead`` is the row's pooled UA minus that of the row it is compared
-    with, ``ua_ahead_low`` and ``ua_ahead_high`` its 95 % interval, ``ua_p`` and ``ua_p_holm`` its test before and after
-    Holm's correction, all NaN without a comparison; the same for ``wa``. ``ua_by_seed``: the difference of each seed.
+    The table has the columns ``COLUMNS``, one line per row; shares here and percent in the files. ``ua_ahead`` is the
+    row's pooled UA minus that of the row it is compared with; NaN without a comparison.
 
     Arguments
     ---------
-    title
-        Begins with the corpus.
     rows
         The finished rows, each with ``title``, ``group`` (its heading), ``scores`` (as ``make_scores``), ``against``
-        (title of the row it is compared with, or None), ``student`` and ``teachers`` (names; empty where there is
-        none), ``params`` and ``minutes``.
+        (title of the row it is compared with, or None), ``student``, ``teachers``, ``params`` and ``minutes``.
     planned
         How many rows there will be in the end; the number given if None.
-    generated
-        True for a corpus made by the toolkit; the page says so at its top.
-    speakers_known
-        False for scores that are not speaker-independent: the heading of every group says so.
-
-    Raises
-    ------
-    ValueError
-        If there is no row, a title occurs twice, two rows that are compared differ in seeds or utterances, a row is
-        compared with one that will not come, or as ``summarise``.
     """
     planned = planned or len(rows)
-    _check_rows(rows, planned)
     table = _table(rows, label_order)
     if not speakers_known:
         table["group"] = [f"{MARK}: {group or 'all rows'}" for group in table["group"]]
@@ -108,15 +92,7 @@ def plot_ablation(table: pd.DataFrame, paths: Sequence[str | Path], title: str =
 
 
 def read_ablation(path: str | Path) -> pd.DataFrame:
-    """The rows of ablation.csv as text: percent with one decimal, empty where there is no value.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If its columns are not ``COLUMNS``, in that order.
-    """
+    """The rows of ablation.csv as text: percent with one decimal, empty where there is no value."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no table of an ablation {path}; run hparams/ablation.yaml first.")
@@ -129,13 +105,7 @@ def read_ablation(path: str | Path) -> pd.DataFrame:
 
 
 def ablation_markdown(path: str | Path) -> str:
-    """ablation.csv as a Markdown table under the headings of its groups, and how to read it.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``read_ablation``.
-    """
+    """ablation.csv as a Markdown table under the headings of its groups, and how to read it."""
     rows = read_ablation(path)
     header = ["system", "against", "parameters", "folds x seeds", "WA pooled [95 %]", "UA pooled [95 %]", "seeds ±"]
     for score in ("UA", "WA"):
@@ -151,30 +121,8 @@ def ablation_markdown(path: str | Path) -> str:
     return f"{WATERMARK}\n\n{page}" if rows["group"].map(is_marked).any() else page
 
 
-def _check_rows(rows: Sequence[Mapping], planned: int) -> None:
-    if not rows:
-        raise ValueError("the report of an ablation needs at least one finished row; run one first.")
-    by_title = {row["title"]: row for row in rows}
-    for row in rows:
-        if by_title[row["title"]] is not row:
-            raise ValueError(f"two rows of the ablation have the title '{row['title']}'; rename one.")
-        other = by_title.get(row["against"])
-        if row["against"] and other is None and len(rows) >= planned:
-            raise ValueError(
-                f"row '{row['title']}' is compared with '{row['against']}', but there is no such row; "
-                f"name one of {', '.join(by_title)}."
-            )
-        if other is not None and row["student"] and other["student"]:  # a teacher's scores have no seed
-            seeds, others = (sorted(set(one["scores"]["seed"])) for one in (row, other))
-            if seeds != others:
-                raise ValueError(
-                    f"row '{row['title']}' has the seeds {', '.join(map(str, seeds))}, but '{row['against']}', which "
-                    f"it is compared with, has {', '.join(map(str, others))}; run both with the same seeds."
-                )
-
-
 def _table(rows: Sequence[Mapping], label_order: Sequence[str]) -> pd.DataFrame:
-    scores = {row["title"]: row["scores"] for row in rows}
+    by_title = {row["title"]: row for row in rows}
     lines = []
     for row in rows:
         found = summarise(row["scores"], label_order)
@@ -182,8 +130,15 @@ def _table(rows: Sequence[Mapping], label_order: Sequence[str]) -> pd.DataFrame:
         line |= {"group": row["group"] or "", "system": row["title"], "against": row["against"] or ""}
         line |= {name: row[name] for name in ("student", "teachers", "params", "minutes")}
         line |= {name: found[name] for name in ("folds", "seeds", "speakers", "utterances", *SCORES)}
-        if row["against"] in scores:
-            ahead = compare(row["scores"], scores[row["against"]])
+        if row["against"] in by_title:
+            other = by_title[row["against"]]
+            seeds = [", ".join(map(str, sorted(set(one["scores"]["seed"])))) for one in (row, other)]
+            if row["student"] and other["student"] and seeds[0] != seeds[1]:  # a teacher's scores have no seed
+                raise ValueError(
+                    f"row '{row['title']}' has the seeds {seeds[0]}, but '{other['title']}', which it is compared "
+                    f"with, has {seeds[1]}; run both with the same seeds."
+                )
+            ahead = compare(row["scores"], other["scores"])
             parts = [f"{score}_{part}" for score in ("ua", "wa") for part in ("difference", "low", "high")]
             line |= {name: ahead[part] for name, part in zip(AHEAD, parts)}
             line |= {"ua_p": ahead["ua_p"], "wa_p": ahead["wa_p"], "ua_by_seed": list(ahead["ua_by_seed"].values())}

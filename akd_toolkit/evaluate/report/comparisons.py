@@ -114,13 +114,7 @@ def comparison_table(
 def pair_tables(
     parts: Parts, corpus: str, systems: Sequence[System], name: str, baseline: str | None = None
 ) -> list[str]:
-    """Paired tests of every two systems that were scored on the same utterances, corrected for their number.
-
-    Arguments
-    ---------
-    baseline
-        Name of a system: then only pairs with it are tested.
-    """
+    """Paired tests of every two systems on the same utterances, or of all with ``baseline``, corrected by Holm."""
     tables = []
     groups = [group for group in comparable(systems) if len(group) > 1]
     for number, group in enumerate(groups, start=1):

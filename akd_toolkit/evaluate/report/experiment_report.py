@@ -38,28 +38,18 @@ def write_report(
 ) -> dict:
     """Write report.md with its pictures into ``folder`` and return the result of ``summarise``.
 
-    Always written: report.md, confusion_matrix.png, confusion_matrix.svg. With ``curves`` also training_curves.png,
-    with ``trust`` teacher_weights.png and, for several epochs, teacher_weights_epochs.png.
-
     Arguments
     ---------
-    title
-        Begins with the corpus.
     candidates
         How many settings the inner folds compared.
     generated
-        True for a corpus made by the toolkit; the report says so at its top.
+        Whether the toolkit made the corpus.
     speakers_known
-        False for scores that are not speaker-independent; the report says so at its top and names no speakers.
+        False for scores that are not speaker-independent; then no speakers are named.
     teachers
         Name -> scores of each teacher under the same protocol, on the same utterances.
     curves, trust
         As ``histories`` returns them.
-
-    Raises
-    ------
-    ValueError
-        If ``check_scores`` refuses any scores, or a teacher was scored on other utterances.
     """
     folder, teachers = Path(folder), teachers or {}
     summary = summarise(scores, label_order)

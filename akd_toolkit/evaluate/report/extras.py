@@ -26,11 +26,6 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
     """Table 4 and picture of an ablation, recomputed into ``ablation-<name>``; ``folder`` is only read.
 
     Its plan (titles, groups, what each row is compared with) comes from ablation.csv, its numbers do not.
-
-    Raises
-    ------
-    ValueError
-        If no row has stored scores, or as ``write_ablation``.
     """
     folder = Path(folder)
     listed = read_ablation(ExperimentPaths(folder).ablation_table).to_dict("records")
@@ -72,18 +67,7 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
 
 
 def study_parts(parts: Parts, experiment: Experiment, key: str) -> list[tuple[str, str]]:
-    """(title, Markdown) of every study in the experiment's folder; pictures are copied into ``studies/``.
-
-    Arguments
-    ---------
-    key
-        Prefix of the names of files, one for each experiment.
-
-    Raises
-    ------
-    ValueError
-        If a table.md is not text.
-    """
+    """(title, Markdown) of every study of an experiment; pictures are copied into ``studies/``, with ``key`` before."""
     found, marks = [], marking(marks_of(experiment))
     for page in experiment.paths.study_tables():
         name, blocks, number = f"{key}-{page.parent.name}", [], 0
@@ -109,13 +93,7 @@ def study_parts(parts: Parts, experiment: Experiment, key: str) -> list[tuple[st
 
 
 def calibration_bins(experiment: Experiment) -> dict[str, pd.DataFrame]:
-    """Legend -> bins of every condition of the calibration study; empty where it was not run.
-
-    Raises
-    ------
-    ValueError
-        If one of its two tables cannot be read.
-    """
+    """Legend -> bins of every condition of the calibration study; empty where it was not run."""
     folder = experiment.paths.study(STUDY)
     if not (folder / "reliability.csv").is_file():
         return {}

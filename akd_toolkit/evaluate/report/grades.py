@@ -23,17 +23,8 @@ COMMITTED = Path(__file__).parent / "cited.csv"
 def grade(speaker_independent: str, chosen_on_test: str) -> str:
     """The grade of a number by the rule of ``GRADES``.
 
-    Arguments
-    ---------
-    speaker_independent
-        Whether no test speaker was in the training data: ``yes``, ``no`` or ``unknown``.
-    chosen_on_test
-        Whether an epoch, a setting or a model was chosen by its test score: the same three.
-
-    Raises
-    ------
-    ValueError
-        If an answer is none of the three.
+    The two answers are ``yes``, ``no`` or ``unknown``: whether no test speaker was in the training data, and whether an
+    epoch, a setting or a model was chosen by its test score.
 
     Example
     -------
@@ -53,14 +44,7 @@ def grade(speaker_independent: str, chosen_on_test: str) -> str:
 def read_cited(path: str | Path = COMMITTED) -> pd.DataFrame:
     """The published numbers as text: percent, empty where there is none.
 
-    A row may carry D instead of the grade that the rule gives, where its note says why; never a better one.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the columns differ, a row has no source or no score, a score is not a percentage, or a grade breaks the rule.
+    Refused: a row without source or score, and a grade better than its answers. A worse one needs a note.
     """
     path = Path(path)
     if not path.is_file():

@@ -18,11 +18,6 @@ def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataF
 
     Curves have the columns epoch, part, value, split, fold and seed; trust has epoch, weight, teacher, label, fold and
     seed, in the order of the labels. None where there is nothing to show, as with a single teacher.
-
-    Raises
-    ------
-    ValueError
-        If a history is damaged or has no epoch.
     """
     curves, trust, missing = [], [], []
     for run in runs:

@@ -12,17 +12,9 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".svg
 
 
 def web_page(markdown: str, folder: str | Path) -> str:
-    """The whole page. The first heading of level 1 is its title; those of level 2 are its contents.
+    """The whole page: the heading of level 1 is its title, those of level 2 are its contents.
 
-    Arguments
-    ---------
-    folder
-        The pictures are put into the page from here, as SVG where there is one. As images they cannot run scripts.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a picture is missing.
+    Pictures are read from ``folder``, as SVG where there is one. As images they cannot run scripts.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     parser.add_render_rule("table_open", lambda *_: '<div class="scroll" role="region" tabindex="0"><table>\n')

@@ -75,12 +75,6 @@ def write_paper(
         Name of the system that all others are tested against; every two are if None.
     cited
         Table of published numbers, see ``read_cited``.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a folder holds no experiment, scores are damaged (the message names the file), nothing is finished, or there
-        is no system ``baseline``.
     """
     folders, to = [Path(folder) for folder in folders], Path(to)
     if to.exists() and not to.is_dir():

@@ -23,68 +23,21 @@ SYSTEMS = ("student", "kd", "akd", "teacher")  # in the order of every compariso
 ABLATION = "ablation"  # the recipe whose systems are named by the titles of its rows
 
 
-def results_row(
-    summary: dict,
-    *,
-    corpus: str,
-    recipe: str,
-    system: str,
-    student: str,
-    teachers: Sequence[str],
-    params: int,
-    minutes: float,
-    commit: str,
-    date: str | None = None,
-) -> dict:
+def results_row(summary: dict, *, teachers: Sequence[str], date: str | None = None, **names) -> dict:
     """The row of results.csv for one system, from the result of ``summarise``; scores stay shares in [0, 1].
 
-    Arguments
-    ---------
-    system
-        ``student`` (no teacher), ``kd``, ``akd`` or ``teacher``; in the recipe ``ablation`` the title of the row.
-    student, teachers
-        Names; an empty string and an empty list where there is none.
-    params
-        Parameters of the model that the row scores.
-    minutes
-        Wall-clock time of all folds and seeds.
-    date
-        Year-month-day; today (UTC) if None.
-
-    Example
-    -------
-    >>> summary = dict.fromkeys(PERCENT_COLUMNS, 0.5) | {"folds": 5, "seeds": 3, "speakers": 10}
-    >>> row = results_row(summary, corpus="EmoDB", recipe="akd", system="akd", student="micro_cnn",
-    ...                   teachers=["opensmile", "whisper"], params=160000, minutes=12.0, commit="0a1b2c3")
-    >>> row["teachers"], row["folds"], row["ua_pooled"]
-    ('opensmile + whisper', 5, 0.5)
+    ``names`` are the columns ``corpus``, ``recipe``, ``system`` (in the recipe ``ablation`` the title of the row),
+    ``student``, ``params``, ``minutes`` and ``commit``.
     """
-    key = dict(zip(KEY_COLUMNS, (corpus, recipe, system, student, " + ".join(teachers))))
     measured = {name: summary[name] for name in ("folds", "seeds", *PERCENT_COLUMNS)}
     date = date or datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    return {**key, "params": params, **measured, "minutes": minutes, "commit": commit, "date": date}
+    return {**names, **measured, "teachers": " + ".join(teachers), "date": date}
 
 
 def append_results(path: str | Path, row: dict) -> None:
     """Write a row of ``results_row`` into results.csv, where it replaces the row of the same system.
 
     Shares become percent with one decimal. Runs that end at the same time wait for each other.
-
-    Raises
-    ------
-    ValueError
-        If the row's columns are not ``COLUMNS``, a score is not a share in [0, 1], ``system`` is unknown, or the file
-        has other columns.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> row = dict.fromkeys(COLUMNS, "") | dict.fromkeys(PERCENT_COLUMNS, 0.8125)
-    >>> row |= {"corpus": "EmoDB", "system": "kd", "params": 160000, "folds": 5, "seeds": 3, "minutes": 12.34}
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     append_results(Path(folder) / "results.csv", row)
-    ...     print((Path(folder) / "results.csv").read_text().splitlines()[1])
-    EmoDB,,kd,,,160000,5,3,81.2,81.2,81.2,81.2,81.2,81.2,81.2,81.2,12.3,,
     """
     path, written = Path(path), _as_text(row)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,13 +50,7 @@ def append_results(path: str | Path, row: dict) -> None:
 def publish_results(path: str | Path, run: pd.DataFrame) -> pd.DataFrame:
     """Merge the rows of a run's results.csv into ``path`` and return all rows.
 
-    A row replaces the row of the same system; an ablation replaces the whole earlier one of its corpus. Other rows
-    stay. The rows of an ablation come last, in the order of the run.
-
-    Raises
-    ------
-    ValueError
-        If the existing file cannot be read.
+    A row replaces the row of the same system; an ablation replaces the whole earlier one of its corpus, and comes last.
     """
     path = Path(path)
     published = read_results(path) if path.exists() else run.iloc[:0]
@@ -114,15 +61,7 @@ def publish_results(path: str | Path, run: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_results(path: str | Path) -> pd.DataFrame:
-    """The rows of results.csv as text, scores in percent with one decimal.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If its columns are not ``COLUMNS``, in that order, or a system is unknown.
-    """
+    """The rows of results.csv as text, scores in percent with one decimal."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no results table {path}; run a recipe to its end first.")
@@ -137,15 +76,7 @@ def read_results(path: str | Path) -> pd.DataFrame:
 
 
 def results_table_markdown(path: str | Path) -> str:
-    """results.csv as a Markdown table: of each student alone, with plain KD, with AKD, then the teachers.
-
-    Rows of an ablation are left to ``ablation_markdown``. Scores that are not speaker-independent get a watermark.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``read_results``.
-    """
+    """results.csv as a Markdown table: each student alone, with plain KD, with AKD, then the teachers; no ablation."""
     rows = read_results(path)
     rows = rows[rows["recipe"] != ABLATION].copy()
     rows["place"], rows["last"] = rows["system"].map(SYSTEMS.index), rows["system"] == "teacher"
@@ -167,13 +98,6 @@ def sync_readme(readme: str | Path, results_csv: str | Path) -> bool:
     Between ``<!-- results -->`` and ``<!-- /results -->``: ``results_table_markdown`` of ``results_csv``.
     Between ``<!-- ablation -->`` and ``<!-- /ablation -->``, needed only with an ablation: the table of
     ``ablation.csv`` and the picture, both beside ``results_csv``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    ValueError
-        If the page lacks its markers, or the tables contradict each other or cannot be read.
     """
     page = _read_page(Path(readme))
     wanted = _with_tables(page, Path(readme), Path(results_csv))
@@ -183,15 +107,7 @@ def sync_readme(readme: str | Path, results_csv: str | Path) -> bool:
 
 
 def check_readme(readme: str | Path, results_csv: str | Path) -> None:
-    """Refuse a page whose tables are not exactly those that ``sync_readme`` would write.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    ValueError
-        If they differ, or as ``sync_readme``.
-    """
+    """Refuse a page whose tables are not exactly those that ``sync_readme`` would write."""
     page = _read_page(Path(readme))
     if _with_tables(page, Path(readme), Path(results_csv)) != page:
         raise ValueError(
@@ -201,15 +117,7 @@ def check_readme(readme: str | Path, results_csv: str | Path) -> None:
 
 
 def check_ablation(ablation_csv: str | Path, results_csv: str | Path) -> None:
-    """Refuse tables that do not hold the same rows of the ablation with the same values.
-
-    Raises
-    ------
-    FileNotFoundError
-        If a file is missing.
-    ValueError
-        If a row is in only one of them, or a common column differs.
-    """
+    """Refuse tables that do not hold the same rows of the ablation with the same values."""
     ablation, results = read_ablation(ablation_csv).set_index("system"), read_results(results_csv)
     results = results[results["recipe"] == ABLATION].set_index("system")
     for row in ablation.index.symmetric_difference(results.index, sort=False):
@@ -236,9 +144,6 @@ def _key(row: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _as_text(row: dict) -> dict[str, str]:
-    if set(row) != set(COLUMNS):
-        odd = sorted(set(row) ^ set(COLUMNS))
-        raise ValueError(f"a results row needs exactly {', '.join(COLUMNS)}; missing or unknown: {', '.join(odd)}.")
     _check_system(row)
     for name in PERCENT_COLUMNS:
         if not 0 <= float(row[name]) <= 1:

@@ -19,10 +19,9 @@ POOLED = "pooled"  # stands for the fold in rows of all outer tests together
 
 
 def results_frame(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFrame:
-    """The tidy results of one system, from which every table and figure of a report is made.
+    """The tidy results of one system: one row per seed and fold, and per seed one with the fold ``pooled`` for all.
 
-    One row per seed and fold, and per seed one with the fold ``pooled`` for all outer tests together. Columns: seed,
-    fold, speakers (names), utterances, wa, ua, macro_f1, ece; shares in [0, 1].
+    Columns: seed, fold, speakers (names), utterances, wa, ua, macro_f1, ece; shares in [0, 1].
     """
     groups = [*scores.groupby(["seed", "fold"]), *(((seed, POOLED), run) for seed, run in scores.groupby("seed"))]
     return pd.DataFrame([{"seed": seed, "fold": fold, **_scored(run, label_order)} for (seed, fold), run in groups])
@@ -38,20 +37,9 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     * ``wa_pooled``, ``ua_pooled``, ``macro_f1``, ``ece``: all outer tests together, then mean over seeds;
     * ``ua_seed_std``: standard deviation of the pooled UA over seeds (n - 1; 0 for one seed);
     * ``wa_low`` ... ``ua_high``: 95 % interval of the pooled score over speakers;
-    * ``folds``, ``seeds``, ``speakers``, ``utterances``: how many;
-    * ``frame``: the rows of ``results_frame``;
-    * ``fold_table`` (fold, speakers, utterances, wa, ua), ``speaker_table`` (speaker, fold, utterances, wa, ua),
-      ``class_table`` (label, utterances, recall), ``speaker_recalls`` (speakers x classes), and ``confusion`` (counts
-      [C, C], rows are the truth): means over seeds;
-    * ``attribute_table`` (attribute, utterances, ccc_mean, ccc_std, ccc_pooled, ccc_low, ccc_high): concordance of each
-      dimensional label, empty where there are none.
-
-    UA takes the classes that occur in the truth of what is scored.
-
-    Raises
-    ------
-    ValueError
-        If ``check_scores`` refuses the scores.
+    * ``folds``, ``seeds``, ``speakers``, ``utterances``: counts; ``frame``: ``results_frame``;
+    * ``fold_table``, ``speaker_table``, ``class_table``, ``speaker_recalls``, ``confusion`` ([C, C], rows are the
+      truth): means over seeds; ``attribute_table``: CCC of each dimensional label.
 
     Example
     -------
@@ -105,20 +93,15 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
 def compare(a: pd.DataFrame, b: pd.DataFrame) -> dict:
     """The difference between system ``a`` and system ``b`` on the same utterances, with its tests.
 
-    The correctness of each utterance is averaged over the system's seeds, which need not be the same for the two.
+    Correctness is averaged over the seeds of each system first. Differences lie in [-1, 1]:
 
     * ``ua_difference``, ``ua_low``, ``ua_high``: pooled UA of ``a`` minus that of ``b``, with its 95 % paired interval
       over speakers; ``ua_p``: permutation test by speaker; the same for ``wa``;
-    * ``mcnemar_p``: by utterance; the sign test where there are several seeds;
+    * ``mcnemar_p``: by utterance; the sign test for several seeds;
     * ``ua_by_seed``: seed -> difference of pooled UA; empty where the two have different seeds;
-    * ``speakers``, ``utterances``: how many.
+    * ``speakers``, ``utterances``: counts.
 
-    Differences lie in [-1, 1]. The interval describes new speakers; ``ua_by_seed`` shows the effect of seeds.
-
-    Raises
-    ------
-    ValueError
-        If either is refused by ``check_scores``, or their labels, utterances, speakers or truths differ.
+    ValueError if labels, utterances, speakers or truths differ.
 
     Example
     -------

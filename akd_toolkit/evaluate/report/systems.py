@@ -25,18 +25,7 @@ MADE_UP = "Generated speech, not recordings"
 class System:
     """One line of the tables: a student of an experiment, or one of its teachers alone.
 
-    Arguments
-    ---------
-    name
-        As in the tables; unique within a corpus.
-    kind
-        One of ``SYSTEMS``.
-    scores
-        One row per utterance and seed, as ``make_scores`` returns them.
-    params
-        Number of parameters, or None where it is not stored.
-    leaks
-        Leaks that the audit of its experiment found.
+    ``kind`` is one of ``SYSTEMS``, ``params`` None where it is not stored, ``leaks`` what the audit found.
     """
 
     name: str
@@ -80,13 +69,7 @@ def marks_of(experiment: Experiment) -> tuple[str, ...]:
 
 
 def read_experiments(folders: Sequence[str | Path]) -> list[Experiment]:
-    """Every folder as an experiment, each once.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If a folder holds none; the message names experiments below it, if there are any.
-    """
+    """Every folder as an experiment, each once; FileNotFoundError names experiments below a folder without one."""
     found = {}
     for folder in map(Path, folders):
         if not ExperimentPaths(folder).exists:
@@ -98,13 +81,7 @@ def read_experiments(folders: Sequence[str | Path]) -> list[Experiment]:
 
 
 def systems_of(experiments: Sequence[Experiment], audits: Sequence[Sequence[Finding]] = ()) -> list[System]:
-    """The scored systems of the experiments: student alone, plain KD, AKD, teachers; a shared teacher once.
-
-    Arguments
-    ---------
-    audits
-        Findings of each experiment.
-    """
+    """The scored systems of the experiments: student alone, plain KD, AKD, teachers; a shared teacher once."""
     systems = []
     for experiment, findings in zip_longest(experiments, audits, fillvalue=()):
         leaks = tuple(finding for finding in findings if finding.verdict == "leak")
@@ -166,10 +143,7 @@ def comparable(systems: Sequence[System]) -> list[list[System]]:
 
 
 def speaker_scores(system: System) -> pd.DataFrame:
-    """WA and UA of every speaker with 95 % intervals over the speaker's own utterances, taken as independent.
-
-    Columns: speaker, wa, wa_low, wa_high, ua, ua_low, ua_high.
-    """
+    """WA and UA of every speaker with 95 % intervals over the speaker's own utterances, taken as independent."""
     rows = []
     for speaker, own in utterance_table(system.scores, system.label_order).groupby("speaker"):
         totals = np.eye(len(system.label_order))[label_indices(own["truth"], system.label_order)]  # [N, C]

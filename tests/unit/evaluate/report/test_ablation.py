@@ -99,15 +99,9 @@ def test_rows_that_cannot_be_compared_are_refused_and_the_files_kept(tmp_path, r
         rows[3] | {"scores": invented(seeds=(1, 3))},
         rows[3] | {"scores": invented().query("fold < 2")},
     )
-    for wrong, message in (
-        ([], "at least one"),
-        ([*rows, rows[0].copy()], "title 'teachers: a'"),
-        (rows[2:], "compared with 'student'"),
-        ([*rows[:3], other_seeds], "'no gate' has the seeds 1, 3"),
-        ([*rows[:3], fewer], "only one of the two systems"),
-    ):
+    for wrong, message in ((other_seeds, "'no gate' has the seeds 1, 3"), (fewer, "only one of the two systems")):
         with pytest.raises(ValueError, match=message):
-            write_ablation(tmp_path, wrong, labels, title="EmoDB")
+            write_ablation(tmp_path, [*rows[:3], wrong], labels, title="EmoDB")
     assert before == [(tmp_path / name).read_bytes() for name in NAMES]
 
 
