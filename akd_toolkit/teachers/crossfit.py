@@ -194,15 +194,7 @@ def _best_penalty(paths, views: list[Tensor], labels: Tensor, head_of, balance: 
 
 
 def best_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
-    """The divisor of ``logits`` with the least balanced cross-entropy, from 0.05 to 20.
-
-    Example
-    -------
-    >>> logits = torch.tensor([[9.0, 0.0], [9.0, 0.0], [9.0, 0.0], [9.0, 0.0]])  # very sure, and wrong once in four
-    >>> even = torch.full((4,), 0.25, dtype=torch.float64)
-    >>> round(best_temperature(logits, torch.tensor([0, 0, 0, 1]), even), 3)  # 9 / ln 3
-    8.192
-    """
+    """The divisor of ``logits`` with the least balanced cross-entropy, from 0.05 to 20."""
     logits = logits.double()
     return least_temperature(lambda temperature: float(balanced_nll(logits / temperature, labels, balance)))
 
@@ -255,11 +247,6 @@ def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean and deviation over the utterances of all chunks [n, L, D]; infinite where constant: [L, D] each.
 
     Source: feature-wise moment matching, the diagonal case of Sun, Feng & Saenko 2016 (CORAL).
-
-    Example
-    -------
-    >>> moments([torch.tensor([[[8.0]]]), torch.tensor([[[12.0]]])])
-    (tensor([[10.]]), tensor([[2.]]))
     """
     count, mean, squares = 0, 0.0, 0.0
     for chunk in chunks:  # Chan, Golub & LeVeque 1979: stable where the mean is large

@@ -244,13 +244,6 @@ def leave_out_ridge(kernel: Tensor, targets: Tensor, ridge: Tensor, left_out: li
     Shape
     -----
     kernel: [n, n]. targets: [n, C]. ridge: [n], > 0. left_out: groups of row numbers that cover all rows once.
-
-    Example
-    -------
-    >>> kernel, targets = torch.ones(2, 2), torch.tensor([[1.0], [3.0]])
-    >>> leave_out_ridge(kernel, targets, torch.ones(2), [torch.tensor([0]), torch.tensor([1])])  # half the other's
-    tensor([[1.5000],
-            [0.5000]])
     """
     inverse = torch.linalg.inv(kernel + torch.diag(ridge))
     residual = inverse @ targets

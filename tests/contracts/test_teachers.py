@@ -41,18 +41,21 @@ def noise(seconds, seed=0):
     return (0.2 * np.random.default_rng(seed).standard_normal(int(16000 * seconds))).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", TEACHERS.names())
+each_teacher = pytest.mark.parametrize("name", TEACHERS.names())
+
+
+@each_teacher
 def test_teacher_describes_utterances_of_any_length_by_the_same_finite_numbers(name, build):
     teacher = build(name)
-    sizes = {teacher.features(noise(seconds)).shape for seconds in (0.1, 0.5, 2.0)}
-    assert len(sizes) == 1
-    features = teacher.features(noise(0.1))
-    assert features.shape[0] == teacher.num_layers and features.dtype == np.float32 and np.isfinite(features).all()
+    described = [teacher.features(noise(seconds)) for seconds in (0.1, 0.5, 2.0)]
+    assert {features.shape for features in described} == {(teacher.num_layers, described[0].shape[1])}
+    assert all(features.dtype == np.float32 and np.isfinite(features).all() for features in described)
 
 
-@pytest.mark.parametrize("name", TEACHERS.names())
-def test_teacher_says_the_same_whatever_it_heard_before(name, build):
+@each_teacher
+def test_teacher_gives_the_same_numbers_whatever_came_before_and_leaves_the_waveform_alone(name, build):
     teacher, wave = build(name), noise(0.7)
+    wave.flags.writeable = False
     first = teacher.features(wave)
     teacher.features(noise(1.0, seed=1))
     np.testing.assert_array_equal(teacher.features(wave), first)
@@ -60,39 +63,22 @@ def test_teacher_says_the_same_whatever_it_heard_before(name, build):
     np.testing.assert_array_equal(teacher.features(wave), first)
 
 
-@pytest.mark.parametrize("name", TEACHERS.names())
-def test_teacher_leaves_the_waveform_as_it_was(name, build):
-    wave = noise(0.5)
-    wave.flags.writeable = False
-    build(name).features(wave)
-    np.testing.assert_array_equal(wave, noise(0.5))
-
-
-@pytest.mark.parametrize("name", TEACHERS.names())
-def test_teacher_has_name_title_fingerprint_and_parameters(name, build):
+@each_teacher
+def test_teacher_has_name_title_version_fingerprint_parameters_and_a_source(name, build):
     teacher = build(name)
     assert teacher.name == name and teacher.title
     assert len(teacher.fingerprint) == 12 and int(teacher.fingerprint, 16) >= 0
-    assert isinstance(teacher.num_parameters, int)
+    assert isinstance(teacher.num_parameters, int) and isinstance(vars(type(teacher)).get("version"), int)
     teacher.check_label_order(("anger", "sadness"))
+    assert "Source:" in type(teacher).__doc__ and "Example" in type(teacher).__doc__
 
 
-@pytest.mark.parametrize("name", TEACHERS.names())
+@each_teacher
 def test_teacher_gives_frames_or_says_that_it_has_none(name, build):
     teacher = build(name)
     if teacher.frame_rate_hz is None:
-        with pytest.raises(ValueError, match=f"teacher '{name}' has no frames"):
+        with pytest.raises(ValueError, match=name):
             teacher.frames(noise(0.5))
     else:
         frames = teacher.frames(noise(0.5))
         assert frames.ndim == 2 and abs(len(frames) - 0.5 * teacher.frame_rate_hz) <= 1
-
-
-@pytest.mark.parametrize("name", TEACHERS.names())
-def test_teacher_names_its_source(name):
-    assert "Source:" in TEACHERS.get(name).__doc__ and "Example" in TEACHERS.get(name).__doc__
-
-
-@pytest.mark.parametrize("name", TEACHERS.names())
-def test_teacher_states_the_version_of_its_numbers(name):
-    assert isinstance(vars(TEACHERS.get(name)).get("version"), int)

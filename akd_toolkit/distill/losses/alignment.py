@@ -26,14 +26,7 @@ def time_shares(frames: Tensor, lengths: Tensor | None, num_frames: int) -> Tens
 
 
 def averaged(frames: Tensor, shares: Tensor) -> Tensor:
-    """Means of frames [batch, T, D] over stretches of speech: [batch, num_frames, D] in float32.
-
-    Example
-    -------
-    >>> frames = torch.tensor([[[1.0], [2.0], [6.0], [9.0]]])
-    >>> averaged(frames, time_shares(frames, torch.tensor([0.75]), num_frames=1))  # 9 is padding
-    tensor([[[3.]]])
-    """
+    """Means of frames [batch, T, D] over stretches of speech: [batch, num_frames, D] in float32."""
     counts = shares.sum(dim=-1, keepdim=True)  # [batch, F, 1]
     if frames.dtype != torch.bfloat16:  # has the range of float32 at half the cost; float16 ends at 65504
         frames = frames.float()
@@ -46,14 +39,7 @@ def averaged(frames: Tensor, shares: Tensor) -> Tensor:
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors divided by their length, in float32; a zero vector stays 0 and gets no gradient.
-
-    Example
-    -------
-    >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
-    tensor([[0.6000, 0.8000],
-            [0.0000, 0.0000]])
-    """
+    """Vectors divided by their length, in float32; a zero vector stays 0 and gets no gradient."""
     squares = vectors.float().square().sum(dim=-1, keepdim=True)
     nonzero = squares > 1e-12
     return torch.where(nonzero, vectors.float() * torch.where(nonzero, squares, 1.0).rsqrt(), 0.0)

@@ -19,11 +19,6 @@ def soft_targets(logits: Tensor, temperature: float) -> Tensor:
     A class more than 16 temperatures below the most likely one has a probability under 1e-7. Its distance d is
     replaced by 16 + log(1 + d - 16): no probability moves by more than 1e-7, and where the gradient of a softmax would
     underflow to 0, one remains that can lead a certain student back.
-
-    Example
-    -------
-    >>> soft_targets(torch.tensor([[0.0, -3.0]]), temperature=3.0)  # sigmoid(1)
-    tensor([[0.7311, 0.2689]])
     """
     logits = logits.float()
     below = (logits.amax(dim=-1, keepdim=True) - logits) / temperature
@@ -52,15 +47,7 @@ def points_of(
 
 
 def distances_between(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances [batch, batch], and which pairs are apart; the others have distance 0 and no gradient.
-
-    Example
-    -------
-    >>> distances_between(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
-    (tensor([[0., 5.],
-            [5., 0.]]), tensor([[False,  True],
-            [ True, False]]))
-    """
+    """Distances [batch, batch], and which pairs are apart; the others have distance 0 and no gradient."""
     # Products need less memory than differences, batch^2 D numbers. They are in double precision because the distance
     # of near points is what remains of nearly equal numbers.
     centred = points.double() - points.double().mean(dim=0)
