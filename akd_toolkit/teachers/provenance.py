@@ -68,8 +68,8 @@ def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
     if known is None and not datasets:
         return Provenance(None, f"nothing is known of the model in {folder.name}")
     corpora = (*datasets, *(known.corpora or () if known else ()))
-    told = f"README.md and config.json of {folder.name}"
-    return Provenance(corpora or None, f"{known.source}; {told}" if known else told, complete=False)
+    card = f"README.md and config.json of {folder.name}"
+    return Provenance(corpora or None, f"{known.source}; {card}" if known else card, complete=False)
 
 
 def names_corpus(corpora: Iterable[str], corpus: str) -> bool:

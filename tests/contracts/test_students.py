@@ -102,9 +102,9 @@ def test_an_utterance_in_a_padded_batch_gets_the_answer_it_gets_alone(name, vali
         alone = student(waveform[1:2, :valid])
     torch.testing.assert_close(together.logits[1:2], alone.logits, atol=1e-5, rtol=0)
     torch.testing.assert_close(together.embedding[1:2], alone.embedding, atol=1e-4, rtol=1e-4)
-    heard = int(together.frame_mask()[1].sum())
-    assert heard == alone.frames.shape[1]
-    torch.testing.assert_close(together.frames[1:2, :heard], alone.frames, atol=1e-4, rtol=1e-4)
+    num_valid = int(together.frame_mask()[1].sum())
+    assert num_valid == alone.frames.shape[1]
+    torch.testing.assert_close(together.frames[1:2, :num_valid], alone.frames, atol=1e-4, rtol=1e-4)
 
 
 @each_student

@@ -1,4 +1,4 @@
-"""Reference values of everything that speaks of concordance, by loops over Lin's definition. NumPy 2.x.
+"""Reference values of everything that uses concordance, by loops over Lin's definition. NumPy 2.x.
 
 python tests/golden/concordance/make_reference.py
 """
@@ -31,9 +31,9 @@ def main():
     batch, attributes, teachers = 9, 3, 2
     truth = rng.normal(3, 1, (batch, attributes))
     student = 0.5 * truth + rng.normal(1, 0.7, (batch, attributes))
-    heard = 0.8 * truth + rng.normal(0.5, 0.4, (teachers, batch, attributes))
+    predicted = 0.8 * truth + rng.normal(0.5, 0.4, (teachers, batch, attributes))
     weights = rng.dirichlet([1.0] * teachers, batch).T
-    trusted = sum(weights[m][:, None] * heard[m] for m in range(teachers))
+    trusted = sum(weights[m][:, None] * predicted[m] for m in range(teachers))
     partly = truth.copy()
     partly[0] = np.nan  # an utterance of which nothing is known
     partly[[3, 4, 7], 1] = np.nan  # and some of which one attribute is not
@@ -42,7 +42,7 @@ def main():
         truth=truth,
         partly_known=[[None if np.isnan(value) else value for value in row] for row in partly],
         student=student,
-        teachers=heard,
+        teachers=predicted,
         weights=weights,
         ccc_of_attributes=[ccc(t, p) for t, p in zip(truth.T, student.T)],
         concordance_mean=1 - mean_ccc(truth, student),

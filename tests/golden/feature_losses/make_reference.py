@@ -55,7 +55,7 @@ def cosine(x, y):
 
 def cosine_embedding(own, embeddings, projections, trust):
     return [
-        sum(trust[t, b] * (1 - cosine(said[b], matrix @ own[b] + offset)) for t, said in enumerate(embeddings)
+        sum(trust[t, b] * (1 - cosine(target[b], matrix @ own[b] + offset)) for t, target in enumerate(embeddings)
             for matrix, offset in [projections[t]])
         for b in range(BATCH)
     ]  # fmt: skip
@@ -70,9 +70,9 @@ def attention_transfer(layers, own_lengths, frames, lengths, trust):
     values = []
     for b in range(BATCH):
         total = 0.0
-        for t, said in enumerate(frames):
-            theirs = look(said[b], lengths[b])
-            gaps = [((look(layers[name][b], own_lengths[b]) - theirs) ** 2).sum() for name in ("low", "high")]
+        for t, target in enumerate(frames):
+            teacher = look(target[b], lengths[b])
+            gaps = [((look(layers[name][b], own_lengths[b]) - teacher) ** 2).sum() for name in ("low", "high")]
             total += trust[t, b] * np.mean(gaps)
         values.append(total)
     return values
@@ -84,10 +84,10 @@ def contrastive(own, embeddings, own_projection, projections, trust, labels, neg
         others = [j for j in range(BATCH) if (labels[j] != labels[b] if negatives == "other_class" else j != b)]
         noise = len(others) / BATCH
         total = 0.0
-        for t, said in enumerate(embeddings):
+        for t, target in enumerate(embeddings):
             mine = own_projection[0] @ own[b] + own_projection[1]
-            theirs = said @ projections[t][0].T + projections[t][1]
-            critic = [np.exp(cosine(mine, other) / CRD_TEMPERATURE) for other in theirs]
+            teacher = target @ projections[t][0].T + projections[t][1]
+            critic = [np.exp(cosine(mine, other) / CRD_TEMPERATURE) for other in teacher]
             h = [value / (value + noise) for value in critic]
             nce = -np.log(h[b]) - sum(np.log(1 - h[j]) for j in others)
             total += trust[t, b] * nce / (len(others) + 1)

@@ -27,8 +27,8 @@ def models(reference):
     )
     teacher = TeacherOutput(
         torch.zeros(2, len(own), 3),
-        embedding=tuple(torch.tensor(said) for said in reference["embeddings"]),
-        frames=tuple(torch.tensor(said) for said in reference["frames"]),
+        embedding=tuple(torch.tensor(embedding) for embedding in reference["embeddings"]),
+        frames=tuple(torch.tensor(frames) for frames in reference["frames"]),
         lengths=torch.tensor(reference["lengths"]),
         weights=trust,
     )

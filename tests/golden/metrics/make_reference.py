@@ -143,7 +143,7 @@ def main():
         "ua_of_folds": [of_fold(ua, a, fold) for fold in folds],
         "ua_of_speakers": {name: over_seeds(ua, [row for row in a if row[1] == name]) for name in FOLD_OF},
         "confusion": [
-            [sum(row[4] == true and row[5] == said for row in a) / len(SEEDS) for said in LABELS] for true in LABELS
+            [sum(row[4] == true and row[5] == guess for row in a) / len(SEEDS) for guess in LABELS] for true in LABELS
         ],
         "interval_wa": interval(wa, a),
         "interval_ua": interval(ua, a),

@@ -92,20 +92,20 @@ def audio(manifest, sounds):
 
 
 class Counting(Teacher):
-    """A teacher that counts how often it is asked."""
+    """A teacher that counts its calls."""
 
     name, title, num_layers, frame_rate_hz = "counting", "counting", 2, 100.0
 
     def __init__(self, tag="a"):
-        self.tag, self.asked, self.stop_after = tag, 0, None
+        self.tag, self.calls, self.stop_after = tag, 0, None
 
     def identity(self):
         return {"tag": self.tag}
 
     def features(self, waveform):
-        if self.asked == self.stop_after:
+        if self.calls == self.stop_after:
             raise KeyboardInterrupt
-        self.asked += 1
+        self.calls += 1
         return np.array([[waveform.mean(), len(waveform)], [waveform.std(), 1.0]], dtype=np.float32)
 
     def features_and_frames(self, waveform):

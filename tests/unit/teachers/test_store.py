@@ -55,10 +55,10 @@ def test_another_teacher_version_manifest_or_view_never_finds_the_entry(store, c
     fewer = Manifest("tones", manifest.label_order, manifest.utterances[:10])
     for teacher, changes in ((counting("b"), {}), (newer, {}), (counting(), {"audio": InMemoryAudio(fewer, sounds)})):
         store(teacher, **changes).prepare()
-        assert teacher.asked > 0
+        assert teacher.calls > 0
     teacher = counting()
     store(teacher, num_views=2, audio=InMemoryAudio(manifest, sounds, ViewSettings(speed_low=0.9))).prepare()
-    assert teacher.asked == len(manifest)  # the copies again, the clean view reused
+    assert teacher.calls == len(manifest)  # the copies again, the clean view reused
 
 
 def test_frames_of_each_utterance_keep_their_own_length(store, sounds, counting, manifest):
@@ -68,7 +68,7 @@ def test_frames_of_each_utterance_keep_their_own_length(store, sounds, counting,
     for name in ("A-low-0", "B-high-1", "D-high-4"):
         expected = counting().features_and_frames(sounds[name])[1].astype(np.float16)
         np.testing.assert_array_equal(stored.frames([name], 0)[0], expected)
-    assert stored.frame_dim == 3 and teacher.asked == len(manifest)  # features alone had been stored
+    assert stored.frame_dim == 3 and teacher.calls == len(manifest)  # features alone had been stored
     teacher.frame_rate_hz = None
     with pytest.raises(ValueError, match="counting has no frames"):
         store(teacher, frames=True)
@@ -86,7 +86,7 @@ def test_interrupted_computation_continues_and_ends_with_the_same_numbers(store,
     np.testing.assert_array_equal(broken.view(0), whole.view(0))
     for one, other in zip(broken.frames(manifest.ids, 0), whole.frames(manifest.ids, 0)):
         np.testing.assert_array_equal(one, other)
-    assert teacher.asked == 8 and "interrupted run" in caplog.text  # whole chunks of 16
+    assert teacher.calls == 8 and "interrupted run" in caplog.text  # whole chunks of 16
     assert not list(tmp_path.rglob("*.npz")) and not list(tmp_path.rglob("*.part*"))
 
 
@@ -108,7 +108,7 @@ def test_full_disk_is_one_sentence_and_leaves_nothing_broken(what, store, tmp_pa
     assert not list(tmp_path.rglob("*.features.npy")) and not list(tmp_path.rglob("*.part.*"))
     teacher = counting()
     store(teacher).prepare()
-    assert teacher.asked == (40 if what == "chunk" else 0)  # what was computed before the disk was full is kept
+    assert teacher.calls == (40 if what == "chunk" else 0)  # what was computed before the disk was full is kept
 
 
 @pytest.mark.parametrize("damage", ["torn", "other rows", "no list"])
@@ -142,7 +142,7 @@ def test_two_processes_compute_once(store, counting, monkeypatch):
     monkeypatch.setattr(array_store, "FileLock", other_finishes)
     teacher = counting()
     store(teacher).prepare()
-    assert teacher.asked == 0
+    assert teacher.calls == 0
 
 
 def test_two_workers_compute_the_numbers_of_one(store):
