@@ -184,7 +184,7 @@ def upload(folder: str | Path, name: str, private: bool = False, revision: str |
     from huggingface_hub.errors import HFValidationError, HTTPError
 
     folder, endpoint = Path(folder), constants.ENDPOINT
-    check_bundle(folder)
+    check_bundle(folder, links_into=folder.parents[2] if folder.parent.name == "snapshots" else None)  # a download
     files = [file for file in ALLOWED if (folder / file).exists()]
     api = HfApi(endpoint=endpoint)
     try:

@@ -119,6 +119,8 @@ def test_a_student_is_pushed_to_the_hub_and_comes_back(hub, token, released, tmp
     with torch.no_grad():
         found = student(torch.from_numpy(SOUND)).logits.softmax(-1).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-6)
+    student.push_to_hub("me/copy")
+    assert "student.onnx" in hub.repositories["me/copy"].commits[hub.repositories["me/copy"].at("main")]
     assert upload(released, "me/emotion", revision="next") == hub.repositories["me/emotion"].refs["next"]
 
 
