@@ -85,16 +85,16 @@ def _recognize(files: list[str], recognizer, lines_of, timeline: bool, jobs: int
             return None, str(error) if _name(file) in str(error) else f"{_name(file)}: {error}"
 
     with ThreadPoolExecutor(jobs) as pool:
-        answers = map(recognize, files) if single else pool.map(recognize, files)
+        results = map(recognize, files) if single else pool.map(recognize, files)
         try:
-            with _bar(answers, len(files)) if terminal and not single else nullcontext(answers) as answers:
-                for file, (answer, problem) in zip(files, answers):
+            with _bar(results, len(files)) if terminal and not single else nullcontext(results) as results:
+                for file, (result, problem) in zip(files, results):
                     if not terminal:
                         log(f"{printed + len(problems) + 1} of {len(files)} files")
-                    if answer is None:
+                    if result is None:
                         problems.append(problem)
                         continue
-                    for line in lines_of(_name(file), answer, timeline):
+                    for line in lines_of(_name(file), result, timeline):
                         print(line)
                     sys.stdout.flush()
                     printed += 1
@@ -107,7 +107,7 @@ def _recognize(files: list[str], recognizer, lines_of, timeline: bool, jobs: int
 
 
 @contextmanager
-def _bar(answers, total: int):
+def _bar(results, total: int):
     """A progress bar on standard error, above which lines of standard output stay readable."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
@@ -115,7 +115,7 @@ def _bar(answers, total: int):
     columns = *Progress.get_default_columns(), MofNCompleteColumn()
     console = Console(stderr=True, soft_wrap=True)
     with Progress(*columns, console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        yield bar.track(answers, total=total, description="")
+        yield bar.track(results, total=total, description="")
 
 
 def _log_to_stderr():
@@ -151,8 +151,8 @@ def _name(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
-def _json_lines(name: str, answer, timeline: bool) -> list[str]:
-    row = {"file": name, **answer.as_dict()}
+def _json_lines(name: str, result, timeline: bool) -> list[str]:
+    row = {"file": name, **result.as_dict()}
     return [json.dumps({key: value for key, value in row.items() if timeline or key != "timeline"})]
 
 
@@ -167,22 +167,22 @@ def _csv_header(labels: tuple[str, ...], timeline: bool) -> str:
     return _csv_line(["file", *(["start_s", "end_s", "label", "probability", "speech"] if timeline else of_file)])
 
 
-def _csv_lines(labels: tuple[str, ...], name: str, answer, timeline: bool) -> list[str]:
+def _csv_lines(labels: tuple[str, ...], name: str, result, timeline: bool) -> list[str]:
     """A row for the file, or one for each span of its timeline."""
     if timeline:
-        return [_csv_line([name, *vars(span).values()]) for span in answer.timeline]
-    probs = [answer.probabilities.get(label) for label in labels]  # empty cells if there is no speech
-    about = [answer.speech, answer.speech_s, answer.activity]
-    return [_csv_line([name, answer.label, answer.duration_s, *probs, *about])]
+        return [_csv_line([name, *vars(span).values()]) for span in result.timeline]
+    probs = [result.probabilities.get(label) for label in labels]  # empty cells if there is no speech
+    about = [result.speech, result.speech_s, result.activity]
+    return [_csv_line([name, result.label, result.duration_s, *probs, *about])]
 
 
-def _text_lines(label_width: int, name_width: int, name: str, answer, timeline: bool) -> list[str]:
+def _text_lines(label_width: int, name_width: int, name: str, result, timeline: bool) -> list[str]:
     """Aligned columns."""
 
-    def decision(answer) -> str:
-        share = "" if answer.probability is None else f"{answer.probability:.0%}"
-        return f"{answer.label:<{label_width}}  {share:>4}"
+    def decision(result) -> str:
+        share = "" if result.probability is None else f"{result.probability:.0%}"
+        return f"{result.label:<{label_width}}  {share:>4}"
 
-    seconds = f"{answer.duration_s:8.2f} s  {answer.speech_s:8.2f} s speech"
-    spans = [f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {decision(s)}".rstrip() for s in answer.timeline]
-    return [f"{name:<{name_width}}  {decision(answer)}  {seconds}", *(spans if timeline else ())]
+    seconds = f"{result.duration_s:8.2f} s  {result.speech_s:8.2f} s speech"
+    spans = [f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {decision(s)}".rstrip() for s in result.timeline]
+    return [f"{name:<{name_width}}  {decision(result)}  {seconds}", *(spans if timeline else ())]

@@ -67,18 +67,18 @@ class Study:
             figure = self.plot(tables[self.plotted])
             save_figure(figure, [folder / "plot.png", folder / "plot.svg"])
             page.append(f"![{self.picture}](plot.png)")
-        page.append(_markdown(table, self.columns))
+        page.append(_markdown(table, self.columns, left=2))
         for name, (heading, columns) in self.sections.items():
-            page += [f"## {heading}", _markdown(tables[name], columns)]
+            page += [f"## {heading}", _markdown(tables[name], columns, left=3)]
         write_text_aside(folder / "table.md", "\n\n".join(page) + "\n")
         return folder / "table.md"
 
 
-def _markdown(rows: pd.DataFrame, columns: Columns) -> str:
+def _markdown(rows: pd.DataFrame, columns: Columns, left: int) -> str:
     """The table in Markdown, a system's name in its first row only."""
     names = rows["system"].where(rows["system"] != rows["system"].shift(), "")
     cells = [[name, *(cell(row) for cell in columns.values())] for name, (_, row) in zip(names, rows.iterrows())]
-    return markdown_table(["system", *columns], cells, left=2)
+    return markdown_table(["system", *columns], cells, left)
 
 
 def system_names(experiments: Sequence[Experiment]) -> list[str]:

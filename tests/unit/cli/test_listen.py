@@ -29,7 +29,7 @@ LABELS = ["anger", "boredom", "sadness", "neutral"]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A small student that nobody has trained, saved as a run leaves it."""
+    """An untrained small student, saved as a run leaves it."""
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("student")
     spec = {"name": "micro_cnn", **STUDENTS.get("micro_cnn").example_options}
@@ -60,8 +60,8 @@ def piped(monkeypatch, data):
 
 def as_json(moment):
     label = moment.label if moment.speaking else "no speech"
-    told = {"start_s": moment.start_s, "time_s": moment.time_s, "speaking": moment.speaking, "label": label}
-    return {**told, "raw": moment.raw, "smoothed": moment.smoothed, "probability": moment.probability}
+    row = {"start_s": moment.start_s, "time_s": moment.time_s, "speaking": moment.speaking, "label": label}
+    return {**row, "raw": moment.raw, "smoothed": moment.smoothed, "probability": moment.probability}
 
 
 @pytest.mark.parametrize("hop_s", [None, 0.5])
@@ -188,7 +188,7 @@ def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, ta
     unread, stopped = start(), start()
     stopped.stdin.write(talk.tobytes())
     stopped.stdin.flush()
-    assert json.loads(stopped.stdout.readline())["time_s"] == 1.0  # answered while the pipe is open
+    assert json.loads(stopped.stdout.readline())["time_s"] == 1.0  # predicted while the pipe is open
     stopped.send_signal(signal.SIGINT)
     _, err = stopped.communicate(timeout=LIMIT_S)
     assert stopped.returncode == 130 and not err

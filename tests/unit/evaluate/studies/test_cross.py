@@ -53,7 +53,7 @@ def test_every_student_is_scored_on_all_shared_utterances_among_the_shared_class
     across = table[table["across"]].iloc[0]
     assert across["runs"] == 4 and across["speakers"] == 3 and across["utterances"] == 12
     assert across["ua_mean"] == pytest.approx(np.mean(each)) and across["ua_std"] == pytest.approx(np.std(each, ddof=1))
-    assert across["ua_pooled"] == pytest.approx(np.mean(each))  # all students answer the same utterances
+    assert across["ua_pooled"] == pytest.approx(np.mean(each))  # all students are scored on the same utterances
     assert "toy's boredom and Else's calm left out" in page and "50.0 UA" in page
     assert across["heard"] == "no"
 
