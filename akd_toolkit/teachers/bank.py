@@ -41,23 +41,6 @@ class TeacherBank:
     ------
     ValueError
         If an option is unknown, or a teacher knows the corpus's classes in another order.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> import soundfile
-    >>> from akd_toolkit.data.manifest import Utterance
-    >>> folder, rows = tempfile.mkdtemp(), []
-    >>> for speaker, emotion in [(s, e) for s in "ABC" for e in ("low", "high")]:
-    ...     file = f"{folder}/{speaker}{emotion}.wav"
-    ...     soundfile.write(file, np.sin(np.arange(4000) * (0.05 if emotion == "low" else 0.4)) / 2, 16000)
-    ...     rows.append(Utterance(f"{speaker}{emotion}", file, 0, 4000, 0.25, speaker, emotion))
-    >>> audio = AudioStore(Manifest("toy", ("low", "high"), tuple(rows)), folder, progress=False)
-    >>> teachers = {"bands": {"name": "logmel_statistics", "num_mels": 8}}
-    >>> bank = TeacherBank(teachers, audio, folder, progress=False)
-    >>> fold = bank.fold(["A", "B"], [["A"], ["B"], ["C"]])
-    >>> fold.lookup(["Clow", "Chigh"]).logits.argmax(dim=-1)  # of a speaker on whom no head was trained
-    tensor([[0, 1]])
     """
 
     def __init__(

@@ -33,12 +33,7 @@ class EcapaTDNN(Teacher):
     source
         Folder with one safetensors file, or that file, of the published embedding model. 16-bit values are widened.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no weights file.
-    ValueError
-        If a weight is missing, unexpected or of another shape.
+    FileNotFoundError without a weights file, ValueError if a weight is missing, unexpected or of another shape.
 
     Example
     -------

@@ -42,12 +42,8 @@ class TransformersEncoder(Teacher):
     revision
         Revision on the hub; null means the newest.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the folder, its weights or its configuration are missing, or the hub cannot be reached.
-    ValueError
-        If a weight is missing or has another shape, or the model is of another type.
+    A missing folder, file or hub raises FileNotFoundError; a model of another type, or with a weight that is missing or
+    has another shape, ValueError.
 
     Example
     -------
