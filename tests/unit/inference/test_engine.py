@@ -36,12 +36,6 @@ def test_an_engine_knows_the_windows_of_its_student(folder, backend):
     np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
 
 
-def test_both_backends_agree(folder):
-    waveform = (0.1 * np.random.default_rng(0).standard_normal(20000)).astype(np.float32)
-    by_torch, by_onnx = (open_engine(folder, backend).posterior(waveform) for backend in ("torch", "onnx"))
-    np.testing.assert_allclose(by_torch, by_onnx, rtol=0, atol=1e-5)
-
-
 def test_the_posterior_is_the_mean_over_windows():
     """Windows of 4 with a step of 3 over 9 samples begin at 0, 3 and 5; the student returns the first sample."""
     engine = Engine("none", ("a",), 4.0, 1.0, predict=lambda x: x[:, :1], sample_rate_hz=1)

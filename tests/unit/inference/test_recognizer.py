@@ -38,7 +38,7 @@ def loudness_recognizer():
     return EmotionRecognizer(Engine("none", ("soft", "loud"), window_s=3.0, overlap_s=1.5, predict=loudness))
 
 
-@pytest.mark.parametrize("seconds, rate", [(0.1, 16000), (1.0, 16000), (1.1, 44100), (5.3, 8000)])
+@pytest.mark.parametrize("seconds, rate", [(0.1, 16000), (1.1, 44100), (5.3, 8000)])
 def test_probabilities_are_those_of_the_evaluation(student_folder, speech, seconds, rate):
     path = speech(seconds, rate)
     found = EmotionRecognizer.from_hparams(student_folder, activity="off" if seconds < 0.5 else "silero")(path)
@@ -218,7 +218,7 @@ def test_a_progress_function_can_stop(recognizer):
         recognizer(np.full(25 * 8000, 0.5), sample_rate_hz=8000, progress=stop)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 1.0, 60.0])
+@pytest.mark.parametrize("seconds", [0.1, 60.0])
 @pytest.mark.parametrize("amplitude", [0, 1])
 def test_silence_and_dither_are_no_speech(loudness_recognizer, seconds, amplitude):
     sound = np.random.default_rng(0).integers(-amplitude, amplitude + 1, round(16000 * seconds)).astype(np.int16)

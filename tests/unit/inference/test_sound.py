@@ -42,7 +42,7 @@ def test_the_alias_of_a_tone_is_below_80_db(tmp_path, short_blocks, streamed):
     assert 10 * np.log10(np.square(alias).mean() / np.square(tone).mean()) < -80
 
 
-@pytest.mark.parametrize("rate", [4000, 8000, 11025, 22050, 44100, 48000, 96000, 384000])
+@pytest.mark.parametrize("rate", [4000, 11025, 44100, 48000, 384000])
 @pytest.mark.parametrize("longest", [50, 30_000])
 def test_a_resampled_stream_equals_the_resampled_whole(tmp_path, rate, longest):
     random = np.random.default_rng(rate + longest)
