@@ -1,6 +1,7 @@
 """Speaker-grouped folds: outer ones to score, inner ones to choose."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ class OuterFold:
 def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> list[OuterFold]:
     """Each group of speakers is the test once; all other groups are its training speakers.
 
-    A class that no test speaker has is logged, not refused (EmoDB's speaker 08 has no disgust): such a fold is scored
-    over the classes that are there.
+    A class without test utterances is only logged (EmoDB's speaker 08 has no disgust): such a fold is scored over the
+    other classes.
 
     Raises
     ------
@@ -37,12 +38,33 @@ def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> 
     OuterFold(index=1, test_speakers=('B', 'C'), train_speakers=('A',))
     """
     groups = [tuple(str(speaker) for speaker in group) for group in speaker_groups]
-    _check_groups(manifest, groups)
+    named = Counter(speaker for group in groups for speaker in group)
+    if len(groups) < 2 or not all(groups):
+        raise ValueError(f"speaker_groups must hold two groups or more, none of them empty, got {groups}.")
+    for problem, speakers in (
+        ("are in two groups; each belongs to exactly one", [name for name, count in named.items() if count > 1]),
+        ("are missing from every fold; add them", sorted(set(manifest.speakers) - set(named))),
+        (
+            f"are unknown, it has {', '.join(manifest.speakers)} (YAML reads 08 as a number: quote it)",
+            sorted(set(named) - set(manifest.speakers)),
+        ),
+    ):
+        if speakers:
+            raise ValueError(f"speaker_groups of {manifest.corpus}: {', '.join(speakers)} {problem}.")
     folds = []
-    for index, test_speakers in enumerate(groups):
-        train_speakers = tuple(s for other in groups if other is not test_speakers for s in other)
-        fold = OuterFold(index, test_speakers, train_speakers)
-        _check_classes(manifest, fold)
+    for index, test in enumerate(groups):
+        fold = OuterFold(index, test, tuple(s for other in groups if other is not test for s in other))
+        absent = [
+            [label for label in manifest.label_order if label not in {row.emotion for row in manifest.of(side)}]
+            for side in (fold.train_speakers, fold.test_speakers)
+        ]
+        if absent[0]:
+            raise ValueError(
+                f"fold {index} has no training utterance of {', '.join(absent[0])} (speakers "
+                f"{', '.join(fold.train_speakers)}); regroup speaker_groups, or drop the label from label_order."
+            )
+        if absent[1]:
+            logger.warning("fold %d is tested without %s: no utterance there.", index, ", ".join(absent[1]))
         folds.append(fold)
     return folds
 
@@ -55,68 +77,18 @@ def inner_folds(
     Raises
     ------
     ValueError
-        If a group lies only partly in ``train_speakers``, or fewer than two groups remain.
+        If the training speakers are not whole groups, or fewer than two groups.
 
     Example
     -------
     >>> inner_folds(["A", "B"], [["A"], ["B"], ["C"]])
     [(('B',), ('A',)), (('A',), ('B',))]
     """
-    train, remaining = set(train_speakers), []
-    for group in (tuple(str(speaker) for speaker in group) for group in speaker_groups):
-        inside = train.intersection(group)
-        if inside and len(inside) < len(group):
-            raise ValueError(
-                f"speaker group {list(group)} is only partly in the training speakers {sorted(train)}; "
-                "inner folds follow the outer groups. Give the groups that made the outer folds."
-            )
-        if inside:
-            remaining.append(group)
-    left_over = sorted(train.difference(*remaining))
-    if left_over:
-        raise ValueError(f"training speakers {', '.join(left_over)} are in no speaker group; add them to one.")
+    train = set(train_speakers)
+    groups = [tuple(str(speaker) for speaker in group) for group in speaker_groups]
+    remaining = [group for group in groups if train.intersection(group)]
+    if {speaker for group in remaining for speaker in group} != train:
+        raise ValueError(f"the training speakers {sorted(train)} are not whole speaker groups of {groups}.")
     if len(remaining) < 2:
-        raise ValueError(
-            f"inner folds need at least two groups of training speakers, got {remaining}. "
-            "Use three outer groups or more."
-        )
+        raise ValueError(f"inner folds need two groups of training speakers, got {remaining}; use three outer groups.")
     return [(tuple(s for other in remaining if other is not valid for s in other), valid) for valid in remaining]
-
-
-def _check_groups(manifest: Manifest, groups: list[tuple[str, ...]]) -> None:
-    if len(groups) < 2:
-        raise ValueError(f"speaker_groups must hold at least two groups, got {groups}.")
-    if not all(groups):
-        raise ValueError(f"speaker_groups must not hold an empty group, got {groups}. Remove it.")
-    home = {}
-    for index, group in enumerate(groups):
-        for speaker in group:
-            if speaker in home:
-                raise ValueError(
-                    f"speaker {speaker} is in speaker_groups {home[speaker]} and {index}; each belongs to exactly one. "
-                    "Remove it from one of them."
-                )
-            home[speaker] = index
-    missing, unknown = sorted(set(manifest.speakers) - set(home)), sorted(set(home) - set(manifest.speakers))
-    if missing:
-        raise ValueError(
-            f"speaker {', '.join(missing)} of {manifest.corpus} is missing from every fold; add to speaker_groups."
-        )
-    if unknown:
-        raise ValueError(
-            f"speaker_groups name {', '.join(unknown)}, unknown to {manifest.corpus}, which has "
-            f"{', '.join(manifest.speakers)}. YAML reads 08 as a number: quote speakers."
-        )
-
-
-def _check_classes(manifest: Manifest, fold: OuterFold) -> None:
-    for side, speakers in (("training", fold.train_speakers), ("test", fold.test_speakers)):
-        heard = {row.emotion for row in manifest.of(speakers)}
-        absent = [label for label in manifest.label_order if label not in heard]
-        if absent and side == "training":
-            raise ValueError(
-                f"fold {fold.index} has no training utterance of {', '.join(absent)} "
-                f"(speakers {', '.join(speakers)}); regroup speaker_groups, or drop the label from label_order."
-            )
-        if absent:
-            logger.warning("fold %d is tested without %s: no utterance there.", fold.index, ", ".join(absent))

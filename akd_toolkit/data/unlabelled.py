@@ -1,4 +1,4 @@
-"""Speech without labels, on which a student can learn what its teachers answer."""
+"""Speech without labels, for which a student learns the teacher outputs."""
 
 import hashlib
 import json
@@ -17,8 +17,8 @@ LABEL = "unlabelled"
 def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     """Any folder of speech, at any depth; no label and no speaker is read from it.
 
-    Silence before and after the speech is left out: rows say where the speech begins and ends.
-    Its people must not be those of the corpus it is used with; identical recordings are refused there.
+    Silence before and after the speech is left out. Its speakers must not be those of the corpus it is used with;
+    identical recordings are refused there.
 
     Arguments
     ---------
@@ -32,7 +32,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If it holds no audio, or a file is bad; all bad files are named.
+        If it holds no audio, or files are bad.
     """
     folder = Path(folder)
     files = without_copies(find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null"))
@@ -51,15 +51,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
 
 
 def find_unlabelled(experiment_folder, wanted: str) -> Manifest | None:
-    """The manifest of the speech without labels that an experiment heard; None where no store at hand has it.
-
-    Stores are looked for in the experiment's folder and in the three above it.
-
-    Arguments
-    ---------
-    wanted
-        Hash of that manifest, as the experiment's settings.yaml names it.
-    """
+    """The manifest with the hash ``wanted`` in a store of the experiment's folder or of the three above it, or None."""
     folder = Path(experiment_folder).resolve()
     for place in [folder, *list(folder.parents)[:3]]:
         for path in sorted(place.glob(f"store/*/{MANIFEST}")):
@@ -67,5 +59,5 @@ def find_unlabelled(experiment_folder, wanted: str) -> Manifest | None:
                 if json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("hash") == wanted:
                     return Manifest.read(path)
             except (OSError, ValueError, AttributeError):
-                continue  # the store of another corpus may be damaged; it is not what is asked about
+                continue  # a damaged store of another corpus
     return None

@@ -10,7 +10,7 @@ from scipy.signal import lfilter, sosfilt
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 
-FRAME = 80  # samples between two settings of the formants: 5 ms
+FRAME = 80  # samples between two updates of the formants: 5 ms
 VOWELS = {  # first four formants of a male voice, Hz
     "a": (730.0, 1190.0, 2440.0, 3400.0),
     "e": (480.0, 1850.0, 2500.0, 3450.0),
@@ -46,7 +46,7 @@ class VoiceSettings:
     slope_st
         Fall of pitch from the first syllable to the last, semitones; negative rises.
     level_db
-        Level relative to a normal voice, dB.
+        Relative to a normal voice, dB.
     tempo
         Syllables per second, relative to a normal voice.
     tilt
@@ -147,7 +147,7 @@ def _glottis(pitch_hz, settings, random):
 
 
 def _vocal_tract(source, formants):
-    """Cascade of second-order resonators, set anew every frame with its memory kept."""
+    """Cascade of second-order resonators, updated every frame with its state kept."""
     radius = np.exp(-np.pi * BANDWIDTHS_HZ / SAMPLE_RATE_HZ)
     a1 = -2.0 * radius * np.cos(2.0 * np.pi * formants / SAMPLE_RATE_HZ)
     a2 = np.broadcast_to(radius**2, a1.shape)

@@ -1,8 +1,12 @@
+import csv
 import hashlib
-import time
+import re
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
@@ -10,8 +14,9 @@ from sklearn.preprocessing import StandardScaler
 
 from akd_toolkit.data.acting import ACTINGS, Acting, attributes_of, random_speaker
 from akd_toolkit.data.folds import outer_folds
+from akd_toolkit.data.layouts import LAYOUTS
 from akd_toolkit.data.manifest import load_waveforms
-from akd_toolkit.data.synthetic import generate_corpus, prepare_generated, speaker_names
+from akd_toolkit.data.synthetic import generate_corpus, prepare_generated
 from akd_toolkit.registry import CORPORA
 
 SMALL = {"speakers": 2, "utterances_per_speaker_and_emotion": 1, "progress": False}
@@ -23,10 +28,8 @@ def small(folder, **options):
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
-    """The corpus of the demonstration, with the seconds of processor time it took."""
-    start = time.process_time()
-    manifest = prepare_generated(tmp_path_factory.mktemp("generated"), progress=False)
-    return manifest, time.process_time() - start
+    """The corpus of the demonstration."""
+    return prepare_generated(tmp_path_factory.mktemp("generated"), progress=False)
 
 
 def log_mel_statistics(waveform):
@@ -42,53 +45,25 @@ def log_mel_statistics(waveform):
     return np.concatenate([bands.mean(axis=0), bands.std(axis=0)])
 
 
-def test_it_has_eight_speakers_of_both_sexes_and_four_balanced_emotions(corpus):
-    manifest, _ = corpus
+def test_the_default_corpus_is_balanced(corpus):
+    manifest = corpus
     assert len(manifest) == 8 * 4 * 8 and len(manifest.speakers) == 8
     assert np.bincount(manifest.labels).tolist() == [64] * 4
     assert {row.sex for row in manifest} == {"female", "male"}
     assert sum(row.sex == "female" for row in manifest) == 128
-    groups = np.array(speaker_names(8)).reshape(4, 2).tolist()
+    groups = np.array(sorted(manifest.speakers, key=lambda name: name[1:])).reshape(4, 2).tolist()
     assert len(outer_folds(manifest, groups)) == 4
 
 
-def test_utterances_last_one_to_three_seconds_and_are_all_different(corpus):
-    manifest, _ = corpus
-    durations = [row.duration for row in manifest]
-    assert min(durations) > 0.8 and max(durations) < 3.2
-    assert 1.2 < np.mean(durations) < 2.0
-    assert len({row.sha256 for row in manifest}) == len(manifest)
-
-
-def test_it_is_made_in_seconds(corpus):
-    assert corpus[1] < 15  # about 4 on a common core
-
-
-def test_a_linear_classifier_on_unseen_speakers_finds_it_neither_trivial_nor_hopeless(corpus):
-    manifest, _ = corpus
+def test_it_is_neither_trivial_nor_hopeless_for_a_linear_classifier(corpus):
+    manifest = corpus
     waveforms = load_waveforms(manifest, progress=False)
     features = np.stack([log_mel_statistics(waveforms[name]) for name in manifest.ids])
-    pair = {name: index // 2 for index, name in enumerate(speaker_names(8))}
-    groups = [pair[row.speaker] for row in manifest]
+    groups = [row.speaker[1:] for row in manifest]  # f01 with m01, ...
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=2000))
     predicted = cross_val_predict(classifier, features, manifest.labels, groups=groups, cv=GroupKFold(4))
     ua = np.mean([np.mean(predicted[manifest.labels == label] == label) for label in range(4)])
     assert 0.60 < ua < 0.88
-
-
-def test_level_and_length_move_as_the_literature_says(corpus):
-    manifest, _ = corpus
-    waveforms = load_waveforms(manifest, progress=False)
-
-    def mean(emotion, measure):
-        return np.mean([measure(row) for row in manifest if row.emotion == emotion])
-
-    def level(row):
-        return np.log(np.sqrt(np.mean(waveforms[row.id] ** 2)))
-
-    assert mean("anger", level) > mean("happiness", level) > mean("neutral", level) > mean("sadness", level)
-    assert mean("sadness", lambda row: row.duration) > 1.1 * mean("neutral", lambda row: row.duration)
-    assert mean("anger", lambda row: row.duration) < mean("neutral", lambda row: row.duration)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +89,6 @@ def test_over_many_speakers_each_quality_follows_the_literature(quality, order):
     assert values == sorted(values, reverse=True)
 
 
-def test_women_speak_higher_than_men():
-    random = np.random.default_rng(0)
-    women, men = ([random_speaker("s", sex, random).voice for _ in range(50)] for sex in ("female", "male"))
-    assert min(v.pitch_hz for v in women) > np.mean([v.pitch_hz for v in men])
-    assert np.mean([v.formant_scale for v in women]) > 1.1 * np.mean([v.formant_scale for v in men])
-
-
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others(tmp_path):
     first, again, other = (
         sorted((small(tmp_path / name, seed=seed) / "wav").iterdir()) for name, seed in (("a", 3), ("b", 3), ("c", 4))
@@ -137,7 +105,7 @@ def test_a_larger_corpus_keeps_the_utterances_of_a_smaller_one(tmp_path):
     assert all((many / "wav" / path.name).read_bytes() == path.read_bytes() for path in few.iterdir())
 
 
-def test_a_complete_corpus_is_reused_and_an_incomplete_one_made_anew(tmp_path):
+def test_a_complete_corpus_is_reused_and_an_incomplete_one_generated_again(tmp_path):
     folder = small(tmp_path / "corpus")
     path = sorted((folder / "wav").iterdir())[0]
     before = path.stat().st_mtime_ns
@@ -150,7 +118,7 @@ def test_a_complete_corpus_is_reused_and_an_incomplete_one_made_anew(tmp_path):
     assert len(list((folder / "wav").iterdir())) == 8
 
 
-def test_ctrl_c_leaves_the_old_corpus_and_no_rest(tmp_path, monkeypatch):
+def test_an_interrupt_leaves_the_old_corpus(tmp_path, monkeypatch):
     folder = small(tmp_path / "corpus")
     monkeypatch.setattr("akd_toolkit.data.synthetic.speak", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -163,7 +131,7 @@ def test_ctrl_c_leaves_the_old_corpus_and_no_rest(tmp_path, monkeypatch):
 
 def test_a_folder_with_something_else_is_never_deleted(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="holds files that were not generated here; give an empty or new folder"):
+    with pytest.raises(ValueError, match="not generated here"):
         small(tmp_path)
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
@@ -178,7 +146,7 @@ def test_the_samples_of_version_1_never_change(tmp_path):
     assert found == ["d4a1496fb282e992", "54e83e1c6696986d"]  # of version 1 as it was first committed
 
 
-def test_speakers_given_by_name_sound_as_they_do_among_all(tmp_path):
+def test_speakers_given_by_name_sound_as_always(tmp_path):
     named = small(tmp_path / "named", speakers=["09", "03"], layout="emodb")
     among = small(tmp_path / "among", speakers=3, layout="emodb")
     names = sorted(path.name for path in (named / "wav").iterdir())
@@ -187,14 +155,6 @@ def test_speakers_given_by_name_sound_as_they_do_among_all(tmp_path):
     before = (named / "wav" / names[0]).stat().st_mtime_ns
     small(tmp_path / "named", speakers=["09", "03"], layout="emodb")
     assert (named / "wav" / names[0]).stat().st_mtime_ns == before
-
-
-def test_emodb_layout_names_files_as_emodb_does(tmp_path):
-    made = small(
-        tmp_path / "c", speakers=10, emotions=tuple(ACTINGS), utterances_per_speaker_and_emotion=1, layout="emodb"
-    )
-    names = {path.name for path in (made / "wav").iterdir()}
-    assert len(names) == 70 and {"03a01Wa.wav", "08a01La.wav", "16a01Na.wav"} <= names
 
 
 def test_attributes_follow_the_acting():
@@ -213,18 +173,18 @@ def test_attributes_are_those_that_the_sound_was_acted_with(tmp_path, monkeypatc
     spoken = []
     settings = type(random_speaker("s", "female", np.random.default_rng(0))).acting
 
-    def heard(self, emotion, random):
+    def recorded(self, emotion, random):
         acting = settings(self, emotion, random)
         spoken.append((self.name, emotion, attributes_of(acting)))
         return acting
 
-    monkeypatch.setattr("akd_toolkit.data.acting.Speaker.acting", heard)
+    monkeypatch.setattr("akd_toolkit.data.acting.Speaker.acting", recorded)
     plain = prepare_generated(tmp_path / "plain", **options)
     made = [values for speaker, emotion, values in sorted(spoken, key=lambda row: row[:2])]  # sorted as files are
     rated = prepare_generated(tmp_path / "rated", **options, attributes=True)
     assert [row.attributes for row in rated] == made and len(made) == 16
     assert plain.attribute_names == () and [row.sha256 for row in plain] == [row.sha256 for row in rated]
-    assert prepare_generated(tmp_path / "rated", **options).attribute_names == ()  # made anew without them
+    assert prepare_generated(tmp_path / "rated", **options).attribute_names == ()
 
 
 def test_the_preparer_is_registered_and_reuses_what_it_wrote(tmp_path, caplog):
@@ -241,29 +201,80 @@ def test_the_preparer_is_registered_and_reuses_what_it_wrote(tmp_path, caplog):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"speakers": 1}, "speakers must be 2 to 99 in the layout 'generated', got 1"),
-        ({"speakers": 11, "layout": "emodb"}, "speakers must be 2 to 10 in the layout 'emodb', got 11"),
-        ({"speakers": ["f01", "f01"]}, r"two or more of f01, .*, each once, in the layout 'generated'; got \['f01', "),
-        ({"speakers": ["03", "17"], "layout": "emodb"}, r"two or more of 03, .* 16, each once, in the layout 'emodb'"),
-        ({"speakers": ["03"], "layout": "emodb"}, "speakers must be two or more of 03"),
-        ({"emotions": ("joy",)}, r"emotions must be some of anger, .* in the layout 'generated'; got \['joy'\]"),
-        (
-            {"emotions": ("anger",), "layout": "ravdess"},
-            "emotions must be some of neutral, calm, happy, .* got .'anger'",
-        ),
-        ({"emotions": ()}, "emotions must be some of"),
+        ({"speakers": 1}, "speakers"),
+        ({"speakers": 11, "layout": "emodb"}, "speakers must be 2 to 10"),
+        ({"speakers": ["f01", "f01"]}, "speakers .* each once"),
+        ({"speakers": ["03", "17"], "layout": "emodb"}, "speakers must be of 03"),
+        ({"speakers": ["03"], "layout": "emodb"}, "speakers"),
+        ({"emotions": ("joy",)}, "emotions must be of anger"),
+        ({"emotions": ()}, "emotions"),
         ({"emotions": ("fear", "fear")}, "each once"),
-        (
-            {"utterances_per_speaker_and_emotion": 0},
-            "utterances_per_speaker_and_emotion must be 1 to 99 in the layout 'generated', got 0",
-        ),
-        (
-            {"utterances_per_speaker_and_emotion": 9, "layout": "ravdess", "emotions": ("calm",)},
-            "utterances_per_speaker_and_emotion must be 1 to 8 in the layout 'ravdess', got 9",
-        ),
-        ({"layout": "tess"}, "layout must be one of generated, emodb, ravdess, crema-d, iemocap, got 'tess'"),
+        ({"utterances_per_speaker_and_emotion": 0}, "must be 1 to 99"),
+        ({"utterances_per_speaker_and_emotion": 9, "layout": "ravdess", "emotions": ("calm",)}, "must be 1 to 8"),
+        ({"layout": "tess"}, "layout must be one of generated, emodb, ravdess, crema-d, iemocap"),
     ],
 )
 def test_impossible_corpora_are_refused(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         small(tmp_path / "c", **options)
+
+
+def every_path(layout):
+    return [path for one in product(layout.speakers, layout.labels, range(layout.most)) if (path := layout.path(*one))]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_utterance_of_a_layout_has_a_path_of_its_own_and_an_acting(name):
+    layout = LAYOUTS[name]
+    paths = every_path(layout)
+    assert len(set(paths)) == len(paths) > 0 and set(layout.labels.values()) <= set(ACTINGS)
+    assert len({Path(path).stem for path in paths}) == len(paths)
+    assert set(layout.speakers.values()) == {"female", "male"}
+
+
+def test_crema_d_has_the_names_of_the_original_and_the_sexes_of_its_table(shared_folder):
+    folder = shared_folder / "data" / "CREMA-D"
+    official = set(re.findall(r"\d{4}_[A-Z]{3}_[A-Z]{3}_[A-Z]{2}", (folder / "AudioWAV.official.sha256").read_text()))
+    made = {Path(path).stem for path in every_path(LAYOUTS["crema-d"])}
+    # A handful of clips of five actors were lost, or their level was not noted down.
+    assert len(made) == 7462 and len(official) == 7442 and len(official - made) <= 20
+    rows = csv.DictReader((folder / "VideoDemographics.csv").read_text().splitlines())
+    assert {row["ActorID"]: row["Sex"].lower() for row in rows} == dict(LAYOUTS["crema-d"].speakers)
+
+
+def test_crema_d_comes_with_its_table_of_actors(tmp_path):
+    made = generate_corpus(tmp_path / "c", ["1001", "1091"], ("anger", "neutral"), 1, layout="crema-d", progress=False)
+    assert sorted(path.name for path in (made / "AudioWAV").iterdir()) == [
+        *("1001_DFA_ANG_XX.wav", "1001_DFA_NEU_XX.wav", "1091_DFA_ANG_XX.wav", "1091_DFA_NEU_XX.wav")
+    ]
+    rows = list(csv.DictReader((made / "VideoDemographics.csv").read_text().splitlines()))
+    assert len(rows) == 91 and list(rows[0].values())[::2][:2] == ["1001", "Male"]
+
+
+def test_labels_that_are_acted_alike_have_sounds_of_their_own(tmp_path):
+    made = generate_corpus(tmp_path / "c", 2, ("happy", "surprised"), 2, layout="ravdess", progress=False)
+    sounds = {path.read_bytes() for path in made.rglob("*.wav")}
+    assert len(sounds) == 8
+
+
+def test_iemocap_comes_with_labels_and_words_of_every_turn(tmp_path):
+    made = generate_corpus(tmp_path / "c", 2, ("ang", "neu"), 2, layout="iemocap", progress=False)
+    session = made / "Session1"
+    wavs = sorted(path.stem for path in session.glob("sentences/wav/*/*.wav"))
+    assert wavs == [
+        *("Ses01F_impro01_F000", "Ses01F_impro01_F400", "Ses01F_impro01_M000", "Ses01F_impro01_M400"),
+        *("Ses01M_script01_1_F001", "Ses01M_script01_1_F401", "Ses01M_script01_1_M001", "Ses01M_script01_1_M401"),
+    ]
+    lines = (session / "dialog/EmoEvaluation/Ses01F_impro01.txt").read_text().splitlines()
+    assert lines[0] == "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]" and lines[1] == ""
+    assert re.fullmatch(
+        r"\[0\.0000 - \d\.\d{4}\]\tSes01F_impro01_F000\tang\t\[\d\.\d{4}, \d\.\d{4}, \d\.\d{4}\]", lines[2]
+    )
+    last = soundfile.info(session / "sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav").duration
+    assert float(lines[2].split()[2][:-1]) == pytest.approx(last, abs=1e-3)
+    assert float(re.search(r"ang\t\[(\S+),", lines[2])[1]) < float(re.search(r"neu\t\[(\S+),", lines[4])[1])
+    words = (session / "dialog/transcriptions/Ses01M_script01_1.txt").read_text().splitlines()
+    assert words[0].startswith("Ses01M_script01_1_F001 [000.0000-") and words[0].endswith(
+        "]: Generated sentence number 1."
+    )
+    assert len(words) == 4
