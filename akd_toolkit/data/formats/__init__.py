@@ -1,27 +1,26 @@
-"""What sound files promise against what they hold, before libsndfile reads them."""
+"""What sound files promise against what they hold: libsndfile silently shortens what is cut or has no length."""
 
 import os
 from typing import BinaryIO
 
 from akd_toolkit.data.formats.chunked import chunked_part
 from akd_toolkit.data.formats.containers import decode_container
-from akd_toolkit.data.formats.flac import flac_part
 from akd_toolkit.data.formats.mpeg import mpeg_parts, skip_tag
-from akd_toolkit.data.formats.ogg import ogg_parts
 from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, Pieces, read_at
+from akd_toolkit.data.formats.streams import flac_part, ogg_parts
 
 __all__ = ["DamagedError", "ForeignError", "Pieces", "decode_container", "parts_of", "read_at"]
 
 
 def parts_of(file: BinaryIO) -> list[Pieces] | None:
-    """What libsndfile reads, one after the other, to have the whole sound; None if it does not read such files.
+    """What libsndfile must read, one after the other, to get the whole sound; None if it does not read such files.
 
     Raises
     ------
     DamagedError
         If the file does not hold what its header promises.
     ForeignError
-        If its sound is laid out in a way that libsndfile does not read.
+        If libsndfile does not read its layout.
     """
     size = file.seek(0, os.SEEK_END)
     start = skip_tag(file, 0)

@@ -1,8 +1,9 @@
-"""WAV, RF64, AIFF, CAF, W64, AU, NIST: the length in the header against the bytes that are there.
+"""WAV, RF64, AIFF, CAF, W64, AU: the length in the header against the bytes that are there.
 
-libsndfile shortens the sound without an error where bytes are missing, and ignores what follows it.
+libsndfile shortens the sound without an error if bytes are missing, and ignores what follows it.
 """
 
+import math
 import re
 import struct
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 from akd_toolkit.data.formats.pieces import TAIL, DamagedError, ForeignError, Pieces, read_at
 
-# Lengths that programs write that cannot go back to fill them in.
+# Lengths that programs write that cannot seek back to fill them in.
 PLACEHOLDERS = (0, 0x7F000000, 0x7FFFFFFF, 0xFFFFFFFF, 2**63 - 1, 2**64 - 1)
 SLACK = 2**16  # that such a length, but 0, may differ by, for the header
 LONGEST_HEADER = 2**12  # bytes, of AU
@@ -28,7 +29,7 @@ SECOND_SOUND = (b"RIFF", b"FORM", b"data", b"SSND")
 
 
 def is_placeholder(length: int) -> bool:
-    """Whether a header says so because its writer could not go back and fill in the length.
+    """Whether a length in a header stands for an unknown one.
 
     Example
     -------
@@ -39,7 +40,7 @@ def is_placeholder(length: int) -> bool:
 
 
 def chunked_part(file: BinaryIO, size: int) -> Pieces | None:
-    """The file, with its true length in the header if that has a placeholder; None if it is of another format."""
+    """The file, with its true length in the header if that has a placeholder; None if it has another format."""
     head = read_at(file, 0, 12)
     if (kind := (head[:4], head[8:])) in KINDS:
         return _with_chunks(file, size, *KINDS[kind])
@@ -51,12 +52,10 @@ def chunked_part(file: BinaryIO, size: int) -> Pieces | None:
     if head[:7] == b"NIST_1A":
         head = read_at(file, 0, 1024)
         if b"embedded-" in head:
-            raise ForeignError("is NIST SPHERE of compressed samples")
-        words = dict(re.findall(rb"(\w+) -\w+ (\d+)\n", head))  # libsndfile writes numbers as texts: -s1 1
-        length = 1
-        for word in (b"sample_count", b"channel_count", b"sample_n_bytes"):
-            length *= int(words.get(word, 0))
-        return _checked(file, size, 1024, length, False)
+            raise ForeignError("is NIST SPHERE with compressed samples")
+        words = dict(re.findall(rb"(\w+) -\w+ (\d+)\n", head))  # libsndfile writes numbers as text
+        counts = [int(words.get(word, 0)) for word in (b"sample_count", b"channel_count", b"sample_n_bytes")]
+        return _checked(file, size, 1024, math.prod(counts), explained=False)
     return None
 
 
@@ -105,7 +104,7 @@ def _only_chunks(file: BinaryIO, size: int, at: int, header: str, align: int) ->
 
 
 def _checked(file: BinaryIO, size: int, begin: int, promised: int, explained: bool, place=None) -> Pieces:
-    """``explained``: what follows the promised bytes is known. ``place``: where and how the length is written."""
+    """``explained``: the bytes after the promised ones are known. ``place``: where and how the length is written."""
     found = size - begin
     unknown = is_placeholder(promised) and (promised > found or (promised == 0 < found and not explained))
     if place and unknown:

@@ -1,11 +1,10 @@
-"""MP4, WebM and other containers: decoded by FFmpeg through PyAV, an extra, after a look at their structure.
+"""MP4, WebM and other containers, decoded by FFmpeg through PyAV, an extra.
 
-FFmpeg ends a cut file without an error, so what its elements promise is added up first.
+FFmpeg reads a cut file without an error, so the promised length is compared with what is there.
 """
 
 import os
 import re
-import struct
 from typing import BinaryIO
 
 import soundfile
@@ -13,23 +12,11 @@ import soundfile
 from akd_toolkit.data.formats.mpeg import skip_tag
 from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, read_at
 
-SHORTER = 0.1  # s that may be missing of what the header says, because it is rounded,
-DELAY = 2  # and so many frames, of an encoder's delay that the header counts and FFmpeg leaves out
+SHORTER = 0.1  # s that may be missing, because headers round,
+DELAY = 2  # and frames, because they count an encoder's delay that FFmpeg leaves out
 SEGMENT, CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"  # of Matroska: elements that hold others
 ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 ESTIMATED = ("aac", "mp3", "amr")  # whose length FFmpeg guesses
-
-
-def mp4_end(file: BinaryIO, size: int) -> int:
-    at = 0
-    while len(head := read_at(file, at, 16)) >= 8:
-        length = struct.unpack(">I", head[:4])[0] or size - at  # 0: until the end
-        if length == 1:
-            length = int.from_bytes(head[8:], "big")
-        if length < 8:
-            raise DamagedError(f"is damaged: its box at byte {at} has a length of {length}")
-        at += length
-    return at
 
 
 def matroska_end(file: BinaryIO, size: int) -> int:
@@ -56,29 +43,21 @@ def flv_end(file: BinaryIO, size: int) -> int:
     return at
 
 
-def avi_end(file: BinaryIO, size: int) -> int:
-    return 8 + struct.unpack("<I", read_at(file, 4, 4))[0]
-
-
 def asf_end(file: BinaryIO, size: int) -> int:
     head = read_at(file, 0, 2**16)
     at = head.find(ASF_PROPERTIES) + 40
     return int.from_bytes(head[at : at + 8], "little") if at > 40 else 0
 
 
-def _unknown_end(file: BinaryIO, size: int) -> int:
-    return size
-
-
-KINDS = (  # first bytes, name, FFmpeg's name, where the file ends if it is whole
-    (rb".{4}(ftyp|moov|mdat|wide|free|skip)", "MP4", "mov", mp4_end),
+KINDS = (  # first bytes, name, FFmpeg's name, where the file ends according to its elements
+    (rb".{4}(ftyp|moov|mdat|wide|free|skip)", "MP4", "mov", None),
     (rb"\x1aE\xdf\xa3", "Matroska or WebM", "matroska", matroska_end),
     (rb"FLV", "FLV", "flv", flv_end),
-    (rb"RIFF.{4}AVI ", "AVI", "avi", avi_end),
+    (rb"RIFF.{4}AVI ", "AVI", "avi", None),
     (rb"0&\xb2u", "WMA", "asf", asf_end),
-    (rb"\xff[\xf0\xf1\xf8\xf9]", "AAC", "aac", _unknown_end),
-    (rb"\xff[\xe4-\xe7\xf4-\xf7\xfc-\xff]", "MPEG audio of layer I or II", "mp3", _unknown_end),
-    (rb"#!AMR", "AMR", "amr", _unknown_end),
+    (rb"\xff[\xf0\xf1\xf8\xf9]", "AAC", "aac", None),
+    (rb"\xff[\xe4-\xe7\xf4-\xf7\xfc-\xff]", "MPEG audio of layer I or II", "mp3", None),
+    (rb"#!AMR", "AMR", "amr", None),
 )
 
 
@@ -95,7 +74,7 @@ def decode_container(file: BinaryIO, into: BinaryIO) -> bool:
     size, head = file.seek(0, os.SEEK_END), read_at(file, skip_tag(file, 0), 12)
     for magic, name, ffmpeg_name, end in KINDS:
         if re.match(magic, head, re.DOTALL):
-            if (missing := end(file, size) - size) > 0:
+            if end and (missing := end(file, size) - size) > 0:
                 raise DamagedError(f"is truncated: {missing} bytes that its header promises are missing")
             _decode(file, name, ffmpeg_name, into)
             return True

@@ -1,9 +1,8 @@
-"""MP3: every frame is counted, because no header has to say how many there are.
+"""MP3: all frames are counted, because headers need not say how many there are.
 
-libsndfile estimates the length by the first frame's bit rate, or believes the first of several joined files.
+libsndfile estimates the length from the first frame's bit rate, or trusts the first of several joined files.
 """
 
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import BinaryIO
@@ -54,7 +53,7 @@ class _Sound:
     def part(self, file: BinaryIO) -> Pieces:
         """The frames behind an Info frame with their true number.
 
-        mpg123 leaves out the gaps that this gives and its own delay. Where no gaps are known, it is a silent frame.
+        mpg123 leaves out the gaps given there, and its own delay; if they are unknown, a silent frame is left out.
         """
         if self.promised is not None and self.frames < self.promised - 1:  # some count the Info frame too
             raise DamagedError(f"is truncated: its header promises {self.promised} frames and it holds {self.frames}")
@@ -81,9 +80,9 @@ def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
         head = read_at(file, at, 64)
         if not (frame := _frame(head[:4])):
             if (after := skip_tag(file, at)) == at:
-                after = _next_frame(file, at + 1, size)
-                if after < size or size - at > TAIL:
-                    raise DamagedError(f"is damaged: {after - at} bytes from byte {at} on are not MP3")
+                if size - at > TAIL:
+                    raise DamagedError(f"is damaged: what follows byte {at} is not MP3")
+                break
             at = after
             continue
         kind, length = frame
@@ -145,18 +144,8 @@ def _two_frames(file: BinaryIO, at: int, size: int) -> bool:
     return at + frame[1] == size or bool(after and after[0] == frame[0])
 
 
-def _next_frame(file: BinaryIO, at: int, size: int) -> int:
-    while at < size:
-        data = read_at(file, at, SEARCHED)
-        for match in re.finditer(rb"\xff[\xe2-\xfb]", data):
-            if _two_frames(file, at + match.start(), size):
-                return at + match.start()
-        at += max(1, len(data) - 1)
-    return size
-
-
 def skip_tag(file: BinaryIO, at: int) -> int:
-    """The place after the tags that begin here: ID3v2 with its padding, APE, ID3v1."""
+    """The position after the tags that begin here: ID3v2 with its padding, APE, ID3v1."""
     while True:
         head = read_at(file, at, 16)
         if head[:3] == b"ID3" and len(head) == 16:

@@ -1,4 +1,4 @@
-"""Stretches of a file, read as if they were one file."""
+"""Parts of a file, read as if they were one file."""
 
 import os
 from bisect import bisect_right
@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import BinaryIO
 
 FAR = 2**44  # bytes; no file is that long
-TAIL = 128  # bytes after the sound that need no explanation: an ID3v1 tag
+TAIL = 128  # unexplained bytes after the sound that are allowed: an ID3v1 tag
 
 
 class DamagedError(ValueError):
@@ -18,9 +18,9 @@ class ForeignError(ValueError):
 
 
 class Pieces:
-    """What one decoder reads: bytes, and stretches [start, stop) of a file, as a file for libsndfile.
+    """Bytes, and ranges (start, stop) of a file, as one file for libsndfile.
 
-    An error is kept in ``error``, because libsndfile cannot pass it on.
+    An exception while reading is kept in ``error``, because libsndfile cannot pass it on.
 
     Example
     -------
@@ -48,28 +48,28 @@ class Pieces:
             number = bisect_right(self.starts, self.at) - 1
             piece, skip = self.part[number], self.at - self.starts[number]
             some = min(count, self.starts[number + 1] - self.at)
-            found.append(piece[skip : skip + some] if isinstance(piece, bytes) else self._stored(piece[0] + skip, some))
-            if not found[-1]:
+            try:
+                if isinstance(piece, bytes):
+                    data = piece[skip : skip + some]
+                else:
+                    data = read_at(self.file, piece[0] + skip, some)
+            except Exception as error:  # of a file that the caller opened
+                self.error, data = error, b""
+            if not data:
                 break
-            self.at += len(found[-1])
-            count -= len(found[-1])
+            found.append(data)
+            self.at += len(data)
+            count -= len(data)
         return b"".join(found)
-
-    def _stored(self, at: int, count: int) -> bytes:
-        try:
-            return read_at(self.file, at, count)
-        except Exception as error:  # whatever the file of the caller raises
-            self.error = error
-            return b""
 
     @property
     def whole(self) -> bool:
-        """Whether this is all of the file, so that libsndfile can have that."""
+        """Whether this is the file itself, so that libsndfile can open that."""
         return self.part == [(0, self.file.seek(0, os.SEEK_END))]
 
 
 def read_at(file: BinaryIO | Pieces, at: int, count: int) -> bytes:
-    """At most ``count`` bytes from place ``at`` on; none from places that only a damaged header points to."""
+    """At most ``count`` bytes from position ``at``; none beyond any possible file, as a damaged header may say."""
     if at >= FAR:
         return b""
     file.seek(at)

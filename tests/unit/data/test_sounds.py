@@ -10,7 +10,7 @@ NAME = r"\d\d[a-z]"  # such as 01a
 
 @pytest.fixture
 def tree(tmp_path):
-    """Files by path -> content, the path itself where there is none: ``tree("a/01a.wav", b="same")``."""
+    """Files with ``content``, by default their own path: ``tree("a/01a.wav")``."""
 
     def make(*paths, content=None):
         for path in paths:

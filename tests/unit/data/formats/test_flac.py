@@ -12,7 +12,7 @@ def with_length(data, length):
 
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("subtype", ["PCM_S8", "PCM_16", "PCM_24"])
-@pytest.mark.parametrize("length", [1700, 4096, 5000, 4096 * 5, 4096 * 140 + 1])
+@pytest.mark.parametrize("length", [1700, 4096 * 5, 4096 * 140 + 1])
 def test_an_unknown_length_is_found(encoded, samples, read, length, subtype, channels):
     data = encoded("FLAC", samples(length, channels), subtype=subtype)
     found = read(with_length(data, 0))
@@ -20,17 +20,12 @@ def test_an_unknown_length_is_found(encoded, samples, read, length, subtype, cha
     np.testing.assert_array_equal(found, read(data))
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 12345, 44100, 96000, 192000])
-def test_every_rate_is_read_whole_without_a_length(encoded, samples, read, rate):
-    np.testing.assert_array_equal(read(with_length(encoded("FLAC", rate=rate), 0)), samples() / np.float32(32768))
-
-
 @pytest.mark.parametrize("pipe", [False, True])
 def test_what_ffmpeg_writes_is_read_whole(encoded_by_ffmpeg, samples, read, pipe):
     assert len(read(encoded_by_ffmpeg("flac", "flac", pipe=pipe))) == len(samples())
 
 
-@pytest.mark.parametrize("share", [0.01, 0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.01, 0.6, 0.999])
 @pytest.mark.parametrize("promise", ["true", "unknown"])
 def test_a_cut_file_is_refused(encoded, read, promise, share):
     data = encoded("FLAC")
@@ -39,7 +34,7 @@ def test_a_cut_file_is_refused(encoded, read, promise, share):
         read(data[: int(share * len(data))])
 
 
-@pytest.mark.parametrize("length", [1, 4096, 8192, 19999, 20001, 2**20, 2**36 - 1])
+@pytest.mark.parametrize("length", [1, 4096, 19999, 20001, 2**36 - 1])
 def test_a_wrong_promise_is_refused(encoded, read, length):
     with pytest.raises(ValueError, match="truncated or damaged"):
         read(with_length(encoded("FLAC"), length))

@@ -35,17 +35,12 @@ def test_flac_in_ogg_is_read_whole(encoded_by_ffmpeg, samples, read, count):
     np.testing.assert_allclose(found, np.tile(samples() / 32768, count), atol=2 / 32768)
 
 
-def test_opus_of_ffmpeg_is_read_whole(encoded_by_ffmpeg, samples, read):
-    data = encoded_by_ffmpeg("ogg", "libopus", rate=48000)
-    assert len(read(data + data)) == 2 * len(read(data)) >= 2 * len(samples())
-
-
 def test_streams_of_different_rates_are_refused(encoded, read):
     with pytest.raises(ValueError, match="several kinds.*16000.*44100"):
         read(encoded("OGG", rate=16000) + encoded("OGG", rate=44100))
 
 
-@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0.001, 0.5, 0.999])
 def test_a_cut_file_is_refused(stream, read, share):
     data = stream(48000)
     with pytest.raises(ValueError, match="truncated|cannot be read"):
