@@ -1,4 +1,4 @@
-"""Audio files as 16 kHz mono waveforms, or one sentence that names the file and says why not."""
+"""Audio files as 16 kHz mono waveforms."""
 
 import hashlib
 import math
@@ -12,12 +12,13 @@ import soxr
 from akd_toolkit.data.reader import open_sound_file
 
 SAMPLE_RATE_HZ = 16000
-MIN_SAMPLES = 1600  # 0.1 s at 16 kHz: the shortest waveform that a student accepts
+MIN_SAMPLES = 1600  # 0.1 s: the shortest waveform that a student accepts
+CANCELLED = 0.01  # of a channel's energy: 20 dB below it
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The samples of a file as they are stored, checked but not converted.
+    """The stored samples of a file, checked but not converted.
 
     Shape
     -----
@@ -59,14 +60,11 @@ class Recording:
         return np.clip(mono, -1.0, 1.0).astype(np.float32, copy=False)
 
 
-CANCELLED = 0.01  # of a channel's energy: 20 dB below it
-
-
 def opposite_channel(blocks: Iterable[np.ndarray]) -> int | None:
-    """The channel to take of a recording whose channels cancel each other; None if they do not.
+    """The channel to use if the channels cancel each other, else None.
 
-    They do if the energy of their mean is below 1 % of the loudest channel's: opposite phase, as a wrongly wired cable
-    gives it. Then it is the first channel with at least half of the energy of the loudest.
+    They do if the energy of their mean is below 1 % of the loudest channel's (opposite phase, from a wrongly wired
+    cable). Then it is the first channel with at least half of the energy of the loudest.
 
     Example
     -------
@@ -85,7 +83,7 @@ def opposite_channel(blocks: Iterable[np.ndarray]) -> int | None:
 
 
 def mixed(block: np.ndarray, channel: int | None) -> np.ndarray:
-    """[samples, channels] as [samples]: the mean of the channels, or one of them if they would cancel."""
+    """[samples, channels] as [samples]: the mean of the channels, or one of them."""
     if channel is None and block.shape[1] > 1:
         return block.mean(axis=1)
     return block[:, channel or 0]
@@ -99,7 +97,7 @@ def read_audio(path, start: int = 0, stop: int | None = None, sample_rate_hz: in
     Arguments
     ---------
     path
-        What ``open_sound_file`` opens: WAV, FLAC, OGG, MP3, ...
+        See ``open_sound_file``: WAV, FLAC, OGG, MP3, ...
     start, stop
         First sample and the one after the last, counted at the file's own sampling rate; None is the end.
 
@@ -126,12 +124,12 @@ def read_audio(path, start: int = 0, stop: int | None = None, sample_rate_hz: in
 
 
 def read_recording(path, start: int = 0, stop: int | None = None) -> Recording:
-    """Read the stored samples of a file, or of a part of it, and check that they are all there and finite."""
+    """Read the stored samples of a file, or a part of it, and check that they are complete and finite."""
     with open_sound_file(path) as sound:
         end = sound.num_samples if stop is None else stop
         if not 0 <= start < end <= sound.num_samples:
             raise ValueError(
-                f"{path}: samples {start} to {end} were asked for, and the file holds {sound.num_samples}. "
+                f"{path}: samples {start} to {end} were requested, and the file holds {sound.num_samples}. "
                 "Get it again, or run prepare again if it was replaced."
             )
         blocks = list(sound.blocks(start, end))

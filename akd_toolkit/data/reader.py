@@ -1,4 +1,4 @@
-"""One sound file of any kind, from anywhere, block by block: whole, or refused in one sentence."""
+"""Sound files of any kind, from paths, bytes, files and pipes, read block by block."""
 
 import io
 import os
@@ -16,12 +16,11 @@ import soundfile
 
 from akd_toolkit.data.formats import DamagedError, ForeignError, Pieces, decode_container, parts_of, read_at
 
-MAX_PEAK = 2.0  # a float file above this holds integers or is broken; a decoder's overshoot stays below
-MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, a header is broken, and resampling would fill the memory
-BLOCK_S = 10  # read at once,
-BLOCK_VALUES = 2**22  # but no more than this, so that a header that promises too much costs no memory
-IN_MEMORY = 2**26  # bytes of a pipe or of a decoded container; more goes into a temporary file
-_ONE_AT_A_TIME = threading.Lock()  # there is one file number 2
+MAX_PEAK = 2.0  # a float file above this holds integers or is broken
+MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, the header is broken
+BLOCK_S, BLOCK_VALUES = 10, 2**22  # most that is read at once, so that a wrong header costs no memory
+IN_MEMORY = 2**26  # bytes of a pipe or a decoded container; more goes to a temporary file
+_STDERR_LOCK = threading.Lock()
 
 
 class SoundFile:
@@ -30,25 +29,25 @@ class SoundFile:
     Arguments
     ---------
     name
-        Begins every message about it.
+        For messages.
     decoders
-        Give its parts, one after the other.
+        Of its parts, one after the other.
     """
 
     def __init__(self, name: str, decoders: list[soundfile.SoundFile]):
         self.name, self._decoders = name, decoders
         self.sample_rate_hz, self.channels = decoders[0].samplerate, decoders[0].channels
-        self.subtype = decoders[0].subtype  # libsndfile's name for the type of its samples
+        self.subtype = decoders[0].subtype  # sample type, as libsndfile names it
         self.num_samples = sum(decoder.frames for decoder in decoders)
         check_rate(self.sample_rate_hz, name)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
-        """Samples from ``start`` to before ``stop``: [samples, channels] float32 each; can be called again.
+        """Samples from ``start`` to before ``stop``: [samples, channels] float32 each; can be repeated.
 
         Raises
         ------
         ValueError
-            At the block where it shows: samples that are missing, not finite, or above a peak of 2.
+            If samples are missing, not finite, or above a peak of 2.
         """
         stop = self.num_samples if stop is None else stop
         for decoder in self._decoders:
@@ -56,15 +55,15 @@ class SoundFile:
             start, stop = start - decoder.frames, stop - decoder.frames
 
     def _blocks_of(self, decoder: soundfile.SoundFile, start: int, stop: int) -> Iterator[np.ndarray]:
-        quietly = _no_complaints if decoder.format == "MP3" else nullcontext
-        exact = decoder.seekable() and decoder.format not in ("MP3", "OGG")  # which land beside the sample
+        context = _silent_stderr if decoder.format == "MP3" else nullcontext
+        exact = decoder.seekable() and decoder.format not in ("MP3", "OGG")  # which seek inexactly
         at = start if exact else 0
         if start < stop and decoder.seekable() and decoder.tell() != at:
-            with quietly():
+            with context():
                 decoder.seek(at)
         size = block_samples(self.sample_rate_hz, self.channels)
         while at < stop > start:
-            with quietly(), _named(self.name):
+            with context(), _named(self.name):
                 block = decoder.read(min(size, stop - at), dtype="float32", always_2d=True)
             if not len(block):
                 found = f"its header promises {decoder.frames} samples and {at} can be read"
@@ -85,7 +84,7 @@ def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
     source
         A path, bytes, or an open binary file, which is read from its start; a pipe is stored first.
     name
-        Of the sound in messages; by default the path.
+        For messages; by default the path.
 
     Raises
     ------
@@ -94,7 +93,7 @@ def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
     TypeError
         If the file is open as text.
     ValueError
-        If it is empty, no sound, or does not hold what its header promises.
+        If it is empty, not sound, or does not hold what its header promises.
     """
     own = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
     name = name or (str(own) if isinstance(own, (str, os.PathLike)) else "the sound")
@@ -162,15 +161,14 @@ def _temporary() -> BinaryIO:
 
 
 def _decoder(file: BinaryIO, pieces: Pieces) -> soundfile.SoundFile:
-    # A file of the disk by its number, which is fast: libsndfile then goes by what it holds and not by its name.
+    # A file on disk by its descriptor, which is fast; libsndfile then ignores its name.
     by = file.fileno() if isinstance(file, io.FileIO) and pieces.whole else pieces
     file.seek(0)
-    with _no_complaints():
+    with _silent_stderr():
         return soundfile.SoundFile(by, closefd=False)
 
 
 def block_samples(sample_rate_hz: int, channels: int) -> int:
-    """Samples that are read at once."""
     return max(1, min(BLOCK_S * sample_rate_hz, BLOCK_VALUES // channels))
 
 
@@ -192,21 +190,18 @@ def check_samples(block: np.ndarray, name: str) -> None:
 
 
 @contextmanager
-def _no_complaints() -> Iterator[None]:
-    """libsndfile's MP3 decoder complains past Python, to file number 2, which leads nowhere as long as this block.
-
-    Nothing else of this process can write there meanwhile, so the block is to be short.
-    """
-    with _ONE_AT_A_TIME:
+def _silent_stderr() -> Iterator[None]:
+    """Discards stderr of the whole process, to which libsndfile's MP3 decoder prints; keep the block short."""
+    with _STDERR_LOCK:
         try:
-            kept = os.dup(2)
-        except OSError:  # a process without a terminal or a log
+            saved = os.dup(2)
+        except OSError:  # a process without stderr
             yield
             return
         try:
-            with open(os.devnull, "wb") as nowhere:
-                os.dup2(nowhere.fileno(), 2)
+            with open(os.devnull, "wb") as devnull:
+                os.dup2(devnull.fileno(), 2)
             yield
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(saved, 2)
+            os.close(saved)

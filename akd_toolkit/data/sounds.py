@@ -1,4 +1,4 @@
-"""Sound files of a folder: which can be read, which are a second copy, and which are those of a corpus."""
+"""The sound files of a folder: readable ones, second copies, and those of a corpus."""
 
 import hashlib
 import importlib.util
@@ -14,28 +14,27 @@ from akd_toolkit.data.preparing import shortened
 
 logger = logging.getLogger(__name__)
 
-# Sound that nothing here reads, and containers, which need PyAV.
+# Sound that is not read, and containers, which need PyAV.
 UNREAD_SUFFIXES = {*(".sph", ".raw", ".pcm", ".ape", ".wv", ".mp2", ".ac3", ".m4b", ".wmv"), *CONTAINER_SUFFIXES}
 CONVERT = "install PyAV (pip install 'akd-toolkit[av]') or convert them (ffmpeg -i NAME.m4a NAME.wav)"
 
 
 def find_sounds(folder, option: str = "data_folder", cure: str = "give the folder of the recordings") -> list[Path]:
-    """Every sound file below ``folder`` that can be read, sorted; a warning counts and names the others.
+    """Every readable sound file below ``folder``, sorted; a warning names the others.
 
-    Links to folders are followed, and hidden files are not looked at. Containers such as .m4a can be read where PyAV is
-    installed.
+    Links to folders are followed, hidden files ignored. Containers such as .m4a need PyAV.
 
     Arguments
     ---------
     option, cure
-        Begin and end an error's sentence: the setting that named the folder, and what to do.
+        Begin and end of an error message: the setting that named the folder, and what to do.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or a sound file is a link to nothing.
+        If there is no such folder, or a sound file is a broken link.
     ValueError
-        If there is nothing to read.
+        If there is no sound file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -62,10 +61,9 @@ def find_sounds(folder, option: str = "data_folder", cure: str = "give the folde
 
 
 def without_copies(paths: Sequence[Path]) -> list[Path]:
-    """Leave out folders that repeat, byte for byte, what a folder around them holds; a warning names each.
+    """Leave out folders that repeat byte for byte what a parent folder holds; a warning names each.
 
-    Some archives hold their corpus a second time in a folder: Kaggle's RAVDESS has ``audio_speech_actors_01-24``
-    beside ``Actor_01``.
+    Some archives hold their corpus twice: Kaggle's RAVDESS has ``audio_speech_actors_01-24`` beside ``Actor_01``.
 
     Example
     -------
@@ -95,7 +93,7 @@ def without_copies(paths: Sequence[Path]) -> list[Path]:
 
 
 def _repeated_folder(path: Path, original: Path) -> Path | None:
-    """The largest folder of ``path`` that has the same place below a folder around it as ``original``, if any."""
+    """The largest folder of ``path`` that is at the same place below a parent folder as ``original``, if any."""
     level = 0  # of the parents that may be called differently
     while path.parts[-level - 2] == original.parts[-level - 2] and path.parents[level + 1] not in original.parents:
         level += 1
@@ -103,22 +101,21 @@ def _repeated_folder(path: Path, original: Path) -> Path | None:
 
 
 def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
-    """The smallest folder that holds every file of a corpus, and the sound files in it by name.
+    """The smallest folder that holds every file of a corpus, at any depth, and the sound files in it by name.
 
-    The corpus may lie in ``folder`` as it was released, flat, or in some folder below. The files that are returned may
-    hold others than the corpus's, which are the caller's to refuse.
+    They may include other files, which the caller must refuse.
 
     Arguments
     ---------
     what
-        Says what the folder must hold: ``EmoDB's files``.
+        What the folder must hold: ``EmoDB's files``.
     name
         Regular expression for the path of a file, without suffix, below the folder that is returned or one in it.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As ``find_sounds``, or if no name is one of the corpus, or a name is there twice.
+        As ``find_sounds``, or if no name is one of the corpus, or a name occurs twice.
     """
     folder = Path(folder)
     paths = without_copies(find_sounds(folder, cure=f"it must hold {what}"))
