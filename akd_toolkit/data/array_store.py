@@ -59,11 +59,6 @@ def stored_arrays(
     jobs, backend
         See ``run_tasks``.
 
-    Raises
-    ------
-    OSError
-        If the disk is full.
-
     Example
     -------
     >>> import tempfile

@@ -19,13 +19,6 @@ TIMEOUT_S = 30.0
 
 def fetch_zip(url: str, folder) -> Path:
     """Download a ZIP archive and unpack it into ``folder``; a folder that exists is reused.
-
-    Raises
-    ------
-    ConnectionError
-        If there is no network, the server refuses, or the download is incomplete.
-    ValueError
-        If the file is not a ZIP archive, or damaged.
     """
     folder = Path(folder)
     if folder.is_dir():

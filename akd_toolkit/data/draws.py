@@ -84,11 +84,6 @@ class TrainSampler(Sampler[list[Draw]]):
     rank, num_processes
         Which process of how many this is.
 
-    Raises
-    ------
-    ValueError
-        If a batch has fewer labelled windows than there are processes.
-
     Example
     -------
     >>> from akd_toolkit.data.manifest import Utterance

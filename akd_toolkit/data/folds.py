@@ -25,11 +25,6 @@ def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> 
     A class without test utterances is only logged (EmoDB's speaker 08 has no disgust): such a fold is scored over the
     other classes.
 
-    Raises
-    ------
-    ValueError
-        If a speaker is in no group, in two, or unknown to the manifest, or a fold's training lacks a class.
-
     Example
     -------
     >>> from akd_toolkit.data.manifest import Utterance
@@ -73,11 +68,6 @@ def inner_folds(
     train_speakers: Sequence[str], speaker_groups: Sequence[Sequence[str]]
 ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """The outer groups that remain in training, each one the validation once: (inner train, inner validation).
-
-    Raises
-    ------
-    ValueError
-        If the training speakers are not whole groups, or fewer than two groups.
 
     Example
     -------

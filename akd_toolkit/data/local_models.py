@@ -19,13 +19,6 @@ def local_source(source: str, models_folder: str | Path | None) -> str:
     models_folder
         Holds the model as ``owner/name``, or a models.yaml that maps names of models to folders beside it; or None.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder, or models.yaml maps the name to a folder that does not exist.
-    ValueError
-        If models.yaml is not a mapping of names to folders.
-
     Example
     -------
     >>> import tempfile

@@ -14,13 +14,6 @@ __all__ = ["DamagedError", "ForeignError", "Pieces", "decode_container", "parts_
 
 def parts_of(file: BinaryIO) -> list[Pieces] | None:
     """What libsndfile must read, one after the other, to get the whole sound; None if it does not read such files.
-
-    Raises
-    ------
-    DamagedError
-        If the file does not hold what its header promises.
-    ForeignError
-        If libsndfile does not read its layout.
     """
     size = file.seek(0, os.SEEK_END)
     start = skip_tag(file, 0)

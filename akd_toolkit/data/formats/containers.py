@@ -63,13 +63,6 @@ KINDS = (  # first bytes, name, FFmpeg's name, where the file ends according to 
 
 def decode_container(file: BinaryIO, into: BinaryIO) -> bool:
     """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is no container.
-
-    Raises
-    ------
-    DamagedError
-        If it is cut or damaged.
-    ForeignError
-        If it has no sound track, or PyAV is not installed.
     """
     size, head = file.seek(0, os.SEEK_END), read_at(file, skip_tag(file, 0), 12)
     for magic, name, ffmpeg_name, end in KINDS:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -106,7 +106,10 @@ def prepare_table(
         raise ValueError(f"at_most must be a count from 1, or null for all, got {at_most}.")
     rows, parts = find_utterances(folder, source)
     if at_most is not None:
-        rows = _first(rows, at_most)
+        seen: dict[tuple[str, str], list[Utterance]] = defaultdict(list)
+        for row in rows:
+            seen[row.speaker, row.emotion].append(row)
+        rows = sorted((row for same in seen.values() for row in same[:at_most]), key=lambda row: row.id)
     elif counts is not None:
         found, expected = [row.emotion for row in rows], list(Counter(counts).elements())
         compared = f"{folder} differs from the {corpus} that this recipe was made for ({len(expected)} utterances)"
@@ -124,16 +127,6 @@ def prepare_table(
         return Manifest(corpus, tuple(label_order), tuple(measured), speakers_known=source.speakers)
 
     return prepare_once(save_folder, arguments, files, build)
-
-
-def _first(rows: list[Utterance], at_most: int) -> list[Utterance]:
-    seen: Counter = Counter()
-    kept = []
-    for row in rows:
-        seen[row.speaker, row.emotion] += 1
-        if seen[row.speaker, row.emotion] <= at_most:
-            kept.append(row)
-    return kept
 
 
 def find_utterances(
@@ -251,9 +244,11 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
     if cells and all(cell.get("id") for cell in cells):
         ids = [cell["id"] for cell in cells]
     else:
-        paths = {cell["path"] for cell in cells}
-        unique = len({path.stem for path in paths}) == len(paths)
-        ids = [normalize("NFC", _file_id(cell["path"], folder, unique)) + _span(cell) for cell in cells]
+        paths = {cell["path"]: cell["path"].stem for cell in cells}
+        if len(set(paths.values())) < len(paths):
+            inside = {path: path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths}
+            paths = {path: short.with_suffix("").as_posix() for path, short in inside.items()}
+        ids = [normalize("NFC", paths[cell["path"]]) + _span(cell) for cell in cells]
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         lines = {name: [str(cell.get("line")) for cell, other in zip(cells, ids) if other == name] for name in repeated}
@@ -263,12 +258,6 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
             "hold IDs (--columns id=-)."
         )
     return ids
-
-
-def _file_id(path: Path, folder: Path, unique: bool) -> str:
-    if unique:
-        return path.stem
-    return (path.relative_to(folder) if path.is_relative_to(folder) else path).with_suffix("").as_posix()
 
 
 def _span(cell: dict) -> str:

@@ -30,11 +30,6 @@ def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str
     at_most
         How many groups; there are no more than speakers.
 
-    Raises
-    ------
-    ValueError
-        If there are fewer than three speakers, or too few speak some class.
-
     Example
     -------
     >>> rows = [Utterance(f"{s}{e}", f"/{s}{e}.wav", 0, 1, 1.0, s, e) for s in "ABCDEF" for e in ("joy", "fear")]

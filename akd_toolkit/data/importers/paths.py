@@ -18,11 +18,6 @@ def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
     Tried in this order: as written, from ``folder`` or from the table's folder; ignoring the suffix, the Unicode form
     and the kind of slash; with the beginning of the path replaced (``/home/ann/corpus/wav`` by ``wav``), in the same
     way for all rows; and if texts are names only, in whatever folder the name is found once.
-
-    Raises
-    ------
-    ValueError
-        If names are found in several folders.
     """
     bases = folder, table.parent
     for base in bases:

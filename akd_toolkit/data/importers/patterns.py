@@ -29,11 +29,6 @@ def compile_pattern(pattern: str) -> re.Pattern:
     ``{speaker:2}`` is two characters wide, ``*`` is anything; none of them contains a ``/``. A repeated field must have
     the same value. A pattern with ``(?P<`` is already a regular expression with named groups.
 
-    Raises
-    ------
-    ValueError
-        If it is invalid, two open fields touch, or no field is the emotion.
-
     Example
     -------
     >>> compile_pattern("{speaker}_{emotion}_*").fullmatch("anna_joy_01").groupdict()
@@ -83,13 +78,6 @@ def _expression(pattern: str) -> str:
 
 def list_recordings(folder: Path) -> list[Path]:
     """Every sound file below ``folder``, relative and sorted; without a second copy of the corpus inside it.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError
-        If there is no sound file, or one recording is there in two formats.
     """
     found = [path.relative_to(folder) for path in without_copies(find_sounds(folder))]
     twice = [str(name) for name, count in Counter(name.with_suffix("") for name in found).items() if count > 1]
@@ -100,11 +88,6 @@ def list_recordings(folder: Path) -> list[Path]:
 
 def match_names(names: Sequence[Path], pattern: str, folder: Path) -> list[dict[str, str]]:
     """The fields of every name; a pattern without a slash is matched with the file's name alone.
-
-    Raises
-    ------
-    ValueError
-        If a name does not match.
     """
     compiled = compile_pattern(normalize("NFC", pattern))
     texts = [name.with_suffix("").as_posix() if "/" in pattern else name.stem for name in names]
@@ -124,11 +107,6 @@ def guess_folders(names: Sequence[Path]) -> str:
 
     The class is the level whose folders have the names of emotions. Parts of a split (train, test, fold1) are neither
     classes nor speakers, nor is a single folder around all of them.
-
-    Raises
-    ------
-    ValueError
-        If files are at different depths, or the class level is unclear.
 
     Example
     -------

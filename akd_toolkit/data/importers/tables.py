@@ -47,13 +47,6 @@ def read_table(path: Path) -> pd.DataFrame:
     """The cells as stripped text; the index holds line numbers.
 
     Cells may be separated by commas, semicolons or tabs, in UTF-8 or UTF-16; ``.jsonl`` files hold JSON lines.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is not a table, its encoding is another, or it has no rows.
     """
     if not path.is_file():
         raise FileNotFoundError(f"there is no table {path}; give a CSV or TSV file with --table.")
@@ -112,11 +105,6 @@ def choose_columns(cells: pd.DataFrame, given: Mapping[str, str], table: Path, s
     -------
     >>> choose_columns(pd.DataFrame(columns=["File", "who", "label"]), {"speaker": "who"}, Path("a.csv"))
     {'path': 'File', 'speaker': 'who', 'emotion': 'label'}
-
-    Raises
-    ------
-    ValueError
-        If path, speaker or emotion has no column, or a given one does not exist.
     """
     chosen: dict[str, str] = {}
     for kind, names in USUAL.items():
@@ -176,11 +164,6 @@ def table_rows(table: Path, folder: Path, columns: Mapping[str, str]) -> list[di
     ---------
     folder
         Of the recordings; for how paths are found see ``find_paths``.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, cells are empty, files do not exist, or cells are not numbers; all are named at once.
     """
     found = read_table(table)
     _check_columns(columns, found, table)

@@ -64,10 +64,3 @@ def test_two_workers_write_the_bytes_of_one(corpus, tmp_path):
     assert len(files) == 4
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
-
-
-def test_recordings_that_cannot_be_read_are_all_named(corpus, tmp_path):
-    for number in (1, 2):
-        (tmp_path / f"{number}.wav").write_bytes(b"RIFF")
-    with pytest.raises(ValueError, match=r"(?s)1\.wav.*2\.wav"):
-        AudioStore(corpus, tmp_path / "store", progress=False).prepare(1)

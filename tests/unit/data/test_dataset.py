@@ -60,12 +60,6 @@ def test_teachers_are_looked_up_for_the_view_and_the_span_of_the_window(manifest
     assert asked == [("u2", 2, (0.3, 0.7)), ("u3", 0, (0.0, 1.0)), ("u4", 1, (0.0, 1.0))]
 
 
-def test_nothing_is_computed_that_is_not_asked_for(manifest):
-    dataset = WindowDataset([Speech(manifest, None)])
-    with dataset.output_keys_as(["id", "label"]):
-        assert dataset[Draw(0, 1)] == {"id": "u1", "label": 1}
-
-
 def test_a_number_is_an_utterance_whole(manifest, waves):
     speech = Speech(manifest, lambda name, view: waves[name])
     dataset = WindowDataset([speech, replace(speech, labelled=False)])

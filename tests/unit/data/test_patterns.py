@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from akd_toolkit.data.importers.patterns import compile_pattern, guess_folders, list_recordings, match_names
+from akd_toolkit.data.importers.patterns import compile_pattern, guess_folders, match_names
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,6 @@ def test_the_class_level_has_emotion_words(names, pattern):
 def test_an_unclear_tree_needs_a_pattern(names, token):
     with pytest.raises(ValueError, match=token):
         guess_folders([Path(name) for name in names])
-
-
-def test_recordings_are_found_at_any_depth_without_hidden_files(tmp_path):
-    for name in ("b/2.WAV", "a/1.flac", "a/._1.wav", ".trash/3.wav", "a/notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"")
-    assert [str(name) for name in list_recordings(tmp_path)] == ["a/1.flac", "b/2.WAV"]
-    (tmp_path / "a/1.wav").write_bytes(b"")
-    with pytest.raises(ValueError, match="holds a/1 in two formats"):
-        list_recordings(tmp_path)
 
 
 def test_letters_with_accents_match_however_they_are_composed():

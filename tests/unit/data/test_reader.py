@@ -73,13 +73,6 @@ def test_a_part_may_lie_in_any_of_the_streams_of_an_ogg(start):
             np.testing.assert_allclose(part, whole[start:stop], atol=1e-6)
 
 
-def test_blocks_can_be_read_again(path):
-    with open_sound_file(path) as sound:
-        if sound._decoders[0].seekable():
-            first, second = (np.concatenate(list(sound.blocks())) for _ in range(2))
-            np.testing.assert_allclose(first, second, atol=1e-6)
-
-
 def test_threads_read_side_by_side(path):
     expected = read_recording(path).samples
     with ThreadPoolExecutor(4) as pool:

@@ -41,14 +41,6 @@ def test_silence_around_the_speech_is_left_out(spoken, tmp_path):
         assert row.duration == pytest.approx(0.7, abs=0.1)
 
 
-def test_a_missing_or_empty_folder_is_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match="unlabelled .*nowhere is not a folder"):
-        prepare_unlabelled(tmp_path / "nowhere", tmp_path)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match="holds no sound file"):
-        prepare_unlabelled(tmp_path / "empty", tmp_path)
-
-
 @pytest.fixture
 def corpus(tmp_path):
     rng = np.random.default_rng(1)

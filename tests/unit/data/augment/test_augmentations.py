@@ -36,14 +36,6 @@ def test_a_change_of_speed_moves_pitch_and_length_together():
     assert int(torch.fft.rfft(changed[0]).abs().argmax()) * 16000 / 12800 == 500.0
 
 
-def test_every_utterance_has_a_speed_of_its_own_and_ends_where_it_says():
-    batch = torch.ones(40, 16000)
-    changed, counts = SpeedChange(p=1.0, speeds=[80, 100])(batch, torch.full((40,), 16000))
-    assert set(counts.tolist()) == {16000, 20000} and changed.shape == (40, 20000)
-    for row, count in zip(changed, counts.tolist()):
-        assert row[count // 2] == pytest.approx(1.0, abs=1e-3) and (row[count:] == 0).all()
-
-
 def test_speech_is_never_shortened_below_a_tenth_of_a_second():
     changed, counts = SpeedChange(p=1.0, speeds=[200])(torch.ones(2, 3200), torch.tensor([3200, 1700]))
     assert counts.tolist() == [1600, 1700] and changed.shape == (2, 1700)
@@ -62,13 +54,6 @@ def test_noise_has_the_colour_and_the_level_that_was_asked_for(colour, slope):
     power = torch.fft.rfft(noise).abs().square().mean(dim=0)
     # One octave up: 20 log10(2^slope) dB less.
     assert db((power[500:600].mean() / power[1000:1200].mean()).sqrt()) == pytest.approx(6.02 * slope, abs=0.4)
-
-
-def test_noise_of_any_colour_differs_from_utterance_to_utterance():
-    noisy, _ = AddedNoise(p=1.0, snr_db=[0, 0], colour="any")(torch.zeros(30, 8000) + 1e-3, torch.full((30,), 8000))
-    power = torch.fft.rfft(noisy - noisy.mean(dim=1, keepdim=True)).abs().square()
-    low_share = power[:, 25:500].sum(dim=1) / power.sum(dim=1)  # up to 1 kHz: an eighth of white noise
-    assert low_share.min() < 0.3 and low_share.max() > 0.9
 
 
 def test_recorded_noise_is_a_stretch_of_a_file_repeated_where_it_is_too_short(tmp_path):
@@ -98,14 +83,6 @@ def test_gain_is_even_in_decibels_and_stops_at_full_scale():
     gains = 20 * torch.log10(gained.abs().amax(dim=1) / 0.5)
     assert -12 <= gains.min() < -10 and gains.max() == pytest.approx(6.02, abs=0.01)
     assert (gains < 0).float().mean() == pytest.approx(0.5, abs=0.1)
-
-
-def test_a_dropped_band_is_gone_and_the_rest_stays_in_its_place():
-    speech = torch.stack([tone(2300) + tone(5000), tone(2300) + tone(5000)])
-    centres = torch.tensor([[0.25, 0.5], [0.25, 0.9]])  # of 8 kHz
-    dropped = without_bands(speech, centres, torch.tensor([1, 2]), width=0.1)
-    for row in dropped:
-        torch.testing.assert_close(row[400:-400], tone(5000)[400:-400], atol=0.03, rtol=0)
 
 
 def test_bands_are_dropped_as_speechbrain_drops_them():

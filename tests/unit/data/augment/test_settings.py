@@ -102,27 +102,6 @@ def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe,
     assert len(run.scores()) == 6
 
 
-def test_class_balanced_epochs_hear_each_class_equally_often(recipe, manifest):
-    run = make(recipe, manifest, "--sampling={name: class_balanced}")
-    batches, heard = build_parts(run).data.train_loader(), []
-    for epoch in (1, 2):
-        batches.batch_sampler.set_epoch(epoch)
-        labels = torch.cat([batch.labels for batch in batches])
-        assert torch.bincount(labels).tolist() == [9, 9]  # of 12 and 6
-        heard.append([name for batch in batches for name in batch.ids])
-    rare = [name for name in heard[0] if name[1] in "01"]
-    assert sorted(set(rare)) == sorted(f"{speaker}{i}" for speaker in "ABC" for i in (0, 1))  # all, before any twice
-    assert heard[0] != heard[1] and len(batches) == 3
-
-
-def test_speaker_balanced_epochs_hear_each_speaker_equally_often(recipe, manifest):
-    fewer = Manifest("Toy", LABELS, tuple(row for row in manifest if row.id not in ("A2", "A3", "A4", "A5")))
-    run = make(recipe, fewer, "--sampling={name: speaker_balanced}")
-    ids = [name for batch in build_parts(run).data.train_loader() for name in batch.ids]
-    counts = [sum(name.startswith(speaker) for name in ids) for speaker in "ABC"]
-    assert sum(counts) == 14 and set(counts) == {4, 5}
-
-
 @pytest.mark.parametrize(
     "options, message",
     [

@@ -104,23 +104,6 @@ def test_a_killed_training_with_everything_on_ends_with_the_same_weights(make):
     assert {"cross_entropy", "integrated_soft_targets", "weighting", "trust/a/low", "trust/b/high"} <= set(last)
 
 
-def test_every_change_changes_the_weights(make):
-    weights = {}
-    for name, changes in {
-        "none": {"augment": None, "mixup": None, "sampling": "natural"},
-        "absent": {"augment": [], "mixup": None, "sampling": "natural"},
-        "masks": {"augment": AUGMENT[-1:], "mixup": None, "sampling": "natural"},
-        "noise": {"augment": AUGMENT[1:2], "mixup": None, "sampling": "natural"},
-        "mixup": {"augment": None, "mixup": {"alpha": 1.0}, "sampling": "natural"},
-        "balanced": {"augment": None, "mixup": None},
-    }.items():
-        brain, batches = make(name, **changes)
-        weights[name] = trained(brain, batches, epochs=1).classifier.weight
-    assert torch.equal(weights.pop("absent"), weights["none"])
-    same = [(a, b) for a in weights for b in weights if a < b and torch.equal(weights[a], weights[b])]
-    assert not same
-
-
 @pytest.fixture
 def step():
     """(distill losses, batch, logits) -> total, gradient of the logits and log of a brain's step on them."""
