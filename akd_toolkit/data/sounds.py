@@ -19,14 +19,14 @@ UNREAD_SUFFIXES = {*(".sph", ".raw", ".pcm", ".ape", ".wv", ".mp2", ".ac3", ".m4
 CONVERT = "install PyAV (pip install 'akd-toolkit[av]') or convert them (ffmpeg -i NAME.m4a NAME.wav)"
 
 
-def find_sounds(folder, option: str = "data_folder", cure: str = "give the folder of the recordings") -> list[Path]:
+def find_sounds(folder, option: str = "data_folder", advice: str = "give the folder of the recordings") -> list[Path]:
     """Every readable sound file below ``folder``, sorted; a warning names the others.
 
     Links to folders are followed, hidden files ignored. Containers such as .m4a need PyAV.
 
     Arguments
     ---------
-    option, cure
+    option, advice
         Begin and end of an error message: the setting that named the folder, and what to do.
 
     Raises
@@ -38,7 +38,7 @@ def find_sounds(folder, option: str = "data_folder", cure: str = "give the folde
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise FileNotFoundError(f"{option} {folder} is not a folder; {cure}.")
+        raise FileNotFoundError(f"{option} {folder} is not a folder; {advice}.")
     paths = sorted(walk_files(folder))
     readable = {*SOUND_SUFFIXES, *(CONTAINER_SUFFIXES if importlib.util.find_spec("av") else ())}
     found = [path for path in paths if path.suffix.lower() in readable]
@@ -50,7 +50,7 @@ def find_sounds(folder, option: str = "data_folder", cure: str = "give the folde
         suffixes = sorted({path.suffix for path in paths if path.suffix})
         there = f" (it holds files {', '.join(shortened(suffixes))})" if suffixes else ""
         what = f"{option} {folder} holds no sound file that can be read{there}"
-        raise ValueError(f"{what}; {CONVERT if unread else cure}.")
+        raise ValueError(f"{what}; {CONVERT if unread else advice}.")
     absent = [str(path) for path in found if not path.exists()]
     if absent:
         raise FileNotFoundError(
@@ -118,7 +118,7 @@ def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
         As ``find_sounds``, or if no name is one of the corpus, or a name occurs twice.
     """
     folder = Path(folder)
-    paths = without_copies(find_sounds(folder, cure=f"it must hold {what}"))
+    paths = without_copies(find_sounds(folder, advice=f"it must hold {what}"))
     texts = [f"/{path.relative_to(folder).with_suffix('').as_posix()}" for path in paths]
     matches = [re.fullmatch(f"(.*)/(?:{name})", text) for text in texts]
     if not any(matches):

@@ -30,7 +30,7 @@ def without_pyav(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
 
-def test_every_suffix_is_found_in_capitals_too_through_links_and_hidden_files_are_not(tree, relative):
+def test_every_suffix_is_found_in_capitals_and_through_links(tree, relative):
     names = [f"x{suffix}" for suffix in SOUND_SUFFIXES]
     folder = tree(*(f"corpus/{name}" for name in names), "corpus/y.WAV", "corpus/._y.wav", "apart/deep/z.Opus")
     (folder / "corpus/link").symlink_to(folder / "apart")
@@ -39,7 +39,7 @@ def test_every_suffix_is_found_in_capitals_too_through_links_and_hidden_files_ar
     assert sorted(found) == sorted([*names, "y.WAV", "link/deep/z.Opus"])
 
 
-def test_containers_are_found_with_pyav_and_else_counted_and_named_with_the_cure(tree, monkeypatch, caplog):
+def test_containers_need_pyav(tree, monkeypatch, caplog):
     folder = tree("a.wav", *(f"b{suffix}" for suffix in CONTAINER_SUFFIXES), "c.ape", "notes.txt")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "av")
     assert len(find_sounds(folder)) == 1 + len(CONTAINER_SUFFIXES)
@@ -50,14 +50,14 @@ def test_containers_are_found_with_pyav_and_else_counted_and_named_with_the_cure
     assert "b.3gp" in caplog.text and "notes" not in caplog.text
 
 
-def test_a_folder_of_containers_alone_is_refused_with_the_cure(tree, monkeypatch):
+def test_a_folder_of_containers_is_refused_without_pyav(tree, monkeypatch):
     folder = tree("a.m4a")
     without_pyav(monkeypatch)
     with pytest.raises(ValueError, match=r"\.m4a.*akd-toolkit\[av\]"):
         find_sounds(folder)
 
 
-def test_links_to_nothing_are_refused_by_name(tree):
+def test_broken_links_are_named(tree):
     folder = tree("a.wav")
     (folder / "b.wav").symlink_to(folder / "gone.wav")
     with pytest.raises(FileNotFoundError, match=r"1 of 2 .*b\.wav"):
@@ -65,7 +65,7 @@ def test_links_to_nothing_are_refused_by_name(tree):
 
 
 @pytest.mark.parametrize("again", ["again", "a"])
-def test_a_second_copy_inside_a_corpus_is_one_line_that_names_its_folder(tree, relative, caplog, again):
+def test_a_second_copy_inside_a_corpus_is_left_out(tree, relative, caplog, again):
     paths = [f"a/{actor}/{number}.wav" for actor in ("one", "two") for number in range(3)]
     for path in paths:
         tree(path, f"a/{again}/{path.removeprefix('a/')}", content=path)
@@ -89,7 +89,7 @@ def test_what_is_not_a_second_copy_stays(tree, relative, paths, contents, caplog
 
 
 @pytest.mark.parametrize("place", ["", "wav/", "corpora/mine/wav/"])
-def test_a_corpus_is_found_at_any_depth_and_what_lies_elsewhere_is_counted(tree, place, caplog):
+def test_a_corpus_is_found_at_any_depth_and_other_files_are_counted(tree, place, caplog):
     caplog.set_level("INFO")
     folder = tree(f"{place}02b.wav", f"{place}01a.flac", f"{place}strange.wav", *(["other/9.wav"] if place else []))
     home, files = find_corpus(folder, "files such as 01a.wav", NAME)

@@ -25,7 +25,7 @@ def test_any_folder_is_read_at_any_depth_without_labels(spoken, tmp_path):
     assert manifest.ids == ("a/one.wav", "b/deep/two.ogg") and manifest.label_order == ("unlabelled",)
 
 
-def test_what_an_experiment_heard_is_found_in_a_store_at_hand(spoken, tmp_path):
+def test_the_unlabelled_speech_of_an_experiment_is_found_in_a_store(spoken, tmp_path):
     manifest = prepare_unlabelled(spoken, tmp_path / "results/store", progress=False)
     (tmp_path / "results/store/damaged").mkdir()
     (tmp_path / "results/store/damaged/manifest.json").write_text("{")

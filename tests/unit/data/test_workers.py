@@ -95,7 +95,7 @@ def test_batches_and_torchs_own_numbers_are_the_same_with_workers_and_without(so
         assert torch.equal(one.teacher.frames[0], other.teacher.frames[0])
 
 
-def test_a_mistake_in_a_worker_is_told_in_its_own_words_and_a_bug_with_its_traceback(sources):
+def test_a_user_error_in_a_worker_is_one_sentence_and_a_bug_has_its_traceback(sources):
     with pytest.raises(ValueError, match="Traceback") as caught:
         list(loader(sources, 1, change=refused))
     assert re.fullmatch(r"utterance u\d is refused;\n  leave it out\.", sentence_for(caught.value))
@@ -104,7 +104,7 @@ def test_a_mistake_in_a_worker_is_told_in_its_own_words_and_a_bug_with_its_trace
     assert sentence_for(caught.value) == ""
 
 
-def test_a_dead_worker_is_told_in_one_sentence(sources):
+def test_a_dead_worker_is_one_sentence(sources):
     batches = iter(loader(sources, 1))
     os.kill(batches._workers[0].pid, signal.SIGKILL)
     with pytest.raises(RuntimeError) as caught:

@@ -42,7 +42,7 @@ def test_speech_is_never_shortened_below_a_tenth_of_a_second():
 
 
 @pytest.mark.parametrize("colour, slope", [("white", 0.0), ("pink", 0.5), ("brown", 1.0)])
-def test_noise_has_the_colour_and_the_level_that_was_asked_for(colour, slope):
+def test_noise_has_the_given_colour_and_level(colour, slope):
     counts = torch.tensor([16000, 4000])
     speech = 0.1 * torch.ones(2, 16000) * (torch.arange(16000) < counts[:, None])
     noisy, _ = AddedNoise(p=1.0, snr_db=[6, 6], colour=colour)(speech, counts)

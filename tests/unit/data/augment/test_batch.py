@@ -137,10 +137,10 @@ def test_batches_of_a_recipe_without_changes_are_those_of_old():
     rows = [Utterance(f"u{i}", "/u", 0, n, n / 16000, f"s{i % 4}", "ab"[i % 2]) for i, n in enumerate(counts)]
     more = [Utterance(f"x{i}", "/x", 0, n, n / 16000, "x", "unlabelled") for i, n in enumerate(counts[:9])]
     waves = {row.id: (0.1 * rng.standard_normal(row.stop)).astype(np.float32) for row in [*rows, *more]}
-    told = {row.id: float(index) for index, row in enumerate([*rows, *more])}
+    value = {row.id: float(index) for index, row in enumerate([*rows, *more])}
 
     def teachers(name, view, span):
-        return TeacherOutput(torch.tensor([[[told[name] + view]]]))
+        return TeacherOutput(torch.tensor([[[value[name] + view]]]))
 
     def speech(name, labels, rows, views):
         manifest = Manifest(name, labels, tuple(rows))

@@ -34,7 +34,7 @@ MIXUP = {"alpha": 1.0, "p": 0.7}
 
 @pytest.fixture
 def make(tmp_path):
-    """Builds (brain, batches) with every change on, unless told otherwise."""
+    """Builds (brain, batches) with every change on by default."""
     random = np.random.default_rng(0)
     rows = [Utterance(f"u{i}", "/u", 0, 2400 + 90 * i, 0.2, f"s{i % 4}", LABELS[i % 3 == 0]) for i in range(16)]
     more = [Utterance(f"x{i}", "/x", 0, 3000, 0.2, "x", "unlabelled") for i in range(8)]
