@@ -36,16 +36,14 @@ def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> 
     named = Counter(speaker for group in groups for speaker in group)
     if len(groups) < 2 or not all(groups):
         raise ValueError(f"speaker_groups must hold two groups or more, none of them empty, got {groups}.")
+    known = ", ".join(manifest.speakers)
     for problem, speakers in (
-        ("are in two groups; each belongs to exactly one", [name for name, count in named.items() if count > 1]),
-        ("are missing from every fold; add them", sorted(set(manifest.speakers) - set(named))),
-        (
-            f"are unknown, it has {', '.join(manifest.speakers)} (YAML reads 08 as a number: quote it)",
-            sorted(set(named) - set(manifest.speakers)),
-        ),
+        ("is in two groups", [name for name, count in named.items() if count > 1]),
+        ("is in no group", sorted(set(manifest.speakers) - set(named))),
+        (f"is not one of {known} (YAML reads 08 as a number: quote it)", sorted(set(named) - set(manifest.speakers))),
     ):
         if speakers:
-            raise ValueError(f"speaker_groups of {manifest.corpus}: {', '.join(speakers)} {problem}.")
+            raise ValueError(f"speaker {', '.join(speakers)} {problem}; correct speaker_groups of {manifest.corpus}.")
     folds = []
     for index, test in enumerate(groups):
         fold = OuterFold(index, test, tuple(s for other in groups if other is not test for s in other))

@@ -36,16 +36,16 @@ def test_inner_validation_covers_the_training_speakers_once(four):
 @pytest.mark.parametrize(
     "groups, message",
     [
-        ([["A", "B"], ["C"]], "D are missing"),
-        ([["A", "B"], ["B", "C"], ["D"]], "B are in two groups"),
-        ([["A", "B"], ["C", "D", "E"]], "E are unknown, it has A, B, C, D"),
-        ([[3], ["A", "B", "C", "D"]], "3 are unknown.*YAML"),
+        ([["A", "B"], ["C"]], "speaker D is in no group"),
+        ([["A", "B"], ["B", "C"], ["D"]], "speaker B is in two groups"),
+        ([["A", "B"], ["C", "D", "E"]], "speaker E is not one of A, B, C, D"),
+        ([[3], ["A", "B", "C", "D"]], "speaker 3 is not one of .*YAML"),
         ([["A", "B", "C", "D"]], "two groups or more"),
         ([["A", "B", "C", "D"], []], "none of them empty"),
     ],
 )
 def test_wrong_groups_are_refused(four, groups, message):
-    with pytest.raises(ValueError, match=f"speaker_groups.* {message}"):
+    with pytest.raises(ValueError, match=message):
         outer_folds(four, groups)
 
 
