@@ -101,39 +101,33 @@ def test_an_ablation_runs_compares_and_continues(config, manifest, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    ("change", "key"),
     [
-        (("title: from a file", "title: Plain"), "'(P|p)lain' is listed twice, or shares its folder"),
-        (("against: plain", "against: plan"), "compared with 'plan', but there is no such row"),
+        (("title: from a file", "title: Plain"), "'(P|p)lain'"),
+        (("against: plain", "against: plan"), "'plan'"),
+        (("label_smoothing", "label_smothing"), "row 'smoothed . long': .*label_smothing"),
+        (("against: plain, set", "againts: plain, set"), "'rows.1.againts'; .*'against'"),
+        (
+            ("task.label_smoothing: 0.1", "gate: {name: teacher_error, theta: 2}"),
+            "row .smoothed . long.: objective.gate",
+        ),
+        (("title: plain", "title: 7"), "rows.0.title"),
+        (("title: plain", "title: '!?'"), "rows.0.title"),
+        (("title: plain", "title: null"), "rows.0.title"),
     ],
 )
-def test_rows_that_do_not_fit_together_are_refused(config, change, message):
-    with pytest.raises(ValueError, match=message):
-        rows_of(config(ROWS.replace(*change)))
-
-
-def test_a_typo_in_a_row_is_found_before_anything_runs(config):
-    with pytest.raises(ValueError, match="row 'smoothed . long': .*label_smothing"):
-        config(ROWS.replace("label_smoothing", "label_smothing"))
-    with pytest.raises(ValueError, match="'rows.1.againts'; .*'against'"):
-        config(ROWS.replace("against: plain, set", "againts: plain, set", 1))
-    with pytest.raises(ValueError, match=r"row .smoothed . long.: objective.gate: .* got 2"):
-        config(ROWS.replace("task.label_smoothing: 0.1", "gate: {name: teacher_error, theta: 2}"))
-
-
-@pytest.mark.parametrize("title", ["7", "'!?'", "null"])
-def test_a_title_that_names_no_folder_is_refused(config, title):
-    with pytest.raises(ValueError, match="rows.0.title: got"):
-        config(ROWS.replace("title: plain", f"title: {title}"))
+def test_rows_that_do_not_fit_together_are_refused_before_anything_runs(config, change, key):
+    with pytest.raises(ValueError, match=key):
+        rows_of(config(ROWS.replace(*change, 1)))
 
 
 def test_only_names_rows_that_exist(config):
-    with pytest.raises(ValueError, match="there is no row 'planned'; the rows are plain, smoothed"):
+    with pytest.raises(ValueError, match="'planned'.* plain, smoothed"):
         rows_of(config(ROWS, "--only=[planned]"))
 
 
 def test_a_recipe_is_based_on_one_that_stands_alone(config, tmp_path):
     config()
     (tmp_path / "third.yaml").write_text("based_on: ablation.yaml\n")
-    with pytest.raises(ValueError, match="is based on .*ablation.yaml, which is based on another"):
+    with pytest.raises(ValueError, match="ablation.yaml"):
         load_config([str(tmp_path / "third.yaml")])
