@@ -51,15 +51,7 @@ def describe_machine() -> dict:
 
 
 def busy_warning(load: float | None, cores: int) -> str:
-    """A warning if the machine was busy, or an empty string.
-
-    Example
-    -------
-    >>> busy_warning(0.3, cores=4)
-    ''
-    >>> busy_warning(1.5, cores=2)
-    'The machine was busy before the measurement (load 1.5 on 2 cores). Latencies may be too high.'
-    """
+    """A warning if the machine was busy, or an empty string."""
     if load is None or load < BUSY * cores:
         return ""
     return f"The machine was busy before the measurement (load {load:.1f} on {cores} cores). Latencies may be too high."

@@ -31,30 +31,11 @@ def run_bench(
     seconds: float = 2.0,
     progress: bool = True,
 ) -> Bench:
-    """Measure students on every backend of this machine, beside their peers.
+    """Measure students on every backend of this machine, beside their peers; options as of ``akd bench``.
 
     In each round every row gets a slice of every batch size, one after the other, so that a disturbance hits all alike;
-    percentiles are over the calls of all rounds. Ctrl-C ends the measurement and keeps what was measured.
-
-    Arguments
-    ---------
-    sources
-        ``.onnx`` files, folders of runs or bundles, names of registered students.
-    backends, peers
-        Names from ``BACKENDS`` and ``PEERS``, in the order of the table.
-    threads
-        Numbers >= 1, or ``"all"`` that this process may use.
-    batches
-        Batch sizes for the throughput, >= 1; 1 is always among them. One that takes longer than ``seconds`` is skipped.
-    window_s
-        Length of a window, 0.1 to 60 s.
-    seconds
-        Time for every row and batch size, in (0, 3600] s; a slow row takes longer.
-
-    Raises
-    ------
-    ValueError
-        If an option is out of range, or a source, backend or peer is unknown.
+    percentiles are over the calls of all rounds. Ctrl-C ends the measurement and keeps what was measured. ValueError if
+    an option is out of range, or a source, backend or peer is unknown.
     """
     check_options(sources, backends, peers, threads, batches, window_s, seconds)
     threads, batches = thread_counts(threads), sorted({1, *batches})
@@ -67,7 +48,7 @@ def run_bench(
         signals = generated_signals(max(batches), window_s)
         np.save(work / "signals.npy", signals)
         try:
-            with quiet("akd_toolkit.deploy.export"):  # it would name temporary files
+            with quiet():  # it would name temporary files
                 bench.rows = _rows(sources, backends, peers, threads, work, signals, progress)
             turns = _start(bench.rows, workers, batches, seconds, work, progress)
             _measure(bench.rows, workers, turns, seconds, progress)

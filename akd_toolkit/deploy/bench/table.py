@@ -5,15 +5,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
-from matplotlib.figure import Figure
 
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.deploy.bench.machine import busy_warning
 from akd_toolkit.deploy.bench.measures import percentile_ms
-from akd_toolkit.evaluate.report.plots import COLOURS, DPI, GRID, STYLE
-from akd_toolkit.evaluate.report.tables import count, markdown_table
+from akd_toolkit.evaluate.report.plots import COLOURS, drawing
+from akd_toolkit.evaluate.report.tables import count, frame_table
 
 WHOLE, FEATURES = "whole", "features"
 ROUNDS = 5  # turns in which every row gets its share of the seconds
@@ -129,7 +127,7 @@ def bench_table(bench: Bench) -> str:
         "mJ/window": text("mj_per_window").where(frame["mj_per_window"].notna() | frame["p50_ms"].isna(), "unknown"),
         "note": frame["note"],
     }
-    return markdown_table(list(cells), pd.DataFrame(cells).astype(object).fillna("-").to_numpy().tolist(), left=2)
+    return frame_table(pd.DataFrame(cells).astype(object).fillna("-"), left=2)
 
 
 def significant(value: float) -> str:
@@ -175,8 +173,7 @@ def plot_latency(bench: Bench, path: Path) -> None:
     names = frame["model"] + ", " + frame["run by"] + ", " + frame["threads"].astype(str) + " thr."
     colours = [COLOURS[index % len(COLOURS)] for index in pd.factorize(frame["model"])[0]]
     places = range(len(frame))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(9, 0.7 + 0.3 * len(frame)), layout="constrained")
+    with drawing(path, 9, 0.7 + 0.3 * len(frame)) as figure:
         axes = figure.subplots()
         axes.hlines(places, frame["p50_ms"], frame["p95_ms"], color=colours, linewidth=2, zorder=2)
         axes.scatter(frame["p50_ms"], places, color=colours, s=45, zorder=3)
@@ -191,7 +188,5 @@ def plot_latency(bench: Bench, path: Path) -> None:
             f"ms for a window of {bench.options['window_s']:g} s, batch 1 (dot and number: median; line to p95)\n"
             f"{bench.machine['cpu']}, {bench.machine['cores']} cores"
         )
-        axes.grid(color=GRID, zorder=0)
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        with written_aside(path) as aside:
-            figure.savefig(aside, dpi=DPI)
+        axes.grid(zorder=0)
+        axes.spines["left"].set_visible(False)

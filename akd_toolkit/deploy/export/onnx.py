@@ -2,10 +2,11 @@
 
 import ast
 import copy
+import io
 import json
 import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import torch
@@ -122,9 +123,7 @@ def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | No
 
 def _write(student, path, opset):
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=MIN_SAMPLES)
-    # The exporter's warnings are about its own internals; the parity check decides.
-    with warnings.catch_warnings(), quiet("torch.onnx", "onnxscript", "onnx_ir"):
-        warnings.simplefilter("ignore")
+    with quiet():
         torch.onnx.export(
             Probabilities(student).eval(),
             (torch.zeros(2, 3 * MIN_SAMPLES),),
@@ -182,14 +181,13 @@ def front_end_nodes(graph) -> set[str]:
 
 
 @contextmanager
-def quiet(*names):
-    """Only errors of these loggers are shown."""
-    loggers = [logging.getLogger(name) for name in names]
-    levels = [each.level for each in loggers]
-    for each in loggers:
-        each.setLevel(logging.ERROR)
+def quiet():
+    """Hide what libraries warn of, log below errors and print; it concerns their internals, and parity decides."""
+    earlier = logging.root.manager.disable
+    logging.disable(logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        for each, level in zip(loggers, levels, strict=True):
-            each.setLevel(level)
+        logging.disable(earlier)

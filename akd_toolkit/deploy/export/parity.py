@@ -41,31 +41,15 @@ TOLERANCE = TOLERANCES["fp32"].probability
 
 @dataclass(frozen=True)
 class ParityReport:
-    """Comparison of a module with its exported file; differences are the largest found.
+    """Comparison of a module with its exported file; differences are the largest found."""
 
-    Arguments
-    ---------
-    largest_difference
-        Of a probability, 0 to 1.
-    changed_decisions
-        Share of the waveforms whose most probable class differs, 0 to 1.
-    num_waveforms
-        How many waveforms were compared.
-    largest_logit_difference
-        Of a logit minus the mean over the classes (see ``centred_log_probs``).
-    lengths, batch_sizes
-        Samples per waveform and waveforms per batch that were compared.
-    padding_difference
-        Of a probability between an utterance alone and in a padded batch with lengths.
-    """
-
-    largest_difference: float
-    changed_decisions: float
+    largest_difference: float  # of a probability
+    changed_decisions: float  # share of the waveforms
     num_waveforms: int
-    largest_logit_difference: float = 0.0
-    lengths: tuple[int, ...] = ()
+    largest_logit_difference: float = 0.0  # of ``centred_log_probs``
+    lengths: tuple[int, ...] = ()  # samples per waveform that were compared
     batch_sizes: tuple[int, ...] = ()
-    padding_difference: float = 0.0
+    padding_difference: float = 0.0  # of a probability alone and in a padded batch with lengths
 
     def as_dict(self) -> dict:
         """Plain data."""
@@ -102,12 +86,12 @@ def check_parity(
     ValueError
         If a probability differs by more than ``tolerance`` or is not finite.
     """
-    answer, padded_too = open_answer(path)
+    predict, padded_too = open_predict(path)
     batches = list(waveforms) if waveforms is not None else probe_waveforms(lengths, batch_sizes)
     largest, largest_logit, changed, total = 0.0, 0.0, 0, 0
     for batch in batches:
         batch = np.ascontiguousarray(batch, dtype=np.float32)
-        expected, exported = module_probabilities(student, batch), answer(batch)
+        expected, exported = module_probabilities(student, batch), predict(batch)
         difference = float(np.abs(exported - expected).max())
         _check(difference, tolerance, f"{path} and the module differ by {difference:.1e} in a probability", batch)
         logits = float(np.abs(centred_log_probs(exported) - centred_log_probs(expected)).max())
@@ -116,17 +100,17 @@ def check_parity(
         total += len(batch)
     shapes = [np.shape(batch) for batch in batches]
     compared = (tuple(sorted({shape[axis] for shape in shapes})) for axis in (1, 0))
-    padding = _padding_difference(answer, padded_too, student, path, [batch[0] for batch in batches], tolerance)
+    padding = _padding_difference(predict, padded_too, student, path, [batch[0] for batch in batches], tolerance)
     return ParityReport(largest, changed / total, total, largest_logit, *compared, padding)
 
 
-def _padding_difference(answer, padded_too: bool, student, path, waveforms: list, tolerance: float) -> float:
+def _padding_difference(predict, padded_too: bool, student, path, waveforms: list, tolerance: float) -> float:
     padded, lengths = padded_batch(waveforms)
-    alone = by_row(answer, padded, lengths)
+    alone = by_row(predict, padded, lengths)
     by_module = float(np.abs(module_probabilities(student, padded, torch.from_numpy(lengths)) - alone).max())
     message = f"{path} and the module on padded speech differ by {by_module:.1e}"
     _check(by_module, tolerance, message, padded, "let the student's forward ignore the padding that its lengths show")
-    by_file = float(np.abs(answer(padded, lengths) - alone).max()) if padded_too else 0.0
+    by_file = float(np.abs(predict(padded, lengths) - alone).max()) if padded_too else 0.0
     message = f"the probabilities of {path} for a padded waveform and for the waveform alone differ by {by_file:.1e}"
     _check(by_file, tolerance / 10, message, padded)
     return max(by_module, by_file)
@@ -134,10 +118,10 @@ def _padding_difference(answer, padded_too: bool, student, path, waveforms: list
 
 def check_batches(path, batches, tolerance: float = TOLERANCE) -> float:
     """Largest difference of a probability between a waveform in a batch and alone; ValueError beyond ``tolerance``."""
-    answer, _ = open_answer(path)
+    predict, _ = open_predict(path)
     largest = 0.0
     for batch in batches:
-        difference = float(np.abs(answer(batch) - by_row(answer, batch, np.ones(len(batch)))).max())
+        difference = float(np.abs(predict(batch) - by_row(predict, batch, np.ones(len(batch)))).max())
         message = f"the probabilities of {path} for a waveform in a batch and alone differ by {difference:.1e}"
         _check(difference, tolerance, message, batch)
         largest = max(largest, difference)
@@ -150,13 +134,13 @@ def _check(difference: float, tolerance: float, message: str, batch, cure: str =
         raise ValueError(f"{message} for a batch of shape {list(batch.shape)}, more than {tolerance:.0e}: {cure}.")
 
 
-def open_answer(path) -> tuple[Callable, bool]:
+def open_predict(path) -> tuple[Callable, bool]:
     """An exported file as a function of waveforms [batch, samples], and whether it also takes lengths [batch]."""
     if Path(path).suffix == ".pt":
         from akd_toolkit.deploy.export.torchscript import load_torchscript
 
-        answer, metadata = load_torchscript(path)
-        return answer, LENGTHS in metadata
+        predict, metadata = load_torchscript(path)
+        return predict, LENGTHS in metadata
     if Path(path).suffix == ".plan":
         from akd_toolkit.deploy.export.tensorrt import load_engine
 
@@ -166,14 +150,7 @@ def open_answer(path) -> tuple[Callable, bool]:
 
 
 def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:
-    """Logits minus their mean over the classes, which is all that probabilities tell of them (at least 1e-30).
-
-    Example
-    -------
-    >>> logits = np.array([[3.0, 1.0, 0.5]])
-    >>> centred_log_probs(np.exp(logits) / np.exp(logits).sum()).round(6)
-    array([[ 1.5, -0.5, -1. ]])
-    """
+    """Logits minus their mean over the classes, which is all that probabilities tell of them (at least 1e-30)."""
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-30))
     return logs - logs.mean(axis=-1, keepdims=True)
 
@@ -195,14 +172,7 @@ def speech_batches(
     lengths: Sequence[int] = SPEECH_LENGTHS,
     batch_sizes: Sequence[int] = SPEECH_BATCH_SIZES,
 ) -> list[np.ndarray]:
-    """Consecutive pieces of speech: one batch for each length, in samples, and batch size.
-
-    Example
-    -------
-    >>> batches = speech_batches([np.arange(5.0), np.arange(5.0, 8.0)], lengths=(2, 4), batch_sizes=(2,))
-    >>> [batch.tolist() for batch in batches]
-    [[[0.0, 1.0], [2.0, 3.0]], [[4.0, 5.0, 6.0, 7.0], [0.0, 1.0, 2.0, 3.0]]]
-    """
+    """Consecutive pieces of speech: one batch for each length, in samples, and batch size."""
     if not len(waveforms):
         raise ValueError("there is no speech to compare the file with its module on; give recordings.")
     speech, at, batches = np.concatenate(waveforms).astype(np.float32), 0, []
@@ -232,21 +202,8 @@ def check_decisions(name: str, precision: str, before, after, truth=None) -> Non
 
     A few utterances cannot prove a share of 2 %, so a file fails only beyond chance: when a file at the tolerated share
     would change as many decisions in less than 1 % of such samples (binomial), or when the loss of UA minus 2.3 of
-    its standard errors exceeds the tolerance.
-
-    Arguments
-    ---------
-    before, after, truth
-        Labels [n]: the module's decisions, the file's, and the true ones if they are known.
-
-    Example
-    -------
-    >>> truth = np.repeat([0, 1], 30)
-    >>> check_decisions("student.int8.onnx", "int8", truth, np.where(np.arange(60) < 2, 1, truth), truth)
-    >>> check_decisions("student.int8.onnx", "int8", truth, np.where(np.arange(60) < 9, 1, truth), truth)
-    Traceback (most recent call last):
-    ValueError: student.int8.onnx changes 9 of 60 decisions of its module, more than the 2 % allowed for int8: do not \
-use it; take a higher precision, or more calibration.
+    its standard errors exceeds the tolerance. ``before``, ``after`` and ``truth`` are labels [n]: the module's
+    decisions, the file's, and the true ones if they are known.
     """
     limits = TOLERANCES[precision]
     before, after = np.asarray(before), np.asarray(after)
@@ -271,12 +228,6 @@ def ua_loss(truth, before, after) -> tuple[float, float]:
 
     Mean over classes of the mean of d = hit before - hit after; variance: mean over classes of mean(d^2) / n, divided
     by their number. d is not centred, because a class with one utterance proves nothing.
-
-    Example
-    -------
-    >>> loss, error = ua_loss([0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0])  # class 1: d = 0 and 1
-    >>> loss, round(error, 4)  # 0.5 / 2 and sqrt((0.5 / 2) / 4)
-    (0.25, 0.25)
     """
     truth, before, after = (np.asarray(values) for values in (truth, before, after))
     lost = (before == truth).astype(float) - (after == truth)

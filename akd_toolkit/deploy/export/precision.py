@@ -1,18 +1,15 @@
 """An exported file in half precision or in 8-bit integers; the front end stays in 32 bits in both."""
 
-import io
-import logging
 import math
 import tempfile
 from collections.abc import Iterable
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.deploy.export.compact import compact
-from akd_toolkit.deploy.export.onnx import front_end_nodes
+from akd_toolkit.deploy.export.onnx import front_end_nodes, quiet
 from akd_toolkit.inference.padding import LENGTHS, with_lengths, without_lengths
 from akd_toolkit.inference.session import MIN_SAMPLES, load_model
 
@@ -164,7 +161,9 @@ def plan(graph) -> tuple[list[str], list[str]]:
     for node in nodes[: nodes.index(weighted[-1])]:
         data = [name for name in node.input if name not in constants]
         inside = bool(data) and all(name in from_8_bits for name in data)
-        takes = node in weighted and (data[0] in from_8_bits or _is_wide(node, constants[node.input[1]]))
+        shape = constants[node.input[1]] if node in weighted else ()
+        wide = node.op_type == "Conv" and math.prod(shape) >= _WIDE_ENOUGH.get(len(shape), math.inf)
+        takes = node in weighted and (wide or data[0] in from_8_bits)
         if takes or (inside and node.op_type in ("Add", "Relu") and len(data) == len(node.input)):
             computed.append(node.name)
         if takes or (inside and node.op_type == "Add") or (node.op_type in _PASSING and data[0] in from_8_bits):
@@ -172,12 +171,8 @@ def plan(graph) -> tuple[list[str], list[str]]:
     return computed, [node.name for node in weighted[:-1]]
 
 
-def _is_wide(node, shape) -> bool:
-    return node.op_type == "Conv" and math.prod(shape) >= _WIDE_ENOUGH.get(len(shape), math.inf)
-
-
-def store_weights(model, names) -> int:
-    """Store the float32 weights of these nodes as 8 bits with a scale per output; returns how many were.
+def store_weights(model, names) -> None:
+    """Store the float32 weights of these nodes as 8 bits with a scale per output.
 
     weight[k, n] = stored[k, n] * scale[n],  scale[n] = max_k |weight[k, n]| / 127
 
@@ -205,7 +200,6 @@ def store_weights(model, names) -> int:
         made += [cast, helper.make_node("Mul", [f"{name}/cast", f"{name}/scale"], [name], f"{name}/mul")]
     for place, node in enumerate(made):
         model.graph.node.insert(place, node)
-    return len(made) // 2
 
 
 def _static(model, computed: list[str], windows: list[np.ndarray], method: str):
@@ -232,7 +226,7 @@ def _quantised(function: str, model, nodes: list[str], op_types: list[str], **op
     from onnxruntime import quantization
 
     shared = {"per_channel": True, "weight_type": quantization.QuantType.QInt8}
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet():
         made = Path(folder) / "int8.onnx"
         options |= {"nodes_to_quantize": nodes, "op_types_to_quantize": op_types, **shared}
         getattr(quantization, function)(_copy(model), made, **options)
@@ -285,15 +279,3 @@ def _save(changed, model, target, **metadata) -> Path:
 
 def _copy(message):
     return type(message).FromString(message.SerializeToString())
-
-
-@contextmanager
-def _quiet():
-    """Hide the library's advice to pre-process (``export_onnx`` has done that) and its progress."""
-    earlier = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(earlier)

@@ -14,27 +14,16 @@ from akd_toolkit.metrics import ua, wa
 
 @dataclass(frozen=True)
 class ExportReport:
-    """A written file and how it compares with its module.
-
-    Arguments
-    ---------
-    speech
-        Description of the speech that both were compared on.
-    decisions
-        One row per utterance: ``utterance``, ``before`` and ``after`` (class indices of module and file), and
-        ``truth`` where it is known.
-    batch_difference
-        Largest difference of a probability between an utterance in a batch and alone.
-    """
+    """A written file and how it compares with its module."""
 
     file: Path
     format: str
     precision: str
     size_bytes: int
-    speech: str
+    speech: str  # description of what was compared
     parity: ParityReport
-    batch_difference: float
-    decisions: pd.DataFrame = field(repr=False)
+    batch_difference: float  # of a probability of an utterance in a batch and alone
+    decisions: pd.DataFrame = field(repr=False)  # utterance; before, after and perhaps truth: class indices
 
     @property
     def changed(self) -> int:

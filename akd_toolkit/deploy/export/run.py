@@ -23,7 +23,7 @@ from akd_toolkit.deploy.export.parity import (
     check_batches,
     check_decisions,
     check_parity,
-    open_answer,
+    open_predict,
     speech_batches,
 )
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
@@ -97,7 +97,7 @@ def export_run(
             calibrated = f", calibrated on {len(windows)} windows" if windows else ""
             logger.log(level, "building the ONNX graph in %s%s", precision, calibrated)
             graph = whole = Path(folder) / "student.fp32.onnx"
-            with quiet("akd_toolkit.deploy.export.onnx"):  # it would name a temporary file
+            with quiet():  # it would name a temporary file
                 export_onnx(student, whole, *settings, about=about, lengths=lengths)
             if precision != "fp32":
                 graph = Path(folder) / f"student.{precision}.onnx"
@@ -157,16 +157,12 @@ def _target(place: Path, format: str, precision: str, graph: Path | None, shapes
 
 @dataclass(frozen=True)
 class Speech:
-    """Speech to calibrate on (windows of training speakers) and to compare on.
+    """Speech to calibrate on and to compare on."""
 
-    ``waveforms`` maps an utterance's ID to float32 [samples]; ``heldout`` is the same with labels, where the student
-    belongs to an experiment; ``source`` describes it.
-    """
-
-    calibration: list[np.ndarray]
-    waveforms: dict[str, np.ndarray]
-    source: str
-    heldout: EvaluationSet | None = None
+    calibration: list[np.ndarray]  # windows of training speakers
+    waveforms: dict[str, np.ndarray]  # ID of an utterance -> float32 [samples]
+    source: str  # description of the waveforms
+    heldout: EvaluationSet | None = None  # the same with labels, where the student belongs to an experiment
 
 
 def speech_for(
@@ -228,7 +224,7 @@ def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, pre
     batches = speech_batches(list(speech.waveforms.values()))
     parity = check_parity(file, student, batches, tolerance)
     batch_difference = check_batches(file, batches, tolerance)
-    exported = Engine(file.suffix[1:], engine.label_order, engine.window_s, engine.overlap_s, open_answer(file)[0])
+    exported = Engine(file.suffix[1:], engine.label_order, engine.window_s, engine.overlap_s, open_predict(file)[0])
     decisions = pd.DataFrame({"utterance": list(speech.waveforms)})
     for when, each, title in (("before", engine, "the module"), ("after", exported, "the file")):
         if speech.heldout is None:

@@ -127,9 +127,9 @@ def load_engine(path):
         raise ValueError(f"{path} was built for another GPU or TensorRT; build it again on this machine.")
     context = engine.create_execution_context()
 
-    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+    def predict(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         if lengths is not None:
-            return by_row(answer, waveforms, lengths)
+            return by_row(predict, waveforms, lengths)
         waveform = torch.from_numpy(np.ascontiguousarray(waveforms, dtype=np.float32)).cuda()
         if not context.set_input_shape("waveform", tuple(waveform.shape)):
             raise ValueError(
@@ -144,8 +144,8 @@ def load_engine(path):
         stream.synchronize()
         return probabilities.cpu().numpy()
 
-    answer.keeps = (runtime, engine)  # both must live as long as the context
-    return answer
+    predict.keeps = (runtime, engine)  # both must live as long as the context
+    return predict
 
 
 def _tensorrt():

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.deploy.export.onnx import Probabilities, metadata_of
+from akd_toolkit.deploy.export.onnx import Probabilities, metadata_of, quiet
 from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
 from akd_toolkit.inference.session import MIN_SAMPLES, checked_metadata
 
@@ -64,8 +63,7 @@ def export_torchscript(
     """
     student = copy.deepcopy(student).cpu().float().eval()
     metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about TorchScript's age and traced shapes; the parity check decides
+    with quiet():
         try:
             with torch.no_grad():
                 example = torch.zeros(2, 3 * MIN_SAMPLES)
@@ -96,8 +94,7 @@ def load_torchscript(path):
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
     extra = {ABOUT: ""}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             module = torch.jit.load(str(path), map_location="cpu", _extra_files=extra).eval()
         except (RuntimeError, ValueError) as error:
@@ -109,11 +106,11 @@ def load_torchscript(path):
         raise ValueError(f"the metadata of {path} cannot be read; export it again.") from None
 
     @torch.inference_mode()
-    def answer(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
+    def predict(waveforms: np.ndarray, lengths: np.ndarray | None = None) -> np.ndarray:
         given = [np.ascontiguousarray(each, dtype=np.float32) for each in (waveforms, lengths) if each is not None]
         return module(*map(torch.from_numpy, given)).numpy()
 
-    return answer, metadata
+    return predict, metadata
 
 
 def _remove_debug_files(path: Path) -> None:

@@ -3,7 +3,7 @@ import gc
 import pytest
 from torch import nn
 
-from akd_toolkit.deploy.bench.measures import operations_of_file, operations_of_module, percentile_ms, time_calls
+from akd_toolkit.deploy.bench.measures import operations_of_file, operations_of_module, time_calls
 
 
 class Clock:
@@ -41,11 +41,6 @@ def test_the_garbage_collector_is_off_and_on_again_even_after_a_failure():
     with pytest.raises(KeyError):
         time_calls(fails, seconds=1.0, warm_up=0)
     assert states == [False] and gc.isenabled()
-
-
-def test_percentiles_are_interpolated():
-    assert percentile_ms([0.004, 0.001, 0.002], 50) == pytest.approx(2.0)
-    assert percentile_ms([0.004, 0.001, 0.002], 95) == pytest.approx(3.8)
 
 
 class Attention(nn.Module):

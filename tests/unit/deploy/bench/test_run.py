@@ -1,4 +1,3 @@
-import logging
 import subprocess
 import sys
 
@@ -144,9 +143,6 @@ def test_the_command_prints_and_writes_the_table_and_shows_progress(tiny_file, t
     assert code == 0 and "| a | backend | 1 |" in printed and "written to" in printed
     assert (tmp_path / "out" / "bench.md").is_file()
     assert "starting" in progress and f"measuring, round {ROUNDS} of {ROUNDS}" in progress
-
-
-def test_the_command_that_was_stopped_returns_130(tiny_file, capsys, monkeypatch):
     Workers(monkeypatch, "a").stop_after = 2
     assert main(["bench", str(tiny_file), "--peers", "none", "--threads", "1"]) == 130
     assert "Stopped early" in capsys.readouterr().out
@@ -168,14 +164,3 @@ def test_mistakes_are_found_without_pytorch():
     assert done.stdout == "{1} False\n"
     for line, token in zip(done.stderr.splitlines(), calls.values(), strict=True):
         assert line.startswith("error: ") and token in line
-
-
-def test_logs_about_temporary_files_are_hidden_while_it_runs(monkeypatch, caplog):
-    Workers(monkeypatch)
-    log = logging.getLogger("akd_toolkit.deploy.export.onnx")
-    monkeypatch.setattr(bench_run, "_rows", lambda *arguments: log.info("wrote a file") or [])
-    with caplog.at_level(logging.INFO):
-        assert main(["bench", "micro_cnn", "--peers", "none"]) == 0
-        assert caplog.records == []
-        log.info("wrote another")
-    assert [record.message for record in caplog.records] == ["wrote another"]

@@ -108,11 +108,13 @@ def test_unknown_sources_are_refused(tmp_path):
         open_source(tmp_path / "empty", tmp_path / "work", SIGNALS)
 
 
-def test_generated_signals_are_speech_and_always_the_same():
+def test_peers(tmp_path):
+    (row,) = peer_rows("opensmile", [1, 8], tmp_path, SIGNALS)
+    assert row.threads == 1 and row.loader in LOADERS and row.path == "eGeMAPSv02"
     signals = generated_signals(2, window_s=0.3)
-    assert signals.shape == (2, 4800) and signals.dtype == np.float32
-    assert 0.005 < np.sqrt((signals**2).mean()) < 0.3 and abs(signals).max() <= 1
-    assert (signals == generated_signals(2, window_s=0.3)).all() and (signals[0] != signals[1]).any()
+    assert signals.shape == (2, 4800) and 0.005 < np.sqrt((signals**2).mean()) < 0.3
+    (row,) = peer_rows("light_sernet", [1], tmp_path, signals)
+    assert row.reason == "" and row.model == "light_sernet, fresh weights"
 
 
 def test_wav2vec2_base_is_as_large_as_published(tmp_path):
@@ -122,13 +124,3 @@ def test_wav2vec2_base_is_as_large_as_published(tmp_path):
     assert rows[0].megabytes == pytest.approx(4 * rows[0].parameters / 1e6)
     # 49 frames through 12 layers of 12 x 768^2 weights, and what the seven convolutions need before them
     assert rows[0].gflops > 2 * 49 * 12 * 12 * 768**2 / 1e9
-
-
-def test_other_peers(tmp_path, monkeypatch):
-    (row,) = peer_rows("opensmile", [1, 8], tmp_path, SIGNALS)
-    assert row.threads == 1 and row.loader in LOADERS and row.path == "eGeMAPSv02"
-    monkeypatch.setattr(sources, "missing_package", lambda name: f"pip install {name}")
-    assert peer_rows("opensmile", [1], tmp_path, SIGNALS)[0].reason == "pip install opensmile"
-    monkeypatch.setattr(sources, "open_source", lambda name, work, signals: name)
-    monkeypatch.setattr(sources, "student_rows", lambda *arguments: arguments)
-    assert peer_rows("light_sernet", [1], tmp_path, SIGNALS) == ("light_sernet", ["onnx"], [1])

@@ -67,9 +67,6 @@ def total(tmp_path):
 def test_each_row_is_cut_to_its_share(batch, shares, samples, total):
     given = () if shares is None else (np.array(shares),)
     assert total(np.ones((batch, 10)), *given)[:, 0].tolist() == samples
-
-
-def test_a_wrong_number_of_shares_is_refused(total):
     with pytest.raises(ValueError, match="expand"):
         total(np.ones((2, 10)), np.array([0.5, 0.5, 0.5]))
 
@@ -82,7 +79,9 @@ def test_shares_are_exact_up_to_four_minutes(total):
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_rows_of_a_padded_batch_get_their_own_results(precision, files, tmp_path):
-    answer = opened(files[precision], tmp_path)
+    session, answer = open_session(files[precision]), opened(files[precision], tmp_path)
+    assert [value.name for value in session.get_inputs()] == ["waveform"] and takes_lengths(session)
+    assert read_metadata(files[precision])["lengths"]
     batch, lengths = padded_batch(SHORTER)
     together = compare_with_rows_alone(answer, batch, lengths, precision)
     assert np.abs(answer(batch) - together).max() > 1e-4  # without lengths the padding changes the result
@@ -92,13 +91,6 @@ def test_rows_of_a_padded_batch_get_their_own_results(precision, files, tmp_path
     for batch in (np.stack(voices()), np.stack(voices())[:1], np.stack(voices())[:, :1600]):
         assert np.array_equal(plain(batch), answer(batch))
         assert np.array_equal(plain(batch), answer(batch, np.ones(len(batch))))
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_the_input_is_optional_and_named_in_the_metadata(precision, files):
-    session = open_session(files[precision])
-    assert [value.name for value in session.get_inputs()] == ["waveform"] and takes_lengths(session)
-    assert read_metadata(files[precision])["lengths"]
 
 
 def test_lengths_can_be_removed_and_added_again(micro_file):
