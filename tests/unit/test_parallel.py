@@ -32,30 +32,7 @@ SCRIPT = """
         time.sleep(0.2)
         return task**2, ray.get_runtime_context().get_node_id() if ray.is_initialized() else os.getpid()
 
-    def features(jobs):
-        import hashlib, numpy, soundfile
-        from pathlib import Path
-        from akd_toolkit.data.audio_store import AudioStore
-        from akd_toolkit.data.manifest import Manifest, Utterance
-        from akd_toolkit.teachers import FeatureStore, build
-
-        folder = Path(f"features-{backend}-{jobs}").resolve()
-        folder.mkdir()
-        rows = []
-        for index in range(70):
-            noise = 0.1 * numpy.random.default_rng(index).standard_normal(4000 + 100 * index)
-            wav = str(folder / f"{index}.wav")
-            soundfile.write(wav, noise, 16000)
-            rows.append(Utterance(f"{index}", wav, 0, len(noise), len(noise) / 16000, "A", "joy", sha256=f"{index}"))
-        audio = AudioStore(Manifest("noise", ("joy",), tuple(rows)), folder, progress=False)
-        audio.prepare(1, jobs, backend)
-        FeatureStore(folder, audio, build("logmel_statistics", num_mels=8), progress=False).prepare(jobs, backend)
-        return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*.npy"))]
-
     backend, what = sys.argv[1:]
-    if what == "features":
-        print(json.dumps({"one": features(1), "two": features(2)}))
-        sys.exit()
     done = []
     try:
         results = run_tasks(work, list(range(6)), 2, backend, lambda: done.append(1))
@@ -169,12 +146,6 @@ def test_two_nodes_share_the_tasks_and_give_the_results_of_local_workers(cluster
     assert here["results"] == there["results"] == [0, 1, 4, 9, 16, 25]
     assert len(set(there["where"])) == 2 and here["done"] == there["done"] == 6
     assert answer(cluster("ray", "fail")) == {"kind": "ValueError", "error": "speaker 3 is wrong."}
-
-
-@needs_ray
-def test_two_nodes_compute_the_sound_and_features_of_one_process_to_the_bit(cluster):
-    found = answer(cluster("ray", "features"))
-    assert len(found["one"]) == 3 and found["one"] == found["two"]  # samples, offsets, features
 
 
 @needs_ray
