@@ -1,14 +1,14 @@
-# Two commands for a newcomer: `make demo` and `make test`. Both need Python 3.10 or newer and a package index.
+# Start with `make demo` and `make test`. Both need Python 3.10 or newer and a package index.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = requirements.lock
 EXTRAS = opensmile,av,dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
-# All but tensorrt, whose libraries come from NVIDIA's own index.
+# All extras but tensorrt, whose libraries come from NVIDIA's own index.
 LOCKED_EXTRAS = $(addprefix --extra ,opensmile av ray live openvino dev)
 COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-annotate --no-emit-index-url
-# One thread per process: small models gain nothing from more, and two runs then share two cores fairly.
+# One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test test-newest test-oldest lint lock clean
@@ -24,14 +24,14 @@ lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
 	$(BIN)/yamllint recipes hparams
 
-# The newest and the oldest versions that setup.cfg allows, resolved anew, each in an environment of its own. Old packages
-# use what newer ones deprecate: that is no error of ours.
+# The newest and the oldest versions that setup.cfg allows, each in its own environment. Deprecation warnings of old
+# packages are not errors.
 test-oldest: WARNINGS = $(foreach kind,Deprecation PendingDeprecation Future,-W default::$(kind)Warning)
 test-newest test-oldest: test-%:
 	rm -f .venv-$*/versions.txt
 	$(MAKE) test VENV=.venv-$* LOCK=.venv-$*/versions.txt WARNINGS="$(WARNINGS)"
 
-# The exact version of every package, for every Python and platform that setup.cfg allows.
+# Exact versions of all packages, for every Python and platform that setup.cfg allows.
 lock: $(VENV)/bin/uv
 	$(COMPILE) --universal --python-version 3.10 $(LOCKED_EXTRAS) --output-file $(LOCK)
 
@@ -43,7 +43,7 @@ lock: $(VENV)/bin/uv
 	test -x $*/bin/python || $(PYTHON) -m venv $*
 	$*/bin/python -m pip --disable-pip-version-check install --quiet uv
 
-# Installed again when the requirements change. setuptools comes first: it builds the package, by its locked version too.
+# Reinstalled when the requirements change. setuptools comes first, because its locked version builds the package.
 $(VENV)/.installed: setup.cfg pyproject.toml $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --constraint $(LOCK) setuptools
