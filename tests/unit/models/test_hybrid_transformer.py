@@ -6,7 +6,6 @@ import torch
 
 from akd_toolkit.models.hybrid_blocks import AttentionBlock, hidden_run
 from akd_toolkit.models.hybrid_transformer import HybridTransformer
-from akd_toolkit.registry import STUDENTS
 
 SMALL = {"dim": 16, "channels": (8, 8), "heads": 2}
 
@@ -27,10 +26,6 @@ def noise(batch=2, num_samples=16000):
     return 0.1 * torch.randn(batch, num_samples, generator=torch.Generator().manual_seed(1))
 
 
-def test_default_size_is_small_class():
-    assert 0.5e6 < STUDENTS.build("hybrid_transformer", num_classes=7).num_parameters() < 2e6
-
-
 def test_layers_are_named_per_block_and_halve_towards_the_bottleneck(build):
     layers = build()(noise()).layers  # 98 frames of 10 ms -> 25 of 40 ms -> 13 -> 7
     assert {name: layer.shape[1] for name, layer in layers.items()} == {
@@ -42,13 +37,6 @@ def test_layers_are_named_per_block_and_halve_towards_the_bottleneck(build):
         "decoder_1": 13,
         "decoder_0": 25,
     }
-
-
-@pytest.mark.parametrize("options", [{"deltas": 0}, {"deltas": 2}, {"num_mels": 80}, {"halvings": 0}, {"halvings": 4}])
-@pytest.mark.parametrize("num_samples", [1600, 16123])
-def test_every_size_takes_any_length(build, options, num_samples):
-    output = build(**options)(noise(num_samples=num_samples), torch.tensor([1.0, 0.999]))
-    assert output.logits.shape == (2, 4) and output.logits.isfinite().all()
 
 
 def test_depth_settings_make_the_model_deeper(build):
@@ -91,18 +79,6 @@ def test_attention_over_frequency_sees_its_own_frame_alone(build):
     torch.testing.assert_close(alone, result[7:8], atol=1e-6, rtol=1e-5)
 
 
-def test_bands_and_moments_are_told_apart(build):
-    """Attention alone cannot tell the order of its tokens; band embeddings and convolutions must."""
-    student = build()
-    waveform = noise(batch=1)
-    assert not torch.allclose(student(waveform).logits, student(waveform.flip(1)).logits, atol=1e-6)
-    assert student.band_embedding.shape == (10, 8)
-    with torch.no_grad():
-        before = student(waveform).logits
-        student.band_embedding.copy_(student.band_embedding.flip(0))
-        assert not torch.allclose(before, student(waveform).logits, atol=1e-7)
-
-
 def test_the_decoder_adds_what_the_encoder_had_at_its_resolution(build):
     student = build()
     with torch.no_grad():
@@ -112,20 +88,6 @@ def test_the_decoder_adds_what_the_encoder_had_at_its_resolution(build):
     layers = student(noise()).layers
     expected = student.decoder[0][0](layers["encoder_0"], None)  # nothing from below: the skip alone
     torch.testing.assert_close(layers["decoder_0"], expected)
-
-
-def test_in_half_precision_every_weight_learns(build):
-    student = build().train()
-    with torch.autocast("cpu", torch.bfloat16), torch.random.fork_rng():
-        torch.manual_seed(0)
-        logits = student(noise(batch=4), torch.tensor([1.0, 0.5, 0.7, 0.9])).logits
-    torch.nn.functional.cross_entropy(logits.float(), torch.arange(4)).backward()
-    assert all(weight.grad.isfinite().all() for weight in student.parameters())
-
-
-def test_gain_does_not_matter_when_the_level_is_taken_away(build):
-    student = build(normalize="level")
-    torch.testing.assert_close(student(0.5 * noise()).logits, student(noise()).logits, atol=1e-2, rtol=0)
 
 
 def test_hidden_runs_are_one_run_no_longer_than_their_share():
@@ -139,16 +101,6 @@ def test_hidden_runs_are_one_run_no_longer_than_their_share():
     assert (edges[hidden.any(dim=1)] == 2).all()
 
 
-def test_training_draws_masks_and_drops_and_evaluation_does_not(build):
-    student, waveform = build(dropout=0.0, stochastic_depth=0.0, masking=0.5), noise(batch=4)
-    with torch.no_grad():
-        assert torch.equal(student(waveform).logits, student(waveform).logits)
-        student.train()
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            assert not torch.equal(student(waveform).logits, student(waveform).logits)
-
-
 def test_stochastic_depth_leaves_the_mean_of_a_branch_as_it_was():
     block = AttentionBlock(dim=4, heads=1, mlp_ratio=1.0, drop_path=0.25, neighbours=False)
     branch = torch.ones(4000, 2, 4)
@@ -160,36 +112,19 @@ def test_stochastic_depth_leaves_the_mean_of_a_branch_as_it_was():
     assert block.eval()._keep(branch) is branch
 
 
-def test_padding_has_no_say_in_the_statistics_that_training_gathers(build):
-    options = {"dropout": 0.0, "stochastic_depth": 0.0, "masking": 0.0}
-    tight, loose = build(**options).train(), build(**options).train()
-    waveform = noise(batch=3, num_samples=16000)
-    with torch.no_grad():
-        expected = tight(waveform, torch.ones(3))
-        padded = torch.cat([waveform, torch.zeros(3, 16000)], dim=1)
-        output = loose(padded, torch.full((3,), 0.5))
-    torch.testing.assert_close(output.logits, expected.logits, atol=1e-4, rtol=1e-4)
-    for name, gathered in tight.named_buffers():
-        torch.testing.assert_close(loose.get_buffer(name), gathered, atol=1e-5, rtol=1e-4)
-
-
 @pytest.mark.parametrize(
-    "options",
-    [{"num_mels": 42}, {"dim": 18, "heads": 4}, {"channels": (8, 6), "frequency_heads": 4}],
+    "options, message",
+    [
+        ({"num_mels": 42}, "multiple"),
+        ({"dim": 18, "heads": 4}, "multiple"),
+        ({"channels": (8, 6), "frequency_heads": 4}, "multiple"),
+        ({"dropout": -0.1}, "dropout must be in"),
+        ({"stochastic_depth": 1.0}, "stochastic_depth must be in"),
+        ({"masking": 1.0}, "masking must be in"),
+        *(({name: value}, "hybrid_transformer needs") for name, value in (("depth", 0), ("halvings", -1))),
+        *(({name: value}, "hybrid_transformer needs") for name, value in (("frequency_depth", -1), ("channels", (8,)))),
+    ],
 )
-def test_sizes_that_do_not_divide_are_refused(options):
-    with pytest.raises(ValueError, match="multiple"):
-        HybridTransformer(num_classes=4, **{**SMALL, **options})
-
-
-@pytest.mark.parametrize("option", ["dropout", "stochastic_depth", "masking"])
-@pytest.mark.parametrize("value", [-0.1, 1.0])
-def test_shares_out_of_range_are_refused(option, value):
-    with pytest.raises(ValueError, match=rf"{option} must be in \[0, 1\), got {value}"):
-        HybridTransformer(num_classes=4, **SMALL, **{option: value})
-
-
-@pytest.mark.parametrize("options", [{"depth": 0}, {"halvings": -1}, {"frequency_depth": -1}, {"channels": (8,)}])
-def test_numbers_of_blocks_out_of_range_are_refused(options):
-    with pytest.raises(ValueError, match="hybrid_transformer needs"):
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
         HybridTransformer(num_classes=4, **{**SMALL, **options})

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from akd_toolkit.models.dkdfmh import Dkdfmh, FusedAttention
+from akd_toolkit.models.dkdfmh import FusedAttention
 from akd_toolkit.models.light_sernet import LightSernet, pooled_map
 from akd_toolkit.models.tim_net import TimNet, _CausalConv, backwards
 from akd_toolkit.registry import STUDENTS
 
-PUBLISHED = ["dkdfmh", "light_sernet", "tim_net"]
 MEBIBYTE = 2**20
 
 
@@ -32,12 +31,7 @@ def test_tim_net_is_as_large_as_in_its_paper():
     assert 4 * count / MEBIBYTE == pytest.approx(0.40, rel=0.02)  # the paper says 0.40 MB
 
 
-def test_dkdfmh_is_as_large_as_its_page_says():
-    assert Dkdfmh(num_classes=7).num_parameters() == 473_975
-    assert "473,975" in Dkdfmh.__doc__
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", ["dkdfmh", "light_sernet", "tim_net", "micro_cnn"])
 def test_it_learns_to_tell_two_tones(name):
     student = STUDENTS.example(name, num_classes=2)
     time_s = torch.arange(8000) / 16000
@@ -52,31 +46,21 @@ def test_it_learns_to_tell_two_tones(name):
     assert (student.eval()(tones).logits.argmax(dim=1) == labels).all()
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", STUDENTS.names())
 def test_it_trains_in_half_precision(name):
     student = STUDENTS.example(name, num_classes=2).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output = student(0.1 * torch.randn(4, 8000), torch.tensor([1.0, 0.4, 0.7, 0.9]))
     nn.functional.cross_entropy(output.logits.float(), torch.arange(4) % 2).backward()
-    assert all(parameter.grad.isfinite().all() for parameter in student.parameters())
-
-
-@pytest.mark.parametrize(
-    "name, layers",
-    [
-        ("light_sernet", ["paths", "block_0", "block_1", "block_2", "block_3", "block_4"]),
-        ("tim_net", ["block_0", "block_1", "block_2"]),
-        ("dkdfmh", ["scale_0", "scale_1"]),
-    ],
-)
-def test_layers_are_named(name, layers):
-    output = STUDENTS.example(name, num_classes=3).eval()(torch.zeros(1, 8000))
-    assert list(output.layers) == layers
+    assert all(p.grad.isfinite().all() for p in student.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize(
     "name, options, message",
     [
+        ("micro_cnn", {"num_mels": 30}, "multiple of 4"),
+        ("micro_cnn", {"channels": [4]}, "micro_cnn"),
+        ("micro_cnn", {"dilations": []}, "micro_cnn"),
         ("light_sernet", {"num_mfcc": 12}, "multiple of 8"),
         ("light_sernet", {"channels": [8, 8]}, "five channels"),
         ("tim_net", {"num_blocks": 0}, "num_blocks must be >= 1, got 0"),
@@ -88,11 +72,6 @@ def test_layers_are_named(name, layers):
 def test_sizes_that_do_not_fit_are_refused(name, options, message):
     with pytest.raises(ValueError, match=message):
         STUDENTS.example(name, num_classes=2, **options)
-
-
-def test_light_sernet_hears_along_time_along_frequency_and_both():
-    kernels = [path.conv.kernel_size for path in LightSernet(num_classes=2).paths]
-    assert kernels == [(11, 1), (1, 9), (3, 3)]
 
 
 def test_pooling_an_odd_utterance_is_the_same_with_and_without_padding():
