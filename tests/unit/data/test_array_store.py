@@ -52,10 +52,3 @@ def test_a_killed_computation_leaves_nothing_that_the_next_one_stumbles_over(job
     (parts / "describe.pickle").write_bytes(b"torn")
     assert len(store(jobs)["numbers"]) == len(IDS)
     assert not parts.exists()
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_one_bar_counts_all_utterances(jobs, store, capsys):
-    store(jobs, progress=True)
-    shown = capsys.readouterr().err
-    assert shown.count("toy:   0%") == 1 and f"{len(IDS)}/{len(IDS)}" in shown

@@ -104,69 +104,12 @@ def test_utterances_of_unknown_speakers_are_left_out(corpus, caplog):
         find_utterances(corpus(), PATTERN)
 
 
-@pytest.mark.parametrize(
-    "names, pattern, kind",
-    [
-        (["train/joy/1", "test/fear/2"], "{speaker}/{emotion}/*", "speaker"),
-        (["fold1/anna_1", "fold2/bert_2"], "{emotion}/{speaker}_*", "emotion"),
-    ],
-)
-def test_parts_of_a_split_are_refused_as_speakers_or_emotions(corpus, names, pattern, kind):
-    with pytest.raises(ValueError, match=f"parts of a split and not {kind}s"):
-        find_utterances(corpus(*names), Source(pattern))
-
-
-def test_one_part_in_two_lines_is_refused(tmp_path, tone):
-    soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
-    (tmp_path / "t.csv").write_text("path,speaker,emotion\na.wav,1,joy\na.wav,2,fear\n")
-    with pytest.raises(ValueError, match=r"a \(lines 2, 3\)"):
-        find_utterances(tmp_path, Source(table="t.csv", columns=COLUMNS))
-
-
-def test_ids_come_from_the_table(tmp_path, tone):
-    soundfile.write(tmp_path / "a.wav", tone(0.5), 16000)
-    (tmp_path / "t.csv").write_text("path,speaker,emotion,id\na.wav,1,joy,first\n")
-    rows, parts = find_utterances(tmp_path, Source(table="t.csv", columns={**COLUMNS, "id": "id"}))
-    assert [row.id for row in rows] == ["first"] and parts == {}
-
-
 def test_without_speakers_every_utterance_stands_for_its_own_and_the_title_carries_the_mark(corpus, tmp_path):
     source = Source(pattern="{emotion}/*", speakers=False)
     manifest = prepare_table(corpus("joy/1", "joy/2", "fear/3"), tmp_path / "out", ["fear", "joy"], "Mine", source)
     assert (manifest.corpus, manifest.speakers_known) == ("Mine", False)
     assert manifest.title == "Mine (NOT speaker-independent)"
     assert all(row.speaker == row.id for row in manifest) and len(manifest.speakers) == 3
-
-
-@pytest.mark.parametrize(
-    "options, sentence",
-    [
-        ({}, "either by a pattern of names or from a table"),
-        ({"pattern": "{speaker}_{emotion}", "table": "a.csv"}, "either by a pattern of names or from a table"),
-        ({"pattern": "{emotion}/*"}, r"\{emotion\}/\* does not say who speaks.*--no-speakers"),
-        ({"table": "a.csv", "columns": {"path": "p", "emotion": "e"}}, "a.csv does not say who speaks"),
-        ({"pattern": "{speaker}_{emotion}", "speakers": False}, "omit --no-speakers"),
-    ],
-)
-def test_a_source_that_contradicts_itself_is_refused(options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        Source(**options)
-
-
-@pytest.mark.parametrize(
-    "names, source, sentence",
-    [
-        (
-            ["anna_a-b_1"],
-            Source(pattern=PATTERN.pattern, labels={"a-b": "a/b"}),
-            "the label 'a/b' .* must not hold a '/'",
-        ),
-        (["anna_", "bert_joy"], Source(pattern=r"(?P<speaker>\w+?)_(?P<emotion>joy)?"), "anna_.wav: no emotion"),
-    ],
-)
-def test_labels_that_cannot_be_used_are_refused(corpus, names, source, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        find_utterances(corpus(*names), source)
 
 
 def test_other_counts_than_expected_are_refused_or_logged(corpus, tmp_path, caplog):
@@ -207,3 +150,37 @@ def test_file_names_that_are_not_utf_8_are_named(tmp_path, tone):
         soundfile.write(file, tone(1.0), 16000, format="WAV")
     with pytest.raises(ValueError, match=r"gr\\udcfc\\udcdf_joy\.wav.*UTF-8"):
         prepare_table(tmp_path, tmp_path / "out", ["joy"], "Talk", Source(pattern="{speaker}_{emotion}"))
+
+
+@pytest.mark.parametrize(
+    "options, token",
+    [
+        ({}, "by a pattern of names or from a table"),
+        ({"pattern": "{speaker}_{emotion}", "table": "a.csv"}, "by a pattern of names or from a table"),
+        ({"pattern": "{emotion}/*"}, "does not say who speaks.*--no-speakers"),
+        ({"table": "a.csv", "columns": {"path": "p", "emotion": "e"}}, "a.csv does not say who speaks"),
+        ({"pattern": "{speaker}_{emotion}", "speakers": False}, "omit --no-speakers"),
+    ],
+)
+def test_a_source_that_contradicts_itself_is_refused(options, token):
+    with pytest.raises(ValueError, match=token):
+        Source(**options)
+
+
+@pytest.mark.parametrize(
+    "names, options, token",
+    [
+        (["train/joy/1", "test/fear/2"], {"pattern": "{speaker}/{emotion}/*"}, "parts of a split and not speakers"),
+        (["fold1/anna_1", "fold2/bert_2"], {"pattern": "{emotion}/{speaker}_*"}, "parts of a split and not emotions"),
+        (["anna_a-b_1"], {"pattern": PATTERN.pattern, "labels": {"a-b": "a/b"}}, "'a/b' .* must not hold a '/'"),
+        (["anna_", "bert_joy"], {"pattern": r"(?P<speaker>\w+?)_(?P<emotion>joy)?"}, "anna_.wav: no emotion"),
+        (["a"], {"table": "../t.csv", "columns": COLUMNS}, r"a \(lines 2, 3\)"),
+    ],
+)
+def test_speakers_labels_and_rows_that_cannot_be_used_are_refused(corpus, tmp_path, names, options, token):
+    (tmp_path / "t.csv").write_text("path,speaker,emotion\ncorpus/a.wav,1,joy\ncorpus/a.wav,2,fear\n")
+    folder = corpus(*names)
+    if "table" in options:
+        folder, options = tmp_path, {**options, "table": "t.csv"}
+    with pytest.raises(ValueError, match=token):
+        find_utterances(folder, Source(**options))

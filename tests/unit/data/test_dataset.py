@@ -60,15 +60,6 @@ def test_teachers_are_looked_up_for_the_view_and_the_span_of_the_window(manifest
     assert asked == [("u2", 2, (0.3, 0.7)), ("u3", 0, (0.0, 1.0)), ("u4", 1, (0.0, 1.0))]
 
 
-def test_a_number_is_an_utterance_whole(manifest, waves):
-    speech = Speech(manifest, lambda name, view: waves[name])
-    dataset = WindowDataset([speech, replace(speech, labelled=False)])
-    assert [len(item["window"]) for item in dataset] == 2 * [len(wave) for wave in waves.values()]
-    assert dataset[-1]["label"] == UNLABELLED and dataset[4]["label"] == 1
-    with pytest.raises(IndexError):
-        dataset[10]
-
-
 def test_unlabelled_speech_has_its_own_teachers_and_no_labels(manifest, waves):
     def says(value):
         return lambda name, view, span: TeacherOutput(torch.full((1, 1, 2), value), names=("t",))

@@ -30,10 +30,3 @@ def test_an_exception_leaves_the_old_file_and_no_temporary_one(tmp_path, stop):
         aside.write_text("half")
         raise stop
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-
-
-def test_folders_are_made_and_the_suffix_is_kept(tmp_path):
-    with written_aside(tmp_path / "new" / "a.wav") as aside:
-        assert aside.suffix == ".wav" and aside.parent == tmp_path / "new"
-        aside.write_text("x")
-    assert (tmp_path / "new" / "a.wav").read_text() == "x"

@@ -35,8 +35,3 @@ def test_an_index_that_cannot_be_read_is_refused(models, text):
     (models / "models.yaml").write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match=r"models\.yaml"):
         local_source("openai/whisper-base", models)
-
-
-def test_the_shared_models_are_found_by_their_hub_names(shared_folder):
-    for name in ("openai/whisper-base", "openai/whisper-small"):
-        assert local_source(name, shared_folder / "models").startswith(str(shared_folder))

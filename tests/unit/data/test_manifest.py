@@ -20,18 +20,11 @@ def test_a_manifest_tells_speakers_labels_and_rows(three):
     assert [row.id for row in three] == list(three.ids) == ["u0", "u1", "u2"]
 
 
-def test_label_order_decides_the_indices(toy_manifest):
-    assert toy_manifest("A:anger", label_order=("neutral", "anger")).labels.tolist() == [1]
-
-
 def test_of_keeps_only_these_speakers_in_order(three):
     assert three.of(["A"]).ids == ("u1", "u2")
     assert three.of("B").ids == ("u0",)
     assert len(three.of([])) == 0
-
-
-def test_of_refuses_an_unknown_speaker(three):
-    with pytest.raises(ValueError, match="toy has no speaker C; it has A, B"):
+    with pytest.raises(ValueError, match="toy has no speaker C"):
         three.of(["A", "C"])
 
 
@@ -42,13 +35,6 @@ def test_written_and_read_again_it_is_the_same(tmp_path, three):
     assert again == manifest and again.hash == manifest.hash and again.arguments == manifest.arguments
     header = (tmp_path / "manifest.csv").read_text().splitlines()[0]
     assert header == "ID,wav,start,stop,duration,speaker,emotion,sex,text,sha256" == ",".join(COLUMNS)
-
-
-def test_names_with_commas_quotes_and_umlauts_survive(tmp_path):
-    row = Utterance("ü,1", '/c/"a",b.wav', 0, 16000, 1 / 3, "A", "anger", text="für\nwas?")
-    manifest = Manifest("toy", ("anger",), (row,))
-    manifest.write(tmp_path / "manifest.csv")
-    assert Manifest.read(tmp_path / "manifest.csv").utterances == (row,)
 
 
 def test_hash_follows_the_content_and_not_the_place(three):
@@ -62,23 +48,6 @@ def test_hash_follows_the_content_and_not_the_place(three):
     others.append(changed(id="x"))
     others.append(dataclasses.replace(three, label_order=("neutral", "anger")).hash)
     assert len({three.hash, *others}) == 7
-
-
-def test_an_edited_manifest_is_refused(tmp_path, three):
-    path = tmp_path / "manifest.csv"
-    three.write(path)
-    path.write_text(path.read_text().replace("B,neutral", "B,anger"))
-    with pytest.raises(ValueError, match=r"manifest\.csv has changed since it was written .* delete it and run"):
-        Manifest.read(path)
-
-
-@pytest.mark.parametrize("damage", ["", "ID,wav\nu0,/a.wav\n", "rubbish"])
-def test_a_half_written_manifest_is_refused(tmp_path, three, damage):
-    path = tmp_path / "manifest.csv"
-    three.write(path)
-    path.write_text(damage)
-    with pytest.raises(ValueError, match="run prepare again"):
-        Manifest.read(path)
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "manifest.json"])
@@ -113,18 +82,6 @@ def test_a_label_order_names_each_emotion_once(order):
 
 def corpus_of(paths):
     return [Utterance(p.stem, str(p), 0, 0, 0.0, "A", "anger") for p in paths]
-
-
-def test_measure_fills_in_what_the_files_hold(sound_file, tone):
-    (row,) = measure(corpus_of([sound_file(samples=tone(0.5, 8000), sample_rate_hz=8000)]), "toy", progress=False)
-    assert (row.start, row.stop, row.duration, len(row.sha256)) == (0, 4000, 0.5, 64)
-
-
-def test_only_the_utterance_is_loaded_from_a_long_file(sound_file, tone):
-    path = sound_file(samples=tone(2.0))
-    row = Utterance("part", str(path), 8000, 16000, 0.5, "A", "anger")
-    waveforms = load_waveforms(Manifest("toy", ("anger",), (row,)), progress=False)
-    np.testing.assert_allclose(waveforms["part"], tone(2.0)[8000:16000], atol=4e-5)
 
 
 @pytest.mark.parametrize("read", [lambda rows: load_waveforms(rows, False), lambda rows: measure(rows, "toy", False)])
@@ -180,14 +137,40 @@ def test_attributes_are_in_the_requested_order_with_nan_where_unknown(rated, thr
     assert rated.attribute_values([]).shape == (3, 0) and three.attribute_values(["valence"]).shape == (3, 1)
 
 
-def test_attributes_survive_writing(tmp_path, rated):
-    rated.write(tmp_path / "manifest.csv")
-    assert Manifest.read(tmp_path / "manifest.csv") == rated
-    assert (tmp_path / "manifest.csv").read_text().splitlines()[0].endswith(",sha256,arousal,valence")
-
-
 def test_hash_depends_on_attributes_and_is_the_old_one_without_them(three, rated):
     assert three.hash == "f5ece9fcfdd0"  # must never change: stored features are found by it
     assert rated.hash != three.hash
     moved = dataclasses.replace(rated.utterances[0], attributes={"valence": 2.5, "arousal": 0.5})
     assert dataclasses.replace(rated, utterances=(moved, *rated.utterances[1:])).hash != rated.hash
+
+
+@pytest.mark.parametrize(
+    "damage, token",
+    [
+        (lambda text: text.replace("B,neutral", "B,anger"), r"manifest\.csv has changed since it was written"),
+        (lambda text: "", "run prepare again"),
+        (lambda text: "ID,wav\nu0,/a.wav\n", "run prepare again"),
+    ],
+)
+def test_an_edited_or_half_written_manifest_is_refused(tmp_path, three, damage, token):
+    path = tmp_path / "manifest.csv"
+    three.write(path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(ValueError, match=token):
+        Manifest.read(path)
+
+
+def test_names_with_commas_quotes_and_umlauts_and_attributes_survive(tmp_path, rated):
+    row = dataclasses.replace(rated.utterances[0], id="ü,1", wav='/c/"a",b.wav', text="für\nwas?", duration=1 / 3)
+    manifest = dataclasses.replace(rated, utterances=(row, *rated.utterances[1:]))
+    manifest.write(tmp_path / "manifest.csv")
+    assert Manifest.read(tmp_path / "manifest.csv") == manifest
+
+
+def test_only_the_utterance_is_measured_and_loaded_from_a_long_file(sound_file, tone):
+    path = sound_file(samples=tone(2.0))
+    row = Utterance("part", str(path), 8000, 16000, 0.5, "A", "anger")
+    waveforms = load_waveforms(Manifest("toy", ("anger",), (row,)), progress=False)
+    np.testing.assert_allclose(waveforms["part"], tone(2.0)[8000:16000], atol=4e-5)
+    (row,) = measure(corpus_of([path]), "toy", progress=False)
+    assert (row.start, row.stop, row.duration, len(row.sha256)) == (0, 32000, 2.0, 64)

@@ -50,13 +50,6 @@ def test_containers_need_pyav(tree, monkeypatch, caplog):
     assert "b.3gp" in caplog.text and "notes" not in caplog.text
 
 
-def test_a_folder_of_containers_is_refused_without_pyav(tree, monkeypatch):
-    folder = tree("a.m4a")
-    without_pyav(monkeypatch)
-    with pytest.raises(ValueError, match=r"\.m4a.*akd-toolkit\[av\]"):
-        find_sounds(folder)
-
-
 def test_broken_links_are_named(tree):
     folder = tree("a.wav")
     (folder / "b.wav").symlink_to(folder / "gone.wav")

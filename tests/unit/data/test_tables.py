@@ -84,13 +84,6 @@ def test_the_name_of_a_column_gives_the_unit_of_its_times(write, start, stop, un
     assert (row["start_s"], row["stop_s"]) == pytest.approx((250 * unit, 1250 * unit))
 
 
-def test_a_start_and_a_duration_are_a_part_and_a_duration_alone_is_ignored(write):
-    (row,) = rows_of(write("path,speaker,emotion,offset,duration\na.wav,1,joy,0.5,2\n"))
-    assert (row["start_s"], row["stop_s"]) == (0.5, 2.5)
-    path = write("path,speaker,emotion,duration\na.wav,1,joy,2\n")
-    assert choose_columns(read_table(path), {}, path) == PLAIN
-
-
 @pytest.mark.parametrize("ids, chosen", [(["x", "y"], True), (["x", "x"], False)])
 def test_a_column_with_repeated_values_is_not_an_id(ids, chosen):
     found = pd.DataFrame({"path": ["a", "b"], "speaker": "s", "emotion": "e", "id": ids})
@@ -107,24 +100,6 @@ def test_a_column_may_be_composed_or_left_out(write):
         choose_columns(read_table(path), {"path": "{Dialogue}"}, path)
     with pytest.raises(ValueError, match="no column for speaker"):  # the table changed after its recipe was made
         rows_of(write("path,emotion\na.wav,joy\n"), PLAIN)
-
-
-def test_optional_columns_become_seconds_and_attributes(write):
-    path = write("path,speaker,emotion,gender,start,stop,valence\na.wav,1,joy,F,0.5,1.25,3\nsub\\b.wav,2,joy,Man,,2,\n")
-    columns = choose_columns(read_table(path), {}, path)
-    assert columns == {**PLAIN, "sex": "gender", "start": "start", "stop": "stop", "valence": "valence"}
-    first, second = rows_of(path, columns)
-    assert (first["start_s"], first["stop_s"], first["sex"], first["attributes"]) == (0.5, 1.25, "F", {"valence": 3})
-    assert math.isnan(second["start_s"]) and second["stop_s"] == 2.0
-    assert second["attributes"] == {} and second["path"].name == "b.wav"
-
-
-def test_given_columns_come_before_usual_ones():
-    found = pd.DataFrame(columns=["file", "emotion", "perceived", "who", "warmth"])
-    given = {"emotion": "perceived", "speaker": "who", "warmth": "warmth"}
-    assert choose_columns(found, given, Path("x.csv")) == {"path": "file", **given}
-    found = pd.DataFrame(columns=["path", "emotion", "speaker"])
-    assert choose_columns(found, {}, Path("x.csv"), speakers=False) == {"path": "path", "emotion": "emotion"}
 
 
 @pytest.mark.parametrize(
@@ -164,13 +139,6 @@ def test_what_is_not_a_table_is_refused(write, text, name, token):
         read_table(write(text, name))
 
 
-def test_an_absent_table_and_another_encoding_are_refused(write, tmp_path):
-    with pytest.raises(FileNotFoundError, match="absent.csv"):
-        read_table(tmp_path / "absent.csv")
-    with pytest.raises(ValueError, match="UTF-8"):
-        read_table(write("path,speaker\nJürgen,1\n", encoding="latin-1"))
-
-
 @pytest.fixture
 def found(tmp_path):
     """What texts of a table are found as, below a folder with files: ``found(texts, files, table)``."""
@@ -201,17 +169,32 @@ def test_paths_of_another_machine_are_found(found, change):
     assert found([change(name) for name in FILES]) == list(FILES)
 
 
+PARTS = ["train/a.wav", "train/b.wav", "test/a.wav", "test/b.wav"]
+
+
+@pytest.mark.parametrize(
+    "texts, files, table, expected",
+    [
+        ([f"/home/{name}" for name in (*FILES, "wav/bert/2.wav")], FILES, "t.csv", [*FILES, None]),
+        (["train/a.wav", "train/b.wav"], ["train/a.wav", "test/b.wav"], "t.csv", ["train/a.wav", None]),
+        (["a.wav", "b.wav"], ["train/a.wav", "test/b.wav"], "train/metadata.csv", ["train/a.wav", None]),
+        (["a.wav", "b.flac"], PARTS, "train/metadata.csv", PARTS[:2]),  # the table's own folder comes first
+        (["2.wav", "3.wav", "4.wav"], FILES, "t.csv", ["wav/anna/2.wav", "wav/Jörg/3.flac", None]),
+        (["x/a.flac", "x/a"], ["a.wav", "a.flac"], "t.csv", ["a.flac", None]),
+    ],
+)
+def test_a_missing_path_is_never_taken_for_another_one(found, texts, files, table, expected):
+    assert found(texts, files, table) == expected
+
+
+def test_a_name_in_two_folders_is_refused(found):
+    with pytest.raises(ValueError, match="wav/anna and in wav/bert"):
+        found(["1.wav"])
+
+
 def test_files_named_in_nfd_are_found_by_nfc(found):
     decomposed = [unicodedata.normalize("NFD", name) for name in FILES]
     assert found([unicodedata.normalize("NFC", name) for name in FILES], decomposed) == decomposed
-
-
-def test_a_missing_path_is_never_taken_for_another_one(found):
-    texts = [f"/home/{name}" for name in (*FILES, "wav/bert/2.wav")]
-    assert found(texts) == [*FILES, None]
-    files = ["train/a.wav", "test/b.wav"]
-    assert found(["train/a.wav", "train/b.wav"], files) == ["train/a.wav", None]
-    assert found(["a.wav", "b.wav"], files, "train/metadata.csv") == ["train/a.wav", None]
 
 
 def test_one_missing_file_does_not_hide_the_others(tmp_path):
@@ -223,16 +206,20 @@ def test_one_missing_file_does_not_hide_the_others(tmp_path):
     assert [str(path) for path in paths] == outside and [path.is_file() for path in paths] == [True, True, False]
 
 
-def test_paths_in_the_tables_own_folder_come_before_others(found):
-    files = ["train/a.wav", "train/b.wav", "test/a.wav", "test/b.wav"]
-    assert found(["a.wav", "b.flac"], files, "train/metadata.csv") == files[:2]
+def test_optional_columns_are_chosen_by_their_usual_names(write):
+    path = write(
+        "path,speaker,emotion,gender,offset,duration,valence\na.wav,1,joy,F,0.5,2,3\nsub\\b.wav,2,joy,Man,,,\n"
+    )
+    first, second = rows_of(path)
+    assert (first["start_s"], first["stop_s"], first["sex"], first["attributes"]) == (0.5, 2.5, "F", {"valence": 3})
+    assert math.isnan(second["start_s"]) and second["attributes"] == {} and second["path"].name == "b.wav"
+    path = write("file,duration,emotion,perceived,who\na.wav,2,joy,fear,1\n")  # a duration alone is no part
+    given = {"emotion": "perceived", "speaker": "who"}
+    assert choose_columns(read_table(path), given, path) == {"path": "file", **given}
 
 
-def test_names_without_folders_are_found_if_they_are_unique(found):
-    assert found(["2.wav", "3.wav", "4.wav"]) == ["wav/anna/2.wav", "wav/Jörg/3.flac", None]
-    with pytest.raises(ValueError, match="wav/anna and in wav/bert"):
-        found(["1.wav"])
-
-
-def test_of_two_formats_the_named_one_is_taken(found):
-    assert found(["x/a.flac", "x/a"], ["a.wav", "a.flac"]) == ["a.flac", None]
+def test_an_absent_table_and_another_encoding_are_refused(write, tmp_path):
+    with pytest.raises(FileNotFoundError, match="absent.csv"):
+        read_table(tmp_path / "absent.csv")
+    with pytest.raises(ValueError, match="UTF-8"):
+        read_table(write("path,speaker\nJürgen,1\n", encoding="latin-1"))

@@ -35,20 +35,8 @@ def test_faster_playback_is_shorter_and_higher(tone):
     assert np.argmax(spectrum) * 16000 / len(fast) == pytest.approx(440 * 1.1, abs=2.0)
 
 
-def test_all_speeds_are_in_their_range(tone):
-    lengths = [len(make_view(tone(1.0), 1, str(index), 0)) for index in range(100)]
-    assert 16000 / 1.25 - 1 <= min(lengths) < 13500 and 18800 < max(lengths) <= 16000 / 0.8 + 1
-
-
 def test_with_everything_off_a_view_is_the_clean_waveform(tone):
     np.testing.assert_allclose(make_view(tone(), 1, "a", 0, ViewSettings(**STILL)), tone(), atol=1e-6)
-
-
-def test_gain_stays_within_its_bound(tone):
-    settings = ViewSettings(**{**STILL, "gain_db": 6.0})
-    peaks = [np.abs(make_view(tone(), v, "a", 0, settings)).max() for v in range(1, 60)]
-    full = np.abs(tone()).max()
-    assert 0.5 * full < min(peaks) < 0.55 * full and 0.95 * full < max(peaks) <= full
 
 
 def test_about_half_of_the_views_get_noise_at_the_given_level(tone):
@@ -88,8 +76,3 @@ def test_the_fingerprint_depends_on_every_setting_and_is_that_of_earlier_stores(
 def test_impossible_settings_are_refused(name, value):
     with pytest.raises(ValueError, match=name):
         ViewSettings(**{name: value})
-
-
-def test_a_negative_view_is_refused(tone):
-    with pytest.raises(ValueError, match=r"view must be 0"):
-        make_view(tone(), -1, "a", 0)

@@ -19,28 +19,10 @@ def pitch_hz(waveform):
     return 16000 / lags[np.argmax(correlation[lags])]
 
 
-def share_above_hz(waveform, hz):
-    power = np.abs(np.fft.rfft(waveform)) ** 2
-    return power[np.fft.rfftfreq(len(waveform), 1 / 16000) > hz].sum() / power.sum()
-
-
 @pytest.mark.parametrize("hz", [100.0, 160.0, 220.0])
 def test_the_voice_has_the_pitch_it_was_given(hz):
     # Pitch still wanders a little, as in speech; range 0 stops that too.
     assert pitch_hz(say(pitch_hz=hz)) == pytest.approx(hz, rel=0.02)
-
-
-def test_six_decibels_double_the_level():
-    soft, loud = say(level_db=-6.0206), say(level_db=0.0)
-    assert np.sqrt((loud**2).mean() / (soft**2).mean()) == pytest.approx(2.0, rel=0.01)
-
-
-def test_twice_the_tempo_takes_half_the_time():
-    assert len(say(tempo=1.0)) == 6 * 3200 and len(say(tempo=2.0)) == 6 * 1600
-
-
-def test_a_soft_voice_has_less_high_frequency_than_a_pressed_one():
-    assert share_above_hz(say(tilt=0.9), 1000) < 0.5 * share_above_hz(say(tilt=0.3), 1000)
 
 
 @pytest.mark.parametrize("consonant", ["nasal", "fricative", "stop", "none"])
@@ -49,6 +31,12 @@ def test_every_sound_is_finite_and_in_range(consonant, hz):
     sentence = tuple(Syllable(consonant, vowel, 1.0) for vowel in "aeiou@")
     waveform = say(sentence, pitch_hz=hz, jitter=0.1, shimmer=0.5, breath=1.0, level_db=25.0, range_st=12.0)
     assert np.isfinite(waveform).all() and np.abs(waveform).max() < 1.0 and waveform.dtype == np.float32
+
+
+def test_level_and_tempo_are_as_set():
+    soft, loud = say(level_db=-6.0206), say(level_db=0.0)
+    assert np.sqrt((loud**2).mean() / (soft**2).mean()) == pytest.approx(2.0, rel=0.01)
+    assert len(say(tempo=1.0)) == 6 * 3200 and len(say(tempo=2.0)) == 6 * 1600
 
 
 def test_the_same_generator_says_the_same():

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.data.augment import Mixup, build_augmentations, build_mixup, change_batch
+from akd_toolkit.data.augment import Mixup, build_augmentations, change_batch
 from akd_toolkit.data.augment.mixup import mixed, partners
 from akd_toolkit.data.batches import collate, collate_items
 from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.draws import TrainSampler
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.outputs import UNLABELLED, ObjectiveResult, TeacherOutput
+from akd_toolkit.outputs import UNLABELLED, TeacherOutput
 
 WAVEFORM = [{"name": "speed_change", "p": 0.5}, {"name": "added_noise", "p": 0.5}, {"name": "chunk_drop", "p": 0.5}]
 
@@ -81,25 +81,6 @@ def test_the_larger_share_belongs_to_the_row_and_a_batch_may_stay_as_it_is(batch
     assert shares.mean() == pytest.approx(np.maximum(drawn, 1 - drawn).mean(), abs=0.03)
 
 
-def test_an_utterance_alone_of_its_kind_stays_itself():
-    batch = collate(["a", "b"], [np.full(1600, 0.5, np.float32)] * 2, [0, UNLABELLED])
-    alone = Mixup()(batch, np.random.default_rng(0))
-    assert alone.partner.tolist() == [0, 1] and torch.equal(alone.waveforms, batch.waveforms)
-
-
-@pytest.mark.parametrize(
-    "spec, message",
-    [
-        ({"alpha": 0}, "mixup.alpha: got 0"),
-        ({"p": 1.2}, "mixup.p: got 1.2"),
-        ({"share": 0.5}, "'mixup.share'; known: alpha, p"),
-    ],
-)
-def test_a_wrong_mixup_is_refused(spec, message):
-    with pytest.raises(ValueError, match=message):
-        build_mixup(spec)
-
-
 def test_teachers_are_taken_in_the_order_of_the_rows():
     said = TeacherOutput(
         logits=torch.arange(6.0).reshape(2, 3, 1),
@@ -118,14 +99,6 @@ def test_teachers_are_taken_in_the_order_of_the_rows():
     assert taken.lengths.tolist() == pytest.approx([0.3, 0.1])
     bare = TeacherOutput(logits=said.logits).taken(torch.tensor([1]))
     assert bare.targets is None and bare.lengths is None and bare.embedding == ()
-
-
-def test_results_are_blended_number_by_number():
-    one = ObjectiveResult(torch.tensor(1.0), {"a": torch.tensor(2.0)}, gate=torch.ones(2))
-    other = ObjectiveResult(torch.tensor(3.0), {"a": torch.tensor(6.0)}, gate=torch.zeros(2))
-    blend = one.mixed(other, 0.75)
-    assert (float(blend.total), float(blend.parts["a"]), blend.gate.tolist()) == (1.5, 3.0, [0.75, 0.75])
-    assert blend.weights is None
 
 
 def test_batches_of_a_recipe_without_changes_are_those_of_old():

@@ -85,15 +85,6 @@ def test_the_path_of_a_test_is_the_same_with_and_without_them(recipe, manifest):
         assert torch.equal(one.waveforms, other.waveforms)  # what a head is fitted on at once
 
 
-def test_without_them_training_batches_are_what_they_were(recipe, manifest):
-    absent = build_parts(make(recipe, manifest)).data.train_loader()
-    off = build_parts(
-        make(recipe, manifest, "--augment=[]", "--mixup=null", "--sampling={name: natural}")
-    ).data.train_loader()
-    for one, other in zip(absent, off, strict=True):
-        assert one.ids == other.ids and torch.equal(one.waveforms, other.waveforms) and other.partner is None
-
-
 def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe, manifest):
     run = make(recipe, manifest, *EVERYTHING)
     _, brain = train_and_keep(run)
@@ -112,6 +103,8 @@ def test_a_run_with_everything_on_trains_with_attributes_unknown_of_some(recipe,
         (["--augment=[{name: random_gain}, {name: added_noise, snr_db: [9]}]"], "augment.1: .*snr_db"),
         (["--augment=[{name: noise_files, folder: no/such}]"], "augment.0: .* no/such "),
         (["--mixup=0.2"], "mixup: got 0.2"),
+        (["--mixup={alpha: 0}"], "mixup.alpha: got 0"),
+        (["--mixup={p: 1.2}"], "mixup.p: got 1.2"),
         (["--mixup={alpa: 0.2}"], r"'mixup.alpa'; did you mean 'alpha'\?"),
         (["--mixup={alpha: a}"], 'mixup.alpha: got "a"'),
         (["--mixup={p: 1}", "--batch_size=1"], "mixup needs another utterance to mix with, and batch_size is 1"),
