@@ -1,6 +1,5 @@
 """A leak-free experiment passes; each leak that is planted into it is found by its check."""
 
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -11,7 +10,6 @@ import pytest
 import soundfile
 
 from akd_toolkit.audit.experiment import title_of
-from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.stored import Experiment
 
@@ -39,25 +37,6 @@ def test_a_leak_free_experiment_is_proved(experiment, found_in):
     assert "15 finished runs" in found["proved", "runs"][0]
     assert "3 refits used" in found["proved", "choice"][0] and "12 inner runs" in found["proved", "choice"][0]
     assert title_of(Experiment.read(experiment)) == f"Toy: toy ({experiment}; 15 of 15 runs done)"
-
-
-def test_a_planned_experiment_is_audited_by_its_plan(experiment, found_in):
-    shutil.rmtree(experiment / "seed1")
-    (experiment / "scores.csv").unlink()
-    found = found_in(experiment)
-    assert leaks(found) == set() and ("proved", "speakers") in found and ("proved", "runs") not in found
-
-
-def test_the_command_prints_findings_and_its_exit_code_says_whether_there_is_a_leak(experiment, plant, capsys):
-    audit = ["audit", str(experiment), "--no-sound"]
-    assert main(audit) == 0 and "PROVED           speakers" in capsys.readouterr().out
-    assert main(["audit", str(experiment / "seed1")]) == 1 and str(experiment) in capsys.readouterr().err
-    assert main([*audit, "--partition", "x"]) == 1 and "--partition" in capsys.readouterr().err
-    plant.settings(speaker_independent=False)
-    assert main([*audit, "--strict"]) == 3
-    plant.manifest(C8={"sha256": "A0"})
-    capsys.readouterr()
-    assert main([*audit, "--json"]) == 1 and json.loads(capsys.readouterr().out)[0]["leak"] is True
 
 
 def swap_scores(table, name):

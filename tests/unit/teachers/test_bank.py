@@ -10,7 +10,7 @@ from in_memory import InMemoryAudio
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.outputs import TeacherOutput
-from akd_toolkit.teachers import TeacherBank, teacher_params, transfer_fold, transformers_encoder
+from akd_toolkit.teachers import TeacherBank, transfer_fold, transformers_encoder
 
 GROUPS = [["A"], ["B"], ["C"], ["D"]]
 BANDS = {"name": "logmel_statistics", "num_mels": 8}
@@ -68,6 +68,8 @@ def test_encoder_is_unloaded_afterwards_and_not_loaded_where_its_features_are_st
 def test_wrong_options_classes_and_teachers_are_refused_when_the_bank_is_made(bank, encoder_folder, tmp_path, audio):
     with pytest.raises(ValueError, match="num_mel"):
         bank({"bands": {"name": "logmel_statistics", "num_mel": 8}})
+    with pytest.raises(ValueError, match="pitch"):
+        bank({"bands": {**BANDS, "parts": ["pitch"]}})
     with pytest.raises(ValueError, match="teacher other"):
         bank(frames=["other"])
     with pytest.raises(ValueError, match="no teachers"):
@@ -79,12 +81,6 @@ def test_wrong_options_classes_and_teachers_are_refused_when_the_bank_is_made(ba
     (folder / "config.json").write_text(json.dumps({**config, "id2label": {"0": "high", "1": "low"}}))
     with pytest.raises(ValueError, match=r"\[high, low\] and \[low, high\]"):
         bank({"encoder": {"name": "transformers_encoder", "source": str(folder)}})
-
-
-def test_parameters_of_a_teacher_are_counted_without_loading_it(encoder_folder, monkeypatch):
-    monkeypatch.setattr(transformers_encoder, "_load_checked", lambda *args: pytest.fail("loaded"))
-    assert teacher_params({"name": "transformers_encoder", "source": str(encoder_folder())}) > 1000
-    assert teacher_params(BANDS) == 0
 
 
 def over(manifest, sounds, folder, **options):

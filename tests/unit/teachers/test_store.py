@@ -12,7 +12,6 @@ from in_memory import InMemoryAudio
 from akd_toolkit.data import array_store
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.views import ViewSettings
-from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.store import FeatureStore
 
 
@@ -37,15 +36,6 @@ def test_rows_are_the_teachers_features_of_each_view_through_a_read_only_memory_
         stored.view(3)
     with pytest.raises(ValueError, match="utterance Z is not in tones"):
         stored.get(["Z"], 0)
-
-
-def test_second_store_computes_nothing_and_says_so(store, counting, caplog):
-    caplog.set_level(logging.DEBUG)
-    store().prepare()
-    again = counting()
-    again.stop_after = 0
-    store(again).prepare()
-    assert "computed 40 utterances in" in caplog.text and "reused 40 utterances" in caplog.text
 
 
 def test_another_teacher_version_manifest_or_view_never_finds_the_entry(store, counting, manifest, sounds):
@@ -143,13 +133,3 @@ def test_two_processes_compute_once(store, counting, monkeypatch):
     teacher = counting()
     store(teacher).prepare()
     assert teacher.calls == 0
-
-
-def test_two_workers_compute_the_numbers_of_one(store):
-    one, two = (
-        store(TEACHERS.build("logmel_statistics", num_mels=8), folder=f"by{jobs}", num_views=2) for jobs in (1, 2)
-    )
-    one.prepare(jobs=1)
-    two.prepare(jobs=2)
-    for view in (0, 1):
-        np.testing.assert_array_equal(one.view(view), two.view(view))
