@@ -1,14 +1,15 @@
-"""Invent the scores.csv of two systems and compute reference values by loops. Python 3.11, numpy 2.4.6."""
+"""Every score equals a naive loop over the rows of two invented systems."""
 
 import csv
-import json
 import math
 from itertools import product
-from pathlib import Path
 
 import numpy as np
+import pytest
 
-HERE = Path(__file__).resolve().parent
+from akd_toolkit.evaluate.report import compare, summarise
+from akd_toolkit.experiment.scores_file import read_scores
+
 LABELS = ["anger", "boredom", "fear", "neutral"]
 FOLD_OF = {"03": 0, "08": 0, "09": 1, "10": 1, "11": 2}
 SEEDS = [17, 18]
@@ -127,13 +128,34 @@ def sign_test_p(rows_a, rows_b):
     return min(1.0, 2 * sum(math.comb(n, k) for k in range(min(wins, losses) + 1)) / 2**n)
 
 
-def main():
-    a, b = invent(2, 1.6), invent(3, 1.6)
-    write(HERE / "scores_a.csv", a)
-    write(HERE / "scores_b.csv", b)
+@pytest.fixture(scope="module")
+def systems():
+    return invent(2, 1.6), invent(3, 1.6)
+
+
+@pytest.fixture(scope="module")
+def tables(systems, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("scores")
+    for name, rows in zip("ab", systems):
+        write(folder / f"{name}.csv", rows)
+    return [read_scores(folder / f"{name}.csv") for name in "ab"]
+
+
+@pytest.fixture(scope="module")
+def summary(tables):
+    return summarise(tables[0], LABELS)
+
+
+@pytest.fixture(scope="module")
+def comparison(tables):
+    return compare(*tables)
+
+
+@pytest.fixture(scope="module")
+def reference(systems):
+    a, b = systems
     folds = sorted(set(FOLD_OF.values()))
-    reference = {
-        "label_order": LABELS,
+    return {
         "wa_pooled": over_seeds(wa, a),
         "ua_pooled": over_seeds(ua, a),
         "macro_f1": over_seeds(macro_f1, a),
@@ -155,8 +177,36 @@ def main():
         "permutation_p_ua": permutation_p(ua, a, b),
         "sign_test_p": sign_test_p(a, b),
     }
-    (HERE / "reference.json").write_text(json.dumps(reference, indent=1) + "\n")
 
 
-if __name__ == "__main__":
-    main()
+@pytest.mark.parametrize("name", ["wa_pooled", "ua_pooled", "macro_f1", "ece"])
+def test_pooled_scores_equal_the_loops(summary, reference, name):
+    assert summary[name] == pytest.approx(reference[name], abs=1e-12)
+
+
+@pytest.mark.parametrize("score", ["wa", "ua"])
+def test_fold_scores_equal_the_loops(summary, reference, score):
+    of_folds = reference[f"{score}_of_folds"]
+    assert summary["fold_table"][score].tolist() == pytest.approx(of_folds, abs=1e-12)
+    assert summary[f"{score}_mean"] == pytest.approx(np.mean(of_folds), abs=1e-12)
+    assert summary[f"{score}_std"] == pytest.approx(np.std(of_folds, ddof=1), abs=1e-12)
+
+
+def test_tables_by_class_and_speaker_and_the_confusion_equal_the_loops(summary, reference):
+    assert summary["class_table"]["recall"].tolist() == pytest.approx(list(reference["recalls"].values()), abs=1e-12)
+    of_speakers = dict(zip(summary["speaker_table"]["speaker"], summary["speaker_table"]["ua"], strict=True))
+    assert of_speakers == pytest.approx(reference["ua_of_speakers"], abs=1e-12)
+    assert np.array_equal(summary["confusion"], reference["confusion"])
+
+
+@pytest.mark.parametrize("score", ["wa", "ua"])
+def test_intervals_differences_and_p_values_equal_the_loops(summary, comparison, reference, score):
+    assert [summary[f"{score}_low"], summary[f"{score}_high"]] == pytest.approx(reference[f"interval_{score}"])
+    assert comparison[f"{score}_difference"] == pytest.approx(reference[f"difference_{score}"], abs=1e-12)
+    limits = [comparison[f"{score}_low"], comparison[f"{score}_high"]]
+    assert limits == pytest.approx(reference[f"paired_interval_{score}"])
+    assert comparison[f"{score}_p"] == reference[f"permutation_p_{score}"]
+
+
+def test_sign_test_over_utterances_equals_the_sum_of_binomials(comparison, reference):
+    assert comparison["mcnemar_p"] == pytest.approx(reference["sign_test_p"], rel=1e-12)

@@ -1,12 +1,12 @@
-"""Reference values of gates and weightings in NumPy float64, written from the equations.
-
-python tests/golden/gates/make_reference.py       (NumPy 2.x)
-"""
-
-import json
-from pathlib import Path
+"""Gates and weightings against NumPy float64, written from the equations."""
 
 import numpy as np
+import pytest
+import torch
+
+from akd_toolkit.distill.gates import TeacherAgreement, TeacherCorrect, TeacherEntropy
+from akd_toolkit.distill.weightings import BestSingle, ValidationAccuracy
+from akd_toolkit.outputs import ModelOutput, TeacherOutput
 
 
 def softmax(x, axis=-1):
@@ -14,7 +14,8 @@ def softmax(x, axis=-1):
     return e / e.sum(axis=axis, keepdims=True)
 
 
-def main():
+@pytest.fixture(scope="module")
+def reference():
     rng = np.random.default_rng(20260201)
     batch, classes, teachers, theta, temperature = 8, 5, 3, 0.7, 0.08
     z = rng.normal(0, 2.5, (teachers, batch, classes))
@@ -48,9 +49,34 @@ def main():
         validation_accuracy=np.repeat(hedge[:, None], batch, axis=1),
         best_single=np.repeat(np.eye(teachers)[1][:, None], batch, axis=1),
     )
-    stored = {name: np.asarray(value).tolist() for name, value in values.items()}
-    Path(__file__).with_name("reference.json").write_text(json.dumps(stored) + "\n")
+    return {name: torch.tensor(np.asarray(value).tolist()) for name, value in values.items()}
 
 
-if __name__ == "__main__":
-    main()
+@pytest.fixture
+def outputs(reference):
+    logits = reference["teacher_logits"]
+    return ModelOutput(torch.zeros(logits.shape[1:])), TeacherOutput(logits, weights=reference["weights"])
+
+
+def test_gates_equal_the_reference(reference, outputs):
+    gates = {
+        "teacher_correct": TeacherCorrect(),
+        "teacher_entropy": TeacherEntropy(theta=float(reference["theta"])),
+        "teacher_agreement": TeacherAgreement(),
+    }
+    for name, gate in gates.items():
+        values = gate(*outputs, reference["labels"])
+        torch.testing.assert_close(values, reference[name], rtol=1e-5, atol=1e-6)
+
+
+def test_the_reference_has_open_and_shut_gates_and_full_agreement(reference):
+    for name in ("teacher_correct", "teacher_entropy"):
+        assert (reference[name] == 0).any() and (reference[name] > 0.3).any()
+    assert reference["teacher_agreement"][0] == 1 and reference["teacher_agreement"].min() < 0.6
+
+
+def test_weightings_equal_the_reference(reference, outputs):
+    accuracies = reference["teacher_accuracies"].tolist()
+    by_accuracy = ValidationAccuracy(accuracies, temperature=float(reference["temperature"]))
+    torch.testing.assert_close(by_accuracy(*outputs, reference["labels"]), reference["validation_accuracy"])
+    torch.testing.assert_close(BestSingle(accuracies)(*outputs, reference["labels"]), reference["best_single"])
