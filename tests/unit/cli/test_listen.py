@@ -13,13 +13,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from programs import LIMIT_S
 
-from akd_toolkit.cli import listen, main
+from akd_toolkit.cli import main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
-from akd_toolkit.inference import Moment, StreamingRecognizer, live
+from akd_toolkit.inference import StreamingRecognizer, live
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
@@ -75,24 +74,6 @@ def test_every_hop_is_an_object_with_json(model, talk, monkeypatch, capsys, hop_
     assert {moment.speaking for moment in moments} == {True, False} and not err
 
 
-def test_raw_floats_and_a_wav_give_the_same(model, talk, monkeypatch, capsys):
-    wav = io.BytesIO()
-    soundfile.write(wav, talk, 16000, format="WAV", subtype="PCM_16")
-    printed = []
-    for data, options in ((wav.getvalue(), []), ((talk / np.float32(32768)).tobytes(), ["--format", "f32le"])):
-        piped(monkeypatch, data)
-        assert main(["listen", "-", "--model", model, "--json", *options]) == 0
-        printed.append(capsys.readouterr().out)
-    assert printed[0] == printed[1] and len(printed[0].splitlines()) == len(expected(model, talk))
-
-
-def test_another_rate_is_resampled(model, talk, monkeypatch, capsys):
-    piped(monkeypatch, talk.tobytes())
-    assert main(["listen", "-", "--model", model, "--json", "--rate", "8000"]) == 0
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert last["time_s"] == pytest.approx(len(talk) / 8000, abs=0.03)
-
-
 def test_people_see_a_line_where_the_decision_changes(model, talk, monkeypatch, capsys):
     piped(monkeypatch, talk.tobytes() + b"\0")
     assert main(["listen", "-", "--model", model]) == 0
@@ -102,16 +83,6 @@ def test_people_see_a_line_where_the_decision_changes(model, talk, monkeypatch, 
     found = [re.split(" {2,}", line)[1] for line in out.splitlines()]
     assert found == changes and changes.count("no speech") == 2
     assert "the last 1 of 2 bytes were left out" in err
-
-
-def test_a_line_has_time_label_and_on_a_terminal_a_bar(capsys):
-    joy = Moment(70.0, 71.25, True, "joy", {"joy": 0.25}, {"joy": 0.5})
-    silence, waiting = Moment(71.25, 3660.0, False), Moment(0.0, 1.0, True)
-    for bar, between in ((True, "##########" + 12 * " "), (False, "")):
-        write = listen.text_writer(bar)
-        for moment in (silence, waiting, joy, joy, waiting, silence):
-            write(moment)
-        assert capsys.readouterr().out == f"{'01:11.2  joy':<24}  {between}0.50\n61:00.0  no speech\n"
 
 
 def test_ctrl_c_prints_what_was_recognised_and_ends_with_130(model, talk, monkeypatch, capsys):
@@ -140,11 +111,6 @@ def test_the_microphone_is_read_and_its_losses_are_reported(model, talk, monkeyp
     assert "listening at 16000 Hz" in err and "sound was lost 2 times" in err
 
 
-def test_devices_are_listed_without_a_model(monkeypatch, capsys):
-    monkeypatch.setattr(live, "sound_library", lambda: SimpleNamespace(query_devices=lambda: "> 0 Mic"))
-    assert main(["listen", "--list-devices"]) == 0 and capsys.readouterr().out == "> 0 Mic\n"
-
-
 @pytest.mark.parametrize(
     "options, data, key",
     [
@@ -170,10 +136,6 @@ def test_without_a_model_or_a_pipe_or_with_a_file_it_is_refused(model, monkeypat
     assert main(["listen", "a.wav", "--model", model]) == 1
     err = capsys.readouterr().err
     assert "--model" in err and "piped" in err and "akd predict a.wav --timeline" in err
-
-
-def test_formats_are_those_that_pipes_know():
-    assert tuple(live.FORMATS) == listen.FORMATS
 
 
 def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, talk):

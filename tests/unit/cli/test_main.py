@@ -84,12 +84,6 @@ def test_commands_options_and_choices_are_completed(monkeypatch, capsys, shell):
     assert "int8" in found("akd export run --precision i") and "openvino-int8" in found("akd bench m --ways open")
 
 
-@pytest.mark.parametrize("words", ["akd predict re", "akd predict a.wav --model re", "akd export re", "akd runs re"])
-def test_files_are_left_to_the_shell(monkeypatch, capsys, words):
-    assert completed(monkeypatch, capsys, "bash", words) == []  # "-o default" then completes file names
-    assert completed(monkeypatch, capsys, "zsh", words) == ["_files"]
-
-
 def test_the_script_for_bash_works(tmp_path):
     """``akd`` in a folder of the PATH, its script read by a bash, and a word completed by its function."""
     program = tmp_path / "akd"

@@ -37,17 +37,3 @@ def test_the_preparer_is_python_that_makes_the_same_source():
     space: dict = {}
     exec(text.split("@CORPORA")[0], space)
     assert space["SOURCE"] == SOURCE and space["COUNTS"] == {"no": 13, "sad": 13}
-
-
-def test_window_and_epochs_follow_the_corpus():
-    small = YAML().load(made(duration=2.3)["hparams/akd.yaml"])
-    large = YAML().load(made([f"{i}" for i in range(500)], duration=9.0)["hparams/akd.yaml"])
-    assert (small["window_s"], small["number_of_epochs"]) == (2.5, 40)
-    assert (large["window_s"], large["number_of_epochs"]) == (6.0, 20)
-
-
-def test_small_teachers_need_no_extra():
-    files = made()
-    teachers = YAML().load(files["hparams/akd.yaml"])["debug"]["teachers"]
-    assert {teacher["name"] for teacher in teachers.values()} == {"logmel_statistics"}
-    assert YAML().load(files["hparams/small_teachers.yaml"])["teachers"] == teachers

@@ -121,11 +121,6 @@ def test_rows_that_do_not_fit_together_are_refused_before_anything_runs(config, 
         rows_of(config(ROWS.replace(*change, 1)))
 
 
-def test_only_names_rows_that_exist(config):
-    with pytest.raises(ValueError, match="'planned'.* plain, smoothed"):
-        rows_of(config(ROWS, "--only=[planned]"))
-
-
 def test_a_recipe_is_based_on_one_that_stands_alone(config, tmp_path):
     config()
     (tmp_path / "third.yaml").write_text("based_on: ablation.yaml\n")

@@ -9,7 +9,7 @@ import soundfile
 from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.evaluate.evaluation import evaluation_set, score, training_speech
+from akd_toolkit.evaluate.evaluation import evaluation_set, score
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
@@ -56,15 +56,6 @@ def run_folder(tmp_path):
     who = [row.id for row in test], ["B", "B"], list(LABELS)
     write_scores(home / "scores.csv", make_scores(*who, np.full((2, 2), 0.5), LABELS, 2, 17))
     return home
-
-
-def test_a_run_finds_its_experiment_and_its_speech(run_folder):
-    experiment, run = Experiment.of_run(run_folder)
-    assert (run.seed, run.fold, run.test_speakers, run.train_speakers) == (17, 2, ("B",), ("A",))
-    test = evaluation_set(experiment, run, progress=False)
-    assert sorted(test.waveforms) == ["Bloud", "Bsoft"]
-    assert sorted(training_speech(experiment, run, progress=False)) == ["Aloud", "Asoft"]
-    assert list(training_speech(experiment, run, limit=1, progress=False)) == ["Aloud"]
 
 
 def test_scores_are_means_over_the_windows_of_evaluation(run_folder):

@@ -13,7 +13,6 @@ import soundfile
 from programs import run_python
 
 from akd_toolkit.cli import main
-from akd_toolkit.cli import predict as predicting
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.inference import EmotionRecognizer
 from akd_toolkit.models.storage import load_student
@@ -88,23 +87,6 @@ def test_no_speech_has_its_own_field_and_no_probabilities(predict, folder):
 def test_side_by_side_says_the_same_in_the_same_order(predict, folder):
     alone, together = predict(folder, "--json", "--timeline"), predict(folder, "--json", "--timeline", "--jobs", 3)
     assert together[:2] == alone[:2]
-
-
-@pytest.mark.parametrize("words", [[], ["--jobs", "2"]])
-def test_no_bar_is_drawn_into_a_file(predict, folder, words, monkeypatch):
-    _, lines, err = predict(folder, *words)
-    assert len(lines) == 3 and "file/s" not in err and len(err.splitlines()) == 2  # those of what failed
-    monkeypatch.setattr(predicting, "LOG_S", 0)
-    _, _, err = predict(folder, *words)
-    assert err.splitlines()[:4] == [f"{done} of 4 files" for done in (1, 2, 3, 4)] and len(err.splitlines()) == 6
-    _, _, err = predict(folder / "a.wav")
-    assert err.splitlines() == ["1 s processed", "1 s processed", "1 of 1 files"]
-
-
-def test_on_a_terminal_there_is_a_bar(predict, folder, monkeypatch):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    _, lines, err = predict(folder)
-    assert len(lines) == 3 and "0/4" in err
 
 
 def test_a_sound_is_read_from_standard_input(predict, folder, monkeypatch):

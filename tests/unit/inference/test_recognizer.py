@@ -184,17 +184,11 @@ def test_an_exported_file_is_run_by_onnx_runtime_without_pytorch(tmp_path):
     assert run_python("-c", code, cwd=tmp_path).stdout == "[]\n2.0 False\n"
 
 
-def test_probabilities_that_are_not_finite_are_refused():
-    broken = Engine("none", ("calm", "angry"), 3.0, 0.0, predict=lambda x: np.full((1, 2), np.nan))
-    with pytest.raises(ValueError, match="finite"):
-        EmotionRecognizer(broken, activity="off")(np.full(4000, 0.5), timeline=False)
-
-
-def test_half_an_hour_takes_no_more_memory_than_a_minute(tmp_path, talk):
+def test_ten_minutes_take_no_more_memory_than_one(tmp_path, talk):
     quick = Engine("none", ("calm", "angry"), 3.0, 0.5, predict=lambda x: np.array([[0.25, 0.75]]))
     ten_seconds = np.concatenate([talk[:80000], np.zeros(80000)])
     peaks = []
-    for minutes in (1, 30):
+    for minutes in (1, 10):
         with soundfile.SoundFile(tmp_path / "long.wav", "w", 16000, 1) as file:
             for _ in range(6 * minutes):
                 file.write(ten_seconds)
@@ -259,10 +253,3 @@ def test_usual_recordings_are_used_whole(shared_folder):
     assert len(files) == 36
     assert all(recognizer(file, timeline=False).speech for file in files)
     assert lengths == [len(read_audio(file)) for file in files]
-
-
-def test_a_row_without_speech_is_marked_in_a_batch(loudness_recognizer, talk):
-    voice = torch.from_numpy(talk[:32000]).float()
-    out_prob, score, index, text_lab = loudness_recognizer.classify_batch(torch.stack([torch.zeros(32000), voice]))
-    assert out_prob[0].tolist() == [0, 0] and (score[0], index[0], text_lab[0]) == (0, -1, "no speech")
-    assert out_prob[1].sum().item() == pytest.approx(1) and (index[1], text_lab[1]) == (1, "loud")

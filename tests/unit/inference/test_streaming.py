@@ -117,15 +117,6 @@ def test_moments_follow_the_definition(engine, talk):
     assert got == expected and sum(row[2] is not None for row in got) > 20
 
 
-def test_silence_has_no_label_and_no_call_of_the_student():
-    calls = []
-    recognizer = StreamingRecognizer(level_engine(calls), activity=Loud())
-    moments = recognizer.push(seconds(0, 0, 0.5, 0, 0))
-    assert [moment.label for moment in moments] == [None, None, "calm", None, None] and len(calls) == 1
-    assert [moment.speaking for moment in moments] == [False, False, True, False, False]
-    assert moments[0].raw is None and moments[2].raw == {"calm": 0.5, "joy": 0.5}
-
-
 def test_finish_processes_the_rest_and_starts_a_new_stream():
     recognizer = StreamingRecognizer(level_engine(), activity="energy")
     tone = np.sin(np.arange(24000)).astype(np.float32)

@@ -71,14 +71,6 @@ def test_ccc_interval_equals_leaving_out_each_speaker_by_a_loop():
     assert ccc_interval(truth, predictions, speaker) == pytest.approx(expected)
 
 
-def test_interval_widens_with_its_level_and_with_the_difference_between_speakers(counts):
-    narrow, wide = speaker_interval(*counts), speaker_interval(*counts, level=0.99)
-    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
-    totals = np.full((10, 1), 20.0)
-    alike, unlike = (speaker_interval(hits, totals) for hits in (np.full((10, 1), 10.0), np.array([[0], [20.0]] * 5)))
-    assert alike == (0.5, 0.5, 0.5) and unlike.high - unlike.low > 0.5
-
-
 def test_paired_interval_is_zero_for_equal_systems_and_changes_sign_with_their_order(counts):
     hits, totals = counts
     better = np.minimum(hits + 1, totals)

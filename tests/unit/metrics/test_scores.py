@@ -17,18 +17,6 @@ def test_a_class_absent_from_the_truth_is_left_out_of_ua_even_if_it_is_predicted
     assert ua(["ang", "sad"], ["ang", "hap"]) == 0.5
 
 
-def test_a_constant_answer_has_the_ua_of_chance_whatever_the_class_sizes():
-    assert ua(["ang"] * 90 + ["sad"] * 10, ["ang"] * 100) == 0.5
-    assert wa(["ang"] * 90 + ["sad"] * 10, ["ang"] * 100) == 0.9
-
-
-def test_scores_do_not_depend_on_the_order_of_utterances():
-    order = np.random.default_rng(0).permutation(len(TRUTH))
-    truth, prediction = np.array(TRUTH), np.array(PREDICTED)
-    for score in (wa, ua, macro_f1):
-        assert score(truth, prediction) == score(truth[order], prediction[order])
-
-
 def test_confusion_follows_label_order_with_the_truth_in_rows():
     counts = confusion_matrix(TRUTH, PREDICTED, ["sad", "ang", "hap", "neu"])
     assert counts.tolist() == [[1, 1, 0, 0], [1, 3, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]]

@@ -1,5 +1,3 @@
-import gc
-
 import pytest
 from torch import nn
 
@@ -23,24 +21,6 @@ class Clock:
 def test_calls_repeat_until_the_seconds_have_passed_and_enough_are_made(each, seconds, calls):
     clock = Clock()
     assert time_calls(lambda: clock.work(each), seconds, fewest=3, clock=clock) == [each] * calls
-
-
-def test_warming_up_is_not_timed():
-    clock, taken = Clock(), iter([100.0, 100.0, 1.0, 1.0])
-    assert time_calls(lambda: clock.work(next(taken)), seconds=2.0, warm_up=2, clock=clock) == [1.0, 1.0]
-
-
-def test_the_garbage_collector_is_off_and_on_again_even_after_a_failure():
-    states = []
-
-    def fails():
-        states.append(gc.isenabled())
-        raise KeyError("no")
-
-    assert gc.isenabled()
-    with pytest.raises(KeyError):
-        time_calls(fails, seconds=1.0, warm_up=0)
-    assert states == [False] and gc.isenabled()
 
 
 class Attention(nn.Module):

@@ -1,13 +1,11 @@
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from akd_toolkit.cli import main
-from akd_toolkit.deploy.bench import backends as bench_backends
 from akd_toolkit.deploy.bench import run as bench_run
-from akd_toolkit.deploy.bench.run import WorkerError, WorkerProcess, run_bench, thread_counts
+from akd_toolkit.deploy.bench.run import WorkerError, run_bench
 from akd_toolkit.deploy.bench.table import ROUNDS, Row
 
 OPTIONS = {"peers": [], "threads": [1], "progress": False}
@@ -106,34 +104,12 @@ def test_options_out_of_range_are_refused_before_anything_runs(options, message)
         run_bench(["micro_cnn"], progress=False, **options)
 
 
-def test_all_threads_are_those_that_the_process_may_use(monkeypatch):
-    monkeypatch.setattr(bench_backends, "num_cores", lambda: 6)
-    assert thread_counts(["1", "all", "6"]) == [1, 6]
-
-
 def test_a_real_process_is_measured(tiny_file):
     bench = run_bench([tiny_file], backends=["onnx"], batches=[1, 2], window_s=0.1, seconds=0.01, **OPTIONS)
     (row,) = bench.rows
     assert row.measured, row.reason
     assert len(row.seconds["whole", 1]) >= 2 * ROUNDS and len(row.seconds["features", 1]) >= 2 * ROUNDS
     assert 0 < row.p50_ms() < 1000 and 0 < row.memory_mb < 1000
-
-
-def test_two_sources_of_one_name_get_different_titles(tiny_file, tmp_path):
-    other = tmp_path / "other" / "tiny.onnx"
-    other.parent.mkdir()
-    other.write_bytes(tiny_file.read_bytes())
-    signals = np.zeros((1, 1600), dtype=np.float32)
-    rows = bench_run._rows([tiny_file, other], ["onnx"], [], [1], tmp_path / "work", signals, False)
-    assert [row.model for row in rows] == ["Tiny (tiny.onnx)", f"Tiny (tiny.onnx) ({other})"]
-
-
-def test_a_process_that_dies_shows_its_error(tmp_path):
-    worker = WorkerProcess(Row("a", "b", 1, "no_loader", "x"), tmp_path)
-    with pytest.raises(WorkerError, match="exit code 1: FileNotFoundError"):
-        worker.call("load")
-    worker.close()
-    assert worker.process.returncode == 1
 
 
 def test_the_command_prints_and_writes_the_table_and_shows_progress(tiny_file, tmp_path, capsys, monkeypatch):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from akd_toolkit.deploy.bench import sources
-from akd_toolkit.deploy.bench.backends import BACKENDS, Backend
+from akd_toolkit.deploy.bench.backends import BACKENDS
 from akd_toolkit.deploy.bench.sources import generated_signals, open_source, peer_rows, student_rows
 from akd_toolkit.deploy.bench.worker import LOADERS
 from akd_toolkit.models.storage import save_student
@@ -43,12 +43,6 @@ def test_missing_forms_of_a_run_are_exported_elsewhere_with_as_many_operations(r
     assert rows[0].megabytes == pytest.approx((tmp_path / "work" / "student.onnx").stat().st_size / 1e6)
 
 
-def test_exported_files_in_the_folder_are_used_as_they_are(run_folder, tiny_file, tmp_path):
-    tiny_file.rename(run_folder / "student.onnx")
-    form = open_source(run_folder, tmp_path / "work", SIGNALS).form("fp32")
-    assert form.path == run_folder / "student.onnx" and form.note == "file of run"
-
-
 @pytest.mark.parametrize(
     ("file", "message"), [("bundle.json", "student.torchscript.pt"), ("README.md", "README.md .*bundle.json")]
 )
@@ -84,22 +78,6 @@ def test_what_cannot_be_exported_or_run_has_a_row_with_the_reason(run_folder, tm
     assert file.reason.startswith("student.onnx cannot be run: ") and module.reason == ""
 
 
-def test_a_backend_that_the_machine_lacks_has_a_reason(run_folder, tmp_path, monkeypatch):
-    monkeypatch.setitem(BACKENDS, "other", Backend("Other", "other", "folder", lambda: "no such thing", on_gpu=True))
-    rows = student_rows(open_source(run_folder, tmp_path / "work", SIGNALS), ["other", "torch"], [2, 4])
-    expected = [("Other", 1, "no such thing"), ("PyTorch", 2, ""), ("PyTorch", 4, "")]
-    assert [(row.backend, row.threads, row.reason) for row in rows] == expected
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    assert "no-such-compiler" in BACKENDS["compile"].missing()
-
-
-def test_an_engine_is_built_of_the_file_in_its_precision(tiny_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "build_engine", lambda source, target: target.write_bytes(source.name.encode()))
-    model = open_source(tiny_file, tmp_path / "work", SIGNALS)
-    assert model.form("fp32.plan").path.read_bytes() == b"tiny.onnx"
-    assert model.form("fp16.plan").path.read_bytes() == b"student.fp16.onnx"
-
-
 def test_unknown_sources_are_refused(tmp_path):
     with pytest.raises(ValueError, match="mikro_cnn"):
         open_source("mikro_cnn", tmp_path / "work", SIGNALS)
@@ -115,12 +93,3 @@ def test_peers(tmp_path):
     assert signals.shape == (2, 4800) and 0.005 < np.sqrt((signals**2).mean()) < 0.3
     (row,) = peer_rows("light_sernet", [1], tmp_path, signals)
     assert row.reason == "" and row.model == "light_sernet, fresh weights"
-
-
-def test_wav2vec2_base_is_as_large_as_published(tmp_path):
-    rows = peer_rows("wav2vec2", [1, 2], tmp_path, np.zeros((2, 16000), dtype=np.float32))
-    assert [row.threads for row in rows if not row.on_gpu] == [1, 2]
-    assert rows[0].parameters == pytest.approx(95e6, rel=0.01)  # Baevski et al. 2020, section 4.2
-    assert rows[0].megabytes == pytest.approx(4 * rows[0].parameters / 1e6)
-    # 49 frames through 12 layers of 12 x 768^2 weights, and what the seven convolutions need before them
-    assert rows[0].gflops > 2 * 49 * 12 * 12 * 768**2 / 1e9

@@ -55,35 +55,6 @@ def test_numbers_by_hand(bench):
     assert pd.isna(slower["mj_per_window"]) and pd.isna(slower["features_share"])
 
 
-def test_a_row_that_failed_later_has_no_numbers_and_an_empty_batch_does_not_win(measured_row):
-    measured_row.seconds["whole", 32] = []
-    assert bench_frame(Bench([measured_row], MACHINE, OPTIONS))["best_batch"].item() == 4
-    measured_row.reason = "its process ended by signal 9"
-    assert bench_frame(Bench([measured_row], MACHINE, OPTIONS))["p50_ms"].isna().all()
-
-
-def test_the_table_by_hand(bench):
-    header, _, missing, row, slower = (line.strip("| ").split(" | ") for line in bench_table(bench).splitlines())
-    cells = {name: (row[i], slower[i], missing[i]) for i, name in enumerate(header[:-1])}
-    assert header[-1] == "note" and missing[-1] == "no CUDA device"
-    assert cells == {
-        "model": ("tiny", "peer", "tiny"),
-        "run by": ("ONNX Runtime FP32", "PyTorch", "TensorRT FP16"),
-        "threads": ("1", "1", "1"),
-        "parameters": ("0.32 M", "-", "0.32 M"),
-        "GFLOPs": ("0.05", "-", "-"),
-        "MB": ("1.5", "-", "-"),
-        "p50 ms": ("4", "40", "-"),
-        "p95 ms": ("9.4", "40", "-"),
-        "× first": ("1", "10", "-"),
-        "RTF": ("0.002", "0.02", "-"),
-        "features": ("25 %", "-", "-"),
-        "windows/s (batch)": ("500 (4)", "25 (1)", "-"),
-        "memory MB": ("35", "-", "-"),
-        "mJ/window": ("20", "unknown", "-"),
-    }
-
-
 def test_the_page_names_the_machine_and_warns_where_it_was_busy(bench):
     page = bench_markdown(bench)
     assert page.startswith("# Speed on Some CPU, 2 cores\n") and "torch 2.11.0" in page and "openvino" not in page

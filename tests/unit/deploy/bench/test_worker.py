@@ -37,17 +37,6 @@ def replies(tmp_path, *requests, path="model"):
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_a_model_is_loaded_once_and_its_memory_measured(tmp_path, calls):
-    (reply,) = replies(tmp_path, ["load", {}])
-    assert reply["memory_bytes"] >= 0 and calls == [("model", 3, (1, 160))] * 3
-
-
-def test_a_slice_has_the_seconds_of_each_call(tmp_path, calls):
-    (reply,) = replies(tmp_path, ["time", {"what": "features", "batch": 2, "seconds": 1e-9}])
-    assert len(reply["seconds"]) == 2 and min(reply["seconds"]) >= 0
-    assert calls == [("front", 3, (2, 160))] * 3  # one is not timed
-
-
 def test_a_failure_is_a_reply_of_one_line_and_the_worker_goes_on(tmp_path, calls):
     requests = [["time", {"what": "whole", "batch": batch, "seconds": 0}] for batch in (4, 1)]
     failed, timed = replies(tmp_path, *requests)

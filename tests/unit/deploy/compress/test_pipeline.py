@@ -11,7 +11,7 @@ import torch
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.compress import base, pipeline
 from akd_toolkit.deploy.compress.base import Work
-from akd_toolkit.deploy.compress.pipeline import run_steps, scores_file
+from akd_toolkit.deploy.compress.pipeline import run_steps
 from akd_toolkit.deploy.compress.prune import by_taylor
 from akd_toolkit.deploy.compress.quantize import Quantize, calibration
 from akd_toolkit.deploy.compress.runs import table_markdown, table_of
@@ -139,17 +139,6 @@ def test_an_interrupted_pipeline_ends_with_the_same_weights(experiment, tmp_path
     assert epochs == [1, 2]
 
 
-def test_training_with_rounded_numbers_learns_and_returns_a_plain_student(experiment, tmp_path):
-    source = source_of(experiment, tmp_path)
-    student, about = load_student(source.run.folder)
-    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
-    work = Work(source, student, about["student"], 1, tmp_path / "1-quantize", progress=False)
-    trained, spec = Quantize(mode="qat", epochs=1).change(work)
-    after = trained.state_dict()
-    assert list(after) == list(before) and spec == about["student"] and not trained.training
-    assert not torch.equal(after["fuse.weight"], before["fuse.weight"])
-
-
 def test_only_training_speakers_are_used_before_scoring(experiment, tmp_path):
     source = source_of(experiment, tmp_path)
     student, about = load_student(source.run.folder)
@@ -216,9 +205,12 @@ def test_every_run_of_an_experiment_gets_a_folder_and_a_wrong_folder_is_refused(
     assert main(["compress", str(tmp_path)]) == 1 and "is not a finished run" in capsys.readouterr().err
 
 
-def test_scores_of_a_file_do_not_stand_for_the_student_beside_it(tmp_path):
-    assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
-    assert scores_file(tmp_path / "student.int8.onnx").name == "scores.csv"
-    (tmp_path / "student.json").write_text("{}")  # the step changed the student as well: qat
-    assert scores_file(tmp_path / "student.int8.onnx").name == "student.int8.scores.csv"
-    assert scores_file(tmp_path / "student.onnx").name == "scores.csv"
+def test_training_with_rounded_numbers_learns_and_returns_a_plain_student(experiment, tmp_path):
+    source = source_of(experiment, tmp_path)
+    student, about = load_student(source.run.folder)
+    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
+    work = Work(source, student, about["student"], 1, tmp_path / "1-quantize", progress=False)
+    trained, spec = Quantize(mode="qat", epochs=1).change(work)
+    after = trained.state_dict()
+    assert list(after) == list(before) and spec == about["student"] and not trained.training
+    assert not torch.equal(after["fuse.weight"], before["fuse.weight"])

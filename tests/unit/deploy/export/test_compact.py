@@ -46,14 +46,3 @@ def test_replaced_constants_are_the_same_to_the_bit(constants):
     for expected, computed in zip(constants, session.run(None, {}), strict=True):
         assert np.array_equal(expected, computed)
     assert compact(model) == 0  # nothing is left to do
-
-
-def test_other_weights_stay_as_they_are():
-    dense = np.random.default_rng(0).standard_normal((101, 100)).astype(np.float32)
-    nearly, _, _, _, three = front_end()
-    nearly, three = nearly.copy(), three.copy()
-    nearly[50, 50] += 1e-6
-    three[100, :3] = 1.0
-    model = model_with(dense, nearly, three)
-    before = model.SerializeToString()
-    assert compact(model) == 0 and model.SerializeToString() == before

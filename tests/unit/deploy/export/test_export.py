@@ -4,10 +4,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import helper
 
 from akd_toolkit.deploy.export import export_onnx, read_metadata
-from akd_toolkit.deploy.export.onnx import name_front_end
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.inference.session import open_session
 from tests.unit.deploy.export.conftest import LABELS, Level, softmax
@@ -46,11 +44,6 @@ def test_batch_and_length_are_dynamic_and_one_input_is_required(exported):
     assert [value.name for value in open_session(exported[0]).get_inputs()] == ["waveform"]
 
 
-def test_the_file_contains_nothing_of_the_machine_that_wrote_it(exported):
-    stored = exported[0].read_bytes()
-    assert b"stack_trace" not in stored and b".py" not in stored
-
-
 def test_the_student_stays_in_training_mode_and_is_exported_in_evaluation(tmp_path):
     student, path, waveform = Level().train(), tmp_path / "student.onnx", np.full((1, 2000), 0.3)
     export_onnx(student, path, LABELS)
@@ -77,25 +70,3 @@ def test_labels_that_do_not_fit_are_refused_before_anything_is_written(labels, t
     with pytest.raises(ValueError, match="label_order"):
         export_onnx(Level(), tmp_path / "student.onnx", labels)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_nodes_of_the_front_end_are_named_by_their_module():
-    def node(op, inputs, output, *scopes):
-        made = helper.make_node(op, inputs, [output], name=op.lower())
-        if scopes:
-            made.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=str(["", "student", *scopes]))
-        return made
-
-    nodes = [
-        node("Shape", ["waveform"], "n", "sym"),
-        node("Mul", ["waveform", "k"], "a", "student.front_end", "mul"),
-        node("Split", ["a"], "b"),  # an optimiser's: all that it reads is the front end's
-        node("Log", ["b"], "c", "student.front_end", "student.front_end.power", "log"),
-        node("Reshape", ["c", "n"], "d"),  # reads a shape from elsewhere too
-        node("Relu", ["d"], "e", "student.front_end_norm", "relu"),
-    ]
-    graph = helper.make_graph(nodes, "g", [], [])
-    name_front_end(graph)
-    assert [n.name for n in graph.node] == [
-        "shape", "front_end/mul", "front_end/split", "front_end/log", "reshape", "relu",
-    ]  # fmt: skip

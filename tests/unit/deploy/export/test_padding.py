@@ -93,14 +93,6 @@ def test_rows_of_a_padded_batch_get_their_own_results(precision, files, tmp_path
         assert np.array_equal(plain(batch), answer(batch, np.ones(len(batch))))
 
 
-def test_lengths_can_be_removed_and_added_again(micro_file):
-    model = onnx.load(micro_file)
-    flat = without_lengths(model)
-    assert [value.name for value in flat.graph.input] == ["waveform"]
-    assert with_lengths(flat).SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True)
-    assert without_lengths(flat) is flat
-
-
 def test_the_input_can_be_left_out(micro, tmp_path):
     export_onnx(micro, tmp_path / "plain.onnx", LABELS, lengths=False)
     to_fp16(tmp_path / "plain.onnx", tmp_path / "half.onnx")

@@ -3,18 +3,13 @@
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from akd_toolkit.deploy.export import check_parity, read_metadata
 from akd_toolkit.deploy.export.onnx import front_end_nodes
 from akd_toolkit.deploy.export.parity import speech_batches
-from akd_toolkit.deploy.export.precision import plan, store_weights, to_fp16, to_int8
+from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from tests.unit.deploy.export.conftest import LABELS, voices
-
-
-def stored(model, kind):
-    """Number of values stored with this type."""
-    return sum(int(np.prod(t.dims)) for t in model.graph.initializer if t.data_type == kind)
 
 
 @pytest.mark.parametrize(
@@ -39,13 +34,6 @@ def test_results_stay_close_the_file_is_smaller_and_metadata_are_kept(name, cali
     assert [each.name for each in files[name].parent.glob("*inferred*")] == []
 
 
-def test_every_wide_weight_is_stored_in_8_bits(files, micro):
-    model = onnx.load(files["static"])
-    weights = sum(p.numel() for name, p in micro.named_parameters() if p.dim() > 1 and "classifier" not in name)
-    assert stored(model, TensorProto.INT8) >= weights
-    assert {"QuantizeLinear", "DequantizeLinear"} <= {node.op_type for node in model.graph.node}
-
-
 def test_in_half_precision_the_front_end_stays_in_32_bits(files, micro):
     model = onnx.shape_inference.infer_shapes(onnx.load(files["fp16"]))
     types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
@@ -59,32 +47,6 @@ def test_in_half_precision_the_front_end_stays_in_32_bits(files, micro):
     assert convolutions and all(types[node.input[1]] == TensorProto.FLOAT16 for node in convolutions)
     loud = [np.sign(np.sin(2 * np.pi * 200 * np.arange(160000) / 16000)).astype(np.float32)[None]]
     assert np.isfinite(check_parity(files["fp16"], micro, loud, tolerance=1e-2).largest_logit_difference)
-
-
-def test_wide_convolutions_compute_in_8_bits_but_not_front_end_and_classifier(micro_file):
-    graph = onnx.load(micro_file).graph
-    (computed, weighted), types = plan(graph), {node.name: node.op_type for node in graph.node}
-    kinds = [types[name] for name in computed]
-    assert kinds.count("Conv") == 2 and "MatMul" in kinds  # the first convolution, 1 x 25 x 16, is narrow
-    assert len(weighted) == 5  # two of the stem, fuse, one over time, bottleneck
-    assert not any(name.startswith("front_end/") for name in (*computed, *weighted))
-
-
-def test_stored_weights_are_within_half_a_step():
-    weight = np.random.default_rng(0).standard_normal((8, 5)).astype(np.float32)
-    weight[:, 2] = 0.0
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "w"], ["y"], name="product")],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [8, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [8, 5])],
-        [numpy_helper.from_array(weight, "w")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
-    store_weights(model, ["product"])
-    read = onnx.reference.ReferenceEvaluator(model).run(None, {"x": np.eye(8, dtype=np.float32)})[0]
-    assert (np.abs(read - weight) <= np.abs(weight).max(axis=0) / 254 + 1e-6).all()
-    assert stored(model, TensorProto.FLOAT) == 5
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, engine_name, load_engine
+from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, load_engine
 from akd_toolkit.inference.padding import without_lengths
 from akd_toolkit.inference.session import load_model
 
@@ -49,20 +49,6 @@ def test_an_engine_for_this_gpu_is_reused(library, micro_file, tmp_path):
     assert build_engine(micro_file, tmp_path, Shapes(batch=(1, 1, 2))) != first
 
 
-def test_the_name_changes_with_gpu_version_shapes_and_file(tmp_path):
-    file = tmp_path / "student.fp16.onnx"
-    file.write_bytes(b"graph")
-    names = {
-        engine_name(file, "NVIDIA H200", (9, 0), "10.3.0"),
-        engine_name(file, "NVIDIA L4", (8, 9), "10.3.0"),
-        engine_name(file, "NVIDIA H200", (9, 0), "10.4.0"),
-        engine_name(file, "NVIDIA H200", (9, 0), "10.3.0", Shapes(batch=(1, 2, 4))),
-    }
-    file.write_bytes(b"other")
-    names.add(engine_name(file, "NVIDIA H200", (9, 0), "10.3.0"))
-    assert len(names) == 5 and all(name.startswith("student.fp16.nvidia-") for name in names)
-
-
 def test_rows_of_a_padded_batch_are_computed_at_their_lengths(library, monkeypatch, tmp_path):
     context = library.Runtime().deserialize_cuda_engine.return_value = MagicMock()
     context = context.create_execution_context()
@@ -98,9 +84,3 @@ def test_an_engine_of_another_gpu_and_a_missing_one_are_refused(library, tmp_pat
     (tmp_path / "student.plan").write_bytes(b"engine")
     with pytest.raises(ValueError, match=r"student\.plan was built for another GPU"):
         load_engine(tmp_path / "student.plan")
-
-
-@pytest.mark.parametrize("options", [{"batch": (0, 1, 2)}, {"batch": (1, 3, 2)}, {"samples": (100, 1600, 1600)}])
-def test_shapes_that_do_not_ascend_are_refused(options):
-    with pytest.raises(ValueError, match=f"{next(iter(options))} must be three ascending numbers"):
-        Shapes(**options)

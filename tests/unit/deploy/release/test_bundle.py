@@ -106,16 +106,6 @@ def test_missing_truncated_and_changed_files_are_named(bundle, name):
     refused(bundle, f"{name} is missing", DamagedFile)
 
 
-def test_card_and_licence_may_be_edited(bundle):
-    (bundle / "README.md").write_text("# Edited\n")
-    (bundle / "LICENSE").write_text("Do what you like.\n")
-    check_bundle(bundle)
-    (bundle / "README.md").unlink()
-    check_bundle(bundle)
-    shutil.copy(bundle / "student.onnx", bundle / "student.int8.onnx")
-    refused(bundle, "student.int8.onnx, which its bundle.json does not list")
-
-
 @pytest.mark.parametrize(
     ("content", "key"),
     [

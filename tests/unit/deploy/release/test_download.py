@@ -89,19 +89,6 @@ def test_a_broken_connection_is_resumed(hub, released, cache, monkeypatch):
     assert ranges == [f"bytes={whole}-", f"bytes={2 * whole}-"]
 
 
-def test_a_stopped_download_keeps_complete_files(hub, released, cache):
-    hub.put(NAME, released)
-    hub.faults["student.onnx"] = ("cut", 0, 99)
-    with pytest.raises(ConnectionError, match="me/emotion .main."):
-        resolve_source(NAME, cache_folder=cache)
-    assert not list(cache.rglob("*.incomplete"))
-    hub.faults.clear()
-    hub.requests.clear()
-    folder = resolve_source(NAME, cache_folder=cache)
-    assert not any(verb == "GET" and path.endswith("/student.safetensors") for verb, path, _ in hub.requests)
-    same_results(folder, released)
-
-
 def test_damaged_files_are_refused_and_leave_the_cache(hub, released, cache):
     commit = hub.put(NAME, released)
     content = (released / "student.safetensors").read_bytes()
@@ -205,3 +192,16 @@ def test_places_on_this_disk_come_first(hub, released, tmp_path, monkeypatch):
         with pytest.raises(FileNotFoundError, match="does not exist"):
             resolve_source(source)
     assert hub.requests == []
+
+
+def test_a_stopped_download_keeps_complete_files(hub, released, cache):
+    hub.put(NAME, released)
+    hub.faults["student.onnx"] = ("cut", 0, 99)
+    with pytest.raises(ConnectionError, match="me/emotion .main."):
+        resolve_source(NAME, cache_folder=cache)
+    assert not list(cache.rglob("*.incomplete"))
+    hub.faults.clear()
+    hub.requests.clear()
+    folder = resolve_source(NAME, cache_folder=cache)
+    assert not any(verb == "GET" and path.endswith("/student.safetensors") for verb, path, _ in hub.requests)
+    same_results(folder, released)

@@ -161,15 +161,6 @@ def test_scores_without_known_speakers_are_marked(make_experiment, no_export, tm
     assert about["corpus"] == "EmoDB (NOT speaker-independent)" and about["train_speakers"] == []
 
 
-def test_generated_speech_and_an_unfinished_experiment_are_named(make_experiment, no_export, tmp_path):
-    experiment = make_experiment(corpus="generated")
-    shutil.rmtree(experiment / "seed17/fold2")
-    folder = release(experiment / RUN, tmp_path / "out", sound=False)
-    card = (folder / "README.md").read_text()
-    assert "tones and noise, not speech" in card and card_data(folder).eval_results is None
-    assert "1 of 2 trainings are done" in card and "its recipe:" not in card
-
-
 def test_unknown_terms_need_a_licence(make_experiment, no_export, tmp_path):
     run = make_experiment(corpus="Our calls") / RUN
     with pytest.raises(ValueError, match="Our calls .*--licence"):
@@ -226,14 +217,6 @@ def test_a_compressed_student_is_described(make_experiment, no_export, tmp_path)
     shutil.rmtree(folder / "compressed/seed17/fold2")
     card = (release(run, out, sound=False) / "README.md").read_text()
     assert "1 of 2 students are compressed like it" in card and "its recipe" not in card
-
-
-def test_files_of_other_precisions_come_with_their_parity(make_experiment, no_export, tmp_path):
-    folder = release(make_experiment() / RUN, tmp_path / "out", precisions=("int8", "fp16"), sound=False)
-    assert {"student.onnx", "student.fp16.onnx", "student.int8.onnx"} <= set(check_bundle(folder)["files"])
-    exported = json.loads((folder / "scores.json").read_text())["exported"]
-    assert list(exported) == ["fp32", "fp16", "int8"] and exported["int8"]["changed_decisions"] == 3
-    assert "In int8, 3 of 12 utterances" in (folder / "README.md").read_text()
 
 
 def test_only_a_finished_run_is_released(make_experiment, tmp_path):

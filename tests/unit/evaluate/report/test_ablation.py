@@ -1,17 +1,11 @@
 """The table, page and picture of an ablation, and the same recomputed by ``akd report``."""
 
-import re
-from itertools import pairwise
-
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
 
 from akd_toolkit.data.watermark import MARK, WATERMARK
-from akd_toolkit.evaluate.report import ablation_markdown, compare, read_ablation, summarise, write_ablation
-from akd_toolkit.evaluate.report.ablation import COLUMNS, plot_ablation
+from akd_toolkit.evaluate.report import compare, read_ablation, summarise, write_ablation
+from akd_toolkit.evaluate.report.ablation import COLUMNS
 from akd_toolkit.evaluate.report.comparisons import Parts
 from akd_toolkit.evaluate.report.extras import ablation_part
 from akd_toolkit.evaluate.report.report import write_paper
@@ -58,31 +52,6 @@ def test_every_row_has_the_scores_of_its_summary_and_the_differences_of_a_compar
     assert table.loc[~compared, ["ua_ahead", "wa_p", "wa_p_holm"]].isna().all(axis=None)
 
 
-def test_files_hold_the_table(tmp_path, rows, labels):
-    table = write_ablation(tmp_path, rows, labels, title="EmoDB", generated=True, planned=6)
-    assert sorted(path.name for path in tmp_path.iterdir()) == NAMES
-    written = read_ablation(tmp_path / "ablation.csv")
-    assert written["ua_pooled"].tolist() == [f"{100 * share:.1f}" for share in table["ua_pooled"]]
-    assert written["ua_ahead"].tolist() == ["", *(f"{100 * share:+.1f}" for share in table["ua_ahead"][1:])]
-    page = (tmp_path / "ablation.md").read_text(encoding="utf-8")
-    assert page.startswith("# EmoDB\n\n> **The corpus is generated")
-    assert "**4 of 6 rows done.** 60 utterances of 6 speakers in 3 outer folds by speaker" in page
-    assert ablation_markdown(tmp_path / "ablation.csv") in page and "](ablation.png)" in page
-    last = written.iloc[-1]
-    wanted = f"| no gate | AKD | 0.16 M | 3 x 2 | {last.wa_pooled} [{last.wa_low}, {last.wa_high}] | {last.ua_pooled} ["
-    assert wanted in page
-    assert re.findall(r"^\| \*\*(.+?)\*\*", page, flags=re.M) == ["Table 4", "without one ingredient"]
-    assert "0.031" in page and "0.094" in page  # 2 / 64, the least p of 6 speakers, and 3 times it
-    assert len({line.count("|") for line in page.splitlines() if line.startswith("|")}) == 1
-    write_ablation(tmp_path / "again", rows, labels, title="EmoDB", generated=True, planned=6)
-    assert all((tmp_path / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in NAMES)
-
-
-def test_a_row_whose_comparison_is_not_done_yet_has_none(tmp_path, rows, labels):
-    table = write_ablation(tmp_path, rows[3:], labels, title="EmoDB", planned=4)
-    assert table["ua_p"].isna().all() and "**1 of 4 rows done.**" in (tmp_path / "ablation.md").read_text()
-
-
 def test_rows_that_are_not_speaker_independent_say_so_in_table_file_and_page(tmp_path, rows, labels):
     rows[0]["group"] = rows[1]["group"] = rows[2]["group"] = ""
     table = write_ablation(tmp_path, rows, labels, title="Calls", speakers_known=False)
@@ -111,34 +80,6 @@ def test_a_missing_file_and_one_with_other_columns_are_refused(tmp_path):
     (tmp_path / "ablation.csv").write_text("system,ua\nno gate,99\n")
     with pytest.raises(ValueError, match="has the columns system, ua"):
         read_ablation(tmp_path / "ablation.csv")
-
-
-def test_picture_fills_the_dots_whose_interval_excludes_zero_and_cuts_no_text(tmp_path, drawn):
-    draw = np.random.default_rng(0)
-    titles = ["no gate", "W" * 12, "decoupled_kd, 8 epochs of warm-up", "$alpha_1$ + a rather long name of six words"]
-    lines = []
-    for index in range(24):
-        ahead, compared = draw.normal(scale=0.05), index % 6 > 0
-        line = {"group": f"group {index // 6}", "system": f"{index} {titles[index % 4]}", "ua_pooled": 0.7 + ahead}
-        limits = [ahead, ahead - 0.02, ahead + 0.03] if compared else [np.nan] * 3
-        line |= zip(("ua_ahead", "ua_ahead_low", "ua_ahead_high"), limits)
-        seeds = [ahead - 0.04, ahead + 0.04] if compared else []
-        lines.append({**line, "against": f"{index - index % 6} reference" if compared else "", "ua_by_seed": seeds})
-    table = pd.DataFrame(lines)
-    plot_ablation(
-        table, [tmp_path / "a.png"], title="EmoDB: an ablation whose title is so long that it takes two lines"
-    )
-    (axes,) = drawn[0].axes
-    dots = [line for line in axes.lines if line.get_marker() == "o" and not np.isnan(line.get_xdata()[0])]
-    compared = table[table["against"] != ""]
-    assert len(dots) == len(compared) == 20
-    for dot, row in zip(dots, compared.itertuples(), strict=True):
-        assert dot.get_xdata()[0] == pytest.approx(100 * row.ua_ahead)
-        assert (to_hex(dot.get_markerfacecolor()) == "#ffffff") == (row.ua_ahead_low <= 0 <= row.ua_ahead_high)
-    renderer = FigureCanvasAgg(drawn[0]).get_renderer()
-    boxes = [text.get_window_extent(renderer) for text in axes.texts]
-    assert len(boxes) == 28 and all(box.x0 >= 0 and box.x1 <= drawn[0].bbox.width for box in boxes)
-    assert all(above.y0 >= below.y1 for above, below in pairwise(boxes))
 
 
 @pytest.fixture
@@ -197,11 +138,3 @@ def test_a_row_without_stored_scores_is_left_out_and_named(ablation, tmp_path):
     (ablation / "micro-plus-kd/settings.yaml").unlink()
     with pytest.raises(ValueError, match="no row of the ablation"):
         recomputed(ablation, tmp_path / "out")
-
-
-def test_a_teacher_is_taken_from_a_row_that_has_it_under_the_same_protocol(ablation, experiment, tmp_path):
-    (ablation / "teacher/teachers/big/scores.csv").unlink()
-    experiment("ablation/other-views", teachers={"big": ["A-anger0"]}, views=3)
-    assert "teacher: big" not in recomputed(ablation, tmp_path / "out")[1].index
-    experiment("ablation/same", teachers={"big": []})
-    assert recomputed(ablation, tmp_path / "out")[1].loc["teacher: big", "UA pooled [95 %]"].startswith("100.0")

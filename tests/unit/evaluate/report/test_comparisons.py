@@ -8,7 +8,6 @@ from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.comparisons import Parts, choice_table, comparison_table, fold_tables, pair_tables
 from akd_toolkit.evaluate.report.grades import read_cited
 from akd_toolkit.evaluate.report.systems import read_experiments, systems_of
-from akd_toolkit.evaluate.report.tables import markdown_table, read_table
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics import holm
@@ -25,11 +24,6 @@ def parts(tmp_path):
     return Parts(tmp_path)
 
 
-def test_a_table_reads_back_as_it_was_written():
-    rows = [["x|y", ""], ["white", "70.1"]]
-    assert read_table(markdown_table(["noise", "UA"], rows)).to_numpy().tolist() == rows
-
-
 def test_four_utterances_by_hand_and_one_of_them_moved(experiment, make_corpus, parts):
     folder = experiment(manifest=make_corpus(speakers="AB", per_class=1), wrong=["A-sadness0"])
     (page,) = fold_tables(parts, "Toy", systems(folder), "t")
@@ -44,15 +38,6 @@ def test_four_utterances_by_hand_and_one_of_them_moved(experiment, make_corpus, 
     write_scores(path, scores)
     fold_tables(parts, "Toy", systems(folder), "t")
     assert parts.tables["t"].iloc[0].tolist()[3:6] == ["50.0", "50.0", "50.0 ± 0.0"]
-
-
-def test_other_layouts_of_folds_get_a_table_and_many_speakers_are_not_all_listed(experiment, make_corpus, parts):
-    names = [f"{1000 + n}" for n in range(91)]
-    many = experiment("many", manifest=make_corpus(speakers=names, per_class=1), folds=[names[:45], names[45:]])
-    found = systems(experiment("two"), experiment("four", folds=[[s] for s in "ABCD"]), many)
-    pages = fold_tables(parts, "Toy", found, "t")
-    assert [len(parts.tables[f"t-{number}"].columns) for number in (1, 2, 3)] == [7, 9, 7]
-    assert "fold 1: 1000 to 1044 (45 speakers); fold 2: 1045 to 1090 (46 speakers)" in pages[2]
 
 
 def test_pairs_are_tested_on_the_same_utterances_and_corrected_for_their_number(experiment, parts):

@@ -57,14 +57,6 @@ def test_page_has_the_protocol_the_scores_with_their_interval_and_every_fold(pag
     assert len(tables) == 5 and all(len({line.count("|") for line in one.splitlines()}) == 1 for one in tables)
 
 
-def test_every_picture_that_the_page_shows_is_there_and_nothing_else(folder, page):
-    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", page)
-    trust = ["teacher_weights.png", "teacher_weights_epochs.png"]
-    assert shown == ["confusion_matrix.png", "training_curves.png", *trust]
-    assert {path.name for path in folder.iterdir()} == {*shown, "confusion_matrix.svg", "report.md", "scores.csv"}
-    assert (folder / "scores.csv").read_text() == "kept"
-
-
 def test_a_generated_corpus_few_speakers_and_a_class_without_utterances_are_named(tmp_path, invented, labels):
     scores = invented(seeds=(1,)).query("fold == 0 and truth != 'sad'")
     _, trust, _ = histories([run_of(0, [shares(1, 0.5)])])
@@ -95,12 +87,6 @@ def test_attributes_are_shown_with_those_of_teachers_that_have_any(tmp_path, inv
     assert re.search(rf"^\| valence \| {cells}$", page, flags=re.M)
 
 
-def test_damaged_scores_leave_no_file(tmp_path, invented, labels):
-    with pytest.raises(ValueError, match="seed"):
-        write_report(tmp_path / "report", invented().drop(columns="seed"), labels, title="EmoDB")
-    assert not (tmp_path / "report").exists()
-
-
 def test_trust_is_read_by_class_and_epoch_in_the_order_of_labels_and_teachers():
     last = [shares(2, 0.8), shares(2, 0.6, labels=("ang",))]  # a class may not occur in an epoch
     curves, trust, missing = histories([run_of(fold, [shares(1, 0.5), last[fold]]) for fold in (0, 1)])
@@ -109,22 +95,3 @@ def test_trust_is_read_by_class_and_epoch_in_the_order_of_labels_and_teachers():
     assert trust["label"].unique().tolist() == ["ang", "neu", "sad"]
     assert trust["teacher"].unique().tolist() == ["one", "two"] and set(trust["fold"]) == {0, 1}
     assert trust_at_the_end(trust).loc["one"].to_dict() == pytest.approx({"ang": 0.7, "neu": 0.8, "sad": 0.8})
-
-
-def test_one_teacher_has_no_trust_and_a_run_without_history_is_named():
-    def lost():
-        raise FileNotFoundError
-
-    alone = {"epoch": 1, "total": 1.0, "trust/one": 1.0, "trust/one/ang": 1.0}
-    without = SimpleNamespace(name="seed1/fold2/outer", history=lost)
-    curves, trust, missing = histories([run_of(1, [alone]), without])
-    assert trust is None and len(curves) == 2 and missing == ["seed1/fold2/outer"]
-
-
-def test_of_an_inner_run_only_the_curves_of_its_held_out_speakers_are_taken():
-    inner = run_of(2, [{**shares(1, 0.5), "valid/ua": 0.7}], kind="inner", split=1)
-    unvalidated = run_of(2, [shares(1, 0.9)], kind="inner", split=2)
-    curves, trust, _ = histories([run_of(2, [shares(1, 0.5)]), inner, unvalidated])
-    valid = curves[curves["split"] == "valid"]
-    assert valid[["part", "value", "fold"]].to_numpy().tolist() == [["ua", 0.7, "2, inner 1"]]
-    assert set(trust["fold"]) == {2}

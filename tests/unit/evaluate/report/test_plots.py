@@ -4,10 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from PIL import Image
 
-from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plot_trust, plot_trust_epochs
-from akd_toolkit.evaluate.report.plots_systems import plot_forest, plot_reliability, plot_speakers
+from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plot_trust_epochs
+from akd_toolkit.evaluate.report.plots_systems import plot_forest, plot_reliability
 
 LABELS = [["L", "A"], ["anger (hot)", "boredom", "disgust", "a rather long label", "$neutral_1$"]]
 LABELS.append([f"emotion_{index}" for index in range(12)])
@@ -69,35 +68,6 @@ def test_training_curves_have_a_panel_for_each_part_and_a_faint_line_for_each_ru
     assert_nothing_is_cut(drawn[0])
     plot_training(curves(1, num_epochs=1), tmp_path / "t.png")
     assert len(drawn[1].axes[0].lines) == 2
-
-
-def test_trust_is_drawn_by_class(tmp_path, drawn):
-    weights = pd.DataFrame([[0.2, 0.96], [0.8, 0.04]], index=["whisper_small", "opensmile"], columns=["ang", "sad"])
-    plot_trust(weights, tmp_path / "w.png", title="EmoDB")
-    inside = [text.get_text() for text in drawn[0].axes[0].texts if text.get_text()]
-    assert inside == ["0.20", "0.96", "0.80"]  # 0.04 has no room
-    assert_nothing_is_cut(drawn[0])
-
-
-def test_a_line_of_trust_is_the_mean_over_the_runs_and_its_band_their_range(tmp_path, drawn):
-    plot_trust_epochs(trust(["ang"]), tmp_path / "e.png")
-    axes = drawn[0].axes[0]
-    lines = {line.get_label(): line for line in axes.lines}
-    assert list(lines) == ["whisper", "opensmile", "equal trust"]
-    # fold 0 moves from 0.5 to 0.8, fold 1 from 0.5 to 0.6
-    np.testing.assert_allclose(lines["whisper"].get_ydata(), [0.5, 0.6, 0.7])
-    np.testing.assert_allclose(lines["opensmile"].get_ydata(), [0.5, 0.4, 0.3])
-    band = axes.collections[0].get_paths()[0].vertices
-    np.testing.assert_allclose([band[band[:, 0] == 3, 1].min(), band[band[:, 0] == 3, 1].max()], [0.6, 0.8])
-
-
-@pytest.mark.parametrize("count", [1, 91])
-def test_every_speaker_has_a_line(tmp_path, count):
-    rows = {"speaker": [f"{n}" for n in range(count)], "wa": 0.5, "ua": 0.4}
-    rows |= {f"{score}_{end}": 0.3 if end == "low" else 0.6 for score in ("wa", "ua") for end in ("low", "high")}
-    plot_speakers(pd.DataFrame(rows), [tmp_path / "s.png"], title="$Toy_1$")
-    with Image.open(tmp_path / "s.png") as image:
-        assert image.size[0] == 720 and image.size[1] > 150 * 0.16 * count
 
 
 def test_pictures_are_the_same_every_time(tmp_path, drawn):

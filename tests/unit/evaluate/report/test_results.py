@@ -50,14 +50,6 @@ def test_the_same_system_replaces_its_row_in_place_and_any_other_name_adds_one(t
         assert len(read_results(path)) == number and read_results(path)[name].iloc[-1] == 'NA, "quoted" line'
 
 
-def test_a_row_of_an_ablation_is_named_by_its_title_whatever_its_models(tmp_path, row):
-    path = tmp_path / "results.csv"
-    for change in ({"system": "no gate"}, {"system": "no Adapter"}, {"system": "no gate", "teachers": "another"}):
-        append_results(path, row | {"recipe": "ablation"} | change)
-    assert read_results(path)["system"].tolist() == ["no gate", "no Adapter"]
-    assert read_results(path)["teachers"].tolist() == ["another", "whisper"]
-
-
 def test_runs_that_end_together_lose_no_row(tmp_path, row):
     path = tmp_path / "results.csv"
     rows = [row | {"student": f"student_{index}"} for index in range(8)]
@@ -67,15 +59,6 @@ def test_runs_that_end_together_lose_no_row(tmp_path, row):
     for writer in writers:
         writer.join()
     assert sorted(read_results(path)["student"]) == [one["student"] for one in rows]
-
-
-def test_row_of_a_summary_fits_the_file(tmp_path, invented, labels):
-    summary = summarise(invented(), labels)
-    key = {"corpus": "EmoDB", "recipe": "kd", "system": "kd", "student": "micro_cnn", "teachers": ["a", "b"]}
-    append_results(tmp_path / "r.csv", results_row(summary, **key, params=1000, minutes=0.5, commit="0a1b2c3"))
-    written = read_results(tmp_path / "r.csv").iloc[0]
-    assert written["teachers"] == "a + b" and written["folds"] == "3" and written["seeds"] == "2"
-    assert written["ua_pooled"] == f"{100 * summary['ua_pooled']:.1f}" and written["date"] >= "2024"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from akd_toolkit.evaluate.report.systems import (
     by_corpus,
     comparable,
     read_experiments,
-    speaker_scores,
     systems_of,
 )
 
@@ -30,11 +29,6 @@ def test_the_order_is_student_alone_plain_kd_akd_teachers_and_a_shared_teacher_s
     found = systems(*folders, folders[0])
     assert [one.name for one in found] == ["student (micro_cnn)", "kd (micro_cnn)", "akd (micro_cnn)", "teacher big"]
     assert [one.params for one in found] == [163_000] * 3 + [None]
-
-
-def test_different_systems_with_the_same_name_get_their_folder(experiment):
-    folders = experiment("akd", teachers={"big": []}), experiment("kd", teachers={"big": ["A-anger0"]})
-    assert [one.name for one in systems(*folders) if one.teacher] == ["teacher big [akd]", "teacher big [kd]"]
 
 
 def test_unfinished_seeds_are_left_out_and_whole_ones_kept(experiment):
@@ -70,14 +64,6 @@ def test_a_folder_without_an_experiment_and_damaged_scores_are_named(experiment,
     path.write_text(path.read_text()[:-40])
     with pytest.raises(ValueError, match=r"fold1/outer/scores\.csv"):
         systems(folder)
-
-
-def test_every_speaker_has_a_score_and_an_interval_around_it(experiment):
-    (system,) = systems(experiment(wrong=["A-anger0", "A-sadness1"]))
-    found = speaker_scores(system).set_index("speaker")
-    assert found["wa"].tolist() == found["ua"].tolist() == [0.5, 1.0, 1.0, 1.0]
-    assert found.loc["A", "wa_low"] < 0.5 < found.loc["A", "wa_high"]
-    assert found.loc["B", ["ua_low", "ua_high"]].tolist() == [1.0, 1.0]
 
 
 def test_our_systems_get_the_grade_that_their_folder_proves(experiment):

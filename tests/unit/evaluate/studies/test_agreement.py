@@ -48,11 +48,6 @@ def test_seeds_are_averaged_and_a_perfect_teacher_has_no_mistakes_to_repeat():
     assert row["agreement"] == pytest.approx(10 / 12) and np.isnan(row["repeated"]) and row["teacher_errors"] == 0
 
 
-def test_other_utterances_are_refused():
-    with pytest.raises(ValueError, match="same utterances"):
-        paired(scores_of("LLAANN"), scores_of("LLAA", "LLAA"))
-
-
 def test_the_table_of_an_experiment(corpus, make_experiment, make_random_scores):
     found = make_experiment("akd", seeds=(1, 2), settings={"teachers": {"big": {"name": "x"}}})
     with pytest.raises(ValueError, match="no scores of teachers"):

@@ -77,6 +77,12 @@ def test_without_inner_runs_there_is_no_temperature(experiment, nested, tmp_path
     assert pd.read_csv(both.with_name("table.csv"))["condition"].tolist() == ["before", "before", "after"]
 
 
+def test_unfinished_inner_runs_are_named(nested):
+    (nested.folder / "seed17/fold1/inner1-candidate2/scores.csv").unlink()
+    with pytest.raises(ValueError, match="seed17/fold1/inner1-candidate2"):
+        calibration_study([nested])
+
+
 def test_bins_are_those_of_plain_loops(experiment):
     scores = experiment.scores()
     probs, truth = arrays(scores)
@@ -89,9 +95,3 @@ def test_bins_are_those_of_plain_loops(experiment):
             assert table.loc[number, "accuracy"] == pytest.approx(
                 np.mean([probs[n].argmax() == truth[n] for n in rows])
             )
-
-
-def test_unfinished_inner_runs_are_named(nested):
-    (nested.folder / "seed17/fold1/inner1-candidate2/scores.csv").unlink()
-    with pytest.raises(ValueError, match="seed17/fold1/inner1-candidate2"):
-        calibration_study([nested])

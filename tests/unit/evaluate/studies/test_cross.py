@@ -68,15 +68,6 @@ def test_the_own_corpus_is_scored_on_the_same_classes(experiment, other, tmp_pat
     assert own["ua_pooled"] == pytest.approx(np.mean(each)) and own["utterances"] == 16
 
 
-def test_a_map_of_labels_changes_what_is_shared(experiment, other, tmp_path):
-    path = cross_study(experiment, tmp_path / "else")
-    (tmp_path / "map.yaml").write_text("calm: boredom\n")
-    table, page = table_of(cross_study(experiment, tmp_path / "else", labels=tmp_path / "map.yaml"))
-    assert table["classes"].tolist() == ["anger boredom neutral"] * 2 and "left out" not in page
-    part = read_scores(path.parent / "seed17/fold1/all-of-Else.csv")
-    assert len(part) == len(other)  # computed again, with the new classes
-
-
 def test_the_same_recordings_are_refused(experiment, corpus, tmp_path):
     relabelled = [replace(row, id=f"copy-{row.id}", speaker="q", sex="") for row in corpus][:3]
     Manifest("Copy", corpus.label_order, tuple(relabelled)).write(tmp_path / "copy/manifest.csv")

@@ -67,14 +67,6 @@ def test_the_snr_is_over_frames_within_40_db_of_the_loudest():
     assert not active(np.zeros(1000)).any() and active_rms(np.zeros(1000)) == 0
 
 
-def test_a_result_that_would_clip_is_turned_down_as_a_whole():
-    speech = np.full(1600, 0.9, np.float32)
-    loud = disturb(speech, "white", 0.0, "a1").astype(float)
-    assert np.abs(loud).max() == pytest.approx(1)
-    scale = loud[0] / (0.9 + (disturb(speech / 10, "white", 0.0, "a1")[0] - 0.09) * 10)
-    np.testing.assert_allclose(loud, scale * disturb(speech / 10, "white", 0.0, "a1") * 10, atol=1e-5)
-
-
 @pytest.mark.parametrize("colour, slope", [("white", 0.0), ("pink", -3.01), ("brown", -6.02)])
 def test_the_power_density_falls_as_the_colour_says(colour, slope):
     noise = coloured_noise(colour, 60 * RATE, np.random.default_rng(5))
@@ -91,14 +83,6 @@ def test_babble_is_the_sum_of_voices_of_equal_loudness():
     np.testing.assert_allclose(repeated, np.full(10, 2.0))
 
 
-def test_babble_takes_different_speakers_if_there_are_enough():
-    time = np.arange(RATE) / RATE
-    voices = {str(n): [np.sin(2 * np.pi * 100 * n * time)] * 3 for n in range(1, 10)}  # speaker n hums at n * 100 Hz
-    amplitudes = (np.abs(np.fft.rfft(babble(voices, RATE, np.random.default_rng(1)))) / RATE)[100:1000:100]
-    assert (amplitudes > 0.5).sum() == 6 and (amplitudes < 0.01).sum() == 3
-    np.testing.assert_allclose(amplitudes[amplitudes > 0.5], 0.5**0.5, rtol=1e-3)  # rms 1 is an amplitude of sqrt 2
-
-
 @pytest.mark.parametrize("t60", [0.3, 0.6, 1.0])
 def test_the_tail_of_a_room_falls_by_60_db_in_t60(t60):
     """Schroeder 1965: backward integration; the slope between -5 and -35 dB, T30 of ISO 3382-1."""
@@ -112,13 +96,6 @@ def test_the_tail_of_a_room_falls_by_60_db_in_t60(t60):
     assert response[0] == 1 and (response[1:] ** 2).sum() == pytest.approx(1)
 
 
-def test_reverberated_speech_is_convolved_and_as_loud_as_before(speech):
-    wet = reverberate(speech, 0.3, np.random.default_rng(7))
-    assert active_rms(wet) == pytest.approx(active_rms(speech), rel=1e-6)
-    naive = np.convolve(speech, impulse_response(0.3, np.random.default_rng(7)))[: len(speech)]
-    np.testing.assert_allclose(wet / wet[0], naive / naive[0], rtol=1e-6, atol=1e-6)
-
-
 @pytest.mark.parametrize("codec", CODECS)
 def test_a_telephone_passes_speech_below_4_khz_and_nothing_above(codec):
     time = np.arange(RATE) / RATE
@@ -127,15 +104,16 @@ def test_a_telephone_passes_speech_below_4_khz_and_nothing_above(codec):
     assert spectrum[600] == pytest.approx(0.05, rel=0.2) and spectrum[5500] < 0.001
 
 
-def test_codecs_err_as_their_standard_says_at_any_level_of_the_recording(speech):
-    narrow, coded = (through_codec(speech, codec) for codec in ("8 kHz", "G.711"))
-    assert 33 < 10 * np.log10(np.mean(narrow**2) / np.mean((coded - narrow) ** 2)) < 41  # ITU-T G.711: 38 dB
-    np.testing.assert_allclose(through_codec(speech / 100, "GSM") * 100, through_codec(speech, "GSM"), atol=1e-4)
-
-
 @pytest.mark.parametrize(
     "kind, level, key", [("rain", 0.0, "rain"), ("babble", 0.0, "speaker"), ("reverberation", 0, "t60_s")]
 )
 def test_bad_input_is_refused(speech, kind, level, key):
     with pytest.raises(ValueError, match=key):
         disturb(speech, kind, level, "a1", {})
+
+
+def test_reverberated_speech_is_convolved_and_as_loud_as_before(speech):
+    wet = reverberate(speech, 0.3, np.random.default_rng(7))
+    assert active_rms(wet) == pytest.approx(active_rms(speech), rel=1e-6)
+    naive = np.convolve(speech, impulse_response(0.3, np.random.default_rng(7)))[: len(speech)]
+    np.testing.assert_allclose(wet / wet[0], naive / naive[0], rtol=1e-6, atol=1e-6)

@@ -71,13 +71,6 @@ def test_babble_is_made_of_the_training_speakers_of_the_fold(experiment):
     assert_equal(found, run, naive(run, experiment.manifest, 16000, 8000, change))
 
 
-def test_every_utterance_is_disturbed_once_for_all_seeds(experiment, monkeypatch):
-    disturbed = []
-    monkeypatch.setattr(module, "disturb", lambda speech, kind, level, name, voices: disturbed.append(name) or speech)
-    evaluate_saved([experiment], "noise", [Condition("white", "white", 0.0)])
-    assert sorted(disturbed) == sorted(experiment.manifest.ids)
-
-
 def test_only_missing_damaged_and_outdated_files_are_computed_again(experiment, monkeypatch):
     conditions = [Condition("own"), Condition("white 0 dB", "white", 0.0)]
     before = evaluate_saved([experiment], "noise", conditions)[0]

@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.evaluate.studies import groups_study
-from akd_toolkit.evaluate.studies.groups import sex_rows, speaker_rows, speaker_sex
+from akd_toolkit.evaluate.studies.groups import sex_rows
 from akd_toolkit.metrics.scores import ua, wa
 
 SEX = {"f1": "women", "f2": "women", "m1": "men", "m2": "men"}
@@ -29,30 +28,11 @@ def test_groups_are_scored_like_plain_selections(experiment):
     assert rows["women"]["speakers"] == 2 and rows["men"]["utterances"] == 12
 
 
-def test_each_speaker_has_a_row(experiment):
-    scores = experiment.scores()
-    rows = speaker_rows(scores, SEX).set_index("speaker")
-    assert rows["group"].to_dict() == SEX and (rows["utterances"] == 6).all()
-    for speaker in SEX:
-        assert rows.loc[speaker, "ua"] == pytest.approx(by_hand(scores, scores["speaker"] == speaker, ua))
-        assert rows.loc[speaker, "ua_low"] <= rows.loc[speaker, "ua"] <= rows.loc[speaker, "ua_high"]
-
-
 def test_without_the_speakers_sex_there_is_no_gap(experiment):
     rows = {row["group"]: row for row in sex_rows(experiment.scores(), {})}
     assert np.isnan(rows["women less men"]["ua"]) and np.isnan(rows["women"]["wa"]) and rows["everybody"]["wa"] > 0
     one = {row["group"]: row for row in sex_rows(experiment.scores(), {"f1": "women", "m1": "men"})}
     assert (one["women less men"]["ua_low"], one["women less men"]["ua_high"]) == (-1, 1)
-
-
-def test_sex_is_read_from_the_manifest():
-    def row(speaker, sex, number):
-        return Utterance(f"{speaker}{number}", f"/{speaker}{number}.wav", 0, 16000, 1.0, speaker, "anger", sex)
-
-    rows = [row("a", "female", 1), row("b", "M", 1), row("c", "", 1)]
-    assert speaker_sex(Manifest("toy", ("anger",), tuple(rows))) == {"a": "women", "b": "men"}
-    with pytest.raises(ValueError, match="speaker a"):
-        speaker_sex(Manifest("toy", ("anger",), (*rows, row("a", "male", 2))))
 
 
 def test_the_tables_and_the_picture(experiment):
