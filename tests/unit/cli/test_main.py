@@ -1,11 +1,9 @@
 """``akd`` itself: what it makes of its words, what it imports, and what a shell completes."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from programs import LIMIT_S, run_python
+from programs import run_python
 
 from akd_toolkit import __version__
 from akd_toolkit.cli import COMMANDS, load, main
@@ -82,16 +80,3 @@ def test_commands_options_and_choices_are_completed(monkeypatch, capsys, shell):
     assert "students" in found("akd plugins st")
     assert "cross" in found("akd study c") and "--on" in found("akd study cross a --o")
     assert "int8" in found("akd export run --precision i") and "openvino-int8" in found("akd bench m --ways open")
-
-
-def test_the_script_for_bash_works(tmp_path):
-    """``akd`` in a folder of the PATH, its script read by a bash, and a word completed by its function."""
-    program = tmp_path / "akd"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m akd_toolkit.cli "$@"\n')
-    program.chmod(0o755)
-    script = (
-        f'PATH="{tmp_path}:$PATH"; eval "$(_AKD_COMPLETE=source_bash akd)"; complete -p akd; '
-        'COMP_WORDS=(akd pre); COMP_CWORD=1; _akd_completion akd; echo "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=LIMIT_S)
-    assert done.stdout == "complete -o default -F _akd_completion akd\npredict\n", done.stderr

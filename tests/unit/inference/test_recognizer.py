@@ -200,18 +200,6 @@ def test_ten_minutes_take_no_more_memory_than_one(tmp_path, talk):
     assert peaks[1] < 1.5 * peaks[0], peaks
 
 
-def test_a_progress_function_can_stop(recognizer):
-    seconds = []
-    recognizer(np.full(25 * 8000, 0.5), sample_rate_hz=8000, progress=seconds.append)
-    assert seconds == [10.0, 20.0, 25.0, 25.0]  # blocks of 10 s, and the rest of the resampler
-
-    def stop(seconds):
-        raise InterruptedError(f"after {seconds} s")
-
-    with pytest.raises(InterruptedError, match=r"10\.0 s"):
-        recognizer(np.full(25 * 8000, 0.5), sample_rate_hz=8000, progress=stop)
-
-
 @pytest.mark.parametrize("seconds", [0.1, 60.0])
 @pytest.mark.parametrize("amplitude", [0, 1])
 def test_silence_and_dither_are_no_speech(loudness_recognizer, seconds, amplitude):

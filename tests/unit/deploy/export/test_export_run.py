@@ -17,7 +17,6 @@ from ruamel.yaml import YAML
 import akd_toolkit.deploy.export.run as export_run_module
 from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance, load_waveforms
-from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.deploy.export.parity import ParityReport
 from akd_toolkit.deploy.export.report import ExportReport, check_together
 from akd_toolkit.deploy.export.run import export_experiment, export_run

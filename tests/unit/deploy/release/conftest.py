@@ -1,6 +1,5 @@
 """A local server with the hub's protocol, and a bundle made by ``akd release`` to put on it."""
 
-import base64
 import hashlib
 import json
 import shutil
@@ -76,6 +75,16 @@ class Hub(ThreadingHTTPServer):
         """Names of the files requested by this method, in order."""
         return [path.rsplit("/", 1)[1] for verb, path, _ in self.requests if verb == method and "/resolve/" in path]
 
+    def create_commit(self, name, operations, revision=None, **_) -> SimpleNamespace:
+        """In place of the method of ``HfApi``: these additions and deletions in one commit."""
+        repository, branch = self.repositories[name], revision or "main"
+        files = dict(repository.commits[repository.at(branch)])
+        for change in operations:
+            source = getattr(change, "path_or_fileobj", None)
+            files[change.path_in_repo] = source and Path(source).read_bytes()
+        kept = {file: content for file, content in files.items() if content is not None}
+        return SimpleNamespace(oid=repository.commit(kept, branch))
+
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -86,11 +95,7 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self):
         path = unquote(urlsplit(self.path).path)
         self.server.requests.append((self.command, path, self.headers.get("Range")))
-        size = int(self.headers.get("Content-Length") or 0)
-        if self.headers.get("Transfer-Encoding") == "chunked":
-            self.body = b"".join(iter(self._chunk, b""))
-        else:
-            self.body = self.rfile.read(size) if size else b""
+        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = path.strip("/").split("/")
         fault = self.server.faults.get("api" if parts[0] == "api" else parts[-1])
         if isinstance(fault, int):
@@ -101,22 +106,15 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if parts[0] == "api":
             return self._api(parts[1:])
-        if parts[0] == "lfs":
-            self.server.objects[parts[1]] = self.body
-            return self._answer(200, b"")
         if parts[0] == "cdn":
             return self._send_file(self.server.objects[parts[1]], parts[2])
-        if parts[2] == "info":
-            return self._batch()
         return self._resolve(f"{parts[0]}/{parts[1]}", parts[3], "/".join(parts[4:]))
 
-    do_GET = do_HEAD = do_POST = do_PUT = _serve
+    do_GET = do_HEAD = do_POST = _serve
 
     def _api(self, parts):
         if parts == ["repos", "create"]:
             return self._create()
-        if parts == ["validate-yaml"]:
-            return self._json(200, {"errors": [], "warnings": []})
         if parts[0] != "models":
             return self._answer(404, b"")
         name, rest = f"{parts[1]}/{parts[2]}", parts[3:]
@@ -126,14 +124,6 @@ class Handler(BaseHTTPRequestHandler):
         if rest and rest[0] == "branch":
             repository.refs.setdefault(rest[1], repository.refs.get("main", ""))
             return self._json(200, {})
-        if rest and rest[0] == "preupload":
-            files = json.loads(self.body)["files"]
-            modes = {file["path"]: "lfs" if file["path"].endswith(LARGE) else "regular" for file in files}
-            return self._json(
-                200, {"files": [{"path": p, "uploadMode": mode, "shouldIgnore": False} for p, mode in modes.items()]}
-            )
-        if rest and rest[0] == "commit":
-            return self._commit(repository, name, rest[1])
         sha = repository.at(rest[1] if rest else "main")
         if sha is None:
             return self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
@@ -154,28 +144,6 @@ class Handler(BaseHTTPRequestHandler):
         if not there:
             repository.commit({".gitattributes": b""})
         return self._json(409 if there else 200, {"url": f"{self.server.endpoint}/{name}"})
-
-    def _commit(self, repository, name, branch):
-        if not self._known():
-            return self._answer(403, b"")
-        files = dict(repository.commits[repository.at(branch)])
-        for line in self.body.splitlines():
-            item = json.loads(line)
-            value = item["value"]
-            if item["key"] == "file":
-                files[value["path"]] = base64.b64decode(value["content"])
-            elif item["key"] == "lfsFile":
-                files[value["path"]] = self.server.objects[value["oid"]]
-            elif item["key"] == "deletedFile":
-                del files[value["path"]]
-        sha = repository.commit(files, branch)
-        return self._json(200, {"commitUrl": f"{self.server.endpoint}/{name}/commit/{sha}", "commitOid": sha})
-
-    def _batch(self):
-        requested = json.loads(self.body)["objects"]
-        href = f"{self.server.endpoint}/lfs/"
-        objects = [{**one, "actions": {"upload": {"href": href + one["oid"], "header": {}}}} for one in requested]
-        return self._json(200, {"transfer": "basic", "objects": objects})
 
     def _resolve(self, name, revision, file):
         repository = self._repository(name)
@@ -223,12 +191,6 @@ class Handler(BaseHTTPRequestHandler):
     def _known(self):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
 
-    def _chunk(self):
-        size = int(self.rfile.readline(), 16)
-        data = self.rfile.read(size)
-        self.rfile.readline()
-        return data
-
     def _json(self, status, content):
         return self._answer(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
@@ -247,7 +209,7 @@ def hub(monkeypatch, tmp_path):
     """The local hub as the one of huggingface_hub, without waiting times and without a token."""
     import huggingface_hub.file_download
     import huggingface_hub.utils._http as http
-    from huggingface_hub import constants
+    from huggingface_hub import HfApi, constants
     from huggingface_hub.utils import close_session
 
     server = Hub()
@@ -256,6 +218,7 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
     template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(HfApi, "create_commit", lambda api, *args, **options: server.create_commit(*args, **options))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))

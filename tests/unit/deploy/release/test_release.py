@@ -22,8 +22,6 @@ from akd_toolkit.inference.released import ReleasedStudent
 
 RUN = "seed17/fold1/outer"
 SOUND = np.random.default_rng(0).standard_normal((2, 9600)).astype(np.float32) * 0.1
-# huggingface_hub calls its HTTP library in a way that this one calls old.
-of_the_library = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
 @pytest.fixture
@@ -109,7 +107,6 @@ def test_speechbrain_s_own_pretrained_loads_a_bundle(released, tmp_path):
     assert plain(("a", {"!new:x.Y": None, "z": 1})) == ["a", {"!new:x.Y": None, "z": 1}]  # not only a call
 
 
-@of_the_library
 def test_a_student_is_pushed_to_the_hub_and_comes_back(hub, token, released, tmp_path):
     commit = ReleasedStudent.from_pretrained(released).push_to_hub("me/emotion", private=True)
     assert hub.repositories["me/emotion"].private
@@ -258,7 +255,6 @@ def test_a_stopped_release_changes_nothing(
     assert tree(out) == before and sorted(path.name for path in tmp_path.iterdir()) == ["experiment", "out"]
 
 
-@of_the_library
 def test_an_upload_replaces_a_bundle_and_nothing_else(hub, token, released, bundle, tmp_path):
     hub.put("me/emotion", released)
     repository = hub.repositories["me/emotion"]
@@ -291,7 +287,6 @@ def test_an_upload_that_fails_is_explained_in_one_sentence(hub, released, monkey
         upload(released, "me/emotion")
 
 
-@of_the_library
 def test_the_command_releases_to_a_folder_and_to_the_hub(
     hub, token, make_experiment, no_export, tmp_path, monkeypatch, capsys
 ):

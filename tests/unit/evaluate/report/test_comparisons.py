@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.comparisons import Parts, choice_table, comparison_table, fold_tables, pair_tables
 from akd_toolkit.evaluate.report.grades import read_cited
 from akd_toolkit.evaluate.report.systems import read_experiments, systems_of
@@ -85,14 +84,6 @@ def test_ours_and_published_numbers_stand_side_by_side_with_grade_and_source(exp
     assert any(line.startswith(f"[{number}] Khan et al.") for line in sources)
     assert any("<https://github.com/AryaAftab/LIGHT-SERNET>" in line for line in sources)
     assert "WavLM large, frozen" not in rows.index  # has no number of EmoDB
-
-
-def test_every_table_of_a_marked_system_says_so(experiment, parts):
-    found = systems(experiment("leaking", speaker_independent=False), experiment("fine"))
-    pages = [*fold_tables(parts, "Toy", found, "t"), comparison_table(parts, "Toy", found, read_cited(), "t")[0]]
-    pages += pair_tables(parts, "Toy", found, "p")
-    assert len(pages) == 3 and all(page.startswith(f"***{MARK}: leaking (micro_cnn).** ") for page in pages)
-    assert fold_tables(parts, "Toy", found[:1], "t")[0].startswith(f"***{MARK}.** ")
 
 
 def test_choices_are_listed_by_fold_with_the_chosen_one_starred(experiment, parts):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plot_trust_epochs
+from akd_toolkit.evaluate.report.plots import plot_confusion, plot_trust_epochs
 from akd_toolkit.evaluate.report.plots_systems import plot_forest, plot_reliability
 
 LABELS = [["L", "A"], ["anger (hot)", "boredom", "disgust", "a rather long label", "$neutral_1$"]]
@@ -16,17 +16,6 @@ def assert_nothing_is_cut(figure):
     box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())  # around all that is drawn, in inches
     width, height = figure.get_size_inches()
     assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height
-
-
-def curves(num_folds=2, num_epochs=5):
-    rows = [
-        {"epoch": epoch, "split": split, "part": part, "value": 1 / (1 + epoch) + fold, "fold": fold, "seed": 1}
-        for fold in range(num_folds)
-        for part in ("total", "cross_entropy", "soft_target_kl", "ua")
-        for split in ("train", "valid")
-        for epoch in range(1, num_epochs + 1)
-    ]
-    return pd.DataFrame(rows)
 
 
 def trust(labels=("ang", "sad")):
@@ -58,16 +47,6 @@ def test_no_label_is_cut(tmp_path, drawn, labels):
     assert [axes.get_title(loc="left") for axes in panels] == labels
     for figure in drawn:
         assert_nothing_is_cut(figure)
-
-
-def test_training_curves_have_a_panel_for_each_part_and_a_faint_line_for_each_run(tmp_path, drawn):
-    plot_training(curves(), tmp_path / "t.png", title="EmoDB")
-    panels = [axes for axes in drawn[0].axes if axes.get_visible()]
-    assert [axes.get_title(loc="left") for axes in panels] == ["total", "cross_entropy", "soft_target_kl", "ua"]
-    assert len(panels[0].lines) == 2 * (2 + 1)  # two splits, each two runs and their mean
-    assert_nothing_is_cut(drawn[0])
-    plot_training(curves(1, num_epochs=1), tmp_path / "t.png")
-    assert len(drawn[1].axes[0].lines) == 2
 
 
 def test_pictures_are_the_same_every_time(tmp_path, drawn):
