@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.deploy.export import export_onnx, read_metadata
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
-from akd_toolkit.inference.padding import by_row, padded_batch, takes_lengths, with_lengths, without_lengths
+from akd_toolkit.inference.padding import by_row, padded_batch, takes_lengths, without_lengths
 from akd_toolkit.inference.session import open_session, predict_function
 from tests.unit.deploy.export.conftest import LABELS, voices
 
@@ -33,48 +32,6 @@ def compare_with_rows_alone(answer, batch, lengths, precision):
     assert np.abs(together - alone).max() < (1e-5 if precision == "fp32" else 1e-3)
     assert (together.argmax(axis=1) == alone.argmax(axis=1)).all()
     return together
-
-
-@pytest.fixture
-def total(tmp_path):
-    """Sum and negative sum of a row: shows how many samples were used."""
-    nodes = [
-        helper.make_node("ReduceSum", ["waveform", "axis"], ["sum"], name="sum", keepdims=1),
-        helper.make_node("Mul", ["sum", "signs"], ["probabilities"], name="mul"),
-    ]
-    values = [onnx.numpy_helper.from_array(np.array([1]), "axis")]
-    values.append(onnx.numpy_helper.from_array(np.array([[1.0, -1.0]], dtype=np.float32), "signs"))
-    ends = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", size])
-        for name, size in (("waveform", "samples"), ("probabilities", 2))
-    ]
-    graph = helper.make_graph(nodes, "total", ends[:1], ends[1:], values)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    return opened(with_lengths(model), tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("batch", "shares", "samples"),
-    [
-        (3, [1.0, 0.3, 0.7], [10, 3, 7]),
-        (3, None, [10, 10, 10]),
-        (2, [0.4], [4, 4]),  # one share for all rows
-        (2, [1.5, 0.5], [10, 5]),
-        (2, [np.nan, 1.0], [0, 10]),
-        (0, None, []),
-    ],
-)
-def test_each_row_is_cut_to_its_share(batch, shares, samples, total):
-    given = () if shares is None else (np.array(shares),)
-    assert total(np.ones((batch, 10)), *given)[:, 0].tolist() == samples
-    with pytest.raises(ValueError, match="expand"):
-        total(np.ones((2, 10)), np.array([0.5, 0.5, 0.5]))
-
-
-def test_shares_are_exact_up_to_four_minutes(total):
-    width = 4 * 60 * 16000 - 1
-    counts = np.array([1600, width - 1, width // 3, width])
-    assert total(np.ones((4, width)), counts / width)[:, 0].tolist() == counts.tolist()
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

