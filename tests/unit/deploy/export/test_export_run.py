@@ -26,15 +26,10 @@ from akd_toolkit.inference.bundle import write_list
 from akd_toolkit.inference.engine import engine_of, open_engine
 from akd_toolkit.models.storage import load_student, save_student
 from akd_toolkit.registry import STUDENTS
+from tests.unit.deploy.export.conftest import voices
 
 LABELS = ("anger", "sadness")
 OPTIONS = {"channels": [16, 32], "dim": 128, "dilations": [1], "embedding_dim": 16}
-
-
-def voice(pitch: float, loud: float, seconds: float = 1.3) -> np.ndarray:
-    t = np.arange(round(seconds * 16000)) / 16000
-    buzz = sum(np.sin(2 * np.pi * k * pitch * t * (1 - 0.1 * t)) / k for k in range(1, 12))
-    return (loud * buzz * (0.5 - 0.5 * np.cos(2 * np.pi * 3 * t))).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +38,10 @@ def experiment(tmp_path_factory):
     folder = tmp_path_factory.mktemp("experiment")
     rows = []
     for number, speaker in enumerate("ABC"):
-        for emotion, loud in zip(LABELS, (0.2, 0.05), strict=True):
+        for emotion, loud in zip(LABELS, (2.0, 0.5), strict=True):
             path = folder / "wav" / f"{speaker}{emotion}.wav"
             path.parent.mkdir(exist_ok=True)
-            samples = voice(100 + 50 * number, loud, 1.1 + 0.3 * number)
+            samples = loud * voices(3, num_samples=17600 + 4800 * number)[number]
             soundfile.write(path, samples, 16000)
             about = {"speaker": speaker, "emotion": emotion, "sha256": path.stem}
             rows.append(Utterance(path.stem, str(path), 0, len(samples), len(samples) / 16000, **about))

@@ -13,28 +13,17 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from programs import LIMIT_S
 
 from akd_toolkit.cli import main
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.inference import StreamingRecognizer, live
 from akd_toolkit.inference.engine import open_engine
-from akd_toolkit.models.storage import save_student
-from akd_toolkit.registry import STUDENTS
-
-LABELS = ["anger", "boredom", "sadness", "neutral"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """An untrained small student, saved as a run leaves it."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("student")
-    spec = {"name": "micro_cnn", **STUDENTS.get("micro_cnn").example_options}
-    student = STUDENTS.build(**spec, num_classes=len(LABELS))
-    save_student(folder, student, spec, LABELS, window_s=2.0, sample_rate_hz=16000)
-    return str(folder)
+@pytest.fixture
+def model(student_folder):
+    return str(student_folder)
 
 
 @pytest.fixture(scope="module")
