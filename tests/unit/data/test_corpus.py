@@ -42,9 +42,8 @@ def test_repeated_names_get_their_folders_as_a_part(corpus):
 
 
 def test_sexes_are_unified_and_texts_kept(corpus):
-    rows, _ = find_utterances(
-        corpus("anna_F_joy_t1", "bert_man_joy_t2", "kim_x_joy_t1"), Source("{speaker}_{sex}_{emotion}_{text}")
-    )
+    folder = corpus("anna_F_joy_t1", "bert_man_joy_t2", "kim_x_joy_t1")
+    rows, _ = find_utterances(folder, Source("{speaker}_{sex}_{emotion}_{text}"))
     assert [(row.sex, row.text) for row in rows] == [("female", "t1"), ("male", "t2"), ("x", "t1")]
 
 

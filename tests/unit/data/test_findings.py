@@ -51,14 +51,6 @@ def test_what_is_odd_is_told(folder):
     assert "has another label" not in told
 
 
-def test_a_code_without_a_label_is_told_and_so_is_one_sound_with_two_labels(folder):
-    labels = {"joy": "happy", "Joy": "happy"}
-    (folder / "b_joy_2.wav").write_bytes((folder / "a_fear_1.wav").read_bytes())
-    told = ". ".join(look_at(folder, Source(pattern="{speaker}_{emotion}_*", labels=labels), "Mine").oddities())
-    assert "no label was given for fear; it stays" in told
-    assert "a_fear_1 has another label than b_joy_2" in told
-
-
 def test_speakers_that_are_written_in_two_ways_and_classes_that_say_nothing_are_told(folder):
     for name in ("C_joy_9", "a_unknown_9", "01_joy_9", "1_joy_9"):
         (folder / f"{name}.wav").write_bytes((folder / "a_joy_1.wav").read_bytes())

@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from akd_toolkit.data.acting import ACTINGS, attributes_of, random_speaker
+from akd_toolkit.data.acting import ACTINGS
 from akd_toolkit.data.layouts import LAYOUTS
 from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.data.synthetic import generate_corpus, prepare_generated
@@ -109,25 +109,6 @@ def test_the_samples_of_version_1_never_change(tmp_path):
         for folder, name in ((generated, "f01_anger_00.wav"), (emodb, "03a01Wa.wav"))
     ]
     assert found == ["d4a1496fb282e992", "54e83e1c6696986d"]  # of version 1 as it was first committed
-
-
-def test_attributes_are_those_that_the_sound_was_acted_with(tmp_path, monkeypatch):
-    options = {"speakers": 2, "utterances_per_speaker_and_emotion": 2, "seed": 3, "progress": False}
-    spoken = []
-    settings = type(random_speaker("s", "female", np.random.default_rng(0))).acting
-
-    def recorded(self, emotion, random):
-        acting = settings(self, emotion, random)
-        spoken.append((self.name, emotion, attributes_of(acting)))
-        return acting
-
-    monkeypatch.setattr("akd_toolkit.data.acting.Speaker.acting", recorded)
-    plain = prepare_generated(tmp_path / "plain", **options)
-    made = [values for speaker, emotion, values in sorted(spoken, key=lambda row: row[:2])]  # sorted as files are
-    rated = prepare_generated(tmp_path / "rated", **options, attributes=True)
-    assert [row.attributes for row in rated] == made and len(made) == 16
-    assert plain.attribute_names == () and [row.sha256 for row in plain] == [row.sha256 for row in rated]
-    assert prepare_generated(tmp_path / "rated", **options).attribute_names == ()
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,8 @@ def test_batches_and_torchs_own_numbers_are_the_same_with_workers_and_without(so
     (alone, number), (with_workers, same) = epochs
     assert number == same and len(alone) == 6
     for one, other in zip(alone, with_workers, strict=True):
-        assert (
-            one.ids == other.ids
-            and one.share == other.share
-            and one.extras.sex == other.extras.sex == ["f"] * len(one.ids)
-        )
+        assert (one.ids, one.share) == (other.ids, other.share)
+        assert one.extras.sex == other.extras.sex == ["f"] * len(one.ids)
         for name in ("waveforms", "lengths", "labels", "partner"):
             assert torch.equal(getattr(one, name), getattr(other, name))
         assert torch.equal(one.teacher.logits, other.teacher.logits)
