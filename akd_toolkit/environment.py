@@ -9,7 +9,7 @@ import torch
 
 
 def torchaudio_problem(error: Exception) -> ImportError | None:
-    """What to tell the user if torchaudio failed to load, else None; uncaught, it prints without a traceback."""
+    """The message if torchaudio failed to load, else None; uncaught, it prints without a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     if getattr(error, "name", "") != "torchaudio" and not any("torchaudio" in frame.filename for frame in frames):
         return None
@@ -19,7 +19,7 @@ def torchaudio_problem(error: Exception) -> ImportError | None:
         found = "torchaudio"
     build = "" if torch.version.cuda else ", a CPU-only build, which no torchaudio fits"
     problem = ImportError(
-        f"{found} does not load beside torch {torch.__version__}{build} ({str(error).splitlines()[0]}); install a pair "
+        f"{found} does not load with torch {torch.__version__}{build} ({str(error).splitlines()[0]}); install a pair "
         "that fits: pip install torch==2.14.1 torchaudio==2.11.1."  # setup.cfg lists the tested pairs
     )
     default = sys.excepthook

@@ -32,7 +32,7 @@ def exit_code(program: Callable[[], int | None]) -> int:
 
 
 def sentence_for(error: Exception) -> str:
-    """What to tell the user instead of a traceback; empty for a bug.
+    """The sentence that the user gets instead of a traceback; empty for a bug.
 
     ``ValueError``, ``TypeError`` and ``ImportError`` are meant for the user if a ``raise`` statement made them.
 

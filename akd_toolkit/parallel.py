@@ -135,7 +135,7 @@ def _connect(ray, jobs: int) -> None:
     except OSError as error:  # includes ConnectionError
         if "RAY_ADDRESS" in os.environ:
             raise ConnectionError(
-                f"no Ray cluster answers at RAY_ADDRESS={address} ({error}). Start one with ray start --head; if it "
+                f"no Ray cluster was found at RAY_ADDRESS={address} ({error}). Start one with ray start --head; if it "
                 "requires a token, set RAY_AUTH_MODE=token and the same RAY_AUTH_TOKEN on every machine."
             ) from error
         logger.info("no Ray cluster on this machine; starting one here with %d CPUs.", jobs)

@@ -1,6 +1,6 @@
-"""What the changes of training batches cost beside the training step of the student that hears them.
+"""The cost of augmenting training batches, compared with a training step of the student.
 
-    python tools/augmentation_cost.py [batch size, 32 unless told] [rounds, 15 unless told]
+    python tools/augmentation_cost.py [batch size, default 32] [rounds, default 15]
 
 CPU time of one thread, medians; every row is timed once in each round. The step is micro_cnn on windows of 3 s with
 cross-entropy, bfloat16 autocast and AdamW, as the recipes train. Every augmentation acts on every utterance (p: 1), so

@@ -2,7 +2,7 @@
 
     python tools/corpus_memory.py --data_folder /path/to/EmoDB --hours 1 100
 
-Repeats the recordings of a folder until they last as long as asked, stores their sound, and trains a micro CNN for some
+Repeats the recordings of a folder until they last long enough, stores their sound, and trains a micro CNN for some
 steps, each size in a process of its own. Memory is the peak of anonymous memory, what the process itself holds; pages
 of the store that the system keeps in its cache are given back when others need them and do not count. The recordings
 themselves are not copied; 100 hours take 11.5 GB in a folder for temporary files, and as much again while the store is

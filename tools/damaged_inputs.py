@@ -62,7 +62,7 @@ NUMBERS = (0, 1, 2, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 16, 2**32 -
 
 
 class File(NamedTuple):
-    """A sound file in memory; ``sound_bytes`` is what its samples take, 0 if nobody knows."""
+    """A sound file in memory; ``sound_bytes`` is the size of its samples, 0 if unknown."""
 
     suffix: str
     data: bytes
@@ -231,11 +231,11 @@ class Violation(Exception):
 
 def sentence(error: Exception, name: str) -> str:
     """The sentence of a refusal, if it is one and names the input."""
-    told = str(error)
+    message = str(error)
     if not isinstance(error, (ValueError, OSError)):
-        raise Violation(f"{type(error).__name__}: {told[:200]}")
-    if "\n" in told or not 10 < len(told) < LONGEST_SENTENCE + len(name) or name not in told:
-        raise Violation(f"no sentence that names it: {told[:200]!r}")
+        raise Violation(f"{type(error).__name__}: {message[:200]}")
+    if "\n" in message or not 10 < len(message) < LONGEST_SENTENCE + len(name) or name not in message:
+        raise Violation(f"no sentence that names it: {message[:200]!r}")
     return "refused"
 
 
@@ -266,11 +266,11 @@ def watched(noise):
         faulthandler.cancel_dump_traceback_later()
     growth = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     noise.seek(0)
-    told = noise.read()
+    message = noise.read()
     noise.seek(0)
     noise.truncate()
-    if told:
-        raise Violation(f"wrote to the terminal: {told[:200]!r}")
+    if message:
+        raise Violation(f"wrote to the terminal: {message[:200]!r}")
     if growth > MAX_GROWTH_MB:
         raise Violation(f"took {growth:.0f} MB")
 

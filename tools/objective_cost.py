@@ -1,6 +1,6 @@
 """What the objective's terms cost beside the student that they train.
 
-    python tools/objective_cost.py [batch size, 64 unless told] [rounds, 15 unless told]
+    python tools/objective_cost.py [batch size, default 64] [rounds, default 15]
 
 A training step is cut in two, and both parts are timed in the same rounds, in CPU time of one thread with bfloat16
 autocast, as the recipes train: what the student does (forward, backward from its outputs, AdamW), and what the

@@ -1,4 +1,4 @@
-"""What padding does to the answers of exported files, and what their input ``lengths`` costs where nothing is padded.
+"""The effect of padding on predictions of exported files, and the cost of their input ``lengths`` without padding.
 
     python tools/padded_batches.py student.onnx student.int8.onnx --data_folder EmoDB/wav
 

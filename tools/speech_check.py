@@ -1,4 +1,4 @@
-"""Is speech found, is noise not taken for it, and are the student's answers those to the speech alone?
+"""Is speech found, is noise not taken for speech, and do the student's labels depend on the speech alone?
 
     python tools/speech_check.py --corpora EmoDB=/data/EmoDB RAVDESS=/data/RAVDESS --model student.onnx
 
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     print("| recordings of | detector | files | no speech | pause shortened | other label |\n|---|---|---|---|---|---|")
     for corpus, files in corpora.items():
         for name in DETECTORS:
-            print(f"| {corpus} | {name} |{told(recordings(files, name, models.get(name)))}", flush=True)
+            print(f"| {corpus} | {name} |{summary(recordings(files, name, models.get(name)))}", flush=True)
     print_noises()
     print_cost(first)
     if models:
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0
 
 
-def told(counts: Counter) -> str:
+def summary(counts: Counter) -> str:
     names = ("files", "no speech", "pause shortened", "other label")
     return "".join(f" {counts[name]} |" for name in names)
 

@@ -1,4 +1,4 @@
-"""Does live recognition keep its promises on hours of speech: same answers, flat memory, fast enough?
+"""Checks live recognition on hours of speech: same results as for a file, constant memory, speed.
 
     python tools/streaming_check.py --model student.onnx --data_folder EmoDB --hours 1
 
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     cut = chunked(recognizer.stream(hop_s=arguments.hop_s), speech, total, arguments.seed)
     whole, whole_s = at_once(recognizer.stream(hop_s=arguments.hop_s), np.resize(speech, total))
     activity = recognizer.stream().activity.name
-    failures = told(cut, whole, whole_s, total / rate_hz, arguments.speed or SPEEDS[activity])
+    failures = failed_checks(cut, whole, whole_s, total / rate_hz, arguments.speed or SPEEDS[activity])
     print(f"a push of one sample takes {one_sample_us(recognizer.stream()):.1f} us; speech was found by {activity}")
     for failure in failures:
         print(f"FAILED: {failure}")
@@ -95,7 +95,7 @@ def at_once(stream: StreamingRecognizer, sound: np.ndarray) -> tuple[list, float
     return moments, time.process_time() - began
 
 
-def told(cut: dict, whole: list, whole_s: float, length_s: float, speed: float) -> list[str]:
+def failed_checks(cut: dict, whole: list, whole_s: float, length_s: float, speed: float) -> list[str]:
     """Print the figures; what breaks a promise is returned, a sentence each."""
     marks = list(map(mark, whole))
     different = sum(a != b for a, b in zip(cut["marks"], marks)) + abs(len(cut["marks"]) - len(marks))

@@ -33,8 +33,8 @@ def check_choice(runs: Runs) -> list[Finding]:
         missing = [run for run in inner if run not in runs.scores]
         if missing:
             sentence = (
-                f"was scored while {len(missing)} of its {counted(len(inner), 'inner run')} are not done, so the inner "
-                f"folds cannot have chosen among {len(listed)} candidates; run them and it again"
+                f"was scored while {len(missing)} of its {counted(len(inner), 'inner run')} are unfinished, so the "
+                f"inner folds cannot have chosen among {len(listed)} candidates; finish them and repeat this run"
             )
             found.append(leak("choice", refit, sentence))
         else:
@@ -66,7 +66,7 @@ def _check_candidates(runs: Runs) -> list[Finding]:
         sentence = f"{some(changed)}: trained with another candidate than settings.yaml lists under that number; {cure}"
         found.append(Finding("leak", "choice", sentence))
     if removed:
-        sentence = f"{some(removed)}: compared, and not among the candidates of settings.yaml any more; {cure}"
+        sentence = f"{some(removed)}: compared, but no longer among the candidates of settings.yaml; {cure}"
         found.append(Finding("leak", "choice", sentence))
     return found
 
@@ -91,7 +91,7 @@ def _wrong_choice(runs: Runs, refit: PlannedRun, inner: list[PlannedRun]) -> lis
     elif choice.get("chosen") != best + 1 or len(noted) != len(shares) or not np.allclose(noted, shares, 0, ROUNDING):
         held = f"candidate {choice.get('chosen')} and inner UA {_percent(noted)}"
         given = f"candidate {best + 1} and {_percent(shares)}"
-        wrong.append(f"choice.json has {held}, but the inner scores give {given}; run the inner runs and it again")
+        wrong.append(f"choice.json has {held}, but the inner scores give {given}; repeat the inner runs and this run")
     used = _candidate(runs, refit)
     if used not in (None, listed[best]):
         which = f"candidate {listed.index(used) + 1}" if used in listed else "none of the candidates"

@@ -28,7 +28,7 @@ RUN_CHECKS = (check_heads, check_epochs, check_choice, check_report)
 def audit_experiment(
     experiment: Experiment, sound: bool = True, unlabelled: Manifest | None = None, progress: bool = True
 ) -> list[Finding]:
-    """Everything that can be proved of an experiment from its folder, and what cannot.
+    """What can and cannot be proved about an experiment from its folder.
 
     With ``sound`` recordings are read to find near copies. ``unlabelled`` is the manifest of the unlabelled speech;
     None looks for it in a store beside the experiment.
@@ -54,7 +54,7 @@ def audit_experiment(
     found += check_speakers_written(runs) + check_scores_written(runs)
     for check in RUN_CHECKS if experiment.runs() else ():
         found += check(runs)
-    return found if experiment.speakers_known else [_of_names_alone(finding) for finding in found]
+    return found if experiment.speakers_known else [_not_proved_for_voices(finding) for finding in found]
 
 
 def title_of(experiment: Experiment) -> str:
@@ -92,7 +92,7 @@ def planned_splits(experiment: Experiment) -> list[Split]:
 
 
 def check_provenance(experiment: Experiment, settings: list[dict]) -> list[Finding]:
-    """No model that a run starts from was trained on the corpus, by its authors' account."""
+    """No model that a run starts from was trained on the corpus, according to its authors."""
     models = {}
     for each in settings:
         for title, spec in (each.get("teachers") or {}).items():
@@ -114,7 +114,7 @@ def check_unlabelled(runs: Runs, manifest: Manifest | None, sound: bool) -> list
     if manifest is None or manifest.hash != wanted:
         sentence = (
             "that the unlabelled speech holds no recording and no speaker of the test: its manifest "
-            f"({wanted}) is not here; give it with --unlabelled."
+            f"({wanted}) was not found; give it with --unlabelled."
         )
         proofs = [getattr(record, "proved", ()) for record in runs.records.values()]
         passed = sum(any("unlabelled utterances hold no" in line for line in proof) for proof in proofs)
@@ -162,8 +162,8 @@ def _speakers_unknown() -> Finding:
     return Finding("not_proved", "speakers", sentence)
 
 
-def _of_names_alone(finding: Finding) -> Finding:
-    """Where utterances stand for speakers, what is proved of names proves nothing of voices."""
+def _not_proved_for_voices(finding: Finding) -> Finding:
+    """With unknown speakers, a proof about names of utterances proves nothing about voices."""
     if finding.verdict == "proved" and finding.check in ("runs", "heads"):
-        return Finding("not_proved", finding.check, f"of voices, what holds of utterances: {finding.sentence}")
+        return Finding("not_proved", finding.check, f"for voices, what was proved for utterances: {finding.sentence}")
     return finding

@@ -1,4 +1,4 @@
-"""Which utterance a row of a table is, and whether two names are of one recording."""
+"""The utterance ID of each row of a table, and whether two names mean the same recording."""
 
 import posixpath
 import re
@@ -12,7 +12,7 @@ from akd_toolkit.audit.tables import COLUMNS
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_nobody
+from akd_toolkit.data.names import is_unknown_speaker
 from akd_toolkit.data.verdicts import Split
 
 # The suffixes of a recording, and behind them the query of a URL.
@@ -24,7 +24,7 @@ Named = list[tuple[Placed, str]]
 
 @lru_cache(2**20)
 def path_of(name: str) -> tuple[str, ...]:
-    """The parts of a path, without what two spellings of it differ by.
+    """The parts of a path, normalised so that two spellings of it are equal.
 
     Example
     -------
@@ -162,7 +162,7 @@ def _restart_within(named: Named) -> str:
             keys = {item.row.wav for item in same}
             keys = {tuple(sorted(item.record.items())) for item in same} if "" in keys else keys
             if len(keys) > 1:
-                return f"{name} is there {len(same)} times in {partition or fold} ({same[0].where}, {same[1].where})"
+                return f"{name} occurs {len(same)} times in {partition or fold} ({same[0].where}, {same[1].where})"
     return ""
 
 
@@ -178,8 +178,8 @@ def _restart_across(named: Named) -> str:
     for item, name in named if all(SUFFIX.sub("", name).isdecimal() for _, name in named) else ():
         other = owners.setdefault(name, item)
         speakers = {one.cell("speaker") for one in (item, other)}
-        if len(speakers) > 1 and not any(map(is_nobody, speakers)):
-            return f"{name} is of {' and of '.join(sorted(speakers))} ({other.where}, {item.where})"
+        if len(speakers) > 1 and not any(map(is_unknown_speaker, speakers)):
+            return f"{name} belongs to {' and to '.join(sorted(speakers))} ({other.where}, {item.where})"
     return ""
 
 
@@ -194,7 +194,7 @@ def _numbers_rows(named: Named) -> str:
 
 
 def doubtful(splits: Sequence[Split], unsure: dict[str, str]) -> list[tuple[str, str]]:
-    """Pairs (training, test) of names that may be of one recording; only the sound can tell."""
+    """Pairs (training, test) of names that may mean the same recording; only comparing the sound can decide."""
     found = []
     for split in splits:
         sides = [[row for row in rows if not row.sha256] for rows in (split.train, split.test)]

@@ -1,4 +1,4 @@
-"""Fingerprints of how recordings sound: copies are found though made louder, noisier, resampled, coded or trimmed."""
+"""Audio fingerprints: they find copies that were made louder or noisier, resampled, encoded or trimmed."""
 
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

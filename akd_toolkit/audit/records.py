@@ -15,7 +15,7 @@ from akd_toolkit.audit.tables import COLUMNS, KALDI, SUFFIXES, cell_of, read_rec
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_nobody, place_of
+from akd_toolkit.data.names import is_unknown_speaker, place_of
 from akd_toolkit.data.verdicts import Finding, counted, some
 
 
@@ -71,11 +71,11 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
         sentence = f"{counted(len(silent), 'file')} without rows that name a partition left out: {some(silent)}."
         found.append(Finding("warning", "files", sentence))
     if empty:
-        sentence = f"that {some(empty)} share nothing with others: no row was found there."
+        sentence = f"that {some(empty)} share nothing with other files: no row was found in them."
         found.append(Finding("not_proved", "files", sentence))
     if lost:
         what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
-        sentence = f"that {counted(len(lost), 'row')} share nothing with others: {what} is not a partition (first: "
+        sentence = f"that {counted(len(lost), 'row')} share nothing with other rows: {what} is not a partition (first: "
         found.append(Finding("not_proved", "files", f"{sentence}{lost[0].where})."))
     return [item for item in placed if _is_placed(item, beside)], found
 
@@ -135,14 +135,14 @@ def place_in_cell(cell: str) -> tuple[str, str]:
 
 
 def _is_placed(item: Placed, beside_partitions: bool) -> bool:
-    """Beside train and test, 2 is a fold, but ``extra`` is nothing."""
+    """Where others are train and test, 2 is a fold, but ``extra`` is neither."""
     return bool(item.partition or (item.fold and not (beside_partitions and re.fullmatch(r"fold \D+", item.fold))))
 
 
 def _time(cell: str) -> float:
     """A time in any unit, or as 00:01:02,5: only the order matters. 0 where there is none, NaN if unreadable."""
     cell = cell.replace(",", ".")
-    if is_nobody(cell) or cell.casefold() == "nat":
+    if is_unknown_speaker(cell) or cell.casefold() == "nat":
         return 0
     try:
         return round(10000 * (pd.to_timedelta(cell).total_seconds() if ":" in cell else float(cell)))

@@ -14,7 +14,7 @@ from akd_toolkit.experiment.stored import Experiment
 
 @dataclass(frozen=True)
 class Runs:
-    """What the finished runs of an experiment wrote; an exception stands for what cannot be read or trusted."""
+    """What the finished runs of an experiment wrote; for a file that cannot be read, the exception."""
 
     experiment: Experiment
     records: dict[PlannedRun, RunRecord | Exception]
@@ -39,7 +39,7 @@ def leak(check: str, run: PlannedRun, sentence: str) -> Finding:
 
 
 def check_speakers_written(runs: Runs) -> list[Finding]:
-    """Each run was trained and tested on the planned speakers, and on nobody twice."""
+    """Each run was trained and tested on the planned speakers, none of them on both sides."""
     found = []
     for run, record in runs.records.items():
         if isinstance(record, Exception):
@@ -144,7 +144,7 @@ def check_report(runs: Runs) -> list[Finding]:
         found.append(Finding("warning", "report", f"partial: {count} are done; not yet {waiting}."))
     used, every = len(experiment.folds), len(experiment.settings["outer_folds"])
     if used < every:
-        sentence = f"partial: {used} of {every} outer folds were asked for, so not every speaker is tested."
+        sentence = f"partial: {used} of {every} outer folds were requested, so not every speaker is tested."
         found.append(Finding("warning", "report", sentence))
     if not experiment.paths.scores.is_file() or not finished:
         return found

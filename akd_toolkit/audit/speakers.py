@@ -9,7 +9,7 @@ from akd_toolkit.audit.records import Placed
 from akd_toolkit.data.importers.patterns import EMOTION_WORDS
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import are_partitions, is_nobody
+from akd_toolkit.data.names import are_partitions, is_unknown_speaker
 from akd_toolkit.data.verdicts import some
 
 # Where the names of well-known corpora hold the speaker; used only where every name of a split fits.
@@ -39,9 +39,9 @@ def speakers_of(placed: Sequence[Placed], column: str | None, pattern: str | Non
                 raise ValueError(f"--speaker: {item.file}, row {item.number} has no '{column}'; it has {has}.")
         names = [item.cell("speaker", column) for item in placed]
         source = f"column '{column}'" if column else "a column"
-        if not column and all(map(is_nobody, names)):
+        if not column and all(map(is_unknown_speaker, names)):
             names, source = _by_known_corpus(placed, names)
-    known = {name for name in names if not is_nobody(name)}
+    known = {name for name in names if not is_unknown_speaker(name)}
     emotions = [item.cell("emotion") for item in placed]
     for what, wrong in (
         ("partitions", are_partitions(known)),
@@ -53,13 +53,13 @@ def speakers_of(placed: Sequence[Placed], column: str | None, pattern: str | Non
             )
     corpora = [item.cell("corpus") for item in placed]
     if all(corpora) and len(set(corpora)) > 1 and not are_partitions(set(corpora)):
-        names = [name if is_nobody(name) else f"{name} ({corpus})" for name, corpus in zip(names, corpora)]
+        names = [name if is_unknown_speaker(name) else f"{name} ({corpus})" for name, corpus in zip(names, corpora)]
     return names, source
 
 
 def is_a_name_for_each(rows: Sequence[Utterance]) -> bool:
-    """Whether every utterance has a speaker of its own, so that the names are not those of speakers."""
-    pairs = {(row.speaker, row.id) for row in rows if not is_nobody(row.speaker)}
+    """Whether every utterance has a different speaker, so that the names cannot be speakers."""
+    pairs = {(row.speaker, row.id) for row in rows if not is_unknown_speaker(row.speaker)}
     alone = len({speaker for speaker, _ in pairs}) == len(pairs)
     return alone and (len(pairs) >= MIN_SPEAKERS or all(speaker == name for speaker, name in pairs))
 

@@ -1,4 +1,4 @@
-"""The audit of other people's split files: what leaks, what does not, and what their tables cannot prove."""
+"""The audit of split files that the toolkit did not write."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ def _check_names(splits: list[Split], unproved: dict[str, str], pairs: list[tupl
 
 def _check_sound(splits: list[Split], audio) -> list[Finding]:
     if audio is None:
-        sentence = "that no recording is there twice under two names: give --audio ROOT to compare the sound."
+        sentence = "that no recording has two names: give --audio ROOT to compare the sound."
         return [Finding("not_proved", "identical", sentence)]
     from akd_toolkit.audit.near import check_near
 
@@ -103,10 +103,10 @@ def _not_compared(placed: list[Placed], splits: list[Split]) -> list[Finding]:
     found, compared = [], {row for split in splits for row in (*split.train, *split.test)}
     alone = sorted({item.fold for item in placed if item.row not in compared})
     if alone:
-        sentence = f"{some(alone)}: only one partition is there, and nothing to compare it with."
+        sentence = f"{some(alone)}: only one partition was found, so there is nothing to compare."
         found.append(Finding("warning", "files", sentence))
     if scopes := scopes_of(placed):
-        sentence = f"that {some(scopes)} share nothing: each folder holds a whole split, and was compared by itself."
+        sentence = f"that {some(scopes)} share nothing: each folder holds a whole split and was checked separately."
         found.append(Finding("not_proved", "files", sentence))
     return found
 

@@ -1,4 +1,4 @@
-"""Other people's tables as records of texts: CSV, TSV, JSON, JSONL, lists of names, and folders of Kaldi."""
+"""Split tables as records of text: CSV, TSV, JSON, JSONL, lists of names, Kaldi folders."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from akd_toolkit.data.importers.tables import USUAL, plain_name, read_table
 from akd_toolkit.data.names import place_of
 
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
-KALDI = ("utt2spk", "wav.scp")  # the first that a folder has stands for all of its files
+KALDI = ("utt2spk", "wav.scp")  # the first one found represents its folder
 
 COLUMNS = {  # usual names of columns; the first that is there and not empty is used
     **{kind: USUAL[kind] for kind in ("start", "stop", "duration")},
@@ -80,7 +80,7 @@ def _once(pairs: Iterable[tuple]) -> dict:
     found: dict = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"'{key}' is there twice")
+            raise ValueError(f"'{key}' occurs twice")
         found[key] = value
     return found
 

@@ -1,4 +1,4 @@
-"""``akd audit``: what can be proved of an experiment, or of the split files of others, and what cannot."""
+"""``akd audit``: leak checks of an experiment or of split files from elsewhere."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def run(
         str | None, Option(metavar="REGEX", help="first group in ID or path: the speaker")
     ] = None,
     partition: Annotated[str | None, Option(metavar="COLUMN", help="split files: the partition or fold")] = None,
-    ids: Annotated[str | None, Option("--id", metavar="COLUMN,...", help="split files: together an ID")] = None,
+    ids: Annotated[str | None, Option("--id", metavar="COLUMN,...", help="split files: columns of the ID")] = None,
     audio: Annotated[str | None, Option(metavar="ROOT", help="split files: recordings, to compare their sound")] = None,
 ) -> int:
     from akd_toolkit.audit import as_dict, as_text, has_leak, unproved

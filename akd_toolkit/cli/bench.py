@@ -1,4 +1,4 @@
-"""``akd bench SOURCE...``: how fast, how small and how hungry a student is on this machine, beside named peers."""
+"""``akd bench SOURCE...``: speed, size and memory of a student on this machine, compared with other models."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ EPILOG = """examples:
   akd bench micro_cnn                                     a registered student, fresh weights
   akd bench results/akd/seed17/fold1/outer --to bench     a finished run; bench.md, bench.csv, environment.json
   akd bench student.onnx --ways onnx onnx-int8 --threads 1 --peers none
-A way that this machine does not offer has a row that says why. Ctrl-C keeps what was measured."""
+A backend that is unavailable here gets a row with the reason. Ctrl-C keeps what was measured."""
 
 
 def run(

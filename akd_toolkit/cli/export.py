@@ -64,7 +64,7 @@ def _check_places(folder: Path, to: str | None, speech: str | None) -> None:
     """Refuse a place without a student, and a bundle as a place to write to."""
     if folder.is_file():
         what = "an exported file already" if folder.suffix in SUFFIXES.values() else "a file"
-        raise ValueError(f"{folder} is {what}; give the folder of the run that it is of.")
+        raise ValueError(f"{folder} is {what}; give the folder of the run that it belongs to.")
     for place in (folder, speech):
         if place is not None and not Path(place).is_dir():
             raise FileNotFoundError(f"{place} does not exist; check the path.")

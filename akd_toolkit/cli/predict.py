@@ -72,7 +72,7 @@ def _recognize(files: list[str], recognizer, lines_of, timeline: bool, jobs: int
 
     def progress(seconds: float) -> None:
         if stopped.is_set():
-            raise InterruptedError  # ends long files that nobody waits for any more
+            raise InterruptedError  # stops work on long files after Ctrl-C
         if single and not terminal:
             log(f"{seconds:.0f} s processed")
 

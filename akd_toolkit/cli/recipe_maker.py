@@ -24,7 +24,7 @@ from akd_toolkit.registry import CORPORA
 
 TABLES = (".csv", ".tsv", ".jsonl")
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-LARGE = 1000  # utterances, from which half as many epochs are as many steps
+LARGE = 1000  # utterances; from here on half as many epochs are enough
 MAX_LINES = 24  # of outer folds in a YAML; more go to a file of their own
 FOLDS_FILE = "folds.yaml"
 
@@ -145,7 +145,7 @@ def _pairs(texts: list[str], example: str) -> dict[str, str]:
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:
-    """The whole folder, or nothing of it."""
+    """Write the whole folder or nothing."""
     aside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -170,7 +170,7 @@ def recipe_files(
         "registered": name.lower(),
         "prepare": f"prepare_{re.sub(r'[^a-z0-9]+', '_', name.lower()).strip('_')}",
         "found": findings.sentence(),
-        "told": textwrap.fill(findings.lengths(), 120),
+        "lengths": textwrap.fill(findings.lengths(), 120),
         "source": _source_code(source),
         "counts": "\n".join(f"    {quoted(label)}: {count}," for label, count in findings.counts.items()),
         "data_folder": quoted(str(folder)),
@@ -230,6 +230,6 @@ def _protocol(speakers_known: bool, groups: list[list[str]]) -> str:
     sizes = sorted({len(group) for group in groups})
     return (
         f"{len(groups)} outer folds of {' to '.join(map(str, dict.fromkeys((sizes[0], sizes[-1]))))} "
-        f"speaker{'s' * (sizes[-1] > 1)} each. A fold's speakers are in no training: of no student, no teacher's head "
-        "and no normalisation. Every training checks this and records it in `record.json`."
+        f"speaker{'s' * (sizes[-1] > 1)} each. A fold's speakers are in no training data, whether of the student, a "
+        "teacher's head or the normalisation. Every training checks this and records it in `record.json`."
     )

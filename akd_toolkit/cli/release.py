@@ -31,7 +31,7 @@ def run(
         if private or revision:
             raise ValueError(f"--private and --revision are for a repository, and {to} is a folder.")
         folder = release(run_folder, to, **options)
-        print(f"released to {folder}; read {folder / 'README.md'} as a stranger would before you pass it on")
+        print(f"released to {folder}; read {folder / 'README.md'} before you share it")
         return
     from akd_toolkit.inference.hub import upload
 

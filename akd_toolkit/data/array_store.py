@@ -89,7 +89,7 @@ def stored_arrays(
 
 
 def _open(folder: Path, stem: str, ids: Sequence[str], keys: Sequence[str]) -> Chunk | None:
-    """The entry's arrays; None if one is missing, torn, or not of these utterances."""
+    """The entry's arrays; None if one is missing, incomplete, or of other utterances."""
     paths = {key: folder / f"{stem}.{key}.npy" for key in keys}
     about = folder / f"{stem}.json"
     if not all(path.is_file() for path in [*paths.values(), about]):

@@ -14,7 +14,7 @@ SOUND_SUFFIXES = (
 )
 CONTAINER_SUFFIXES = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", ".wma", ".avi", ".flv", ".3gp", ".amr")
 
-# What a run writes of its student, and a bundle holds.
+# Files of a student, in a run's folder and in a bundle.
 WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
 MANIFEST = "manifest.csv"  # of a corpus; manifest.json beside it
 GENERATED = "generated.json"  # beside or above generated sound

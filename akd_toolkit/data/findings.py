@@ -1,4 +1,4 @@
-"""What a corpus holds: counts, lengths, and what is odd about it."""
+"""Statistics of a corpus: counts, lengths, and anything unusual."""
 
 import re
 from collections import Counter, defaultdict
@@ -12,7 +12,7 @@ import numpy as np
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, Recording
 from akd_toolkit.data.importers.corpus import Source, find_utterances
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_nobody
+from akd_toolkit.data.names import is_unknown_speaker
 from akd_toolkit.data.preparing import measure, shortened
 
 QUIET_RMS = 0.001  # of full scale
@@ -97,10 +97,11 @@ class Findings:
             odd.append(f"no label was given for {', '.join(self.without_label)}; it stays")
         odd += _alike("classes", self.counts) + _alike("speakers", of)
         joined = [name for name in of if set(name) & set(self.separators)]
+        unknown = filter(is_unknown_speaker, self.counts)
         for sentence, names in {
             "classes are numbers ({}); --labels {first}=NAME names them": filter(str.isdigit, self.counts),
-            "classes may not be emotions ({}); --labels '{first}=-' leaves them out": filter(is_nobody, self.counts),
-            "speakers hold a sign that parts fields ({}); is it the speaker alone?": joined,
+            "classes may not be emotions ({}); --labels '{first}=-' leaves them out": unknown,
+            "names of speakers contain a field separator ({}); check that the field holds only the speaker": joined,
             "some class is missing from speakers {}": [name for name in of if len(of[name]) < len(self.counts)],
         }.items():
             if names := list(names):
@@ -135,7 +136,7 @@ class Findings:
 def _alike(what: str, names: Iterable[str]) -> list[str]:
     """Names that may mean the same, because they differ only in capitals or in leading zeros."""
     groups = _grouped(names, lambda name: name.lower().lstrip("0").removesuffix(".0"))
-    return [f"the {what} {', '.join(group)} may be one, written differently" for group in groups]
+    return [f"the {what} {', '.join(group)} may be the same, spelled differently" for group in groups]
 
 
 def _grouped(items: Iterable, key: Callable) -> list[list]:

@@ -59,13 +59,13 @@ class Manifest:
     Arguments
     ---------
     label_order
-        Emotions in the order of the logits; it travels with every model trained on this manifest.
+        Emotions in the order of the logits; stored with every model trained on this manifest.
     arguments
         What the preparer was called with; stored in manifest.json, not part of the hash.
     generated
         Whether the toolkit generated the sound.
     speakers_known
-        False if speakers are unknown, so that each utterance stands for a speaker.
+        False if speakers are unknown, so that each utterance counts as a speaker.
 
     Raises
     ------

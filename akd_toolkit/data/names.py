@@ -1,4 +1,4 @@
-"""Names of the parts of a split, and names of speakers that are nobody's."""
+"""Names of the parts of a split, and names that mark an unknown speaker."""
 
 import re
 from collections.abc import Collection
@@ -62,12 +62,12 @@ def are_partitions(names: Collection[str]) -> bool:
     return bool(names) and 2 * sum(PARTITION.fullmatch(name) is not None for name in names) >= len(names)
 
 
-def is_nobody(name: str) -> bool:
-    """Whether a speaker's name stands for an unknown speaker, or for several.
+def is_unknown_speaker(name: str) -> bool:
+    """Whether a speaker's name means an unknown speaker, or several.
 
     Example
     -------
-    >>> [is_nobody(name) for name in ("Unknown", "n/a", "", "<unk>", "speaker", "All")], is_nobody("08")
-    ([True, True, True, True, True, True], False)
+    >>> [is_unknown_speaker(name) for name in ("Unknown", "n/a", "", "<unk>", "speaker", "All", "08")]
+    [True, True, True, True, True, True, False]
     """
     return NOBODY.fullmatch(name.strip(" <>[](){}'\"")) is not None

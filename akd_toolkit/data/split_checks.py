@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_nobody
+from akd_toolkit.data.names import is_unknown_speaker
 from akd_toolkit.data.verdicts import Finding, Split, counted, some
 
 # What cutting and changing add to a name: _seg3, -part02, _aug2, _noise, _sp0.9, and times such as _0.00_3.00.
@@ -22,7 +22,7 @@ def check_speakers(splits: Sequence[Split]) -> list[Finding]:
     """No speaker is on both sides; speakers without a name, or in two spellings, may be on both."""
     found = []
     for split in splits:
-        tested = {row.speaker for row in split.test if not is_nobody(row.speaker)}
+        tested = {row.speaker for row in split.test if not is_unknown_speaker(row.speaker)}
         shared = sorted({row.speaker for row in split.train} & tested)
         if shared:
             first = next(row.id for row in split.test if row.speaker == shared[0])
@@ -34,14 +34,14 @@ def check_speakers(splits: Sequence[Split]) -> list[Finding]:
 
 
 def _nameless(splits: Sequence[Split]) -> list[Finding]:
-    """Utterances whose speaker is Unknown or the like, who may be anybody."""
+    """Utterances whose speaker is Unknown or the like."""
     sides: dict[str, set[Utterance]] = defaultdict(set)
     for split in splits:
         for side, rows in zip(split.sides, (split.train, split.test)):
             sides[side].update(rows)
     counts, nameless = [], []
     for side, rows in sides.items():
-        without = [row for row in rows if is_nobody(row.speaker)]
+        without = [row for row in rows if is_unknown_speaker(row.speaker)]
         if without:
             counts.append(f"{len(without)} of {counted(len(rows), 'utterance')} of the {side}")
             nameless += without
@@ -57,10 +57,10 @@ def _spelled_alike(splits: Sequence[Split]) -> list[Finding]:
     pairs = {}
     for split in splits:
         train, test = ({row.speaker for row in rows} for rows in (split.train, split.test))
-        known = {spelling(name): name for name in sorted(train) if not is_nobody(name)}
+        known = {spelling(name): name for name in sorted(train) if not is_unknown_speaker(name)}
         for name in sorted(test):
             other = known.get(spelling(name), name)
-            if other != name and not is_nobody(name):
+            if other != name and not is_unknown_speaker(name):
                 pairs.setdefault(tuple(sorted((name, other))), split)
     if not pairs:
         return []
@@ -156,7 +156,7 @@ def check_identical(splits: Sequence[Split]) -> list[Finding]:
     if not found and without < len(rows):
         found.append(_proved("identical", splits, "no recording has an identical copy across {splits} (SHA-256)."))
     if without:
-        sentence = f"that the sound of {counted(without, 'utterance')} is not there twice: no checksum is known."
+        sentence = f"that the sound of {counted(without, 'utterance')} is not duplicated: no checksum is known."
         found.append(Finding("not_proved", "identical", sentence))
     by_sound = defaultdict(list)
     for row in rows:
@@ -165,8 +165,8 @@ def check_identical(splits: Sequence[Split]) -> list[Finding]:
     twins = [names for names in by_sound.values() if len(names) > 1]
     if twins:
         which = some(" and ".join(names) for names in twins)
-        sentence = f"{counted(len(twins), 'recording')} {_are(twins)} there under several names, always on one side"
-        found.append(Finding("warning", "identical", f"{sentence}: {which}; counted twice in a score."))
+        sentence = f"{counted(len(twins), 'recording')} {_are(twins)} stored under several names, always on one side"
+        found.append(Finding("warning", "identical", f"{sentence}: {which}; scores count them twice."))
     return found
 
 

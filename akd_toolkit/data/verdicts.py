@@ -15,8 +15,8 @@ MAX_NAMED = 5  # names in a sentence, and findings of one kind in a text; the re
 class Finding:
     """One sentence of the check ``check``, with names and counts, and for a leak with what to do.
 
-    ``verdict`` is ``leak`` (a score made with this split means less than it says), ``warning`` (true, and for the
-    reader to judge), ``not_proved`` (cannot be seen from here) or ``proved``.
+    ``verdict`` is ``leak`` (scores of this split are too optimistic), ``warning`` (true, and for the
+    reader to judge), ``not_proved`` (the data do not allow the check) or ``proved``.
     """
 
     verdict: str
@@ -97,9 +97,9 @@ def as_text(title: str, findings: Sequence[Finding]) -> str:
 
     Example
     -------
-    >>> print(as_text("toy", [Finding("proved", "speakers", "nobody is on both sides.")]))
+    >>> print(as_text("toy", [Finding("proved", "speakers", "no speaker is shared.")]))
     toy
-      PROVED           speakers     nobody is on both sides.
+      PROVED           speakers     no speaker is shared.
     verdict: no leak found (1 proved, 0 warnings, 0 could not be proved).
     """
     lines = [title]

@@ -3,8 +3,8 @@
 MARK = "NOT speaker-independent"
 WATERMARK = (
     f"> **{MARK}.** The speakers of this corpus are unknown, so the same voice may be in training and in test. That "
-    "alone raises scores, often by several points: do not quote these, or compare them with others. Where speakers "
-    "are counted, utterances are meant."
+    "alone raises scores, often by several points: do not quote these, or compare them with others. Counts of "
+    "speakers are counts of utterances."
 )
 
 

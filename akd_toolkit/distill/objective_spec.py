@@ -93,7 +93,7 @@ class ObjectiveSpec(Section):
         min_length=1, description="losses on labels, one or a list, such as {name: cross_entropy, weight: 1.0}"
     )
     distill: list[LossPart] | None = Field(None, description="losses on teacher outputs")
-    weighting: WeightingPart | None = Field(None, description="how far each teacher is trusted; null trusts all alike")
+    weighting: WeightingPart | None = Field(None, description="weights of the teachers; null weighs all equally")
     gate: GatePart | None = Field(None, description="where distillation acts; null is everywhere")
     complementary: bool = Field(False, description="whether tasks get the weight that the gate takes from distillation")
 

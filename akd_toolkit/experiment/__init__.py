@@ -1,1 +1,1 @@
-"""One experiment: its settings, its protocol, its trainings, and what is read of them afterwards."""
+"""One experiment: its settings, protocol and trainings, and reading them afterwards."""

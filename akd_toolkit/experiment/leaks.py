@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.names import is_nobody
+from akd_toolkit.data.names import is_unknown_speaker
 from akd_toolkit.data.split_checks import check_identical, check_segments, check_speakers, check_utterances
 from akd_toolkit.data.verdicts import Finding, Split, counted
 from akd_toolkit.teachers.provenance import names_corpus, provenance_of
@@ -28,17 +28,17 @@ def audit(
     part of a recording or identical sound, or a head or a pretrained model was trained on the test data.
     """
     _refuse_leaks(train, test)
-    unnamed = sum(is_nobody(row.speaker) for row in (*train, *test))
+    unnamed = sum(is_unknown_speaker(row.speaker) for row in (*train, *test))
     named = speaker_independent and train.speakers_known and not unnamed
     without_sum = sum(not row.sha256 for row in (*train, *test))
     proved, not_proved = [], []
     if named:
-        proved.append(f"{len(train.speakers)} training and {len(test.speakers)} test speakers have nobody in common")
+        proved.append(f"{len(train.speakers)} training and {len(test.speakers)} test speakers do not overlap")
     else:
         of = f" in {counted(unnamed, 'utterance')}" if unnamed else ""
         not_proved.append(f"that no speaker is on both sides, as the corpus does not say who speaks{of}")
     if without_sum:
-        not_proved.append(f"that no recording is there twice, as {without_sum} utterances have no checksum")
+        not_proved.append(f"that no recording occurs twice, as {without_sum} utterances have no checksum")
     proved += [
         f"{len(train)} training and {len(test)} test utterances have no utterance"
         + (" in common" if without_sum else " and no identical recording in common"),
@@ -102,13 +102,13 @@ def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:
         sentence = f"that {who}{source} was not trained on recordings of {corpus}: {among}{known.source}."
     else:
         verdict = "proved"
-        on = f"{corpora or 'nothing'} and not on {corpus}, by its authors' account ({known.source})"
+        on = f"{corpora or 'nothing'} and not on {corpus}, according to its authors ({known.source})"
         sentence = f"{who}{source} was trained on {on}."
     return Finding(verdict, "provenance", sentence)
 
 
 def check_noise(augment: Sequence[dict] | None) -> list[Finding]:
-    """No audit reads the noise that is mixed into the training speech; ``augment`` as in the YAML."""
+    """A finding per noise folder: noise mixed into the training speech is not checked; ``augment`` as in the YAML."""
     folders = dict.fromkeys(str(spec["folder"]) for spec in augment or () if spec.get("folder"))
-    told = "that the noise in {}, mixed into the training speech, holds no speech of the test."
-    return [Finding("not_proved", "noise", told.format(folder)) for folder in folders]
+    sentence = "that the noise in {}, mixed into the training speech, holds no speech of the test."
+    return [Finding("not_proved", "noise", sentence.format(folder)) for folder in folders]

@@ -1,4 +1,4 @@
-"""What one training is made of: teachers, student, objective and batches, each built from a ``Run``."""
+"""The parts of one training: teachers, student, objective and batches, each built from a ``Run``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -106,7 +106,7 @@ class Start(Section):
     only_run: str | None = setting(None, "train and score this split alone, such as seed17/fold1/outer")
     jobs: int = setting(1, "trainings side by side", ge=1)
     threads: int = setting(1, "CPU threads of one training", ge=1, le=1024)
-    num_workers: int = setting(0, "processes that prepare batches for each training; 0: the training does", ge=0)
+    num_workers: int = setting(0, "processes that prepare batches for each training; 0: its own process", ge=0)
     backend: Literal["local", "ray"] = setting("local", "the cores of this machine, or those of a Ray cluster")
     valid_every: int = setting(1, "epochs between validations on the held-out speakers of an inner fold; 0: none", ge=0)
     checkpoints: int = setting(2, "how many checkpoints of an unfinished training are kept", ge=1)
@@ -127,7 +127,7 @@ class Protocol(Section):
 
 
 class Training(Section):
-    """What a training is made of; defines the result, and candidates may change it."""
+    """The parts of a training; defines the result, and candidates may change it."""
 
     attributes: list[str] | None = setting(None, "dimensional labels that are learned, such as valence", min_length=1)
     window_s: float | None = setting(None, "longest window in seconds, in training and in test", gt=0.1, le=30)
@@ -139,7 +139,7 @@ class Training(Section):
     mixup: Mixup | None = setting(None, "pairs of utterances mixed")
     sampling: Sampling | None = setting(None, "how often each utterance is drawn in an epoch; null is natural")
     teachers: dict[str, TeacherPart] | None = setting(None, "title: teacher; a null teacher is left out")
-    soft_targets: Literal["cross_fitted", "one_head"] = setting("cross_fitted", "which heads losses imitate")
+    soft_targets: Literal["cross_fitted", "one_head"] = setting("cross_fitted", "which heads the losses imitate")
     student: StudentPart | None = setting(None, "the model to train; null scores the teachers alone")
     objective: ObjectiveSpec | None = setting(None, "what the student is trained on")
     number_of_epochs: int | None = setting(None, "passes over the training speech", ge=0)

@@ -1,4 +1,4 @@
-"""Checks that a file is what its name says. They read plain data and execute nothing."""
+"""Checks that the content of a file fits its name. They read plain data and execute nothing."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ CURE = "do not use it, and ask its author for a bundle written by akd release"
 
 
 def printable(value) -> str:
-    """Foreign text for a message: one line, short, without control characters."""
+    """Untrusted text for a message: one line, short, without control characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in str(value)[:60])
 
 

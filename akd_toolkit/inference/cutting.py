@@ -1,4 +1,4 @@
-"""Cutting sound that comes piece by piece: evaluation windows, and long pauses removed."""
+"""Evaluation windows of a stream, and shortening of its long pauses."""
 
 from collections.abc import Iterator
 

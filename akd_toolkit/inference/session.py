@@ -1,4 +1,4 @@
-"""Opening an exported ONNX file that may come from anywhere: it must need nothing but itself."""
+"""Opening an untrusted ONNX file: it must be self-contained."""
 
 import contextlib
 import io

@@ -49,7 +49,7 @@ class SmoothedDecision:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the past; the next update is a first one."""
+        """Reset the state; the next update counts as the first."""
         self._smoothed = self._chosen = self._rival = None
         self._lead_s = 0.0  # how long the rival has led
 

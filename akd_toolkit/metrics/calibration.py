@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import softmax
 
-LEAST = 1e-12  # probability that stands in for 0, so that one confident mistake is not infinitely bad
+LEAST = 1e-12  # probability used instead of 0, so that one confident mistake is not infinitely bad
 NUM_BINS = 15
 COOLEST, HOTTEST = 0.05, 20.0
 
@@ -94,7 +94,7 @@ def tempered(probs: ArrayLike, temperature: float) -> np.ndarray:
 
     q[n, c] = p[n, c]^(1 / T) / sum_k p[n, k]^(1 / T),   the softmax of log p / T
 
-    Posteriors that are means over windows have no logits; log p stands in for them.
+    Posteriors that are means over windows have no logits; log p is used instead.
 
     Source: Guo, Pleiss, Sun & Weinberger 2017, "On calibration of modern neural networks", section 4.2.
 

@@ -59,7 +59,7 @@ def mcnemar_exact(right_a: ArrayLike, right_b: ArrayLike) -> float:
 
     n counts the utterances where they differ, k those of them where a is right. Fractions (means over seeds) are
     compared by size, which makes it the sign test. Utterances count as independent, which those of one speaker are
-    not: read it beside ``speaker_permutation_test``.
+    not: read it together with ``speaker_permutation_test``.
 
     Source: McNemar 1947, in the exact form that Dietterich 1998 compares.
 

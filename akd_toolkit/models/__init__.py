@@ -1,4 +1,4 @@
-"""Small models that are trained and exported; they know nothing of teachers."""
+"""Small models that are trained and exported; independent of teachers."""
 
 from akd_toolkit.models import (
     base,

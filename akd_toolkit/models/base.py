@@ -1,4 +1,4 @@
-"""What every student promises."""
+"""The base class of students."""
 
 from dataclasses import replace
 
@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from akd_toolkit.outputs import ModelOutput
 
 SAMPLE_RATE_HZ = 16000
-MIN_SAMPLES = 1600  # 0.1 s: shorter says nothing, and would leave some student no frame
+MIN_SAMPLES = 1600  # 0.1 s: shorter sounds are too short to classify, and leave some students no frame
 
 
 class Student(nn.Module):
     """A small model from waveform to emotion, with its front end inside.
 
     A subclass is registered with ``STUDENTS`` and sets ``example_options``, the smallest options that make sense.
-    In evaluation an utterance in a padded batch gets the answer it gets alone. It uses operations on real numbers
+    In evaluation an utterance in a padded batch gets the output that it gets alone. It uses operations on real numbers
     alone, so that it exports with any batch and length.
 
     Arguments

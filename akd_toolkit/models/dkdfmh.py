@@ -1,4 +1,4 @@
-"""The student of DKDFMH: a deep convolutional network, read at several scales by attention whose heads are fused."""
+"""The student of DKDFMH: a deep convolutional network with fused multi-head attention at several scales."""
 
 import torch
 from torch import Tensor, nn
@@ -145,7 +145,7 @@ class _Conv(nn.Module):
 
 
 class FusedAttention(nn.Module):
-    """Frames that hear each other through several heads, whose mean they add: [batch, T, dim] -> [batch, T, dim].
+    """Residual self-attention over frames that adds the mean of its heads: [batch, T, dim] -> [batch, T, dim].
 
     y = x + mean over heads h of softmax(q_h k_h^T / sqrt(dim / 2)) v_h,   q, k, v linear in norm(x)
 

@@ -1,4 +1,4 @@
-"""The student that begins as its teacher: the lowest layers of a speech encoder, with a head of its own."""
+"""A student initialised from its teacher: the lowest layers of a speech encoder, with a new head."""
 
 import torch
 from torch import Tensor, nn
@@ -52,7 +52,7 @@ class EncoderStudent(Student):
     Raises
     ------
     ValueError
-        If the source is no Whisper, has fewer layers, lacks weights, or neither source nor architecture is
+        If the source is not a Whisper, has fewer layers, lacks weights, or neither source nor architecture is
         given.
 
     Example
@@ -94,7 +94,7 @@ class EncoderStudent(Student):
         self.encoder = WhisperLayers(num_layers=num_layers, **architecture)
         self.layer_logits = nn.Parameter(torch.zeros(num_layers))
         with torch.no_grad():
-            self.layer_logits[-1] = 2.0  # begins near the top layer kept, which knows most when alone
+            self.layer_logits[-1] = 2.0  # starts near the top layer kept, which is the best single one
         self.register_buffer("centre", torch.zeros(2 * width))
         self.register_buffer("scale", torch.ones(2 * width))
         self.dropout = nn.Dropout(dropout)

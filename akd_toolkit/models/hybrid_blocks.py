@@ -1,4 +1,4 @@
-"""Layers of the hybrid transformer; every one leaves padding without a say in speech."""
+"""Layers of the hybrid transformer; in each of them padding does not affect speech."""
 
 import torch
 from torch import nn
@@ -40,7 +40,7 @@ class ConvBlock(nn.Module):
 class AttentionBlock(nn.Module):
     """Convolution over neighbours, self-attention, feed-forward; each a residual branch.
 
-    The convolution, where ``neighbours`` asks for one, tells attention the order of its tokens. The outputs of the
+    The convolution, which ``neighbours`` turns on, gives attention the order of its tokens. The outputs of the
     other two begin small, so that the model begins as a convolutional one, which few utterances can teach.
 
     x: [batch, T, dim] -> [batch, T, dim]. mask: True where a frame may be attended to, [batch, T], or None for all.
@@ -80,7 +80,7 @@ class AttentionBlock(nn.Module):
         return self.project(x.transpose(1, 2).reshape(batch, num_frames, dim))
 
     def _keep(self, branch):
-        """Stochastic depth: the branch of whole rows left out in training, the others scaled up for it."""
+        """Stochastic depth: in training the branch of random rows is left out, and the others are scaled up."""
         if not self.training or self.drop_path == 0:
             return branch
         kept = torch.rand(branch.shape[0], 1, 1, device=branch.device) >= self.drop_path

@@ -1,6 +1,6 @@
 """Masks, masked norms and pooling: what students share so that padding never counts as speech.
 
-``mask`` [batch, T] is True where a frame is speech; None stands for a batch without padding. ``pooled`` sums frames in
+``mask`` [batch, T] is True where a frame is speech; None means a batch without padding. ``pooled`` sums frames in
 half precision in float32 where the mask is float32, ones and zeros.
 """
 

@@ -1,4 +1,4 @@
-"""LIGHT-SERNET: three convolutions side by side, then ever smaller maps; half a million numbers, no recurrence."""
+"""LIGHT-SERNET: three parallel convolutions, then ever smaller maps; half a million parameters, no recurrence."""
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from akd_toolkit.registry import STUDENTS
 class LightSernet(Student):
     """LIGHT-SERNET on MFCCs: a fully convolutional published baseline (micro: 0.46 M parameters).
 
-    1. Three convolutions hear the MFCCs side by side: 11 frames long, 9 coefficients wide, and 3 x 3.
+    1. Three parallel convolutions read the MFCCs: 11 frames long, 9 coefficients wide, and 3 x 3.
     2. Blocks of convolution, batch norm, ReLU and average pooling make the map small and deep; the last looks at
        single points.
     3. The mean over the map is what the linear classifier reads.
@@ -51,7 +51,7 @@ class LightSernet(Student):
     Raises
     ------
     ValueError
-        If ``num_mfcc`` is no multiple of 8, or there are not five blocks.
+        If ``num_mfcc`` is not a multiple of 8, or there are not five blocks.
 
     Example
     -------
@@ -139,7 +139,7 @@ class _Block(nn.Module):
 
 
 def pooled_map(x: Tensor, pool: tuple[int, int], mask: Tensor | None, num_frames: Tensor | None):
-    """Means of two frames, a last odd one standing for itself; 0 in the padding: [B, C, T, F] -> [B, C, T / 2, F'].
+    """Means of two frames, a last odd one unchanged; 0 in the padding: [B, C, T, F] -> [B, C, T / 2, F'].
 
     Also returns the mask and the number of frames that belong to the result.
 
@@ -152,9 +152,9 @@ def pooled_map(x: Tensor, pool: tuple[int, int], mask: Tensor | None, num_frames
     if mask is None:
         return F.avg_pool2d(x, pool, ceil_mode=True), None, None
     x = F.avg_pool2d(masked(x, mask, time=2), pool, ceil_mode=True)
-    heard = F.avg_pool1d(mask[:, None].to(x.dtype), 2, ceil_mode=True)[:, :, :, None]  # 1, 1/2 or 0
+    share = F.avg_pool1d(mask[:, None].to(x.dtype), 2, ceil_mode=True)[:, :, :, None]  # 1, 1/2 or 0
     num_frames = halved(num_frames)
-    return x / heard.clamp(min=0.5), frame_mask(num_frames, x.shape[2]), num_frames
+    return x / share.clamp(min=0.5), frame_mask(num_frames, x.shape[2]), num_frames
 
 
 def _over_coefficients(x: Tensor) -> Tensor:

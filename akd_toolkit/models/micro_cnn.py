@@ -1,4 +1,4 @@
-"""The micro student: a few convolutions over log-mels, for devices that hold half a million parameters."""
+"""The micro student: a few convolutions over log-mels, under half a million parameters."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""Convolutions over log-mels, then several attention heads that each say which moments count."""
+"""Convolutions over log-mels, then pooling by several attention heads."""
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +21,8 @@ class MultiheadAttention(Student):
     with k and v linear in frame t and the query q[h] learned. The frames are the hybrid transformer's stem with its
     bands fused to ``dim`` numbers.
 
-    Source: the attention of Vaswani et al. 2017, section 3.2.2, asked once an utterance by learned queries, as India,
-    Safari & Hernando 2019 pool speech ("Self multi-head attention for speaker recognition"). It stands for the
+    Source: the attention of Vaswani et al. 2017, section 3.2.2, with learned queries, once per utterance, as India,
+    Safari & Hernando 2019 pool speech ("Self multi-head attention for speaker recognition"). It represents the
     "multi-head attention" variant in the tables of Khan et al. 2026, "Real-Time Emotion Recognition System Using
     Adaptive Distillation Technique", CMES. Differs from the paper, which does not say what surrounds the attention: no
     frame attends to another here, so that what a whole transformer adds can be measured.

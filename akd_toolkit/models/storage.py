@@ -1,4 +1,4 @@
-"""A trained student on disk: weights as safetensors, everything else as plain JSON. Loading it runs no foreign code."""
+"""A trained student on disk: weights as safetensors, everything else as plain JSON. Loading it runs no code."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
     FileNotFoundError
         If either file is missing.
     ValueError
-        If the settings are no such settings, or the weights do not fit them.
+        If the settings are invalid, or the weights do not fit them.
     """
     folder = Path(folder)
     for name in (WEIGHTS, SETTINGS):

@@ -1,4 +1,4 @@
-"""TIM-Net: gated dilated convolutions that hear speech forwards and backwards; a tenth of a million numbers."""
+"""TIM-Net: gated dilated convolutions over time in both directions; 0.1 M parameters."""
 
 import math
 
@@ -41,7 +41,7 @@ class TimNet(Student):
     dim
         Channels of each direction.
     num_blocks
-        Blocks of each direction, >= 1. Block j, from 0 on, hears 2^j frames further back, twice.
+        Blocks of each direction, >= 1. Block j, from 0 on, sees 2^j frames further back, twice.
     dropout
         Share of the channels left out in training after each convolution, in [0, 1).
 

@@ -1,4 +1,4 @@
-"""The vanilla transformer: pieces of the log-mels as tokens, self-attention over time, nothing else."""
+"""The vanilla transformer: patches of log-mel frames as tokens, self-attention over time."""
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ class VanillaTransformer(Student):
     (Xiong et al. 2020); tokens as in Gong et al. 2021, "AST", but over time alone. It is the "vanilla transformer" of
     the tables of Khan et al. 2026, "Real-Time Emotion Recognition System Using Adaptive Distillation Technique", CMES.
     Differs from the paper, which says nothing of its sizes: they are of the order of the hybrid's, and so that the two
-    can be compared it hears the same log-mels, masked and left out alike, and its branches begin as small.
+    can be compared it gets the same log-mels, masks and dropout, and its branches start equally small.
 
     Arguments
     ---------

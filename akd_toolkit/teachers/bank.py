@@ -40,7 +40,7 @@ class TeacherBank:
     Raises
     ------
     ValueError
-        If an option is unknown, or a teacher knows the corpus's classes in another order.
+        If an option is unknown, or a teacher has the corpus's classes in another order.
     """
 
     def __init__(
@@ -216,10 +216,10 @@ def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
 def transfer_fold(fold: TeacherFold, bank: TeacherBank, manifest: Manifest) -> TeacherFold:
     """Soft targets of ``fold``'s teachers for the unlabelled speech of ``manifest``, a part of ``bank``'s corpus.
 
-    A training speaker of the fold, whose mixtures are in that speech, is answered by the head that was not trained on
-    that speaker, anybody else by the head trained on all training speakers. Features are standardised by the mean and
-    deviation of ``manifest``, so that its language, room and level do not shift every prediction to one class. Speech
-    outside of it, such as mixtures of test speakers, is not used.
+    A training speaker of the fold, whose mixtures are in that speech, gets targets from the head that was not trained
+    on that speaker, any other speaker from the head trained on all training speakers. Features are standardised by the
+    mean and deviation of ``manifest``, so that its language, room and level do not shift every prediction to one
+    class. Speech outside of it, such as mixtures of test speakers, is not used.
     """
     stores = list(bank.stores.values())
     targets = [transfer(target, store, manifest) for target, store in zip(fold.targets, stores)]

@@ -1,4 +1,4 @@
-"""The base class of teachers, and the fingerprint by which their stored features are found again."""
+"""The base class of teachers, and the fingerprint that names their stored features."""
 
 import hashlib
 import json

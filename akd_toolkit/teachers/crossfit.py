@@ -24,8 +24,8 @@ CHUNK = 1024  # utterances of other speech whose features are in memory at once
 class SoftTargets:
     """One teacher's logits for every utterance of a corpus, for one set of training speakers.
 
-    ``heads[head_of[i]]`` answers for utterance i and was not trained on its speaker, else ValueError. ``heads[-1]`` was
-    trained on all training speakers and answers for all others.
+    ``heads[head_of[i]]`` gives the target of utterance i and was not trained on its speaker, else ValueError.
+    ``heads[-1]`` was trained on all training speakers and gives the targets of all others.
 
     Shape
     -----
@@ -45,7 +45,7 @@ class SoftTargets:
         for utterance, speaker, index in zip(self.ids, self.speakers, self.head_of):
             if speaker in self.heads[index].trained_on:
                 raise ValueError(
-                    f"teacher {self.title}: the head that answers for utterance {utterance} was trained on its speaker "
+                    f"teacher {self.title}: the head for utterance {utterance} was trained on its speaker "
                     f"{speaker}; cross-fit again with speaker groups that keep a speaker together."
                 )
 
@@ -55,7 +55,7 @@ class SoftTargets:
         return self.heads[-1]
 
     def described_heads(self) -> list[dict]:
-        """Of each head: the speakers it was trained on, those it answers for, penalty and temperature."""
+        """Of each head: the speakers it was trained on, those it gives targets for, penalty and temperature."""
         found = []
         for index, head in enumerate(self.heads):
             answered = sorted({speaker for speaker, own in zip(self.speakers, self.head_of) if own == index})
@@ -91,11 +91,11 @@ def crossfit(
     title: str = "teacher",
     folder: Path | None = None,
 ) -> SoftTargets:
-    """Soft targets by heads that were not trained on the speaker they answer for.
+    """Soft targets from heads that were not trained on the speaker of the utterance.
 
-    A training utterance is answered by a head trained on the training speakers outside its speaker's group, any other
-    utterance by a head trained on all training speakers; heads are trained on all views. Penalty and temperature are
-    those with the least balanced cross-entropy over all views of the cross-fitted training utterances.
+    A training utterance gets its target from a head trained on the training speakers outside its speaker's group, any
+    other utterance from a head trained on all training speakers; heads are trained on all views. Penalty and
+    temperature are those with the least balanced cross-entropy over all views of the cross-fitted training utterances.
 
     Arguments
     ---------
@@ -203,7 +203,7 @@ def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, 
     """Heads for these utterances, one for each penalty, from ``folder`` if they are stored there."""
     if folder is None:
         return fit_heads(views, labels, speakers.tolist(), label_order, l2)
-    # The sum stands for the features: other features, another sum.
+    # The sum identifies the features: other features have another sum.
     key = fingerprint_of(
         *(VERSION, speakers.tolist(), labels.tolist(), list(label_order), list(map(float, l2))),
         *((list(view.shape), view.double().abs().sum().item()) for view in views),

@@ -1,4 +1,4 @@
-"""A speaker-recognition model as a teacher that knows voices, not words."""
+"""A speaker-recognition model as a teacher: it represents voices, not words."""
 
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ ARCHITECTURE = {
 class EcapaTDNN(Teacher):
     """Mean and deviation of 3072 features inside SpeechBrain's ECAPA-TDNN (VoxCeleb), before the speaker embedding.
 
-    Features are [2, 6144]: over all frames equally, and weighted by the model's own attention. Both know more of
+    Features are [2, 6144]: over all frames equally, and weighted by the model's own attention. Both contain more about
     emotion than the speaker embedding of 192 numbers, which was trained to ignore it.
 
     Source: Desplanques, Thienpondt & Demuynck 2020; Ravanelli et al. 2021 (``speechbrain/spkrec-ecapa-voxceleb``).

@@ -126,7 +126,7 @@ def _pitch_statistics(waveform: np.ndarray) -> np.ndarray:
     hz, periodicity = pitch(waveform)
     voiced = periodicity > VOICED
     share = [voiced.mean(), periodicity.mean()]
-    # An utterance without three voiced frames is described by all of them rather than by nothing.
+    # An utterance without three voiced frames is described by all of its frames.
     used = np.flatnonzero(voiced if voiced.sum() > 2 else np.ones(len(hz), dtype=bool))
     log_hz = np.log(hz[used])
     time_s = (used - used.mean()) * HOP / SAMPLE_RATE_HZ

@@ -1,4 +1,4 @@
-"""Expert-made acoustic functionals of openSMILE."""
+"""Hand-crafted acoustic functionals of openSMILE."""
 
 from functools import cached_property
 from importlib import metadata

@@ -22,7 +22,7 @@ class Provenance:
     Arguments
     ---------
     corpora
-        Everything that it was trained on, as far as its authors have said; None if they have said nothing.
+        Everything that it was trained on, as far as its authors have published it; None if they have not.
     source
         Who says so.
     complete

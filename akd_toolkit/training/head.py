@@ -1,4 +1,4 @@
-"""Head of a student with a pretrained encoder, fitted before any epoch."""
+"""The head of a student with a pretrained encoder, fitted before the first epoch."""
 
 import hashlib
 import zipfile

@@ -85,7 +85,7 @@ def prepare_crema_d(
     Raises
     ------
     FileNotFoundError
-        If ``data_folder`` is no folder.
+        If ``data_folder`` is not a folder.
     ValueError
         If it is empty, a name or label is unknown, a file is bad, or the corpus is not the official one.
     """
@@ -125,9 +125,9 @@ def official_checksums() -> dict[str, str]:
 
 
 def _sexes(demographics: list[Path], folder: Path) -> dict[str, str]:
-    """Actor -> female or male, of those that the table of demographics knows."""
+    """Actor -> female or male, of those that the table of demographics lists."""
     if not demographics:
-        logger.warning("CREMA-D: %s is not beside %s, so nobody's sex is known; copy it there.", DEMOGRAPHICS, folder)
+        logger.warning("CREMA-D: %s is not beside %s, so all sexes are unknown; copy it there.", DEMOGRAPHICS, folder)
         return {}
     with demographics[0].open(encoding="utf-8-sig", errors="replace", newline="") as file:
         table = csv.DictReader(file)
@@ -165,7 +165,7 @@ def _name_problem(path: Path) -> str:
     for part, (listed, allowed) in known.items():
         if name[part] not in allowed:
             what = {"text": "sentence"}.get(part, part)
-            return f"{path.name} has the {what} '{name[part]}'; CREMA-D knows {listed}. Rename or remove it."
+            return f"{path.name} has the {what} '{name[part]}'; CREMA-D has {listed}. Rename or remove it."
     return ""
 
 

@@ -73,7 +73,7 @@ def prepare_emodb(
     Raises
     ------
     FileNotFoundError
-        If ``data_folder`` is no folder.
+        If ``data_folder`` is not a folder.
     ValueError
         If it is empty, a name or label is unknown, a file is bad, or the corpus is not the official one.
     ConnectionError
@@ -121,7 +121,7 @@ def _rows(files: list[Path]) -> list[Utterance]:
             problems.append(f"{path.name} is not named SSTTTEV as in 03a01Fa; rename or remove it.")
         elif name["letter"] not in EMOTIONS:
             problems.append(
-                f"{path.name} has the emotion letter '{name['letter']}'; EmoDB knows {' '.join(EMOTIONS)}. "
+                f"{path.name} has the emotion letter '{name['letter']}'; EmoDB has {' '.join(EMOTIONS)}. "
                 "Rename or remove it."
             )
         else:

@@ -1,4 +1,4 @@
-"""What the demo does around its training: it generates the corpus, exports the student and asks it once."""
+"""The demo around its training: it generates the corpus, exports the student and classifies one utterance."""
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.synthetic import prepare_generated
@@ -14,7 +14,7 @@ def prepare(data_folder: None, output_folder: str, label_order: list[str], **opt
 
 
 def show(protocol: NestedCrossValidation | None) -> None:
-    """Export the first student, and print its answer to an utterance of an unseen speaker and its scores.
+    """Export the first student, and print its prediction for an utterance of an unseen speaker and its scores.
 
     Does nothing in a process that only helped to train, and after ``--only_run``.
     """
@@ -25,9 +25,9 @@ def show(protocol: NestedCrossValidation | None) -> None:
     difference = export.parity.largest_difference
     print(f"{export.file}: {export.size_bytes / 1000:.0f} kB, differs from the module by {difference:.1e}")
     utterance = run.test.utterances[0]
-    answer = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
-    sure = f" with {answer.probability:.2f}" if answer.speech else ""
-    print(f"{utterance.id}, an unseen speaker: {answer.label}{sure}; true is {utterance.emotion}")
+    result = EmotionRecognizer.from_pretrained(export.file)(utterance.wav)
+    sure = f" with {result.probability:.2f}" if result.speech else ""
+    print(f"{utterance.id}, an unseen speaker: {result.label}{sure}; true is {utterance.emotion}")
     report = protocol.experiment.paths.report
     print(report.read_text(encoding="utf-8").split("## Confusion")[0])
     print(f"report and confusion matrix: {report}")

@@ -2,7 +2,7 @@
 
     python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml          (what `make demo` runs)
 
-Nothing is downloaded. The voices are made by the toolkit: the scores show that the whole path works, not that it
+Nothing is downloaded. The voices are made by the toolkit: the scores show that the whole pipeline works, not that it
 understands people.
 """
 

@@ -82,7 +82,7 @@ def prepare_iemocap(
     save_folder
         Where manifest.csv and manifest.json go.
     label_order
-        The four classes in the order of the logits; with ``merge_excitement`` False also exc, as a class of its own.
+        The four classes in the order of the logits; with ``merge_excitement`` False also exc, as a separate class.
     expect_official
         Refuse a folder whose labels differ from the official counts by class and session; False logs what differs.
     use
@@ -96,7 +96,7 @@ def prepare_iemocap(
     Raises
     ------
     FileNotFoundError
-        If ``data_folder`` is no folder, or a session has no labels.
+        If ``data_folder`` is not a folder, or a session has no labels.
     ValueError
         If it is empty, a line cannot be read, a turn has no recording or a bad one, or the counts are not the official
         ones.
@@ -187,7 +187,7 @@ def _turn(line: str, session: str) -> Turn:
     if parts["session"] != session:
         raise ValueError(f"{name} is a turn of session {parts['session']} and lies in Session{session}; move it.")
     if category not in (*OFFICIAL, *OTHER):
-        raise ValueError(f"{name} has the emotion '{category}'; IEMOCAP knows {' '.join((*OFFICIAL, *OTHER))}.")
+        raise ValueError(f"{name} has the emotion '{category}'; IEMOCAP has {' '.join((*OFFICIAL, *OTHER))}.")
     try:
         values = [float(value) for value in found["values"].split(",")]
     except ValueError:
@@ -229,8 +229,8 @@ def _chosen(turns: list[Turn], label_order, use: str, merge_excitement: bool) ->
         )
     left = Counter(turn.category for turn in turns if turn.category not in classes)
     left.update(turn.kind for turn in turns if turn.category in classes and use not in (turn.kind, "both"))
-    told = ", ".join(f"{count} {what}" for what, count in left.most_common())
-    logger.info("IEMOCAP: kept %d of %d labelled turns; left out: %s.", len(kept), len(turns), told or "none")
+    reasons = ", ".join(f"{count} {what}" for what, count in left.most_common())
+    logger.info("IEMOCAP: kept %d of %d labelled turns; left out: %s.", len(kept), len(turns), reasons or "none")
     return kept
 
 

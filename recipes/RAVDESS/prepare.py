@@ -76,7 +76,7 @@ def prepare_ravdess(
     Raises
     ------
     FileNotFoundError
-        If ``data_folder`` is no folder.
+        If ``data_folder`` is not a folder.
     ValueError
         If it is empty, a name or label is unknown, a file is bad, or the corpus is not the official one.
     """
@@ -138,7 +138,7 @@ def _rows(files: list[Path]) -> list[Utterance]:
             )
         elif name["emotion"] not in CODES or name["actor"] not in ACTORS:
             problems.append(
-                f"{path.name} has the emotion '{name['emotion']}' of actor '{name['actor']}'; RAVDESS knows emotions "
+                f"{path.name} has the emotion '{name['emotion']}' of actor '{name['actor']}'; RAVDESS has emotions "
                 "01 to 08 and actors 01 to 24. Rename or remove it."
             )
         else:

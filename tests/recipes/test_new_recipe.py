@@ -135,7 +135,7 @@ def test_without_speakers_it_is_refused_until_asked_for_and_then_every_table_say
     assert read_results(recipe / "results/results.csv")["corpus"].tolist() == [f"Mine ({MARK})"]
     audit = (recipe / "results/student/seed17/fold1/outer/record.json").read_text(encoding="utf-8")
     proved, not_proved = audit.split('"not_proved"')
-    assert "speakers have nobody in common" not in proved and "speaker" in not_proved
+    assert "speakers do not overlap" not in proved and "speaker" in not_proved
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What sound files promise against what they hold: libsndfile silently shortens what is cut or has no length."""
+"""Checks of a sound file's length against its content: libsndfile silently shortens what is cut or has no length."""
 
 import os
 from typing import BinaryIO

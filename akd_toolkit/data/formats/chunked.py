@@ -1,4 +1,4 @@
-"""WAV, RF64, AIFF, CAF, W64, AU: the length in the header against the bytes that are there.
+"""WAV, RF64, AIFF, CAF, W64, AU: the length in the header compared with the bytes that follow.
 
 libsndfile shortens the sound without an error if bytes are missing, and ignores what follows it.
 """
@@ -29,7 +29,7 @@ SECOND_SOUND = (b"RIFF", b"FORM", b"data", b"SSND")
 
 
 def is_placeholder(length: int) -> bool:
-    """Whether a length in a header stands for an unknown one.
+    """Whether a length in a header means that it is unknown.
 
     Example
     -------

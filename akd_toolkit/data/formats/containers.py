@@ -62,7 +62,7 @@ KINDS = (  # first bytes, name, FFmpeg's name, where the file ends according to 
 
 
 def decode_container(file: BinaryIO, into: BinaryIO) -> bool:
-    """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is no container.
+    """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is not a container.
     """
     size, head = file.seek(0, os.SEEK_END), read_at(file, skip_tag(file, 0), 12)
     for magic, name, ffmpeg_name, end in KINDS:

@@ -35,7 +35,7 @@ class _Kind:
 
 @dataclass
 class _Sound:
-    """The frames of one encoder, and how many it says there are."""
+    """The frames of one encoder, and their number according to its header."""
 
     kind: _Kind
     head: int

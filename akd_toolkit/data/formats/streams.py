@@ -46,7 +46,7 @@ def _last_sample(tail: bytes, block: int, promised: int) -> int:
 
 
 def _frame(head: bytes, block: int) -> tuple[int, int] | None:
-    """First sample of a frame and the one after its last; None if this is no frame."""
+    """First sample of a frame and the one after its last; None if this is not a frame."""
     head = head.ljust(20, b"\0")
     ones = 8 - (head[4] ^ 0xFF).bit_length()  # the number is coded as UTF-8 codes a letter
     number, at = head[4] & (0x7F >> ones), 5 + max(0, ones - 1)

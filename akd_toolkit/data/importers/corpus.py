@@ -15,7 +15,7 @@ from akd_toolkit.data.importers.paths import SUFFIXES
 from akd_toolkit.data.importers.patterns import compile_pattern, list_recordings, match_names
 from akd_toolkit.data.importers.tables import table_rows
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.names import are_partitions, is_nobody
+from akd_toolkit.data.names import are_partitions, is_unknown_speaker
 from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, shortened
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Source:
     labels
         Code -> label; ``-`` leaves a code out. Other codes are used as labels.
     speakers
-        False for a corpus with unknown speakers: every utterance then stands for a speaker of its own, and every table
+        False for a corpus with unknown speakers: every utterance then counts as a separate speaker, and every table
         is marked as not speaker-independent.
 
     Raises
@@ -209,9 +209,9 @@ def _labelled(cells: list[dict], source: Source) -> list[dict]:
 
 
 def _with_known_speakers(cells: list[dict]) -> list[dict]:
-    """Cells without unknown speakers: they may be anybody, so no split is safe from them."""
-    unknown = [cell["path"].name for cell in cells if is_nobody(cell["speaker"])]
-    known = [cell for cell in cells if not is_nobody(cell["speaker"])]
+    """Cells without unknown speakers, who could be on both sides of any split."""
+    unknown = [cell["path"].name for cell in cells if is_unknown_speaker(cell["speaker"])]
+    known = [cell for cell in cells if not is_unknown_speaker(cell["speaker"])]
     if unknown:
         count = f"{len(unknown)} of {len(cells)} utterances have no known speaker ({', '.join(shortened(unknown))})"
         if not known:

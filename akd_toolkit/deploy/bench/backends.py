@@ -1,4 +1,4 @@
-"""Backends that run a student, the peers beside it, and the check of all options; imports no PyTorch."""
+"""Backends that run a student, the peers it is compared with, and the check of all options; imports no PyTorch."""
 
 import os
 import re

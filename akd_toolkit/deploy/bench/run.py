@@ -1,4 +1,4 @@
-"""The benchmark: every row in its own process, all of them timed in turns."""
+"""The benchmark: every row in its own process, timed interleaved."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ def run_bench(
     seconds: float = 2.0,
     progress: bool = True,
 ) -> Bench:
-    """Measure students on every backend of this machine, beside their peers; options as of ``akd bench``.
+    """Measure students and peers on every backend of this machine; options as of ``akd bench``.
 
     In each round every row gets a slice of every batch size, one after the other, so that a disturbance hits all alike;
     percentiles are over the calls of all rounds. Ctrl-C ends the measurement and keeps what was measured. ValueError if

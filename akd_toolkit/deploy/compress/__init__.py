@@ -1,4 +1,4 @@
-"""Making a trained student smaller and faster, step by step, with what each step costs.
+"""Compression of a trained student in steps, with scores, size and speed after each.
 
 >>> COMPRESSIONS.names()
 ['finetune', 'fp16', 'prune', 'quantize']

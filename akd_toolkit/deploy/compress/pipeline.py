@@ -1,4 +1,4 @@
-"""The steps of one run: each writes a student or a file, its scores and what was measured; finished steps are kept."""
+"""The steps of one run: each writes a student or a file, its scores and measurements; finished steps are kept."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ def run_steps(source: Source, steps: list[Step], progress: bool = True) -> None:
     before, exported = source.run.folder, source.to / ORIGINAL / ONNX_FILE
     with locked(RunPaths(source.to).lock):
         for count, step in enumerate([None, *steps]):
-            _step(source, step, _asked(source, steps[:count]), before, exported, progress)
+            _step(source, step, _inputs(source, steps[:count]), before, exported, progress)
             if step and step.compression.file is None:
                 before, exported = source.to / step.title, source.to / step.title / ONNX_FILE
 
@@ -81,18 +81,18 @@ def latencies(files: dict[str, Path], window_s: float, rounds: int = ROUNDS, cal
     return {title: round(percentile_ms(taken, 50), 4) for title, taken in seconds.items()}
 
 
-def _step(source: Source, step: Step | None, asked: dict, before: Path, exported: Path, progress: bool) -> None:
+def _step(source: Source, step: Step | None, inputs: dict, before: Path, exported: Path, progress: bool) -> None:
     """One step; None exports the run's own student, so that all are measured alike."""
     file = (step.compression.file if step else None) or ONNX_FILE
     folder = source.to / (step.title if step else ORIGINAL)
     file, record = folder / file, _read(folder / RECORD)
-    if record.get("asked") == asked and record.get("measured") and file.is_file():
+    if record.get("asked") == inputs and record.get("measured") and file.is_file():
         return
-    if record.get("asked") != asked:
+    if record.get("asked") != inputs:
         if folder.exists() and not (folder / RECORD).exists():
             raise ValueError(f"{folder} holds no step of a compression and would be overwritten; give another --to.")
         shutil.rmtree(folder, ignore_errors=True)
-        write_text_aside(folder / RECORD, json.dumps({"asked": asked}, indent=2) + "\n")
+        write_text_aside(folder / RECORD, json.dumps({"asked": inputs}, indent=2) + "\n")
     logger.info("%s: %s", source.run.name, folder.name)
     student, about = load_student(before)
     if step is None:
@@ -101,7 +101,7 @@ def _step(source: Source, step: Step | None, asked: dict, before: Path, exported
         work = Work(source, student, about["student"], step.number, folder, progress)
         student = _apply(step, work, about, exported)
     measured = measure(file, student, source, progress)
-    write_text_aside(folder / RECORD, json.dumps({"asked": asked, "measured": measured}, indent=2) + "\n")
+    write_text_aside(folder / RECORD, json.dumps({"asked": inputs, "measured": measured}, indent=2) + "\n")
     remove_checkpoints(folder)
 
 
@@ -135,7 +135,7 @@ def measure(file: Path, student: nn.Module, source: Source, progress: bool = Tru
     }
 
 
-def _asked(source: Source, steps: list[Step]) -> dict:
+def _inputs(source: Source, steps: list[Step]) -> dict:
     """Everything that the result of these steps depends on."""
     record = source.run.record
     about = {"student": record.student, "label_order": list(record.label_order)}

@@ -1,4 +1,4 @@
-"""Does an exported file compute what the trained module computes, and does it decide alike?"""
+"""Comparison of an exported file with its trained module: probabilities and decisions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -150,7 +150,7 @@ def open_predict(path) -> tuple[Callable, bool]:
 
 
 def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:
-    """Logits minus their mean over the classes, which is all that probabilities tell of them (at least 1e-30)."""
+    """Logits minus their mean over the classes, computed from probabilities (clamped to 1e-30)."""
     logs = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), 1e-30))
     return logs - logs.mean(axis=-1, keepdims=True)
 

@@ -60,7 +60,7 @@ def scores_of(decisions: pd.DataFrame) -> dict[str, float]:
 def check_together(reports: list[ExportReport]) -> None:
     """Raise ValueError if the pooled decisions of all files are beyond their tolerance; the files stay.
 
-    A loss that may be chance in each run is none in fifteen of them.
+    A loss that may be chance in one run can be significant over fifteen.
     """
     decisions = pd.concat([report.decisions for report in reports])
     columns = (decisions.get(name) for name in ("before", "after", "truth"))

@@ -1,4 +1,4 @@
-"""Terms of speech corpora for model cards, with their sources, and the default licence of a student. No legal advice.
+"""Terms of speech corpora for model cards, with their sources, and the default licence of a student. Not legal advice.
 
 Whether the terms of speech bind a model trained on it is not settled, so by default a student is released under terms
 no freer than those of its corpora.

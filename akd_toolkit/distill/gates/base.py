@@ -10,7 +10,7 @@ class Gate(nn.Module):
 
     Gates judge by the teachers' cross-fitted logits: a head that was trained on the speaker is nearly always right, and
     a gate that judged by it would never close. p below is the weighted mixture of the teachers at T = 1. ``theta`` is
-    the largest error or doubt, in [0, 1], at which a gate still opens: 1 never closes, 0 opens only for none at all.
+    the largest error or entropy, in [0, 1], at which a gate still opens: 1 never closes, 0 opens only for none at all.
 
     Attributes
     ----------

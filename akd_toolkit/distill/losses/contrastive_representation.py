@@ -1,4 +1,4 @@
-"""The student's embedding must be recognised as that of its own utterance among the teacher's embeddings."""
+"""Contrastive distillation of embeddings: the teacher's embedding of the same utterance against those of others."""
 
 import torch
 from torch import Tensor, nn

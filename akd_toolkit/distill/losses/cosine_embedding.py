@@ -1,4 +1,4 @@
-"""The student's embedding is turned towards the teachers'."""
+"""Distance of the student's embedding from the teachers', by direction."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The task itself: hard labels, and how much each class counts."""
+"""The task loss on hard labels, and the weights of classes."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The distances between utterances, the same in teacher and student up to one factor."""
+"""Distances between utterances should agree in teacher and student, up to one factor."""
 
 import torch
 from torch import Tensor

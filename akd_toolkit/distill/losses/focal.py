@@ -1,4 +1,4 @@
-"""Hard labels, with less weight on what the student already knows."""
+"""Hard labels, with less weight on utterances that the student already classifies well."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from akd_toolkit.registry import LOSSES
 
 @LOSSES.register("focal")
 class Focal(Loss):
-    """Focal loss: cross-entropy times the student's doubt to the power gamma.
+    """Focal loss: cross-entropy times (1 - probability of the true class) to the power gamma.
 
     loss[b] = -v[label[b]] (1 - q)^gamma log q,   q = softmax(z[b])[label[b]]
 

@@ -1,4 +1,4 @@
-"""Distillation from the mixture of m teachers that the weighting trusts."""
+"""Distillation from the weighted mixture of m teachers."""
 
 from torch import Tensor, log_softmax
 

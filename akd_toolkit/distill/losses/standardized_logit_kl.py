@@ -14,7 +14,7 @@ SMALLEST_DEVIATION = 1e-3
 
 @LOSSES.register("standardized_logit_kl")
 class StandardizedLogitKL(Loss):
-    """Divergence of the student from the teachers after each has lost the mean and the size of its logits.
+    """Divergence of the student from the teachers after the logits of each are standardised.
 
     Z(z) = (z - mean over classes of z) / (standard deviation over classes of z)
     loss[b] = T^2 KL( sum_t w[t, b] softmax(Z(teacher logits[t, b]) / T) || softmax(Z(student logits[b]) / T) )

@@ -15,7 +15,7 @@ class TeacherConcordance(Loss):
 
     loss[b] as in ``concordance``, with t_b = sum_m w[m, b] t_m[b] in place of the truth; acts on unlabelled speech too
 
-    Source: Lin 1989 (CCC); ours beside M2PKD (Aslam et al. 2023), which aligns embeddings and not predictions.
+    Source: Lin 1989 (CCC); ours, in addition to M2PKD (Aslam et al. 2023), which aligns embeddings and not predictions.
     Shape: student.attributes [batch, A], teacher.attributes [m, batch, A] -> [batch], >= 0. Labels are not used.
 
     Example

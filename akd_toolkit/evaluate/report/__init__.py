@@ -1,4 +1,4 @@
-"""One report room: scores of a system, comparisons, tables, pictures, and the pages made of them."""
+"""Reports: scores of a system, comparisons, tables, plots, and the pages made of them."""
 
 from akd_toolkit.evaluate.report.ablation import ablation_markdown, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.results import (

@@ -1,4 +1,4 @@
-"""What every recipe leaves for readers: report.md with its pictures, and its rows of results.csv."""
+"""What every recipe writes at its end: report.md with its plots, and its rows of results.csv."""
 
 import logging
 from collections.abc import Mapping, Sequence

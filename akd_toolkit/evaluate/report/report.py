@@ -1,4 +1,4 @@
-"""``akd report``: tables and figures from finished experiments and from nothing but their stored scores."""
+"""``akd report``: tables and figures from nothing but the stored scores of finished experiments."""
 
 import re
 from collections.abc import Sequence
@@ -53,7 +53,7 @@ MAX_NAMED = 12  # missing trainings that one sentence lists
 FEW_SPEAKERS = 5
 MEANING = {
     MARK: "the same voice may be in training and in test, which alone raises scores, often by several points",
-    MADE_UP: "the scores show that the whole path works and say nothing about real speech",
+    MADE_UP: "the scores show that the whole pipeline works and say nothing about real speech",
 }
 VERDICTS = {"leak": "Leaks", "warning": "Warnings", "not_proved": "Could not be proved", "proved": "Proved"}
 

@@ -15,7 +15,7 @@ from akd_toolkit.metrics.calibration import expected_calibration_error
 from akd_toolkit.metrics.concordance import ccc, ccc_interval
 from akd_toolkit.metrics.intervals import paired_speaker_interval, speaker_counts, speaker_interval
 
-POOLED = "pooled"  # stands for the fold in rows of all outer tests together
+POOLED = "pooled"  # the fold in rows of all outer tests together
 
 
 def results_frame(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFrame:

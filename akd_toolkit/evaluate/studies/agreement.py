@@ -12,7 +12,7 @@ from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import jackknife_interval, ratio
 
-LEAST = 1e-12  # probability that stands in for 0
+LEAST = 1e-12  # probability used instead of 0
 NOTES = (
     "Student and teacher were scored on the same outer test utterances, whose speakers neither the student nor the "
     "teacher's head was trained on; shares are over all seeds, with 95 % intervals over speakers. Repeated: of the "

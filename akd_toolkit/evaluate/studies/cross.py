@@ -121,7 +121,7 @@ def unlabelled_in_training(
     if count:
         return "yes", (
             f"**{count} of these {len(other)} recordings of {other.corpus} were in the training of the students, "
-            "without their labels:** this is no test on an unseen corpus."
+            "without their labels:** this is not a test on an unseen corpus."
         )
     unhashed = sum(not row.sha256 for row in (*found, *other))
     if unhashed:

@@ -65,7 +65,7 @@ def disturb(
         disturbed = through_codec(speech, kind)
     else:
         raise ValueError(f"kind must be one of {', '.join((CLEAN, *NOISES, ROOM, *CODECS))}, got '{kind}'.")
-    # Too loud a result is turned down as a whole instead of being clipped.
+    # A result above full scale is scaled down as a whole instead of being clipped.
     return (disturbed / max(np.abs(disturbed).max(), 1.0)).astype(np.float32)
 
 

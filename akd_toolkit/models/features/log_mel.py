@@ -1,4 +1,4 @@
-"""Log-mel energies from real operations alone, so that the front end travels inside an exported file."""
+"""Log-mel energies from operations on real numbers only, so that the front end can be exported with the student."""
 
 import math
 
@@ -20,7 +20,7 @@ class LogMel(nn.Module):
     slope[t] = sum_{n=1,2} n (x[t + n] - x[t - n]) / 10, the frames beyond either end being copies of the end
 
     Source: mel scale 2595 log10(1 + f / 700) and slopes of the HTK book (Young et al. 2006, sections 5.4 and
-    5.9); the triangles have height 1. Frames are not centred: frame t hears samples t * hop to t * hop + window, so
+    5.9); the triangles have height 1. Frames are not centred: frame t covers samples t * hop to t * hop + window, so
     padding at the end of a batch reaches no frame that is counted.
 
     While it trains the module uses an FFT; in evaluation and in an exported file products with cosines and sines
@@ -89,9 +89,9 @@ class LogMel(nn.Module):
         self.num_features = num_mels * (1 + deltas)
         self.changes: tuple = ()  # augmentations of a training, (energies, num_frames) -> the same
         mel = mel_triangles(num_mels, self.window // 2 + 1, fmin_hz, fmax_hz, sample_rate_hz)
-        heard = mel.any(dim=1).nonzero()  # bins that at least one triangle reads
-        self.first_bin, self.last_bin = int(heard.min()), int(heard.max()) + 1
-        # Derived from the options, so none of them belongs into a checkpoint.
+        used = mel.any(dim=1).nonzero()  # bins that at least one triangle reads
+        self.first_bin, self.last_bin = int(used.min()), int(used.max()) + 1
+        # Derived from the options, so none of them belongs in a checkpoint.
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
         self.register_buffer("mel", mel[self.first_bin : self.last_bin].contiguous(), persistent=False)
         self.power = power_of(self.window, self.hop, self.first_bin, self.last_bin)
@@ -118,7 +118,7 @@ class LogMel(nn.Module):
         return (features if mask is None else features * mask), num_frames
 
     def count_frames(self, waveform: Tensor, lengths: Tensor | None) -> Tensor:
-        """Frames of each utterance that hear speech alone, [batch]; at least 1."""
+        """Frames of each utterance that contain no padding, [batch]; at least 1."""
         batch, num_samples = waveform.shape
         if lengths is None:
             total = 1 + (num_samples - self.window) // self.hop
@@ -127,12 +127,12 @@ class LogMel(nn.Module):
         return (1 + torch.div(valid - self.window, self.hop, rounding_mode="floor")).clamp(min=1)
 
     def _energies(self, waveform: Tensor) -> Tensor:
-        """What each triangle hears: [batch, T, num_mels]."""
+        """Power in each triangle: [batch, T, num_mels]."""
         if not self.training or _in_export():
             return self.power(waveform) @ self.ordered_mel
         spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)
-        heard = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
-        return (self.mel.T @ (heard.real.square() + heard.imag.square())).transpose(1, 2)
+        bins = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
+        return (self.mel.T @ (bins.real.square() + bins.imag.square())).transpose(1, 2)
 
     def _normalized(self, features: Tensor, mask: Tensor | None, num_frames: Tensor) -> Tensor:
         if self.normalize == "none":

@@ -1,4 +1,4 @@
-"""Mel-frequency cepstral coefficients: the cosine transform of log-mels, again from real operations alone."""
+"""Mel-frequency cepstral coefficients: the cosine transform of log-mels, again from operations on real numbers only."""
 
 import math
 
@@ -33,7 +33,7 @@ class MFCC(nn.Module):
     Raises
     ------
     ValueError
-        If more coefficients are asked for than there are triangles, or ``LogMel`` refuses its options.
+        If more coefficients are requested than there are triangles, or ``LogMel`` refuses its options.
 
     Example
     -------
@@ -48,7 +48,7 @@ class MFCC(nn.Module):
             raise ValueError(f"num_mfcc must be between 1 and num_mels = {num_mels}, got {num_mfcc}.")
         self.log_mel = LogMel(num_mels=num_mels, **log_mel_options)
         self.num_features = num_mfcc
-        # Derived from the options, so it does not belong into a checkpoint.
+        # Derived from the options, so it does not belong in a checkpoint.
         self.register_buffer("cosines", cosine_transform(num_mels, num_mfcc), persistent=False)
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:

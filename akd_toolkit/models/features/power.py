@@ -1,4 +1,4 @@
-"""Power spectra of overlapping frames from real operations alone: what an exported file can hold and run fast."""
+"""Power spectra of overlapping frames from operations on real numbers only, so that they can be exported."""
 
 import math
 

@@ -78,7 +78,7 @@ SPEAKERS = {  # name: (verdict, files)
     ),
     "a speaker for each utterance": ("not_proved", sides(["a1x,a1x", "b2x,b2x"], ["c3x,c3x"])),
     "no column": ("not_proved", sides(["train1"], ["test1"], "ID")),
-    "other people": ("proved", sides(TRAIN, ["c3x.wav,Carl"])),
+    "other speakers": ("proved", sides(TRAIN, ["c3x.wav,Carl"])),
     "people named like partitions": ("proved", sides(TRAIN, ["c3x.wav,Dev"])),
     "a person named like an emotion": ("proved", sides(TRAIN, ["c3x.wav,Joy"])),
     "a column of folds": (

@@ -1,4 +1,4 @@
-"""Students written from other people's papers: sizes, and the layers that make them what they are."""
+"""Students from published papers: sizes, and the layers that define them."""
 
 import itertools
 import math

@@ -285,7 +285,7 @@ def _toy_run(run: Path, manifest: Manifest, fold: int, tested: list[str]) -> Non
     )
     write_scores(run / "scores.csv", scores)
     pd.DataFrame({"epoch": [1, 2], "total": [2.0, 1.0]}).to_csv(run / "metrics.csv", index=False)
-    (run / "audit.json").write_text(json.dumps({"proved": ["nobody in common"], "not_proved": []}))
+    (run / "audit.json").write_text(json.dumps({"proved": ["no speaker is shared"], "not_proved": []}))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The front end against other people's arithmetic."""
+"""The front end against independent implementations."""
 
 import pytest
 import torch
