@@ -66,7 +66,7 @@ def test_the_head_of_attributes_learns_through_the_student(name):
     assert any(grad is not None and grad.any() for grad in others)
 
 
-def test_the_exported_file_answers_with_the_emotions(tmp_path):
+def test_the_exported_file_returns_the_emotions(tmp_path):
     student, _ = with_attributes("micro_cnn")
     export_onnx(student, tmp_path / "student.onnx", LABELS)
     report = check_parity(tmp_path / "student.onnx", student, probe_waveforms(lengths=(8000,), batch_sizes=(2,)))

@@ -108,7 +108,7 @@ def test_augmentation_survives_silence_and_one_utterance_alone(name, build):
 
 @each_augmentation
 @pytest.mark.parametrize("p", [-0.1, 1.5, "often", True])
-def test_augmentation_refuses_what_is_no_probability(name, p, build):
+def test_augmentation_refuses_a_p_that_is_not_a_probability(name, p, build):
     with pytest.raises(ValueError, match=r"p must be a number from 0 to 1, got"):
         build(name, p=p)
 

@@ -118,7 +118,7 @@ def test_what_lies_in_the_padding_does_not_matter(name, trained):
 
 
 @each_student
-def test_reordering_the_batch_reorders_the_answers(name, trained):
+def test_reordering_the_batch_reorders_the_outputs(name, trained):
     waveform, lengths, order = noise(4, 8000), torch.tensor([1.0, 0.9, 0.5, 0.7]), torch.tensor([2, 0, 3, 1])
     with torch.no_grad():
         straight = trained(name)(waveform, lengths).logits
@@ -135,7 +135,7 @@ def test_a_tenth_of_a_second_is_enough_and_less_is_refused_in_one_sentence(name,
 
 
 @each_student
-def test_silence_and_full_scale_give_finite_answers(name, trained):
+def test_silence_and_full_scale_give_finite_outputs(name, trained):
     extremes = torch.stack([torch.zeros(8000), torch.ones(8000), noise(1, 8000)[0].sign()])
     output = trained(name)(extremes)
     assert output.logits.isfinite().all() and output.frames.isfinite().all()
@@ -220,7 +220,7 @@ def converted(trained, exported):
 
 
 @each_student
-def test_a_file_answers_a_padded_batch_as_each_utterance_alone(name, converted):
+def test_a_file_gives_a_padded_batch_the_results_of_each_utterance_alone(name, converted):
     waveforms = [sound.numpy() for sound in (noise(1, 16000)[0], *noise(3, 5003), noise(1, MIN_SAMPLES)[0])]
     padded, lengths = padded_batch(waveforms)
     padded[1, 5003:] = 0.5  # what lies in the padding does not matter
@@ -233,7 +233,7 @@ def test_a_file_answers_a_padded_batch_as_each_utterance_alone(name, converted):
 
 
 @each_student
-def test_every_precision_answers_on_edge_cases(name, converted):
+def test_every_precision_works_on_edge_cases(name, converted):
     """Half precision and 8 bits: 0.1 s, silence, a square wave at full scale; finite, and near the file in 32 bits."""
     square = np.sign(np.sin(np.arange(8000) / 9)).astype(np.float32)[None]
     sounds = [*SOUNDS, np.zeros_like(square), square]

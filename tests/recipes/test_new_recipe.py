@@ -119,7 +119,7 @@ def test_a_table_makes_a_recipe_that_trains(speech, make, tmp_path):
     assert set(manifest["sex"]) == {"female", "male"} and set(manifest["start"]) == {"1600"}
 
 
-def test_without_speakers_it_is_refused_until_asked_for_and_then_every_table_says_so(arranged, make, refused):
+def test_unknown_speakers_need_an_option_and_then_every_table_is_marked(arranged, make, refused):
     folder = arranged("{emotion}/{speaker}{number}.wav")
     assert "--no-speakers" in refused(folder)
     recipe = make(folder, "--no-speakers")

@@ -195,7 +195,7 @@ def test_tables_that_cannot_be_right_are_refused_with_what_to_do(corpus, new_rec
     assert code == 1 and token in said, said
 
 
-def test_sound_that_no_line_names_and_a_table_that_nobody_gave_are_told(corpus, new_recipe):
+def test_unlisted_recordings_and_a_missing_table_are_reported(corpus, new_recipe):
     folder = corpus([*WAVS, "more/1.wav"], {"t.csv": PLAIN})
     code, text = new_recipe(folder)
     assert code == 1 and "--table t.csv" in text

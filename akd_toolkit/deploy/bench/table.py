@@ -24,8 +24,9 @@ A window is {window_s:g} s of generated speech; input is the waveform, so featur
 window) and mJ are at batch 1, windows/s at the best batch of those that fit in the time. × first: p50 / p50 of the
 first measured row. Every row has its own process with fixed threads; rows are interleaved in {rounds} rounds, with
 {seconds:g} s for each row and batch size. GFLOPs: matrix products and convolutions, front end included; a
-multiplication with its addition is two. features: p50 of the front end alone / p50. memory: rise of the host process over bare Python with
-NumPy, including the library that runs the model (and a compiler). mJ: of the whole package or board."""
+multiplication with its addition is two. features: p50 of the front end alone / p50. memory: rise of the host process
+over bare Python with NumPy, including the library that runs the model (and a compiler). mJ: of the whole package or
+board."""
 
 
 @dataclass

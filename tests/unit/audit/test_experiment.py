@@ -135,7 +135,7 @@ def test_what_is_not_a_leak_is_said(experiment, plant, found_in, verdict, check,
         assert ("proved", check) not in found
 
 
-def test_names_prove_nothing_of_voices_where_speakers_are_unknown(experiment, found_in, plant):
+def test_with_unknown_speakers_names_prove_nothing_about_voices(experiment, found_in, plant):
     plant.settings(speaker_independent=False)
     assert not {("proved", check) for check in ("speakers", "runs", "heads")} & set(found_in(experiment))
 
@@ -199,7 +199,7 @@ def test_unlabelled_speech_of_other_people(experiment, found_in, plant, tmp_path
     assert len(found["proved", "unlabelled"]) == 1 and "1 of 17 recordings" in found["not_proved", "unlabelled"][0]
 
 
-def test_unlabelled_speech_of_the_corpus_itself_is_found_beside_the_experiment_or_asked_for(
+def test_the_manifest_of_unlabelled_speech_is_found_in_a_store_or_requested(
     experiment, found_in, plant
 ):
     manifest = unlabelled(plant, speaker="A")

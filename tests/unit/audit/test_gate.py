@@ -65,7 +65,7 @@ def test_speakers_without_a_name_are_not_proved_to_be_on_one_side():
 
 
 @pytest.mark.parametrize("setting", [True, False])
-def test_names_prove_nothing_of_voices_where_speakers_are_unknown(setting):
+def test_with_unknown_speakers_names_prove_nothing_about_voices(setting):
     train, test = (replace(corpus(name, corpus="Calls"), speakers_known=setting) for name in ("A1", "C1"))
     found = audit(train, test, teacher("A"), corpus("A2"), speaker_independent=not setting)
     assert not any("speaker" in line or "head" in line for line in found["proved"])
@@ -73,7 +73,7 @@ def test_names_prove_nothing_of_voices_where_speakers_are_unknown(setting):
         assert any(token in line for line in found["not_proved"])
 
 
-def test_a_head_that_learned_from_the_speakers_that_it_teaches_is_not_passed_over():
+def test_a_head_trained_on_the_speakers_that_it_gives_targets_for_is_reported():
     clean, one_head = (audit(corpus("A1"), corpus("C1"), teacher("A"), one_head=one)["proved"] for one in (False, True))
     assert len(one_head) == len(clean) - 1
 

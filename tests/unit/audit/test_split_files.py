@@ -329,7 +329,7 @@ def test_the_sound_is_compared_where_it_is_given(tmp_path):
     assert "the sound of 3 of 7 rows" in found["not_proved", "files"][0]
 
 
-def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path):
+def test_files_with_one_name_are_distinguished_by_their_folder(tmp_path):
     for number, name in enumerate(("Anna/1.wav", "Ben/1.wav")):
         (tmp_path / "audio" / name).parent.mkdir(parents=True)
         soundfile.write(tmp_path / "audio" / name, 0.1 * np.random.default_rng(number).standard_normal(16000), 16000)

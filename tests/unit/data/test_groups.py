@@ -64,7 +64,7 @@ def test_three_speakers_of_a_class_are_put_into_three_groups(count):
     assert len({homes[name] for name in ("00", "01", "02")}) == 3
 
 
-def test_speakers_of_whom_a_sound_is_the_same_stay_together():
+def test_speakers_with_an_identical_recording_stay_together():
     rows = spoken(full("ABCDEF"))
     copies = [Utterance(f"copy-{s}", f"/copy-{s}.wav", 0, 1, 1.0, s, "joy", sha256="same") for s in "AF"]
     groups = propose_groups([*rows, *copies])

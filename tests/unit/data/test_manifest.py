@@ -13,7 +13,7 @@ def three(toy_manifest):
     return toy_manifest("B:neutral", "A:anger", "A:neutral")
 
 
-def test_a_manifest_tells_speakers_labels_and_rows(three):
+def test_a_manifest_has_speakers_labels_and_rows(three):
     assert three.speakers == ("A", "B")
     assert three.labels.tolist() == [1, 0, 1]
     assert three.by_id["u1"].emotion == "anger"

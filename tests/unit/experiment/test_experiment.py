@@ -150,7 +150,7 @@ def test_only_settings_that_define_the_result_must_stay(make, manifest):
     ("folds", "message"),
     [("[[A, B], [C]]", "speaker D"), ("[[A, B], [C], [C, D]]", "speaker C")],
 )
-def test_folds_that_are_no_partition_are_refused(make, folds, message):
+def test_folds_that_are_not_a_partition_are_refused(make, folds, message):
     with pytest.raises(ValueError, match=message):
         make(f"--outer_folds={folds}")
 

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_an_engine_knows_the_windows_of_its_student(folder, backend):
+def test_an_engine_has_the_windows_of_its_student(folder, backend):
     engine = open_engine(folder, backend)
     assert (engine.backend, engine.label_order, engine.window_s, engine.overlap_s) == (backend, LABELS, 0.5, 0.25)
     probabilities = engine(0.1 * np.random.default_rng(0).standard_normal((2, 5000)))

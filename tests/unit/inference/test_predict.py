@@ -135,7 +135,7 @@ def test_what_is_missing_is_said(predict, words, code, message):
     assert found == code and not lines and message in err and err.count("\n") == 1
 
 
-def test_an_exported_student_answers_without_what_is_slow_to_import(student_folder, speech, tmp_path):
+def test_an_exported_student_predicts_without_slow_imports(student_folder, speech, tmp_path):
     student, about = load_student(student_folder)
     export_onnx(student, tmp_path / "student.onnx", about["label_order"], window_s=about["window_s"])
     slow = ("torch", "pandas", "speechbrain", "tqdm", "huggingface_hub", "akd_toolkit.deploy", "rich", "pydantic")

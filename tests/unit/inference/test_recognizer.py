@@ -202,7 +202,7 @@ def test_ten_minutes_take_no_more_memory_than_one(tmp_path, talk):
 
 @pytest.mark.parametrize("seconds", [0.1, 60.0])
 @pytest.mark.parametrize("amplitude", [0, 1])
-def test_silence_and_dither_are_no_speech(loudness_recognizer, seconds, amplitude):
+def test_silence_and_dither_are_not_speech(loudness_recognizer, seconds, amplitude):
     sound = np.random.default_rng(0).integers(-amplitude, amplitude + 1, round(16000 * seconds)).astype(np.int16)
     result = loudness_recognizer(sound)
     assert (result.label, result.probabilities, result.probability, result.speech) == ("no speech", {}, None, False)

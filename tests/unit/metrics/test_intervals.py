@@ -31,7 +31,7 @@ def simulated_counts(rng, num_speakers, shift=0.0):
 
 
 @pytest.mark.parametrize("num_speakers", [4, 10])
-def test_intervals_cover_the_true_score_of_new_speakers_as_often_as_they_say(num_speakers):
+def test_intervals_cover_the_true_score_of_new_speakers_at_their_nominal_level(num_speakers):
     rng = np.random.default_rng(0)
     true_ua = expit(0.4 + 0.8 * rng.standard_normal((200_000, 1)) + np.linspace(-0.7, 0.7, 5)).mean()
     hits = 0

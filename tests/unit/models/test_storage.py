@@ -12,7 +12,7 @@ LABELS = ["anger", "joy", "sadness", "neutral"]
 
 
 @pytest.mark.parametrize("name", STUDENTS.names())
-def test_a_saved_student_answers_as_before(name, tmp_path):
+def test_a_saved_student_predicts_as_before(name, tmp_path):
     student = STUDENTS.example(name, num_classes=4).eval()
     spec = {"name": name, **STUDENTS.get(name).example_options}
     save_student(tmp_path, student, spec, LABELS, window_s=3.0)

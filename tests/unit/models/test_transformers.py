@@ -109,7 +109,7 @@ def test_a_token_is_a_linear_map_of_its_patch_and_the_last_patch_may_be_part_emp
     assert output.frames.shape == (2, 25, 16)
 
 
-def test_every_token_hears_the_whole_utterance(build):
+def test_every_token_depends_on_the_whole_utterance(build):
     student = build(VanillaTransformer, deltas=0, normalize="none")
     waveform = noise(batch=1)
     changed = waveform.clone()

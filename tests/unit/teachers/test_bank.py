@@ -116,7 +116,7 @@ def test_a_fold_predicts_attributes_where_they_are_wanted(with_attributes):
     assert torch.equal(found.logits, plain.logits) and plain.attributes is None
 
 
-def test_unlabelled_speech_is_answered_by_heads_of_the_training_speakers(with_attributes, sounds, tmp_path):
+def test_unlabelled_speech_gets_targets_from_heads_of_the_training_speakers(with_attributes, sounds, tmp_path):
     fold = with_attributes.fold(["A", "B"], GROUPS, attributes=["brightness"])
     rows = [replace(row, speaker="unlabelled", emotion="unlabelled", attributes={}) for row in with_attributes.manifest]
     others = Manifest("others", ("unlabelled",), tuple(rows))
@@ -130,7 +130,7 @@ def test_unlabelled_speech_is_answered_by_heads_of_the_training_speakers(with_at
     assert joined.attributes.shape == (1, 2, 1)
 
 
-def test_mixtures_of_a_training_speaker_are_answered_without_it_and_without_test_speakers(manifest, sounds, tmp_path):
+def test_mixtures_of_a_training_speaker_get_targets_without_it_and_without_test_speakers(manifest, sounds, tmp_path):
     own = manifest.of(["A", "B"])  # the corpus's own speech stands for its mixtures
     logits = []
     for louder in (1.0, 3.0):  # the test speakers' speech changes, and nothing else

@@ -42,7 +42,7 @@ def predicted(target, features, truth, **options):
     return heads, predict_attributes(heads, target.head_of, [torch.tensor(view) for view in features])
 
 
-def test_every_utterance_is_answered_by_a_head_that_was_not_trained_on_its_speaker(features):
+def test_every_utterance_gets_its_target_from_a_head_not_trained_on_its_speaker(features):
     targets = fit(features)
     assert [head.trained_on for head in targets.heads] == [("C", "D"), ("A", "B"), ("A", "B", "C", "D")]
     for speaker, index in zip(targets.speakers, targets.head_of):

@@ -59,7 +59,7 @@ def test_layer_weights_go_to_the_informative_layer_and_the_same_fit_gives_the_sa
     assert torch.equal(head.weight, again.weight) and torch.equal(head.layer_weights, again.layer_weights)
 
 
-def test_a_layer_that_only_knows_each_speakers_own_code_gets_no_weight():
+def test_a_layer_that_only_contains_each_speakers_own_code_gets_no_weight():
     # Layer 0 separates the classes perfectly, but by a code of each speaker's own; layer 1 is noisy and general.
     n = 120
     labels, names = torch.arange(n) % 3, np.array([f"s{index % 8}" for index in range(n)])

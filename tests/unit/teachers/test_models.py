@@ -95,7 +95,7 @@ def test_real_model_loads_completely_and_has_its_published_size(name, folder, sh
     assert teacher.num_parameters == params
 
 
-def test_whisper_base_tells_anger_from_sadness_of_unseen_speakers(model, shared_folder, tmp_path):
+def test_whisper_base_separates_anger_from_sadness_of_unseen_speakers(model, shared_folder, tmp_path):
     paths = sorted((shared_folder / "data/EmoDB/wav").glob("*.flac"))
     if not paths:
         pytest.skip("needs ../shared/data/EmoDB, which is not here")

@@ -50,7 +50,7 @@ def test_an_operator_outside_the_standard_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"not a graph", b"\x08\x0a\x3a\xff\xff\xff\xff\x07"])
-def test_bytes_that_are_no_graph_are_refused_by_name(content, tmp_path):
+def test_bytes_that_are_not_a_graph_are_refused_by_name(content, tmp_path):
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"broken\.onnx is not an ONNX file"):

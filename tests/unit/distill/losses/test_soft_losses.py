@@ -193,7 +193,7 @@ def test_size_and_offset_of_either_model_do_not_matter(seed, factor, shift):
     torch.testing.assert_close(loss(student, resized, labels), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_flat_student_is_told_which_classes_to_raise():
+def test_the_gradient_of_a_flat_student_raises_the_right_classes():
     student = ModelOutput(torch.zeros(1, 3).requires_grad_())
     teacher = TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]]))
     LOSSES.build("standardized_logit_kl")(student, teacher, None).sum().backward()
@@ -235,7 +235,7 @@ def test_a_teacher_without_a_view_teaches_no_relation():
     assert not LOSSES.build("dist")(student, TeacherOutput(torch.zeros(1, 6, 5)), None).any()
 
 
-def test_a_flat_student_is_half_wrong_and_told_the_way():
+def test_a_flat_student_has_half_the_loss_and_a_useful_gradient():
     student = ModelOutput(torch.zeros(1, 3).requires_grad_())
     values = LOSSES.build("dist", gamma=0.0)(student, TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]])), None)
     values.sum().backward()
@@ -326,7 +326,7 @@ def test_a_sample_is_the_mean_over_the_partners_that_were_drawn():
         assert values[j].item() == pytest.approx(expected, rel=1e-4)
 
 
-def test_a_sample_of_all_partners_is_no_sample():
+def test_a_sample_of_all_partners_equals_no_sampling():
     student, teacher, _ = random_pair(batch=10)
     everything = LOSSES.build("angle_relation", max_triplets=None)(student, teacher, None)
     nearly_all = LOSSES.build("angle_relation", max_triplets=999)(student, teacher, None)  # 9 partners of 9

@@ -115,7 +115,7 @@ def cited(path, **changes):
         ({"grade": "D"}, "'D' .* A"),  # worse than earned needs a note
     ],
 )
-def test_a_published_row_that_nobody_could_check_is_refused_by_line(tmp_path, changes, key):
+def test_a_published_row_that_cannot_be_checked_is_refused_by_line(tmp_path, changes, key):
     with pytest.raises(ValueError, match=rf"line 3 \(EmoDB, X\): .*{key}"):
         read_cited(cited(tmp_path / "cited.csv", **changes))
 

@@ -18,7 +18,7 @@ CREMA_D = ("anger", "disgust", "fear", "happy", "neutral", "sad")
         (CREMA_D, RAVDESS, ("anger", "disgust", "fear", "happiness", "neutral", "sadness")),
     ],
 )
-def test_the_built_in_map_knows_the_four_corpora(own, other, shared):
+def test_the_built_in_map_covers_the_four_corpora(own, other, shared):
     assert SharedLabels.of(own, other, COMMON_LABELS).shared == shared
 
 
