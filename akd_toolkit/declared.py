@@ -132,7 +132,7 @@ def _follow(loc: tuple, given, schema: dict) -> tuple[list[str], dict, dict]:
         parent = target(node, schema)
         inside = parent.get("properties", {}).get(part, parent.get("items", parent.get("additionalProperties")))
         node = inside if isinstance(inside, dict) else {}
-        if isinstance(part, str) or isinstance(given, list):  # a single item may stand for a list of one
+        if isinstance(part, str) or isinstance(given, list):  # a single item may replace a list of one
             path.append(str(part))
             given = given[part] if isinstance(given, list) else given.get(part) if isinstance(given, dict) else None
     return path, node, parent

@@ -2,7 +2,7 @@
 
     python tools/streaming_check.py --model student.onnx --data_folder EmoDB --hours 1
 
-Speech of a folder is joined until it lasts as long as asked for and pushed in chunks of random size; then everything is
+Speech of a folder is joined until it lasts as long as requested and pushed in chunks of random size; then everything is
 pushed at once. Exit code 1 if one moment differs in one bit, memory grows, or it is too slow. Speed is seconds of sound
 by seconds of processor time, which is what one core that does nothing else would take.
 """
@@ -65,8 +65,8 @@ def speech_of(folder: Path, rate_hz: int) -> np.ndarray:
 def chunked(stream: StreamingRecognizer, speech: np.ndarray, total: int, seed: int) -> dict:
     """Push ``total`` samples in random chunks: a number for each moment, seconds, and memory along the way.
 
-    Moments are kept as CRC of their text, which tells every bit of every float, so that keeping them costs no memory
-    to speak of.
+    Moments are kept as CRC of their text, which depends on every bit of every float, so that they need hardly any
+    memory.
     """
     random = np.random.default_rng(seed)
     marks, spent_s, pushes, at = [], 0.0, 0, 0
@@ -138,7 +138,7 @@ def one_sample_us(stream: StreamingRecognizer, count: int = 10000) -> float:
 
 
 def resident_mb() -> float:
-    """Memory that the process holds now; 0 where the system does not tell."""
+    """Memory that the process holds now; 0 where the system does not report it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:

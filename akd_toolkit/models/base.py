@@ -21,7 +21,7 @@ class Student(nn.Module):
     Arguments
     ---------
     num_classes
-        Emotions to tell apart, >= 2.
+        Number of emotions, >= 2.
 
     Shape
     -----

@@ -30,7 +30,7 @@ class HybridTransformer(Student):
     Arguments
     ---------
     num_classes
-        Emotions to tell apart, >= 2.
+        Number of emotions, >= 2.
     num_mels
         Log-mel bands, a multiple of 4.
     deltas

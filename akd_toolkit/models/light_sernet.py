@@ -28,7 +28,7 @@ class LightSernet(Student):
     Arguments
     ---------
     num_classes
-        Emotions to tell apart, >= 2.
+        Number of emotions, >= 2.
     num_mfcc
         Cepstral coefficients, a multiple of 8.
     num_mels

@@ -31,7 +31,7 @@ class TimNet(Student):
     Arguments
     ---------
     num_classes
-        Emotions to tell apart, >= 2.
+        Number of emotions, >= 2.
     num_mfcc
         Cepstral coefficients.
     num_mels

@@ -30,7 +30,7 @@ class VanillaTransformer(Student):
     Arguments
     ---------
     num_classes
-        Emotions to tell apart, >= 2.
+        Number of emotions, >= 2.
     num_mels
         Log-mel bands, >= 1.
     deltas

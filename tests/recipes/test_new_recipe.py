@@ -76,9 +76,9 @@ def refused(tmp_path, capsys):
 
 def test_a_pattern_makes_a_recipe_that_distils_at_once(speech, make, capsys):
     recipe = make(speech, "--pattern", PATTERN)
-    told = capsys.readouterr().out
-    assert "18 utterances, 6 speakers, 3 classes." in told and "| f01 | 1 | 1 | 1 | 3 |" in told
-    assert f"cd {recipe}" in told and MARK not in told
+    output = capsys.readouterr().out
+    assert "18 utterances, 6 speakers, 3 classes." in output and "| f01 | 1 | 1 | 1 | 3 |" in output
+    assert f"cd {recipe}" in output and MARK not in output
     done = run_recipe(recipe, "hparams/akd.yaml", "--debug", "--with", "hparams/small_teachers.yaml")
     assert done.returncode == 0, done.stderr
     page = (recipe / "results/debug/akd/report.md").read_text(encoding="utf-8")

@@ -20,8 +20,8 @@ def table(folder, study, name="table.csv"):
 
 def test_overlap_repeats_the_stored_scores_under_the_windows_of_the_recipe(folder, capsys):
     assert main(["study", "overlap", str(folder), "--window_s", "0.5", "--overlap_s", "0.25"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("# Overlap of test windows\n\n> **The corpus is generated") and "generated speech" in told
+    page = capsys.readouterr().out
+    assert page.startswith("# Overlap of test windows\n\n> **The corpus is generated") and "generated speech" in page
     stored = read_scores(folder / "seed17/fold1/outer/scores.csv").set_index("ID")
     windows = table(folder, "overlap")
     assert windows["window_s"].nunique() == 2 and windows["trained_window"].sum() == 2
@@ -79,5 +79,5 @@ def test_a_stopped_study_goes_on_where_it_stopped(folder, capsys, monkeypatch):
 )
 def test_a_mistake_becomes_one_sentence(folder, capsys, words, message):
     assert main(["study", *(str(folder) if word == "FOLDER" else word for word in words)]) == 1
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told.startswith("error: ") and message in told
+    output = capsys.readouterr().err.splitlines()[-1]
+    assert output.startswith("error: ") and message in output

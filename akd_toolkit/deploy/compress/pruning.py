@@ -97,7 +97,7 @@ def hybrid_transformer(student) -> list[Group]:
 
 
 def groups_of(student: nn.Module, name: str) -> list[Group]:
-    """The groups of a student; ValueError where nobody has registered its couplings."""
+    """The groups of a student; ValueError if its couplings are not registered."""
     if name not in COUPLINGS.names():
         raise ValueError(
             f"the student '{name}' cannot be pruned; those that can are {', '.join(COUPLINGS.names())}. Leave the step "

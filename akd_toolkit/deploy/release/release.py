@@ -72,7 +72,7 @@ def release(
     sound
         Whether the audit compares how recordings sound.
     source
-        What the card tells its readers to load; by default the folder's name.
+        The source that the card tells readers to load; by default the folder's name.
 
     Raises
     ------

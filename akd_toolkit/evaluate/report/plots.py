@@ -16,7 +16,7 @@ from akd_toolkit.data.files import written_aside
 
 DPI = 150
 INK, MUTED, GRID = "#22262b", "#5d6670", "#dfe3e8"
-# Okabe & Ito 2008 without black and yellow: colour-blind readers can tell them apart.
+# Okabe & Ito 2008 without black and yellow: distinguishable for colour-blind readers.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 LINE_STYLES = ("-", "--", "-.")  # and where there is no colour
 STYLE = {

@@ -56,8 +56,8 @@ def verdict_of(found, check):
     return next(verdict for verdict in ("leak", "not_proved", "warning", "proved") if (verdict, check) in found)
 
 
-NOBODY = ("Unknown", "unknown", "UNK", "n/a", "NA", "None", "null", "?", "-", "", "nan", "speaker", "<NA>", "unknown_2")
-NOBODY += ("N.A.", "-1", "Unknown Speaker", "all", "speaker_id")
+UNKNOWN = ("Unknown", "unknown", "UNK", "n/a", "NA", "None", "null", "?", "-", "", "nan", "speaker", "<NA>")
+UNKNOWN += ("unknown_2", "N.A.", "-1", "Unknown Speaker", "all", "speaker_id")
 CORPORA = "file,speaker,corpus"
 SPEAKERS = {  # name: (verdict, files)
     "one name": ("leak", sides(TRAIN, ["c3x.wav,Anna"])),
@@ -67,7 +67,7 @@ SPEAKERS = {  # name: (verdict, files)
     "validation and test": ("leak", whole("x1,train,A", "x2,valid,B", "x3,test,B")),
     "folds beside one test": ("leak", whole("x1,1,A", "x2,2,B", "x3,test,B")),
     "validation and training": ("warning", whole("u1,train,A", "u2,dev,A", "u3,test,B")),
-    **{f"nobody: {name!r}": ("not_proved", sides(TRAIN, [f"c3x.wav,{name}", "d4x.wav,Carl"])) for name in NOBODY},
+    **{f"unknown: {name!r}": ("not_proved", sides(TRAIN, [f"c3x.wav,{name}", "d4x.wav,Carl"])) for name in UNKNOWN},
     "numbers and padded text": ("not_proved", sides(["a1x.wav,03"], ["c3x.wav,3"])),
     "numbers that pandas wrote": ("not_proved", sides(["a1x.wav,3"], ["c3x.wav,3.0"])),
     "capitals": ("not_proved", sides(["a1x.wav,Ses01F"], ["c3x.wav,ses01f"])),

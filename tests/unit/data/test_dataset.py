@@ -48,16 +48,16 @@ def test_windows_are_pieces_of_their_utterance_padded_with_zeros(manifest, waves
 
 
 def test_teachers_are_looked_up_for_the_view_and_the_span_of_the_window(manifest, waves):
-    asked = []
+    requested = []
 
     def teachers(name, view, span):
-        asked.append((name, view, span))
+        requested.append((name, view, span))
         return TeacherOutput(torch.zeros(1, 1, 2))
 
     dataset = WindowDataset([Speech(manifest, lambda name, view: waves[name], teachers, views=2)])
     for draw in (Draw(0, 2, view=2, place=0.5, size=16000), Draw(0, 3, place=0.9, size=16000), Draw(0, 4, view=1)):
         dataset[draw]
-    assert asked == [("u2", 2, (0.3, 0.7)), ("u3", 0, (0.0, 1.0)), ("u4", 1, (0.0, 1.0))]
+    assert requested == [("u2", 2, (0.3, 0.7)), ("u3", 0, (0.0, 1.0)), ("u4", 1, (0.0, 1.0))]
 
 
 def test_unlabelled_speech_has_its_own_teachers_and_no_labels(manifest, waves):

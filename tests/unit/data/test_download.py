@@ -21,11 +21,11 @@ def zip_of(**files) -> bytes:
 @pytest.fixture
 def server():
     """A local server: ``server.pages[path] = (status, promised length or None, body)``; ``server.url(path)``."""
-    pages, asked = {}, []
+    pages, requested = {}, []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
-            asked.append(self.path)
+            requested.append(self.path)
             status, promised, body = pages.get(self.path, (404, None, b"no such page"))
             self.send_response(status)
             self.send_header("Content-Length", str(len(body) if promised is None else promised))
@@ -36,7 +36,7 @@ def server():
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.pages, server.asked = pages, asked
+    server.pages, server.requested = pages, requested
     server.url = lambda path: f"http://127.0.0.1:{server.server_port}{path}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -57,7 +57,7 @@ def test_an_archive_is_fetched_unpacked_and_reused(server, folder):
     assert (folder / "wav" / "a").read_text() == "sound"
     assert list(folder.parent.iterdir()) == [folder]
     fetch_zip(server.url("/a.zip"), folder)
-    assert server.asked == ["/a.zip"]
+    assert server.requested == ["/a.zip"]
 
 
 def test_a_transfer_that_breaks_off_leaves_nothing_behind(server, folder):
@@ -100,7 +100,7 @@ def test_a_full_disk_while_unpacking_leaves_no_half_corpus(server, folder, monke
     assert [path.name for path in folder.parent.iterdir()] == ["corpus.zip"]  # complete: not downloaded again
     monkeypatch.undo()
     fetch_zip(server.url("/a.zip"), folder)
-    assert server.asked == ["/a.zip"]
+    assert server.requested == ["/a.zip"]
 
 
 def test_a_server_that_cannot_be_reached_or_lacks_the_page_is_named(server, folder, monkeypatch):

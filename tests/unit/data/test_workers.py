@@ -57,7 +57,7 @@ def sources(tmp_path):
     manifest = Manifest("toy", ("sad",), tuple(rows))
     audio = AudioStore(manifest, tmp_path / "store", progress=False)
     audio.prepare(2)
-    labelled = Speech(manifest, audio.waveform, lambda *asked: teachers(*asked), views=1)  # pickle refuses a lambda
+    labelled = Speech(manifest, audio.waveform, lambda *key: teachers(*key), views=1)  # pickle refuses a lambda
     return [labelled, Speech(manifest, audio.waveform, teachers, labelled=False)]
 
 

@@ -79,8 +79,8 @@ def test_half_precision_teachers_leave_the_gate_in_its_range(gate, dtype, pair):
 )
 def test_unlabelled_speech_is_gated_by_what_needs_no_label(gate, opened):
     spec = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}], "gate": {"name": gate}}
-    teachers, nobody = certain(0, 1, num_classes=2), torch.tensor([UNLABELLED])
-    result = build_objective(spec)(ModelOutput(torch.zeros(1, 2)), teachers, nobody)
+    teachers, unlabelled = certain(0, 1, num_classes=2), torch.tensor([UNLABELLED])
+    result = build_objective(spec)(ModelOutput(torch.zeros(1, 2)), teachers, unlabelled)
     assert result.gate.tolist() == pytest.approx([opened], abs=1e-6)
 
 

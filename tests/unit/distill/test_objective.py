@@ -122,8 +122,8 @@ def test_unlabelled_utterances_have_no_task_and_an_open_gate_unless_it_needs_no_
     task = cross_entropy(student.logits[known], labels[known])
     torch.testing.assert_close(result.total, task + 0.5 * distillation(student, teacher, labels)[~known].sum() / 5)
     assert result.gate.tolist() == [0.0, 0.0, 1.0, 1.0, 0.0]
-    nobody = torch.full_like(labels, UNLABELLED)
-    result = objective_of(gate={"name": "teacher_entropy"})(student, teacher, nobody)
+    unlabelled = torch.full_like(labels, UNLABELLED)
+    result = objective_of(gate={"name": "teacher_entropy"})(student, teacher, unlabelled)
     assert (result.gate < 1).any() and result.parts["cross_entropy"] == 0 and result.total > 0
 
 

@@ -56,13 +56,13 @@ def test_attention_without_padding_equals_softmax_of_scaled_products_written_as_
     weight = block.query_key_value.weight.detach().numpy()
     mixed = x[0].numpy() @ weight.T + block.query_key_value.bias.detach().numpy()  # [5, 18]
     query, key, value = mixed[:, :6], mixed[:, 6:12], mixed[:, 12:]
-    heard = np.zeros((5, 6))
+    read = np.zeros((5, 6))
     for head in (slice(0, 3), slice(3, 6)):
         for t in range(5):
             scores = np.array([query[t, head] @ key[s, head] / np.sqrt(3) for s in range(3)])
             shares = np.exp(scores) / np.exp(scores).sum()
-            heard[t, head] = sum(share * value[s, head] for s, share in enumerate(shares))
-    expected = heard @ block.project.weight.detach().numpy().T + block.project.bias.detach().numpy()
+            read[t, head] = sum(share * value[s, head] for s, share in enumerate(shares))
+    expected = read @ block.project.weight.detach().numpy().T + block.project.bias.detach().numpy()
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
 

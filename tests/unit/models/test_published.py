@@ -143,11 +143,11 @@ def test_fused_attention_is_the_mean_of_its_heads():
     numbers = attention.query_key_value(attention.norm(x)).detach()
     expected = x.clone()
     for b in range(2):
-        heard = int(mask[b].sum())
+        num_frames = int(mask[b].sum())
         for h in range(3):
             head = numbers[b, :, 8 * h : 8 * h + 8]  # two for the query, two for the key, four for the value
             for t in range(5):
-                scores = [math.exp(float(head[t, :2] @ head[s, 2:4]) / math.sqrt(2)) for s in range(heard)]
+                scores = [math.exp(float(head[t, :2] @ head[s, 2:4]) / math.sqrt(2)) for s in range(num_frames)]
                 value = sum(score * head[s, 4:] for s, score in enumerate(scores)) / sum(scores)
                 expected[b, t] += value / 3
     torch.testing.assert_close(attention(x, mask), expected)

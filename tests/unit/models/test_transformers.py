@@ -123,9 +123,9 @@ def test_every_token_depends_on_the_whole_utterance(build):
 def test_the_embedding_is_the_mean_of_the_speech_frames(build):
     with torch.no_grad():
         output = build(VanillaTransformer)(noise(), torch.tensor([1.0, 0.5]))
-    heard = int(output.frame_mask()[1].sum())
-    assert heard == 12  # 48 frames of 10 ms
-    torch.testing.assert_close(output.embedding[1], output.frames[1, :heard].mean(dim=0))
+    num_frames = int(output.frame_mask()[1].sum())
+    assert num_frames == 12  # 48 frames of 10 ms
+    torch.testing.assert_close(output.embedding[1], output.frames[1, :num_frames].mean(dim=0))
 
 
 # Attention pooling.

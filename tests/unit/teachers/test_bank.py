@@ -131,7 +131,7 @@ def test_unlabelled_speech_gets_targets_from_heads_of_the_training_speakers(with
 
 
 def test_mixtures_of_a_training_speaker_get_targets_without_it_and_without_test_speakers(manifest, sounds, tmp_path):
-    own = manifest.of(["A", "B"])  # the corpus's own speech stands for its mixtures
+    own = manifest.of(["A", "B"])  # the corpus's own speech is used as its mixtures
     logits = []
     for louder in (1.0, 3.0):  # the test speakers' speech changes, and nothing else
         changed = {name: wave * (1.0 if name[0] in "AB" else louder) for name, wave in sounds.items()}

@@ -72,7 +72,7 @@ def test_our_systems_get_the_grade_that_their_folder_proves(experiment):
     assert answers(experiment("unknown", speaker_independent=False))[:2] == ("no", "unknown")
     split = Finding("leak", "runs", "seed17/fold1/outer was trained and tested on speaker A.")
     choice = Finding("leak", "choice", "the candidate was chosen on the test.")
-    proved = Finding("proved", "speakers", "nobody is on both sides.")
+    proved = Finding("proved", "speakers", "no speaker is shared.")
     assert answers(nested, leaks=[split, proved])[:2] == ("unknown", "unknown")
     assert answers(nested, leaks=[split, choice])[:2] == ("unknown", "yes")
     assert "speaker A" in answers(nested, leaks=[split])[2]
