@@ -65,7 +65,7 @@ def swap_scores(table, name):
     ("choice", r"candidate 1.* chose 2 .*50.0, 100.0\)", lambda p: p.json(RECORD, candidate={"batch_size": 1})),
     ("choice", "choice.json .*candidate 1.*candidate 2", lambda p: p.json("seed1/fold2/choice.json", chosen=1)),
     ("choice", "another candidate than", lambda p: p.settings(candidates=[{"batch_size": 8}, {"batch_size": 2}])),
-    ("choice", "not among the candidates", lambda p: p.settings(candidates=[{"batch_size": 2}])),
+    ("choice", "no longer among the candidates", lambda p: p.settings(candidates=[{"batch_size": 2}])),
     ("choice", "50.0, 100.0.* 58.3, 100.0", lambda p: p.scores(f"{INNER}/scores.csv", lambda s: swap_scores(s, "A1"))),
     ("choice", "4 of its 4 inner runs", lambda p: [shutil.rmtree(f) for f in p.folder.glob("seed1/fold2/inner*")]),
     ("scores choice", "outer test speaker C",
