@@ -1,4 +1,4 @@
-"""By how much one system is ahead of another on the same utterances, from the scores that their runs left.
+"""By how much one system is ahead of another on the same utterances, from the stored scores of their runs.
 
     python tools/compare_systems.py results/akd results/student [results/kd results/student ...]
 

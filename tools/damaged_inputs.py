@@ -1,4 +1,4 @@
-"""Ask a student about thousands of damaged inputs: each must be answered, or refused with one sentence that names it.
+"""Give a student thousands of damaged inputs: each must be recognised, or refused with one sentence that names it.
 
     python tools/damaged_inputs.py --model results/akd/seed17/fold1/outer --speech /data/EmoDB/wav
     python tools/damaged_inputs.py --model student.onnx --count 200
@@ -115,7 +115,7 @@ def truncated(random, speech):
 
 
 def number_in_header(random, speech):
-    """Four bytes of the header replaced by a number that makes trouble."""
+    """Four bytes of the header replaced by a number that may cause an error."""
     file, at = any_file(random, speech), random.integers(0, 64)
     number = struct.pack(random.choice(["<I", ">I"]), int(random.choice(NUMBERS)))
     return file.damaged(file.data[:at] + number + file.data[at + 4 :])
@@ -171,7 +171,7 @@ def odd_rate(random, speech):
 
 
 def huge_promise(random, speech):
-    """A few bytes that say that they are gigabytes."""
+    """A few bytes whose header promises gigabytes."""
     file = any_file(random, speech, (".wav", ".flac", ".aiff", ".au", ".caf", ".w64"))
     data = bytearray(file.data)
     if file.suffix == ".flac":
@@ -226,7 +226,7 @@ KINDS += (extreme_samples, odd_shape, odd_rate, huge_promise, untouched, extreme
 
 
 class Violation(Exception):
-    """What must not happen, in a few words."""
+    """A violated requirement, in a few words."""
 
 
 def sentence(error: Exception, name: str) -> str:
@@ -242,12 +242,12 @@ def sentence(error: Exception, name: str) -> str:
 def checked(label: str, probabilities, labels) -> str:
     values = np.array(list(probabilities), dtype=float)
     if label == NO_SPEECH and not len(values):
-        return "answered"
+        return "recognised"
     if label not in labels or values.shape != (len(labels),) or not np.isfinite(values).all():
-        raise Violation(f"answered {label} with {values.tolist()}")
+        raise Violation(f"recognised {label} with {values.tolist()}")
     if abs(values.sum() - 1) > 1e-3 or values.min() < 0:
         raise Violation(f"probabilities {values.tolist()}")
-    return "answered"
+    return "recognised"
 
 
 @contextmanager
@@ -275,7 +275,7 @@ def watched(noise):
         raise Violation(f"took {growth:.0f} MB")
 
 
-def ask(recognizer, given: "File | np.ndarray | Window", path: Path | None) -> str:
+def recognize(recognizer, given: "File | np.ndarray | Window", path: Path | None) -> str:
     """The outcome of a file, which is written to ``path``, of samples, or of a window for the engine alone."""
     name = path.name if path else "waveform"
     if path:
@@ -290,23 +290,23 @@ def ask(recognizer, given: "File | np.ndarray | Window", path: Path | None) -> s
     except Exception as error:
         return sentence(error, name)
     outcome = checked(answer.label, answer.probabilities.values(), recognizer.label_order)
-    half = path and bytes_answered(path, answer.duration_s) < ALL_THERE * given.sound_bytes
+    half = path and bytes_recognised(path, answer.duration_s) < ALL_THERE * given.sound_bytes
     return "HALF" if half else outcome
 
 
-def bytes_answered(path: Path, seconds: float) -> float:
-    """What the samples of so many seconds take, by the file's own header."""
+def bytes_recognised(path: Path, seconds: float) -> float:
+    """Bytes of the samples of so many seconds, by the file's own header."""
     with open_sound_file(path) as sound:
         return seconds * sound.sample_rate_hz * sound.channels * WIDTHS.get(sound.subtype, 1)
 
 
-def ask_command(folder: Path, model: str, expected: dict[str, str], problems: list[str]) -> None:
-    """The command on a folder says of every file what was said before, and ends with exit code 1."""
+def recognize_by_command(folder: Path, model: str, expected: dict[str, str], problems: list[str]) -> None:
+    """The command on a folder gives the same result for every file, and exit code 1."""
     files = sorted(str(path) for path in folder.iterdir())
     command = [sys.executable, "-m", "akd_toolkit.cli", "predict", "--json", "--model", model, *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60 + HANG_S)
-    answered = {Path(json.loads(line)["file"]).name for line in done.stdout.splitlines()}
-    outcomes = {Path(file).name: "answered" if Path(file).name in answered else "refused" for file in files}
+    recognised = {Path(json.loads(line)["file"]).name for line in done.stdout.splitlines()}
+    outcomes = {Path(file).name: "recognised" if Path(file).name in recognised else "refused" for file in files}
     differ = [name for name in outcomes if outcomes[name] != expected[name]]
     refused = [name for name in outcomes if outcomes[name] == "refused"]
     unnamed = [name for name in refused if name not in done.stderr]
@@ -341,7 +341,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--kinds", nargs="+", metavar="KIND", choices=[kind.__name__ for kind in KINDS], help="only these"
     )
-    parser.add_argument("--keep", type=Path, help="where inputs that broke something are kept")
+    parser.add_argument("--keep", type=Path, help="folder for inputs that caused a violation")
     arguments = parser.parse_args(argv)
 
     torch.set_num_threads(1)
@@ -349,7 +349,7 @@ def main(argv: list[str] | None = None) -> int:
     random = np.random.default_rng(arguments.seed)
     speech = speech_of(arguments.speech, random)
     recognizer = EmotionRecognizer.from_pretrained(arguments.model)
-    recognizer.recognize(encoded(speech(), 8000).data)  # what libraries take when they are first used is no input's
+    recognizer.recognize(encoded(speech(), 8000).data)  # memory that libraries take at first use does not count
     kinds = [kind for kind in KINDS if arguments.kinds is None or kind.__name__ in arguments.kinds]
     counts, problems, expected, slowest = collections.Counter(), [], {}, (0.0, "")
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile() as noise:
@@ -361,9 +361,9 @@ def main(argv: list[str] | None = None) -> int:
             path = Path(scratch) / f"{damage.__name__}-{number}{given.suffix}" if isinstance(given, File) else None
             try:
                 with watched(noise):
-                    outcome = ask(recognizer, given, path)
+                    outcome = recognize(recognizer, given, path)
                 if outcome == "HALF":
-                    problems.append(f"{name}: answered by half")
+                    problems.append(f"{name}: recognised by half")
             except Violation as violation:
                 outcome = "VIOLATION"
                 problems.append(f"{name}: {violation}")
@@ -378,7 +378,7 @@ def main(argv: list[str] | None = None) -> int:
             elif path:
                 path.unlink()
         if expected:
-            ask_command(batch, arguments.model, expected, problems)
+            recognize_by_command(batch, arguments.model, expected, problems)
     print_counts(counts, [kind.__name__ for kind in kinds])
     print(f"slowest: {slowest[1]}, {slowest[0]:.1f} s")
     print(f"through the command as well: {len(expected)}; {recognizer.engine.backend}, seed {arguments.seed}")
@@ -387,7 +387,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def print_counts(counts: collections.Counter, kinds: list[str]) -> None:
-    outcomes = ("answered", "refused", *BAD)
+    outcomes = ("recognised", "refused", *BAD)
     print(f"{'damage':<18}" + "".join(f"{outcome:>11}" for outcome in outcomes))
     for kind in kinds:
         print(f"{kind:<18}" + "".join(f"{counts[kind, outcome]:>11}" for outcome in outcomes))

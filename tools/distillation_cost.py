@@ -1,4 +1,4 @@
-"""What distillation costs: one epoch with stored teachers over one without, and over one with the encoders run live.
+"""The cost of distillation: one epoch with stored teachers over one without, and over one with the encoders run live.
 
     cd recipes/EmoDB && python ../../tools/distillation_cost.py hparams/akd.yaml --data_folder /path/to/EmoDB
 

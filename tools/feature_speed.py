@@ -25,7 +25,7 @@ from akd_toolkit.teachers.store import FeatureStore
 
 
 def prepare(store: Path, folder: Path, source: str, hours: float, jobs: int, backend: str) -> None:
-    """Compute the features below ``store``, and say how long it took and what they are."""
+    """Compute the features below ``store``, and print the time and a hash."""
     manifest = repeated(folder, hours)
     audio = AudioStore(manifest, store, progress=False)
     audio.prepare(1)
@@ -40,7 +40,7 @@ def prepare(store: Path, folder: Path, source: str, hours: float, jobs: int, bac
 
 
 def kill_at(command: list[str], store: Path, chunks: int) -> None:
-    """Start ``command`` in a session of its own and kill it with its workers once ``chunks`` chunks are stored."""
+    """Start ``command`` in a new process group and kill it with its workers once ``chunks`` chunks are stored."""
     process = subprocess.Popen(command, start_new_session=True)
     while process.poll() is None and len(list(store.rglob("*.features.parts/*.npz"))) < chunks:
         time.sleep(0.05)

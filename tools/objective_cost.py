@@ -1,4 +1,4 @@
-"""What the objective's terms cost beside the student that they train.
+"""The cost of the objective's terms, compared with the student that they train.
 
     python tools/objective_cost.py [batch size, default 64] [rounds, default 15]
 

@@ -2,7 +2,7 @@
 
     python tools/padded_batches.py student.onnx student.int8.onnx --data_folder EmoDB/wav
 
-Whole recordings are answered alone and in batches padded with zeros to the longest, with ``lengths`` and without.
+Whole recordings are classified alone and in batches padded with zeros to the longest, with ``lengths`` and without.
 Times are processor time of 3 s of noise, batch 1, one thread: ratios to the same graph without the input, called in
 turn. The last column is the processor time to open the file without the input, and with it.
 """

@@ -31,7 +31,7 @@ class Objective(nn.Module):
     Everything that is learned here (the Adapter, regressors) is a submodule: the optimiser and checkpoints see it, the
     student's saved weights do not.
 
-    Source: Khan et al. 2026, equations (1)-(14), as repaired in the docstring of each plugin.
+    Source: Khan et al. 2026, equations (1)-(14), with the corrections in the docstring of each plugin.
 
     Arguments
     ---------

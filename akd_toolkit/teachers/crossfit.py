@@ -58,9 +58,9 @@ class SoftTargets:
         """Of each head: the speakers it was trained on, those it gives targets for, penalty and temperature."""
         found = []
         for index, head in enumerate(self.heads):
-            answered = sorted({speaker for speaker, own in zip(self.speakers, self.head_of) if own == index})
+            served = sorted({speaker for speaker, own in zip(self.speakers, self.head_of) if own == index})
             options = {"l2": head.l2, "temperature": head.temperature}
-            found.append({"trained_on": list(head.trained_on), "answers_for": answered, **options})
+            found.append({"trained_on": list(head.trained_on), "answers_for": served, **options})
         return found
 
     def embed(self, features: np.ndarray) -> Tensor:

@@ -63,7 +63,7 @@ def prepare_crema_d(
 ) -> Manifest:
     """CREMA-D: 7442 clips, 91 actors, 6 classes, English, acted; the one clip without sound is left out.
 
-    What is known to be odd in the official files is logged: that clip, and three pairs of clips that are the same
+    Known peculiarities of the official files are logged: that clip, and three pairs of clips that are the same
     although their labels differ.
 
     Arguments
@@ -156,7 +156,7 @@ def _row(path: Path, sexes: dict[str, str]) -> Utterance:
 def _name_problem(path: Path) -> str:
     """One sentence about a name that is not CREMA-D's, or nothing."""
     if path.stem in MISNAMED:
-        return f"{path.name} has an old slip in its name; rename it to {MISNAMED[path.stem]}{path.suffix}."
+        return f"{path.name} has the misspelled name of an old copy; rename it to {MISNAMED[path.stem]}{path.suffix}."
     name = NAME.fullmatch(path.stem)
     if name is None:
         return f"{path.name} is not named AAAA_TTT_EEE_LL, like 1001_DFA_ANG_XX; rename or remove it."

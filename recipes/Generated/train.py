@@ -18,7 +18,7 @@ from akd_toolkit.training.brain import DistillBrain
 
 
 def train_student(run):
-    """One training: build its parts, fit, score the test speakers, write what is kept."""
+    """One training: build its parts, fit, score the test speakers, save the results."""
     parts = build_parts(run)  # a leak is refused before anything is trained
     data, hparams = parts.data, training_hparams(run)
     brain = DistillBrain(

@@ -172,7 +172,7 @@ def _turns(evaluations: list[Path]) -> list[Turn]:
     problems += [f"turn {name} is labelled twice; keep one of its lines." for name in twice]
     raise_problems(problems, f"{len(problems)} labels of IEMOCAP")
     if strange:
-        logger.warning("IEMOCAP: passed over lines of an unknown kind: %s.", ", ".join(shortened(strange)))
+        logger.warning("IEMOCAP: ignored lines of an unknown kind: %s.", ", ".join(shortened(strange)))
     return turns
 
 

@@ -2,7 +2,7 @@
 
     python train.py hparams/akd.yaml --data_folder /path/to/IEMOCAP_full_release
     python train.py hparams/akd.yaml --debug          (a minute, on a generated corpus)
-    python train.py hparams/akd.yaml --only_run seed17/fold1/outer          (one split alone)
+    python train.py hparams/akd.yaml --only_run seed17/fold1/outer          (only one split)
     torchrun --nproc_per_node=2 train.py hparams/akd.yaml                   (two GPUs; two processes on a CPU)
 
 One training is ``train_student``; the protocol calls it for every seed, fold and candidate that is not done yet.
@@ -19,7 +19,7 @@ from akd_toolkit.training.brain import DistillBrain
 
 
 def train_student(run):
-    """One training: build its parts, fit, score the test speakers, write what is kept."""
+    """One training: build its parts, fit, score the test speakers, save the results."""
     parts = build_parts(run)  # a leak is refused before anything is trained
     data, hparams = parts.data, training_hparams(run)
     brain = DistillBrain(

@@ -55,7 +55,7 @@ def prepare_ravdess(
 ) -> Manifest:
     """RAVDESS speech: 1440 files, 24 actors, 8 classes, English, acted.
 
-    What is known to be odd in the official files is logged: two recordings of actor 07 that are the same, five in
+    Known peculiarities of the official files are logged: two recordings of actor 07 that are the same, five in
     stereo (channels are averaged), some that are very quiet.
 
     Arguments

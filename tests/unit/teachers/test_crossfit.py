@@ -1,4 +1,4 @@
-"""No utterance is answered by a head that was trained on its speaker, and no test label is ever used."""
+"""No utterance gets its target from a head trained on its speaker, and no test label is ever used."""
 
 from dataclasses import replace
 
