@@ -8,7 +8,7 @@ from typer import Argument, Option
 from akd_toolkit.cli.command import show
 
 KINDS = ("losses", "gates", "weightings", "schedules", "teachers", "students", "augmentations")
-ROOMS = ("distill", "teachers", "models", "data.augment")  # register plugins when they are imported
+SUBPACKAGES = ("distill", "teachers", "models", "data.augment")  # register plugins when they are imported
 
 
 def run(
@@ -20,8 +20,8 @@ def run(
 
 def registries() -> dict:
     """Kind -> its registry, with every plugin of the toolkit."""
-    for room in ROOMS:
-        importlib.import_module(f"akd_toolkit.{room}")
+    for subpackage in SUBPACKAGES:
+        importlib.import_module(f"akd_toolkit.{subpackage}")
     registry = importlib.import_module("akd_toolkit.registry")
     return {kind: getattr(registry, kind.upper()) for kind in KINDS}
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 import akd_toolkit.data.augment
 import akd_toolkit.models
-import akd_toolkit.teachers  # noqa: F401  (importing the rooms registers their plugins)
+import akd_toolkit.teachers  # noqa: F401  (importing these registers their plugins)
 from akd_toolkit.data.augment import Mixup
 from akd_toolkit.data.draws import Sampling
 from akd_toolkit.data.files import is_hub_name

@@ -1,4 +1,4 @@
-"""Arrows between rooms go one way."""
+"""Imports between subpackages go one way."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import akd_toolkit
 
 PACKAGE = Path(akd_toolkit.__file__).parent
-# A room may import itself, what stands before it in this order, and nothing of what is forbidden below.
+# A subpackage may import itself and what comes before it in this order, except for the pairs in APART.
 ORDER = [
     {"outputs", "registry", "declared", "metrics", "solvers", "parallel", "mistakes", "environment"},
     {"data"},
@@ -35,7 +35,7 @@ def imports(path: Path, top_level_only=False):
                 yield from (f"akd_toolkit.{alias.name}" for alias in node.names)
 
 
-def room(module: str) -> str:
+def subpackage(module: str) -> str:
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else ""
 
@@ -46,22 +46,22 @@ def files():
     return found
 
 
-def test_every_room_imports_only_what_stands_before_it():
+def test_every_subpackage_imports_only_what_comes_before_it():
     height = {name: level for level, names in enumerate(ORDER) for name in names}
     wrong = []
     for path in files():
         own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         if own == "__init__":
             continue
-        assert own in height, f"{own} has no place in the order of rooms; give it one"
+        assert own in height, f"{own} is not in ORDER; add it"
         for module in imports(path):
-            other = room(module) if module.startswith("akd_toolkit.") else ""
+            other = subpackage(module) if module.startswith("akd_toolkit.") else ""
             if other not in ("", own) and other in height and height[other] >= height[own]:
                 wrong.append(f"{path.relative_to(PACKAGE)} imports {module}")
     assert not wrong, wrong
 
 
-def test_rooms_that_must_not_know_each_other_do_not():
+def test_separate_subpackages_do_not_import_each_other():
     for own, other in APART:
         for path in (PACKAGE / own).rglob("*.py"):
             assert f"akd_toolkit.{other}" not in " ".join(imports(path)), f"{path} imports {other}"

@@ -1,4 +1,4 @@
-"""Small corpora for the data room."""
+"""Small corpora for the tests of data."""
 
 import numpy as np
 import pytest
