@@ -54,6 +54,8 @@ def sentence_for(error: Exception) -> str:
         return "a DataLoader worker died, most often for lack of (shared) memory; lower num_workers or batch_size."
     if type(error) in (ValueError, TypeError, ImportError) and not _raised_on_purpose(error):
         return ""
+    if isinstance(error, OSError) and error.strerror and error.filename and text.startswith("[Errno"):
+        return f"{error.filename}: {error.strerror.lower()}; check the path, its permissions and the disk."
     return text if isinstance(error, ValueError | TypeError | OSError | ImportError) else ""
 
 

@@ -38,6 +38,10 @@ class Experiment:
                 f"than {paths.manifest} ({manifest.hash}); give each its own output_folder."
             )
         environment, plan = (read_json(path) if path.is_file() else {} for path in (paths.environment, paths.plan))
+        for key in ("seeds", "folds"):
+            numbers = plan.get(key, [])
+            if not isinstance(numbers, list) or not all(isinstance(number, int) for number in numbers):
+                raise ValueError(f"{paths.plan} is damaged ({key}: not integers); delete it and run the recipe again.")
         return cls(paths.folder, settings, environment, plan, manifest)
 
     @classmethod

@@ -14,6 +14,7 @@ from akd_toolkit.experiment.paths import locked
 from akd_toolkit.experiment.protocol import NestedCrossValidation, differences
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.mistakes import exit_code
 from akd_toolkit.registry import LOSSES
 
 ONE = ("--folds=1", "--seeds=[1]", "--candidates=[{batch_size: 2}]")
@@ -179,6 +180,7 @@ def test_akd_runs_prints_what_is_done_and_what_is_not(make, trainer, capsys):
         ("settings.yaml", "corpus: [", "settings.yaml"),
         ("settings.yaml", "", "settings.yaml lacks corpus"),
         ("plan.json", "{", "plan.json is damaged"),
+        ("plan.json", '{"seeds": {"a": 1}}', "plan.json is damaged (seeds"),
         ("environment.json", "[]", "environment.json is damaged"),
         ("manifest.csv", None, "manifest.csv"),
         ("manifest.csv", "id\n", "manifest.csv"),
@@ -190,6 +192,13 @@ def test_a_damaged_folder_is_one_sentence(make, capsys, name, text, message):
     assert main(["runs", str(folder)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error and error.count("\n") == 1
+
+
+def test_a_path_that_the_system_refuses_is_named_without_an_error_number(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert exit_code(lambda: (tmp_path / "file" / "report").mkdir()) == 1
+    error = capsys.readouterr().err
+    assert f"error: {tmp_path}/file/report: not a directory; " in error and "Errno" not in error
 
 
 def test_settings_of_finished_trainings_must_be_there_and_readable(make, trainer):
