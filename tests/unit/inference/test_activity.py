@@ -115,3 +115,12 @@ def test_silero_does_not_import_pytorch(tmp_path):
 def test_options_out_of_range_are_refused(option):
     with pytest.raises(ValueError, match=next(iter(option))):
         EnergyActivity(**option)
+
+
+def test_only_a_burst_has_a_hangover():
+    click, word = noise(1, -60), noise(1, -60)
+    click[8000 : 8000 + FRAME] = noise(0.02, -20)
+    word[8000 : 8000 + 3 * FRAME] = noise(0.06, -20)
+    assert EnergyActivity().push(click).sum() == 1
+    assert EnergyActivity().push(word).sum() == 3 + HANGOVER
+    assert EnergyActivity().push(noise(1, -20)).all()  # a stream may begin within speech

@@ -11,7 +11,7 @@ from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
 from akd_toolkit.inference.activity import EnergyActivity
 from akd_toolkit.inference.engine import Engine, engine_of
 from akd_toolkit.inference.results import Moment, Span, timeline
-from akd_toolkit.inference.streaming import StreamingRecognizer
+from akd_toolkit.inference.streaming import SmoothedDecision, StreamingRecognizer
 from akd_toolkit.registry import STUDENTS
 
 LABELS = ("anger", "joy", "sadness", "neutral")
@@ -237,3 +237,19 @@ def test_an_interrupted_hop_is_not_repeated():
     with pytest.raises(KeyboardInterrupt):
         recognizer.push(seconds(0.5))
     assert [(m.start_s, m.label) for m in recognizer.push(seconds(0.5))] == [(1.0, "joy")] and calls == [16000, 32000]
+
+
+def decided(posteriors, **options):
+    decision = SmoothedDecision(**{"smoothing_s": 0.0, "margin": 0.1, "hold_s": 1.0, **options})
+    return [decision.update(np.array(posterior), 0.5)[1] for posterior in posteriors]
+
+
+def test_a_lead_must_exceed_the_margin_and_last():
+    narrow, wide, other = [0.46, 0.54, 0], [0.4, 0.6, 0], [0.3, 0.1, 0.6]
+    start = [0.6, 0.4, 0]
+    assert decided([start, narrow, narrow, narrow]) == [0, 0, 0, 0]
+    assert decided([start, wide, wide, wide]) == [0, 0, 1, 1]
+    assert decided([start, wide, narrow, wide, wide]) == [0, 0, 0, 0, 1]
+    assert decided([start, wide, other, wide, other, other]) == [0, 0, 0, 0, 0, 2]
+    assert decided([start, wide], hold_s=0.0) == [0, 1]
+    assert decided([start, narrow], hold_s=0.0, margin=0.0) == [0, 1]
