@@ -28,7 +28,7 @@ def test_streaming_check_passes_and_finds_faults(tool, student_folder, speech, t
     whole = [Moment(0.0, 1.0, False), Moment(1.0, 2.0, True, "joy", {"joy": 1.0}, {"joy": 1.0})]
     first = check.mark(whole[0])
     broken = {"marks": [first, first, 3], "seconds": 1.0, "tenths_s": [0.2, 0.3], "pushes": 2}
-    failures = check.told({**broken, "memory_mb": [10.0, 12.0, 15.0]}, whole, 1.0, length_s=300.0, speed=500)
+    failures = check.failed_checks({**broken, "memory_mb": [10.0, 12.0, 15.0]}, whole, 1.0, length_s=300.0, speed=500)
     assert [failure.split(" ")[0] for failure in failures] == ["2", "memory", "300"]
 
 
@@ -42,9 +42,9 @@ def test_speech_check_counts_errors(tool, student_folder, speech, tmp_path, caps
     assert "| Voices | silero | 2 | 0 | 0 | 0 |" in lines and "| white | 1 | 0 | 1 |" in lines
 
 
-def test_damaged_inputs_are_answered_or_refused(tool, student_folder, capsys):
+def test_damaged_inputs_are_recognised_or_refused(tool, student_folder, capsys):
     code = tool("damaged_inputs").main(["--model", str(student_folder), "--count", "104"])
     out = capsys.readouterr().out
     total = next(line for line in out.splitlines() if line.startswith("all ")).split()
-    answered, refused, half, violations = map(int, total[1:])
-    assert code == half == violations == 0 and answered > 20 and refused > 40, out
+    recognised, refused, half, violations = map(int, total[1:])
+    assert code == half == violations == 0 and recognised > 20 and refused > 40, out
