@@ -15,7 +15,7 @@ from akd_toolkit.data.split_checks import (
     check_speakers,
     check_utterances,
 )
-from akd_toolkit.data.unlabelled import find_unlabelled
+from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.data.verdicts import Finding, Split, counted, some
 from akd_toolkit.experiment.leaks import check_model, check_noise
 from akd_toolkit.experiment.stored import Experiment
@@ -106,18 +106,22 @@ def check_provenance(experiment: Experiment, settings: list[dict]) -> list[Findi
 
 def check_unlabelled(runs: Runs, manifest: Manifest | None, sound: bool) -> list[Finding]:
     """No unlabelled speech is a recording of the corpus, nor spoken by a test speaker."""
+    found = []
+    for title, wanted in hashes(runs.experiment.settings).items():
+        given = manifest if manifest is not None and manifest.hash == wanted else None
+        found += _check_source(runs, title, wanted, given or find_unlabelled(runs.experiment.folder, wanted), sound)
+    return found
+
+
+def _check_source(runs: Runs, title: str, wanted: str, manifest: Manifest | None, sound: bool) -> list[Finding]:
     experiment = runs.experiment
-    wanted = experiment.settings.get("unlabelled_hash")
-    if not wanted:
-        return []
-    manifest = manifest or find_unlabelled(experiment.folder, wanted)
     if manifest is None or manifest.hash != wanted:
         sentence = (
-            "that the unlabelled speech holds no recording and no speaker of the test: its manifest "
+            f"that the unlabelled speech ({title}) holds no recording and no speaker of the test: its manifest "
             f"({wanted}) was not found; give it with --unlabelled."
         )
         proofs = [getattr(record, "proved", ()) for record in runs.records.values()]
-        passed = sum(any("unlabelled utterances hold no" in line for line in proof) for proof in proofs)
+        passed = sum(any("unlabelled utterances" in line and "hold no" in line for line in proof) for proof in proofs)
         gate = f" {counted(passed, 'run')} compared the recordings at the start and found no copy." if passed else ""
         return [Finding("not_proved", "unlabelled", sentence + gate)]
     if set(manifest.speakers) <= set(experiment.manifest.speakers):

@@ -40,6 +40,10 @@ class Speech:
         Names of the dimensional labels that items carry.
     labelled
         False for speech whose emotions are unknown.
+    weight
+        Share of the unlabelled windows, relative to other unlabelled sources.
+    chances
+        Probability of each utterance to be drawn, [N]; None draws all equally often. For unlabelled speech.
     """
 
     manifest: Manifest
@@ -48,6 +52,8 @@ class Speech:
     views: int = 0
     attributes: tuple[str, ...] = ()
     labelled: bool = True
+    weight: float = 1.0
+    chances: np.ndarray | None = None
 
 
 class Draw(NamedTuple):

@@ -70,7 +70,8 @@ class TrainSampler(Sampler[list[Draw]]):
     Arguments
     ---------
     sources
-        Labelled training utterances, and at most one source of unlabelled speech.
+        Labelled training utterances, then sources of unlabelled speech. The windows of a batch are divided among these
+        by their weights.
     window_s
         Seconds of a window.
     batch_size
@@ -128,10 +129,19 @@ class TrainSampler(Sampler[list[Draw]]):
         for number, rows in enumerate(np.array_split(order, len(self)), start=1):
             key = (self.seed, self.epoch, number) + ((self.rank,) if self.num_processes > 1 else ())
             draws = self._windows(0, rows, random, key)
-            for source, speech in enumerate(unlabelled, start=1):
-                size = round(self.unlabelled_ratio * len(rows))
-                draws += self._windows(source, random.integers(len(speech.manifest), size=size), random, key)
+            sizes = [round(self.unlabelled_ratio * len(rows))]
+            if len(unlabelled) > 1:
+                weights = np.array([speech.weight for speech in unlabelled])
+                sizes = random.multinomial(sizes[0], weights / weights.sum()).tolist()
+            for source, (speech, size) in enumerate(zip(unlabelled, sizes), start=1):
+                draws += self._windows(source, self._rows(speech, size, random), random, key)
             yield draws[self.rank :: self.num_processes]
+
+    @staticmethod
+    def _rows(speech: Speech, size: int, random: np.random.Generator) -> np.ndarray:
+        if speech.chances is None:
+            return random.integers(len(speech.manifest), size=size)
+        return random.choice(len(speech.manifest), size=size, p=speech.chances)
 
     def _windows(self, source: int, rows: np.ndarray, random: np.random.Generator, key) -> list[Draw]:
         """A random window of a random view of each row."""

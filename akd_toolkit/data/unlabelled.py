@@ -1,21 +1,99 @@
-"""Speech without labels, for which a student learns the teacher outputs."""
+"""Unlabelled speech, on which a student learns from teacher outputs alone."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
 
 from akd_toolkit.data.files import MANIFEST
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
 from akd_toolkit.data.sounds import find_sounds, without_copies
+from akd_toolkit.declared import Section
 from akd_toolkit.registry import CORPORA
 
 LABEL = "unlabelled"
 
 
+class Source(Section):
+    """How one source of unlabelled speech is used; a value of the setting ``sources``."""
+
+    weight: float = Field(
+        1.0, description="share of the unlabelled windows, relative to other sources; 0: unused", ge=0
+    )
+    limit: int | None = Field(None, description="most utterances that are used, spread over speakers; null: all", ge=1)
+    standardise: float = Field(
+        1.0,
+        description="teacher features standardised by the source's own statistics (1), the corpus's (0) or between",
+        ge=0,
+        le=1,
+    )
+    balance: Literal["none", "speakers", "classes"] = Field(
+        "none", description="draw speakers, or the classes that the teachers predict, equally often"
+    )
+
+
+def limited(manifest: Manifest, limit: int | None) -> Manifest:
+    """At most ``limit`` utterances, as many of each speaker as possible; always the same ones.
+
+    Example
+    -------
+    >>> names = ("a1", "a2", "a3", "b1")
+    >>> rows = [Utterance(name, "/x.wav", 0, 1, 1.0, speaker=name[0], emotion=LABEL) for name in names]
+    >>> sorted(row.speaker for row in limited(Manifest("x", (LABEL,), tuple(rows)), 2))
+    ['a', 'b']
+    """
+    if limit is None or limit >= len(manifest):
+        return manifest
+    table = pd.DataFrame({"speaker": [row.speaker for row in manifest], "id": manifest.ids})
+    table["order"] = [hashlib.sha256(name.encode()).hexdigest() for name in manifest.ids]
+    table = table.sort_values("order")
+    table["turn"] = table.groupby("speaker").cumcount()
+    chosen = set(table.sort_values(["turn", "order"])["id"][:limit])
+    return Manifest(manifest.corpus, manifest.label_order, tuple(row for row in manifest if row.id in chosen))
+
+
+def equal_chances(groups) -> np.ndarray:
+    """Probability of each row such that every group is drawn equally often.
+
+    Example
+    -------
+    >>> equal_chances(["a", "a", "b"])
+    array([0.25, 0.25, 0.5 ])
+    """
+    _, group, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    return 1 / (len(counts) * counts[group])
+
+
+def titled(value: str | Mapping[str, str] | None) -> dict[str, str]:
+    """Title -> folder from the setting ``unlabelled``; a folder alone is titled by its name.
+
+    Example
+    -------
+    >>> titled("/data/BAVED"), titled(None)
+    ({'BAVED': '/data/BAVED'}, {})
+    """
+    if not value:
+        return {}
+    return {Path(value).name: value} if isinstance(value, str) else dict(value)
+
+
+def hashes(settings: Mapping) -> dict[str, str]:
+    """Title -> manifest hash of a stored experiment's unlabelled speech; a single source is called ``unlabelled``."""
+    found = settings.get("unlabelled_hash")
+    return {LABEL: found} if isinstance(found, str) else dict(found or {})
+
+
 @CORPORA.register("unlabelled")
 def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
-    """Any folder of speech, at any depth; no label and no speaker is read from it.
+    """Any folder of speech, at any depth; no label is read from it.
+
+    Speakers come from the columns ``file`` and ``speaker`` of a ``manifest.csv`` in the folder, if there is one.
 
     Silence before and after the speech is left out. Its speakers must not be those of the corpus it is used with;
     identical recordings are refused there.
@@ -38,8 +116,17 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     files = without_copies(find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null"))
 
     def build() -> Manifest:
+        names = {path: path.relative_to(folder).as_posix() for path in files}
         rows = [
-            Utterance(str(path.relative_to(folder)), str(path.resolve()), 0, 0, 0.0, speaker=LABEL, emotion=LABEL)
+            Utterance(
+                str(path.relative_to(folder)),
+                str(path.resolve()),
+                0,
+                0,
+                0.0,
+                speaker=speakers.get(names[path], LABEL),
+                emotion=LABEL,
+            )
             for path in files
         ]
         rows = [trim_silence(row) for row in measure(rows, folder.name, progress)]
@@ -47,7 +134,26 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
 
     home = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]
     arguments = {"preparer": LABEL, "folder": str(folder.resolve())}
+    speakers = _speakers(folder)
+    if speakers:
+        arguments["speakers"] = hashlib.sha256(json.dumps(speakers, sort_keys=True).encode()).hexdigest()[:12]
     return prepare_once(Path(save_folder) / f"{folder.name}-{home}", arguments, files, build)
+
+
+def _speakers(folder: Path) -> dict[str, str]:
+    """File -> speaker, prefixed by the folder's name, so that speaker 03 of one corpus is not 03 of another."""
+    table = folder / MANIFEST
+    if not table.is_file():
+        return {}
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{table} is not a readable CSV table ({str(error).splitlines()[0]}); fix or remove it."
+        ) from None
+    if not {"file", "speaker"} <= set(rows):
+        return {}
+    return {file: f"{folder.name}/{speaker}" for file, speaker in zip(rows["file"], rows["speaker"])}
 
 
 def find_unlabelled(experiment_folder, wanted: str) -> Manifest | None:

@@ -1,6 +1,6 @@
 """Checks of a run's split before training: what is proved, and what cannot be proved."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest
@@ -14,7 +14,7 @@ def audit(
     train: Manifest,
     test: Manifest,
     teachers=None,
-    unlabelled: Manifest | None = None,
+    unlabelled: Mapping[str, Manifest] | None = None,
     one_head: bool = False,
     speaker_independent: bool = True,
     models: dict[str, dict] | None = None,
@@ -22,10 +22,11 @@ def audit(
 ) -> dict[str, list[str]]:
     """Check a split: ``{"proved": [...], "not_proved": [...]}``, a sentence each.
 
-    ``teachers`` is a ``TeacherFold``; ``one_head`` says that losses imitate a head fitted on the same speakers;
-    ``speaker_independent`` is False if the recipe says that speakers are unknown; ``models`` holds pretrained models as
-    ``{"teacher whisper": {"name": ..., "source": ...}}``. ValueError if training and test share a speaker, utterance,
-    part of a recording or identical sound, or a head or a pretrained model was trained on the test data.
+    ``unlabelled`` maps titles of sources to their training speech; ``teachers`` is a ``TeacherFold``; ``one_head`` says
+    that losses imitate a head fitted on the same speakers; ``speaker_independent`` is False if the recipe says that
+    speakers are unknown; ``models`` holds pretrained models as ``{"teacher whisper": {"name": ..., "source": ...}}``.
+    ValueError if training and test share a speaker, utterance, part of a recording or identical sound, or a head or a
+    pretrained model was trained on the test data.
     """
     _refuse_leaks(train, test)
     unnamed = sum(is_unknown_speaker(row.speaker) for row in (*train, *test))
@@ -50,12 +51,12 @@ def audit(
     else:  # names say nothing about speakers
         not_proved += [f"that {line}" for line in heads]
     findings = [check_model(who, spec, test.corpus, Path.cwd()) for who, spec in (models or {}).items()]
-    if unlabelled is not None:
-        _refuse_leaks(unlabelled, test)
-        sentence = f"{len(unlabelled)} unlabelled utterances hold no recording of the test"
+    for title, speech in (unlabelled or {}).items():
+        _refuse_leaks(speech, test)
+        sentence = f"{len(speech)} unlabelled utterances ({title}) hold no recording of the test"
         findings.append(Finding("proved", "unlabelled", sentence))
-        if not named or not set(unlabelled.speakers) <= set(train.speakers):
-            sentence = "that no test speaker speaks in the unlabelled speech, whose speakers have no names"
+        if not named or not set(speech.speakers) <= set(train.speakers):
+            sentence = f"that no test speaker speaks in the unlabelled speech ({title}), whose speakers are unknown"
             findings.append(Finding("not_proved", "unlabelled", sentence))
     for finding in [*findings, *check_noise(augment)]:
         if finding.verdict == "leak":

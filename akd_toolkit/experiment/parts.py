@@ -14,6 +14,7 @@ from akd_toolkit.data.augment import build_augmentations, build_mixup, change_ba
 from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.draws import TrainSampler, loader_options, sampling_of, scoring_draws, whole_draws
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.unlabelled import equal_chances
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.distill.objective import build_objective as build
 from akd_toolkit.environment import sb
@@ -121,11 +122,7 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
     """Windows of the training speakers with the teachers' outputs, and of the test speakers."""
     config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
     sources = [Speech(run.train, audio.waveform, _lookup(teachers, objective), config["views"], run.attributes)]
-    if run.unlabelled is not None:
-        views, speech = config["unlabelled_views"], run.unlabelled_train
-        outputs = _lookup(transfer_fold(teachers, teacher_bank(config, run.unlabelled, views), speech), objective)
-        waveform = AudioStore(run.unlabelled, config["store_folder"]).waveform
-        sources.append(Speech(speech, waveform, outputs, views, run.attributes, labelled=False))
+    sources += [_unlabelled(run, objective, teachers, title, speech) for title, speech in run.unlabelled_train.items()]
     rank, count = rank_and_count()
     sampler = TrainSampler(
         sources,
@@ -149,6 +146,27 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
         test=test,
         train_options=loader_options(sampler, change, config["num_workers"]),
         test_options=loader_options(scored),
+    )
+
+
+def _unlabelled(run: Run, objective: Objective, teachers: TeacherFold, title: str, speech: Manifest) -> Speech:
+    """One source of unlabelled speech with the teachers' outputs."""
+    whole, use, views = run.unlabelled[title], run.sources[title], run.config["unlabelled_views"]
+    outputs = transfer_fold(teachers, teacher_bank(run.config, whole, views), speech, use.standardise)
+    groups = None
+    if use.balance == "speakers":
+        groups = [row.speaker for row in speech]
+    elif use.balance == "classes":
+        groups = outputs.lookup(speech.ids, embeddings=False).logits.softmax(dim=-1).mean(dim=0).argmax(dim=-1).tolist()
+    return Speech(
+        speech,
+        AudioStore(whole, run.config["store_folder"]).waveform,
+        _lookup(outputs, objective),
+        views,
+        run.attributes,
+        labelled=False,
+        weight=use.weight,
+        chances=None if groups is None else equal_chances(groups),
     )
 
 

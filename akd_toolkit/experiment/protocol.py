@@ -21,7 +21,7 @@ from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.data.folds import OuterFold, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.mixtures import prepare_mixtures
-from akd_toolkit.data.unlabelled import prepare_unlabelled
+from akd_toolkit.data.unlabelled import prepare_unlabelled, titled
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_bank
 from akd_toolkit.experiment.paths import ExperimentPaths
@@ -31,6 +31,7 @@ from akd_toolkit.experiment.run import Run, attributes_of, label_posteriors, run
 from akd_toolkit.experiment.settings import defines_result, with_defaults
 from akd_toolkit.experiment.stored import Experiment, read_settings
 from akd_toolkit.metrics.scores import ua
+from akd_toolkit.models.features.log_mel import LogMel
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.registry import TEACHERS
 
@@ -48,17 +49,18 @@ class NestedCrossValidation:
         attributes_of(config, manifest)  # errors before teachers are run
         find_teachers(config)
         self.folder = Path(config["output_folder"])
-        self.unlabelled = None
-        source, store = config["unlabelled"], config["store_folder"]
-        if source and config["teachers"]:
-            mixed = source == "mixtures"
-            self.unlabelled = prepare_mixtures(manifest, store) if mixed else prepare_unlabelled(source, store)
+        places, store = titled(config["unlabelled"]), config["store_folder"]
+        self.unlabelled = {
+            title: prepare_mixtures(manifest, store) if place == "mixtures" else prepare_unlabelled(place, store)
+            for title, place in places.items()
+            if config["teachers"]
+        }
         folds = outer_folds(manifest, config["outer_folds"])
         self.folds = folds[: config["folds"] or len(folds)]
         paths = ExperimentPaths(self.folder)
         self._claim_folder(paths)
         plan = {
-            "recipe": config.file.stem + (f"+{Path(source).name}" if source else ""),
+            "recipe": "+".join([config.file.stem, *places]),
             "system": _system(config),
             "seeds": config["seeds"],
             "folds": [fold.index + 1 for fold in self.folds],
@@ -154,16 +156,18 @@ class NestedCrossValidation:
             AudioStore(self.manifest, self.config["store_folder"]).prepare(1 + views, jobs, backend)
         if self.config["teachers"]:
             teacher_bank(self.config, self.manifest, views).prepare(jobs, backend)
-            if self.unlabelled is not None:
-                more = self.config["unlabelled_views"]
-                teacher_bank(self.config, self.unlabelled, more).prepare(jobs, backend)
+            for manifest in self.unlabelled.values():
+                teacher_bank(self.config, manifest, self.config["unlabelled_views"]).prepare(jobs, backend)
 
     def _claim_folder(self, paths: ExperimentPaths) -> None:
         """Write the settings that define the result; ValueError if the folder has other ones."""
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
         fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
-        fixed["unlabelled_hash"] = None if self.unlabelled is None else self.unlabelled.hash
+        found = {title: manifest.hash for title, manifest in self.unlabelled.items()}
+        alone = not found or (isinstance(self.config["unlabelled"], str) and not self.config["sources"])
+        fixed["unlabelled_hash"] = next(iter(found.values()), None) if alone else found
+        fixed["log_mel_version"] = LogMel.version  # trainings on other features must not join
         if paths.exists:
             if changes := differences(with_defaults(read_settings(paths)), with_defaults(fixed)):
                 raise ValueError(

@@ -37,6 +37,7 @@ class RunRecord:
     train_speakers: tuple[str, ...]
     test_speakers: tuple[str, ...]
     num_parameters: int | None = None
+    log_mel_version: int | None = None  # of the log-mels it was trained on, see LogMel
     sample_rate_hz: int = 16000
     window_s: float = 3.0
     test_overlap_s: float = 0.0
@@ -59,7 +60,8 @@ class RunRecord:
         from akd_toolkit.models.storage import save_student  # imports PyTorch
 
         values = asdict(self)
-        spec, labels, _ = values.pop("student"), values.pop("label_order"), values.pop("num_parameters")
+        spec, labels = values.pop("student"), values.pop("label_order")
+        del values["num_parameters"], values["log_mel_version"]  # of the student itself
         about = {name: value for name in IN_STUDENT_FILE if (value := values.pop(name)) != ()}
         save_student(paths.folder, student, spec, labels, **about)
         write_text_aside(paths.record, json.dumps(values, indent=1) + "\n")

@@ -3,7 +3,7 @@
 import importlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.unlabelled import Source, limited
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.paths import locked
 from akd_toolkit.experiment.plan import PlannedRun
@@ -29,13 +30,14 @@ logger = logging.getLogger(__name__)
 class Run(PlannedRun):
     """One training: the student is trained on ``train_speakers`` and scored on ``test_speakers``.
 
-    Plain data; ``experiment/parts.py`` builds the objects. ``overrides`` is the candidate, which ``config`` includes.
+    Plain data; ``experiment/parts.py`` builds the objects. ``overrides`` is the candidate, which ``config`` includes;
+    ``unlabelled`` maps the title of each source of unlabelled speech to its manifest.
     """
 
     config: Config
     manifest: Manifest
     overrides: dict
-    unlabelled: Manifest | None = None
+    unlabelled: Mapping[str, Manifest] = field(default_factory=dict)
 
     @property
     def train(self) -> Manifest:
@@ -46,12 +48,20 @@ class Run(PlannedRun):
         return self.manifest.of(self.test_speakers)
 
     @property
-    def unlabelled_train(self) -> Manifest | None:
-        """Unlabelled speech; where it has speakers of the corpus, that of the training speakers alone."""
-        if self.unlabelled is None:
-            return None
-        own = [speaker for speaker in self.unlabelled.speakers if speaker in self.train_speakers]
-        return self.unlabelled.of(own or self.unlabelled.speakers)
+    def sources(self) -> dict[str, Source]:
+        """Title -> how the source is used, for those with a weight."""
+        uses = {title: Source(**(self.config["sources"].get(title) or {})) for title in self.unlabelled}
+        return {title: use for title, use in uses.items() if use.weight}
+
+    @property
+    def unlabelled_train(self) -> dict[str, Manifest]:
+        """Title -> unlabelled training speech; of a source with speakers of the corpus, that of training speakers."""
+        found = {}
+        for title, use in self.sources.items():
+            whole = self.unlabelled[title]
+            own = [speaker for speaker in whole.speakers if speaker in self.train_speakers]
+            found[title] = limited(whole.of(own or whole.speakers), use.limit)
+        return found
 
     def scores(self, manifest: Manifest | None = None) -> pd.DataFrame:
         return super().scores(manifest or self.manifest)

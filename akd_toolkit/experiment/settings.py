@@ -20,6 +20,7 @@ import akd_toolkit.teachers  # noqa: F401  (importing these registers their plug
 from akd_toolkit.data.augment import Mixup
 from akd_toolkit.data.draws import Sampling
 from akd_toolkit.data.files import is_hub_name
+from akd_toolkit.data.unlabelled import Source, titled
 from akd_toolkit.declared import Plugin, Section
 from akd_toolkit.distill.objective_spec import ObjectiveSpec
 from akd_toolkit.registry import AUGMENTATIONS, STUDENTS, TEACHERS
@@ -98,7 +99,9 @@ class Start(Section):
     store_folder: str = setting(..., "folder for teacher features, shared by experiments")
     results_file: str | None = setting(None, "CSV file to which one row per experiment is added")
     models_folder: str | None = setting(None, "searched before the hub: owner/name folders, or a models.yaml")
-    unlabelled: str | None = setting(None, "unlabelled speech: a folder, or mixtures, which are made from the corpus")
+    unlabelled: str | dict[str, str] | None = setting(
+        None, "unlabelled speech: a folder, or mixtures, which are made from the corpus; or several, title: folder"
+    )
     seeds: list[Seed] = setting(..., "one whole protocol for each", min_length=1)
     folds: int | None = setting(None, "how many of the outer folds to run; null runs all", ge=1)
     rows: list[Row] | None = setting(None, "the rows of an ablation", min_length=1)
@@ -135,6 +138,7 @@ class Training(Section):
     views: int = setting(0, "augmented copies of each training utterance, also for the teachers", ge=0)
     unlabelled_ratio: float = setting(1.0, "unlabelled windows for each labelled one in a batch", gt=0)
     unlabelled_views: int = setting(0, "augmented copies of each unlabelled utterance", ge=0)
+    sources: dict[str, Source] = setting({}, "title: how a source of unlabelled speech is used")
     augment: list[AugmentationPart] | None = setting(None, "augmentations of the training sound, in this order")
     mixup: Mixup | None = setting(None, "pairs of utterances mixed")
     sampling: Sampling | None = setting(None, "how often each utterance is drawn in an epoch; null is natural")
@@ -170,6 +174,11 @@ class Settings(Start, Protocol, Training):
             yield "there are teachers but no objective.distill to learn from them; set teachers to null or add a loss"
         if self.unlabelled and not self.teachers:
             yield "unlabelled speech needs teachers to label it; add some or set unlabelled to null"
+        titles = titled(self.unlabelled)
+        for title in [title for title in self.sources if titles and title not in titles]:
+            yield f"sources: '{title}' is not a title of unlabelled ({', '.join(titles)})"
+        if titles and not any(self.sources.get(title, Source()).weight for title in titles):
+            yield "sources: every weight is 0; set unlabelled to null, or raise one"
         if self.folds and self.folds > len(self.outer_folds):
             yield f"folds: got {self.folds}; there are {len(self.outer_folds)} outer_folds"
         if len(set(self.seeds)) < len(self.seeds):

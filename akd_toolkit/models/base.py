@@ -22,6 +22,19 @@ class Student(nn.Module):
     ---------
     num_classes
         Number of emotions, >= 2.
+    deltas
+        0: log-mels alone; 1: with their slopes; 2: with the slopes of the slopes as well.
+    normalize
+        What is subtracted from the log-mels: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
+    masking
+        Largest share of the bands, and of the frames, set to 0 in one run each in training, in [0, 1) (SpecAugment,
+        Park et al. 2019).
+    stochastic_depth
+        Share of residual branches skipped in training, rising linearly to this at the deepest, in [0, 1).
+    dropout
+        Share of the embedding set to 0 in training, in [0, 1).
+
+    All but the first are options of those students that list them in their signature.
 
     Shape
     -----
@@ -65,7 +78,7 @@ class Student(nn.Module):
 
     @torch.no_grad()
     def output_dims(self) -> dict:
-        """Sizes that losses and weightings with weights of their own ask for.
+        """Sizes that losses and weightings with trainable weights need.
 
         ``student_embedding_dim``, ``student_frame_dim``, and ``student_layer_dims`` by layer name.
         """

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.layers import halved, masked, pooled, speech_share
+from akd_toolkit.models.layers import halved, masked, normalized, normalized_channels_first, pooled, speech_share
 from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
@@ -27,14 +27,10 @@ class Dkdfmh(Student):
     no parameter count: all sizes are ours, chosen for 473,975 parameters (7 classes); feature points are frames with
     their bands fused, not single points of the image; positions come from the convolutions, so that any length fits.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mels
         Log-mel bands, a multiple of 2 ** len(channels).
-    normalize
-        What is taken from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
     channels
         Channels of the stem, then of each stage; one scale for each stage, so at least two numbers.
     dim
@@ -114,7 +110,7 @@ class Dkdfmh(Student):
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
         mask = frame_mask(num_frames, features.shape[1])
-        x = self.input_norm(features.transpose(1, 2)).transpose(1, 2)[:, None]  # [batch, 1, T, mels]
+        x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mels]
         x, mask, num_frames = self.stem(x, mask, num_frames)
         layers, statistics = {}, []
         stages = zip(self.downs, self.convs, self.fusions, self.attentions, strict=True)
@@ -137,11 +133,11 @@ class _Conv(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, mask: Tensor | None, num_frames: Tensor | None):
-        x = torch.relu(self.norm(self.conv(masked(x, mask, time=2))))
+        x = self.conv(masked(x, mask, time=2))
         if self.stride == 2:
             num_frames = halved(num_frames)
             mask = frame_mask(num_frames, x.shape[2])
-        return x, mask, num_frames
+        return torch.relu(normalized_channels_first(self.norm, x, mask)), mask, num_frames
 
 
 class FusedAttention(nn.Module):

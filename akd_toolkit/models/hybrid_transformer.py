@@ -27,14 +27,10 @@ class HybridTransformer(Student):
     Differs from the paper, which gives no sizes: positions come from convolutions, so that any length fits; bands
     attend before they are fused and frames after, which costs a tenth of attending to all pairs of bands and frames.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mels
         Log-mel bands, a multiple of 4.
-    deltas
-        0: log-mels alone; 1: with their deltas; 2: with the deltas of the deltas as well.
     channels
         Channels of the stem's two stages; the second is also the width of a band in attention over frequency.
     dim
@@ -51,15 +47,6 @@ class HybridTransformer(Student):
         Attention heads over frequency, dividing ``channels[1]``.
     mlp_ratio
         Hidden width of the feed-forward layers over their input; half of it in attention over frequency.
-    dropout
-        Share of the embedding left out in training, in [0, 1). Dropout further down was seen to slow learning.
-    stochastic_depth
-        Share of the residual branches of attention left out in training, rising to this at the deepest, in [0, 1).
-    masking
-        Largest share of the bands, and of the frames, hidden in one run each in training, in [0, 1); 0 hides nothing.
-        (SpecAugment, Park et al. 2019, within the module because the log-mels are.)
-    normalize
-        What is taken away from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"`` (see ``LogMel``).
 
     Shape
     -----

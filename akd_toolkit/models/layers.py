@@ -116,6 +116,14 @@ def normalized(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
     return torch.zeros_like(frames).index_copy(0, speech, rows).reshape(x.shape)
 
 
+def normalized_channels_first(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
+    """``normalized`` for [batch, C, T] or [batch, C, T, F]; in evaluation the plain norm, which exports merge with a
+    convolution before it."""
+    if mask is None or not norm.training:
+        return norm(x)
+    return normalized(norm, x.movedim(1, -1), mask).movedim(-1, 1)
+
+
 def _norm_of_rows(norm: nn.Module, rows: Tensor) -> Tensor:
     """Batch norm of [N, C]; for a norm of images each row is an image of one pixel."""
     return norm(rows[..., None, None]).flatten(1) if isinstance(norm, nn.BatchNorm2d) else norm(rows)

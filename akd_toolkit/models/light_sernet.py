@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.mfcc import MFCC
-from akd_toolkit.models.layers import halved, masked, speech_mean, speech_share
+from akd_toolkit.models.layers import halved, masked, normalized, normalized_channels_first, speech_mean, speech_share
 from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
@@ -25,22 +25,16 @@ class LightSernet(Student):
     each of our 461,703 parameters (7 classes). Differs from the paper: the mean level of an utterance is taken from
     its MFCCs, which are then standardised over the corpus instead of clipped; padding is masked.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mfcc
         Cepstral coefficients, a multiple of 8.
     num_mels
         Log-mel bands of which they are the cosine transform, >= ``num_mfcc``.
-    normalize
-        What is taken from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
     path_channels
         Channels of each of the three paths.
     channels
         Channels of the five blocks.
-    dropout
-        Share of the embedding left out in training, in [0, 1).
 
     Shape
     -----
@@ -108,7 +102,7 @@ class LightSernet(Student):
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: MFCCs [batch, T, num_mfcc]; how many of T are speech, or None."""
         mask = frame_mask(num_frames, features.shape[1])
-        x = masked(self.input_norm(features.transpose(1, 2)).transpose(1, 2), mask)[:, None]  # [batch, 1, T, mfcc]
+        x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mfcc]
         paths = [path(x, mask, num_frames) for path in self.paths]
         x, mask, num_frames = torch.cat([path[0] for path in paths], dim=1), *paths[0][1:]
         layers = {"paths": _over_coefficients(x)}
@@ -132,7 +126,7 @@ class _Block(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, mask: Tensor | None, num_frames: Tensor | None):
-        x = F.relu(self.norm(self.conv(x)), inplace=True)
+        x = F.relu(normalized_channels_first(self.norm, self.conv(x), mask))
         if self.pool is None:
             return x, mask, num_frames
         return pooled_map(x, self.pool, mask, num_frames)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.layers import halved, masked, pooled, speech_share
+from akd_toolkit.models.layers import halved, masked, normalized, normalized_channels_first, pooled, speech_share
 from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
@@ -23,14 +23,10 @@ class MicroCNN(Student):
     small-footprint keyword spotting") with the statistics pooling of x-vectors (Snyder et al. 2018). Ours: bands
     are fused early, because convolutions over time alone cost a tenth.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mels
         Log-mel bands, a multiple of 2 ** len(channels).
-    normalize
-        What is taken from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
     channels
         Channels of the stem's stages, at least two.
     dim
@@ -109,11 +105,11 @@ class MicroCNN(Student):
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
         mask = frame_mask(num_frames, features.shape[1])
-        x = _norm(self.input_norm, features.transpose(1, 2), mask).transpose(1, 2)[:, None]  # [batch, 1, T, mels]
+        x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mels]
         for stage in self.stem:
             x, mask, num_frames = stage(x, mask, num_frames)
         x = self.fuse(x.transpose(1, 2).flatten(2)).transpose(1, 2)  # [batch, dim, T / 4]
-        x = torch.relu(_norm(self.fuse_norm, x, mask))
+        x = torch.relu(normalized_channels_first(self.fuse_norm, x, mask))
         layers = {"stem": x.transpose(1, 2)}
         for index, block in enumerate(self.blocks):
             x = block(x, mask)
@@ -140,7 +136,7 @@ class _StemStage(nn.Module):
         if self.time_stride == 2:
             num_frames = halved(num_frames)
             mask = frame_mask(num_frames, x.shape[2])
-        return torch.relu(_norm(self.norm, x, mask)), mask, num_frames
+        return torch.relu(normalized_channels_first(self.norm, x, mask)), mask, num_frames
 
 
 class _TimeBlock(nn.Module):
@@ -152,12 +148,5 @@ class _TimeBlock(nn.Module):
         self.norm = nn.BatchNorm1d(dim)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        return torch.relu(x + _norm(self.norm, self.conv(masked(x, mask, time=2)), mask))
+        return torch.relu(x + normalized_channels_first(self.norm, self.conv(masked(x, mask, time=2)), mask))
 
-
-def _norm(norm: nn.Module, x: Tensor, mask: Tensor | None) -> Tensor:
-    """Batch norm of [B, C, T] or [B, C, T, F], padding included.
-
-    ``normalized(norm, x.movedim(1, -1), mask).movedim(-1, 1)`` would leave padding out.
-    """
-    return norm(x)

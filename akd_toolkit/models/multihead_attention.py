@@ -24,29 +24,19 @@ class MultiheadAttention(Student):
     Source: the attention of Vaswani et al. 2017, section 3.2.2, with learned queries, once per utterance, as India,
     Safari & Hernando 2019 pool speech ("Self multi-head attention for speaker recognition"). It represents the
     "multi-head attention" variant in the tables of Khan et al. 2026, "Real-Time Emotion Recognition System Using
-    Adaptive Distillation Technique", CMES. Differs from the paper, which does not say what surrounds the attention: no
+    Adaptive Distillation Technique", CMES. Differs from the paper, which does not describe the rest: no
     frame attends to another here, so that what a whole transformer adds can be measured.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mels
         Log-mel bands, a multiple of 2 ** len(channels).
-    deltas
-        0: log-mels alone; 1: with their deltas; 2: with the deltas of the deltas as well.
     channels
         Channels of the stem's stages, at least one; each halves time and frequency.
     dim
         Numbers per frame after fusing.
     heads
         Attention heads, dividing ``dim``.
-    dropout
-        Share of the embedding left out in training, in [0, 1).
-    masking
-        Largest share of the bands, and of the frames, hidden in one run each in training, in [0, 1).
-    normalize
-        What is taken away from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"`` (see ``LogMel``).
 
     Shape
     -----
@@ -124,7 +114,7 @@ class MultiheadAttention(Student):
         return ModelOutput(self.classifier(self.dropout(embedding)), embedding, frames, layers, speech_share(mask))
 
     def pool(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """What the heads read: [batch, T, dim] -> [batch, dim]. mask: True where there is speech, or None."""
+        """Output of the heads: [batch, T, dim] -> [batch, dim]. mask: True where there is speech, or None."""
         key = self.key(frames).unflatten(-1, self.query.shape)  # [batch, T, heads, dim / heads]
         scores = (key * self.query).sum(dim=-1) / self.query.shape[1] ** 0.5  # [batch, T, heads]
         if mask is not None:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save_file
 
 import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.files import SETTINGS, WEIGHTS, write_text_aside, written_aside
+from akd_toolkit.models.features.log_mel import LogMel
 from akd_toolkit.registry import STUDENTS
 
 
@@ -35,6 +36,7 @@ def save_student(folder: str | Path, student: torch.nn.Module, spec: dict, label
         },
         "label_order": list(label_order),
         "num_parameters": sum(parameter.numel() for parameter in student.parameters()),
+        **({"log_mel_version": LogMel.version} if has_log_mel(student) else {}),
         **about,
     }
     with written_aside(folder / WEIGHTS) as aside:
@@ -43,7 +45,7 @@ def save_student(folder: str | Path, student: torch.nn.Module, spec: dict, label
 
 
 def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
-    """The student in evaluation mode, and what ``student.json`` says of it.
+    """The student in evaluation mode, and the settings in ``student.json``.
 
     Raises
     ------
@@ -65,10 +67,21 @@ def load_student(folder: str | Path) -> tuple[torch.nn.Module, dict]:
         if about.get("attributes"):
             student.add_attributes(len(about["attributes"]))
         student.load_state_dict(load_file(folder / WEIGHTS))
+        version = about.get("log_mel_version", 1)
     except (KeyError, TypeError, RuntimeError, SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         reason = f"{SETTINGS} lacks {error}" if isinstance(error, KeyError) else str(error).split("\n")[0]
         raise ValueError(
             f"{folder} holds no readable student ({reason}); delete {folder} and run again what made it (of a "
             "training, its recipe)."
         ) from None
+    if has_log_mel(student) and version != LogMel.version:
+        raise ValueError(
+            f"{folder} was trained on log-mels of version {version}, this toolkit computes version {LogMel.version}; "
+            "train it again, or use its exported file, which holds its own features."
+        )
     return student.eval(), about
+
+
+def has_log_mel(student: torch.nn.Module) -> bool:
+    """Whether the student's front end is ``LogMel``, alone or under MFCCs."""
+    return any(isinstance(module, LogMel) for module in student.modules())

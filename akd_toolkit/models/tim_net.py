@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.mfcc import MFCC
-from akd_toolkit.models.layers import speech_mean, speech_share
+from akd_toolkit.models.layers import normalized, speech_mean, speech_share
 from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
@@ -28,16 +28,12 @@ class TimNet(Student):
     standardised over the corpus; the weights w_j begin equal; each utterance is reversed within its own length, so
     that padding comes last in both directions, where causal convolutions never meet it.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mfcc
         Cepstral coefficients.
     num_mels
         Log-mel bands of which they are the cosine transform, >= ``num_mfcc``.
-    normalize
-        What is taken from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"``; see ``LogMel``.
     dim
         Channels of each direction.
     num_blocks
@@ -93,11 +89,11 @@ class TimNet(Student):
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: MFCCs [batch, T, num_mfcc]; how many of T are speech, or None."""
         mask = frame_mask(num_frames, features.shape[1])
-        x = self.input_norm(features.transpose(1, 2)).transpose(1, 2)
+        x = normalized(self.input_norm, features, mask)
         x = torch.cat([self.enter[0](x), self.enter[1](backwards(x, num_frames))], dim=2)  # [batch, T, 2 * dim]
         layers = {}
         for index, block in enumerate(self.blocks):
-            x = block(x)
+            x = block(x, mask)
             past, future = x.chunk(2, dim=2)
             layers[f"block_{index}"] = past + backwards(future, num_frames)
         frames = torch.stack(list(layers.values()), dim=-1) @ self.scale_weights
@@ -114,10 +110,10 @@ class _Block(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm1d(2 * dim) for _ in range(2))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         gate = x
         for conv, norm in zip(self.convs, self.norms, strict=True):
-            gate = torch.relu(norm(conv(gate).flatten(0, 1)).view_as(x))
+            gate = torch.relu(normalized(norm, conv(gate), mask))
             if self.training:  # a channel is left out all along an utterance
                 gate = gate * self.dropout(torch.ones_like(gate[:, :1]))
         return x * torch.sigmoid(gate)

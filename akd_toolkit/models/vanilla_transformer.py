@@ -27,14 +27,10 @@ class VanillaTransformer(Student):
     Differs from the paper, which says nothing of its sizes: they are of the order of the hybrid's, and so that the two
     can be compared it gets the same log-mels, masks and dropout, and its branches start equally small.
 
-    Arguments
+    Arguments (shared ones: ``Student``)
     ---------
-    num_classes
-        Number of emotions, >= 2.
     num_mels
         Log-mel bands, >= 1.
-    deltas
-        0: log-mels alone; 1: with their deltas; 2: with the deltas of the deltas as well.
     patch
         Frames of 10 ms that make a token, >= 1.
     dim
@@ -45,14 +41,6 @@ class VanillaTransformer(Student):
         Attention heads, dividing ``dim``.
     mlp_ratio
         Hidden width of the feed-forward layers over ``dim``.
-    dropout
-        Share of the embedding left out in training, in [0, 1).
-    stochastic_depth
-        Share of the residual branches left out in training, rising to this at the last block, in [0, 1).
-    masking
-        Largest share of the bands, and of the frames, hidden in one run each in training, in [0, 1).
-    normalize
-        What is taken away from the log-mels over the utterance: ``"none"``, ``"level"`` or ``"mean"`` (see ``LogMel``).
 
     Shape
     -----

@@ -213,16 +213,19 @@ def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
     return frames[first : max(first + 1, round(end * len(frames)))]
 
 
-def transfer_fold(fold: TeacherFold, bank: TeacherBank, manifest: Manifest) -> TeacherFold:
+def transfer_fold(
+    fold: TeacherFold, bank: TeacherBank, manifest: Manifest, standardise: float = 1.0
+) -> TeacherFold:
     """Soft targets of ``fold``'s teachers for the unlabelled speech of ``manifest``, a part of ``bank``'s corpus.
 
     A training speaker of the fold, whose mixtures are in that speech, gets targets from the head that was not trained
-    on that speaker, any other speaker from the head trained on all training speakers. Features are standardised by the
-    mean and deviation of ``manifest``, so that its language, room and level do not shift every prediction to one
-    class. Speech outside of it, such as mixtures of test speakers, is not used.
+    on that speaker, any other speaker from the head trained on all training speakers. With ``standardise`` 1, features are
+    standardised by the mean and deviation of ``manifest``, so that its language, room and level do not shift every
+    prediction to one class; with 0 by the head's own, those of the labelled corpus; between, by numbers between these.
+    Speech outside of ``manifest``, such as mixtures of test speakers, is not used.
     """
     stores = list(bank.stores.values())
-    targets = [transfer(target, store, manifest) for target, store in zip(fold.targets, stores)]
+    targets = [transfer(target, store, manifest, standardise) for target, store in zip(fold.targets, stores)]
     predictors = [
         tuple(replace(old, head=head) for old, head in zip(predictor, target.heads))
         for predictor, target in zip(fold.predictors, targets)

@@ -215,7 +215,7 @@ def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, 
     return [Head.read(path, label_order) for path in paths]
 
 
-def transfer(target: SoftTargets, store, manifest: Manifest) -> SoftTargets:
+def transfer(target: SoftTargets, store, manifest: Manifest, standardise: float = 1.0) -> SoftTargets:
     """Soft targets of the same teacher for the speech of ``manifest``, see ``transfer_fold``."""
     own_head, last = dict(zip(target.speakers, target.head_of)), len(target.heads) - 1
     head_of = [own_head.get(row.speaker, last) for row in manifest]
@@ -226,7 +226,7 @@ def transfer(target: SoftTargets, store, manifest: Manifest) -> SoftTargets:
             yield torch.from_numpy(store.get(manifest.ids[start : start + CHUNK], view))
 
     mean, deviation = moments(chunks(view=0))
-    heads = tuple(replace(head, mean=mean, deviation=deviation) for head in target.heads)
+    heads = tuple(_restandardised(head, mean, deviation, standardise) for head in target.heads)
     views = []
     for view in range(store.num_views):
         parts = zip(starts, chunks(view))
@@ -241,6 +241,13 @@ def transfer(target: SoftTargets, store, manifest: Manifest) -> SoftTargets:
         label_order=target.label_order,
         train_speakers=target.train_speakers,
     )
+
+
+def _restandardised(head: Head, mean: Tensor, deviation: Tensor, share: float) -> Head:
+    if share == 1:
+        return replace(head, mean=mean, deviation=deviation)
+    between = (head.deviation ** (1 - share)) * deviation**share  # infinite where either does not vary
+    return replace(head, mean=head.mean.lerp(mean, share), deviation=between) if share else head
 
 
 def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -18,6 +18,7 @@ from akd_toolkit.data.augment import build_augmentations
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
+from akd_toolkit.training.averaging import bounded_decay, estimate_norms, moving_average
 from akd_toolkit.training.front_end import changed_front_end
 from akd_toolkit.training.head import EncoderStore, fit_head
 from akd_toolkit.training.optimisation import parameter_groups, warmup_cosine
@@ -84,8 +85,8 @@ class DistillBrain(sb.Brain):
         self.student, self.objective = modules["student"], modules["objective"]
         self.augmentations = build_augmentations(self.hparams.augment, stage="features")
         self.average = None
-        if decay := self.hparams.weight_average:
-            self.average = AveragedModel(self.student, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        if self.hparams.weight_average:
+            self.average = AveragedModel(self.student, avg_fn=self._averaged, use_buffers=True)
         self.history: list[dict] = []  # one row per epoch
         self.seconds = 0.0  # of training, over all starts of this run
         self.epoch = 0
@@ -164,14 +165,28 @@ class DistillBrain(sb.Brain):
         self.counter = epoch_counter
         epochs = epoch_counter.limit if hasattr(epoch_counter, "limit") else len(epoch_counter)
         self.total_steps = max(1, epochs * (len(train_set) // self.grad_accumulation_factor))
+        self.decay = bounded_decay(self.hparams.weight_average, self.total_steps)
         show = (not self.noprogressbar if progressbar is None else progressbar) and is_main()
         hidden = {} if show else {"disable": True}
         bar = tqdm(total=epochs, desc=str(self.hparams.output_folder), unit="epoch", **hidden)
         with bar as self.bar, changed_front_end(self.student, self.augmentations):
             super().fit(epoch_counter, train_set, valid_set, False, {}, dict(valid_loader_kwargs or {}))
+            if self.kept is not self.student:
+                self._estimate_norms(train_set, epochs)
         if not all(weights.isfinite().all() for weights in self.kept.state_dict().values()):
             raise self._diverged("a weight is not finite after")
         self.kept.eval()
+
+    def _averaged(self, averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+        return moving_average(averaged, current, int(count), self.decay)
+
+    def _estimate_norms(self, train_set, epochs: int) -> None:
+        """Batch-norm statistics of the averaged weights, over one epoch more of training batches."""
+        self._seed_epoch(epochs + 1)
+        with changed_front_end(self.kept, self.augmentations):
+            estimate_norms(self.kept, (batch.to(self.device) for batch in train_set))
+        if self.distributed_launch:
+            average_buffers(self.kept)
 
     def init_optimizers(self) -> None:
         self.optimizer = self.opt_class(parameter_groups(self.student, self.objective, self.opt_class))
@@ -194,13 +209,17 @@ class DistillBrain(sb.Brain):
         self.log: dict[str, list[float]] = {}
         if stage == Stage.TRAIN:
             self.epoch, self.epoch_began = epoch, time.monotonic()
-            torch.manual_seed(1_000_003 * self.hparams.seed + epoch)
-            torch.empty((), dtype=torch.int64).random_()  # as a DataLoader without a generator does
-            for part in self.drawn_by_epoch:
-                part.set_epoch(epoch)
+            self._seed_epoch(epoch)
         else:
             self.posteriors = MeanPosteriors()
             self.kept.eval()
+
+    def _seed_epoch(self, epoch: int) -> None:
+        """Random numbers of one epoch, the same in a run that was continued."""
+        torch.manual_seed(1_000_003 * self.hparams.seed + epoch)
+        torch.empty((), dtype=torch.int64).random_()  # as a DataLoader without a generator does
+        for part in self.drawn_by_epoch:
+            part.set_epoch(epoch)
 
     def on_fit_batch_start(self, batch, should_step) -> None:
         self.objective.set_progress(self.optimizer_step / self.total_steps)

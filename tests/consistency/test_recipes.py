@@ -11,7 +11,7 @@ from akd_toolkit.experiment.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 YAMLS = sorted((ROOT / "recipes").glob("*/hparams/*.yaml"))
-RECIPES = sorted(path for path in (ROOT / "recipes").iterdir() if path.is_dir())
+RECIPES = sorted(path for path in (ROOT / "recipes").iterdir() if path.is_dir() and path.name != "Pool")  # no recipe
 
 
 def names(path):

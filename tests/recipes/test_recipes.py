@@ -3,8 +3,10 @@
 import json
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 from programs import RECIPES, run_python, run_recipe, small_demo
 
 from akd_toolkit.cli import main
@@ -81,6 +83,28 @@ def test_candidates_are_chosen_on_inner_folds_and_refit(demo):
     row = read_results(folder.parent / "results.csv").iloc[0]
     assert (row["corpus"], row["system"], row["folds"], row["seeds"]) == ("generated", "kd", "1", "1")
     assert (folder / "student.onnx").is_file() and "GENERATED" in done.stdout
+
+
+def test_sources_of_unlabelled_speech_are_candidates_and_the_audit_names_each(tmp_path, capsys):
+    for number in range(4):
+        path = tmp_path / "others" / f"{number}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, 0.1 * np.random.randn(16000), 16000)
+    (tmp_path / "others/manifest.csv").write_text("file,speaker\n0.wav,f01\n1.wav,f01\n2.wav,x\n3.wav,x\n")
+    options = (
+        f"--unlabelled={{own: mixtures, others: {tmp_path}/others}}",
+        "--sources={own: {limit: 10}, others: {balance: speakers, standardise: 0.5}}",
+        "--candidates=[{sources.others.weight: 0.0}, {sources.own.balance: classes}]",
+        "--results_file=null",
+    )
+    done = run_recipe(GENERATED, *small_demo(tmp_path / "demo", *options))
+    assert done.returncode == 0, done.stderr
+    fold = tmp_path / "demo/seed17/fold1"
+    assert len(json.loads((fold / "choice.json").read_text())["inner_ua"]) == 2
+    proved = {number: json.loads((fold / f"inner1-candidate{number}/record.json").read_text()) for number in (1, 2)}
+    assert "(others)" not in str(proved[1]["proved"]) and "(others)" in str(proved[2]["proved"])
+    assert main(["audit", str(tmp_path / "demo")]) == 0
+    assert "own" in (report := capsys.readouterr().out) and "others" in report
 
 
 def test_continuing_with_changed_settings_is_refused_with_the_difference(demo):

@@ -8,7 +8,7 @@ from akd_toolkit.data.augment.base import (
     build_augmentations,
     change_batch,
 )
-from akd_toolkit.data.augment.log_mel import MelEqualizer, MelNoise, MelTempo, MelWarp, SpecAugment
+from akd_toolkit.data.augment.log_mel import MelEqualizer, MelNoise, MelSilence, MelTempo, MelWarp, SpecAugment
 from akd_toolkit.data.augment.mixup import Mixup, build_mixup
 from akd_toolkit.data.augment.noise import AddedNoise, NoiseFiles
 from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, RandomGain, SpeedChange
@@ -21,6 +21,7 @@ __all__ = [
     "FrequencyDrop",
     "MelEqualizer",
     "MelNoise",
+    "MelSilence",
     "MelTempo",
     "MelWarp",
     "Mixup",

@@ -176,6 +176,52 @@ class MelNoise(FeatureAugmentation):
         return torch.logaddexp(features, level[:, None, None] + noise), num_frames
 
 
+@AUGMENTATIONS.register("mel_silence")
+class MelSilence(FeatureAugmentation):
+    """Near-silence added before and after the speech, as a recording or a stream has it.
+
+    out = lead frames | x | trail frames,   added[t, j] = loud - below + 0.5 n[t, j],   n ~ N(0, 1)
+
+    lead and trail are uniform in 0 .. ``frames``, ``below`` in its range, drawn for each utterance; loud is that of
+    ``mel_noise``.
+
+    Source: ours. Students trained on trimmed speech alone change their answers when silence surrounds it.
+
+    Arguments
+    ---------
+    frames
+        Most frames that are added on either side, in [1, 500]; 10 ms each in most students.
+    below
+        Range of the distance from the loud cells, nats of power, [low, high] in [0, 30]; 9.2 nats are 40 dB.
+
+    Example
+    -------
+    >>> speech, num_frames = torch.ones(1, 4, 2), torch.tensor([4])
+    >>> longer, count = MelSilence(p=1.0, frames=5)(speech, num_frames)
+    >>> longer.shape[1] == int(count), int((longer > 0.9).all(dim=2).sum())  # the four frames of speech are all there
+    (True, 4)
+    """
+
+    example_options = {"frames": 5}
+
+    def __init__(self, p: float = 0.5, frames: int = 40, below: tuple[float, float] = (9.0, 16.0)):
+        super().__init__(p)
+        self.frames = check_number("frames", check_count("frames", frames, 1), 1, 500)
+        self.below = check_range("below", list(below), 0, 30)
+
+    def change(self, features: Tensor, num_frames: Tensor) -> tuple[Tensor, Tensor]:
+        batch, total, bands = features.shape
+        lead, trail = torch.randint(0, self.frames + 1, (2, batch)).to(features.device)
+        longer = num_frames + lead + trail
+        size = int(longer.max())
+        level = loud_level(features, num_frames) - uniform(*self.below, batch).to(features.device)
+        out = level[:, None, None] + SPREAD * torch.randn(batch, size, bands).to(features.device)
+        place = torch.arange(size, device=features.device) - lead[:, None]  # [batch, size], frame of the speech
+        inside = (place >= 0) & (place < num_frames[:, None])
+        speech = features.gather(1, place.clamp(0, total - 1)[..., None].expand(-1, -1, bands))
+        return torch.where(inside[..., None], speech, out), longer
+
+
 def loud_level(features: Tensor, num_frames: Tensor) -> Tensor:
     """The level that the loudest band of a frame exceeds in a tenth of the frames, [batch].
 

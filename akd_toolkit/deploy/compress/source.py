@@ -11,7 +11,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.tag import Tag
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.data.unlabelled import find_unlabelled
+from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set
 from akd_toolkit.experiment.config import Config, load_config
 from akd_toolkit.experiment.plan import PlannedRun
@@ -69,13 +69,14 @@ class Source:
         """
         planned = {field.name: getattr(self.run, field.name) for field in fields(self.run)}
         planned["seed"] += 1000 * number
-        wanted = self.experiment.settings.get("unlabelled_hash")
         near = self._store.parent if self.store else self.experiment.folder
-        unlabelled = find_unlabelled(near, wanted) if wanted else None
-        if wanted and unlabelled is None:
+        wanted = hashes(self.experiment.settings)
+        unlabelled = {title: find_unlabelled(near, one) for title, one in wanted.items()}
+        missing = [wanted[title] for title, manifest in unlabelled.items() if manifest is None]
+        if missing:
             raise FileNotFoundError(
-                f"{self.experiment.folder} was trained with unlabelled speech (manifest {wanted}) that no store here "
-                "describes; give the folder of its store with --store."
+                f"{self.experiment.folder} was trained with unlabelled speech (manifest {missing[0]}) that no store "
+                "here describes; give the folder of its store with --store."
             )
         return Run(
             **planned,

@@ -124,8 +124,7 @@ def _protocol(about: dict, metadata: dict, settings: dict) -> dict:
 def _training_data(about: dict, metadata: dict) -> dict:
     corpus, unlabelled = metadata["corpus"], metadata["unlabelled"]
     rows = [("the student, with labels", corpus, _licence(corpus))]
-    if unlabelled is not None:
-        rows.append(("the student, without labels", unlabelled or "not known", _licence(unlabelled)))
+    rows += [("the student, without labels", other or "not known", _licence(other)) for other in unlabelled]
     for teacher in metadata["teachers"]:
         user = f"teacher {teacher['title']} (`{teacher['model']}`)"
         rows += [(user, name, _licence(name)) for name in teacher["heard"] or ()]

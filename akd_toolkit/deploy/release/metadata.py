@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.audit import Finding
-from akd_toolkit.data.unlabelled import find_unlabelled
+from akd_toolkit.data.unlabelled import LABEL, find_unlabelled, hashes
 from akd_toolkit.evaluate.report.summary import summarise
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
@@ -42,7 +42,7 @@ def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding])
         "experiment": None if all_scores is None else summary(all_scores, run.label_order),
         "runs": {"done": sum(other.done for other in runs), "planned": len(runs)},
         "teachers": [_teacher(experiment, title, spec, paths) for title, spec in teachers if spec],
-        "unlabelled": unlabelled_corpus(experiment),
+        "unlabelled": unlabelled_corpora(experiment),
         "audit": [
             {"verdict": one.verdict, "check": one.check, "sentence": without_paths(one.sentence, paths)}
             for one in findings
@@ -50,22 +50,23 @@ def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding])
     }
 
 
-def unlabelled_corpus(experiment: Experiment) -> str | None:
-    """Name of the corpus used without labels; "" if it is not known, None if there was none."""
-    manifest_hash = experiment.settings.get("unlabelled_hash")
-    if not manifest_hash:
-        return None
-    manifest = find_unlabelled(experiment.folder, manifest_hash)
-    if manifest is None:
-        return experiment.recipe.partition("+")[2]
-    return None if set(manifest.speakers) <= set(experiment.manifest.speakers) else manifest.corpus
+def unlabelled_corpora(experiment: Experiment) -> list[str]:
+    """Names of other corpora that were used without labels, "" where a name is not known."""
+    names = []
+    for title, manifest_hash in hashes(experiment.settings).items():
+        manifest = find_unlabelled(experiment.folder, manifest_hash)
+        if manifest is None:
+            names.append(experiment.recipe.partition("+")[2] if title == LABEL else title)
+        elif not set(manifest.speakers) <= set(experiment.manifest.speakers):
+            names.append(manifest.corpus)
+    return names
 
 
 def training_corpora(experiment: Experiment) -> list[str]:
     """Corpora whose sound the student itself was trained on."""
     own = "generated" if experiment.manifest.generated else experiment.manifest.corpus
-    other = unlabelled_corpus(experiment)
-    return [own] if other is None else [own, other or "the speech without labels, whose manifest is missing,"]
+    unknown = "the speech without labels, whose manifest is missing,"
+    return [own, *(other or unknown for other in unlabelled_corpora(experiment))]
 
 
 def private_paths(experiment: Experiment) -> dict[str, str]:

@@ -25,8 +25,8 @@ from akd_toolkit.inference.engine import ONNX_FILE
 logger = logging.getLogger(__name__)
 
 KEPT = (  # of a run's record
-    *("student", "label_order", "attributes", "num_parameters", "sample_rate_hz", "window_s", "test_overlap_s"),
-    *("corpus", "train_speakers", "test_speakers", "candidate", "compressed_by"),
+    *("student", "label_order", "attributes", "num_parameters", "log_mel_version", "sample_rate_hz", "window_s"),
+    *("test_overlap_s", "corpus", "train_speakers", "test_speakers", "candidate", "compressed_by"),
 )
 DESCRIPTIONS = {
     WEIGHTS: "weights",
@@ -45,7 +45,10 @@ modules:
 pretrainer: !ref <released>
 """
 COMPRESSED = " The student was compressed afterwards (compressed_by);\n# number_of_epochs is of the training before."
-NOT_WRITTEN = ("manifest_hash", "unlabelled_hash", "candidates", "corpus", "label_order", "student", "window_s")
+NOT_WRITTEN = (
+    *("manifest_hash", "unlabelled_hash", "log_mel_version"),
+    *("candidates", "corpus", "label_order", "student", "window_s"),
+)
 
 
 def release(

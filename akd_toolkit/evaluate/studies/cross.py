@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.unlabelled import find_unlabelled
+from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.evaluate.report.summary import deviation
 from akd_toolkit.evaluate.studies.evaluate_saved import (
     Condition,
@@ -102,19 +102,22 @@ def unlabelled_in_training(
 
     Without ``unlabelled``, the manifest of that speech is looked for in the stores beside the experiment.
     """
-    wanted = experiment.settings.get("unlabelled_hash")
+    wanted = hashes(experiment.settings)
     if not wanted:
         return "no", f"The students were trained on nothing but {experiment.manifest.corpus}."
-    if unlabelled is not None and unlabelled.hash != wanted:
+    if unlabelled is not None and unlabelled.hash not in wanted.values():
         raise ValueError(
-            f"{experiment.folder} was trained with other unlabelled speech (manifest {wanted}) than the one given "
-            f"({unlabelled.hash}); give the manifest.csv of that run's store."
+            f"{experiment.folder} was trained with other unlabelled speech (manifest {', '.join(wanted.values())}) "
+            f"than the one given ({unlabelled.hash}); give the manifest.csv of that run's store."
         )
-    found = unlabelled or find_unlabelled(experiment.folder, wanted)
-    if found is None:
+    given = {unlabelled.hash: unlabelled} if unlabelled is not None else {}
+    sources = {one: given.get(one) or find_unlabelled(experiment.folder, one) for one in wanted.values()}
+    missing = [one for one, manifest in sources.items() if manifest is None]
+    found = [row for manifest in sources.values() for row in manifest or ()]
+    if missing:
         return "unknown", (
             f"**It is not known whether {other.corpus} was in training:** the manifest of the unlabelled speech "
-            f"({wanted}) is in no store beside the experiment."
+            f"({missing[0]}) is in no store beside the experiment."
         )
     checksums = {row.sha256 for row in found if row.sha256}
     count = sum(row.sha256 in checksums for row in other)
@@ -129,7 +132,8 @@ def unlabelled_in_training(
             "unknown",
             f"**{unhashed} recordings have no checksum**, so it is not known whether they were trained on.",
         )
-    return "no", f"None of these recordings is among the {len(found)} of the unlabelled speech ({found.corpus})."
+    corpora = ", ".join(manifest.corpus for manifest in sources.values())
+    return "no", f"None of these recordings is among the {len(found)} of the unlabelled speech ({corpora})."
 
 
 def _manifest_of(folder: Path) -> Path:

@@ -10,13 +10,16 @@ from akd_toolkit.outputs import frame_mask
 
 NORMALIZATIONS = ("none", "level", "mean")
 _DELTA_REACH = 2  # frames to either side of the one whose slope is estimated
+_ACTIVE_NATS = 3 * math.log(10)  # 30 dB
+_SILENCE = 1e-10  # keeps the logarithm of digital silence finite; far below one step of 16-bit sound
 
 
 class LogMel(nn.Module):
     """Waveform to log-mel energies, with slopes and normalisation over the utterance as options.
 
     power[t, k] = |sum_n hann[n] x[t * hop + n] exp(-2 pi i k n / window)|^2
-    features[t, j] = log(sum_k mel[k, j] power[t, k] + floor)
+    energy[t, j] = sum_k mel[k, j] power[t, k]
+    features[t, j] = log(max(energy[t, j] + floor * max_{t, j} energy, 1e-10))
     slope[t] = sum_{n=1,2} n (x[t + n] - x[t - n]) / 10, the frames beyond either end being copies of the end
 
     Source: mel scale 2595 log10(1 + f / 700) and slopes of the HTK book (Young et al. 2006, sections 5.4 and
@@ -38,11 +41,13 @@ class LogMel(nn.Module):
     deltas
         0: energies alone; 1: with their slopes; 2: with the slopes of the slopes too.
     normalize
-        ``"none"``; ``"level"``: the mean over the utterance and all bands is taken away, so that gain does not
-        matter; ``"mean"``: every band's own mean over the utterance is, so that neither do microphone and timbre.
+        ``"none"``; ``"level"``: the mean over all bands and the active frames is subtracted, so that gain does not
+        matter; ``"mean"``: every band's own mean over the active frames is, so that neither do microphone and timbre.
+        Active frames are those whose loudest band lies within 30 dB of the loudest cell: silence before, between and
+        after words does not shift the speech.
     floor
-        Added before the logarithm, > 0. Squared samples of a waveform in [-1, 1] summed over a window of 400 reach
-        1e4; below 1e-4 the FFT's and the convolution's rounding begin to differ.
+        Smallest energy that is distinguished from none, as a share of the loudest cell of the utterance, in (0, 1);
+        1e-8 is 80 dB. Below that, float32 rounding of the FFT and of the products differs.
     sample_rate_hz
         Of the waveform.
 
@@ -64,6 +69,8 @@ class LogMel(nn.Module):
     (torch.Size([2, 98, 40]), tensor([98, 48]))
     """
 
+    version = 2  # of what it computes; saved with a student, because weights fit one version alone
+
     def __init__(
         self,
         num_mels: int = 64,
@@ -73,7 +80,7 @@ class LogMel(nn.Module):
         fmax_hz: float = 8000.0,
         deltas: int = 0,
         normalize: str = "none",
-        floor: float = 1e-4,
+        floor: float = 1e-8,
         sample_rate_hz: int = 16000,
     ):
         super().__init__()
@@ -89,9 +96,14 @@ class LogMel(nn.Module):
         self.num_features = num_mels * (1 + deltas)
         self.changes: tuple = ()  # augmentations of a training, (energies, num_frames) -> the same
         mel = mel_triangles(num_mels, self.window // 2 + 1, fmin_hz, fmax_hz, sample_rate_hz)
+        if not mel.any(dim=0).all():
+            raise ValueError(
+                f"num_mels {num_mels} leaves {int((~mel.any(dim=0)).sum())} bands without a frequency at a window of "
+                f"{window_ms:g} ms; lower num_mels or raise window_ms."
+            )
         used = mel.any(dim=1).nonzero()  # bins that at least one triangle reads
         self.first_bin, self.last_bin = int(used.min()), int(used.max()) + 1
-        # Derived from the options, so none of them belongs in a checkpoint.
+        # Derived from the options, so none of them belongs into a checkpoint.
         self.register_buffer("hann", torch.hann_window(self.window), persistent=False)
         self.register_buffer("mel", mel[self.first_bin : self.last_bin].contiguous(), persistent=False)
         self.power = power_of(self.window, self.hop, self.first_bin, self.last_bin)
@@ -102,15 +114,16 @@ class LogMel(nn.Module):
             with torch.autocast(waveform.device.type, enabled=False):
                 return self(waveform, lengths)
         _check_waveform(waveform, self.window)
-        features = torch.log(self._energies(waveform) + self.floor)  # [batch, T, num_mels]
         num_frames = self.count_frames(waveform, lengths)
+        energies = self._energies(waveform)  # [batch, T, num_mels]
+        speech = energies if lengths is None else energies * frame_mask(num_frames, energies.shape[1])[..., None]
+        floor = self.floor * speech.amax(dim=(1, 2), keepdim=True)
+        features = torch.log((energies + floor).clamp(min=_SILENCE))
         if self.training:
             for change in self.changes:
                 features, num_frames = change(features, num_frames)
-        mask = None
-        if lengths is not None:
-            mask = frame_mask(num_frames, features.shape[1])[..., None]
-        features = self._normalized(features, mask, num_frames)
+        mask = None if lengths is None else frame_mask(num_frames, features.shape[1])[..., None]
+        features = self._normalized(features, mask)
         stack = [features]
         for _ in range(self.deltas):
             stack.append(slopes(stack[-1], num_frames))
@@ -134,13 +147,14 @@ class LogMel(nn.Module):
         bins = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
         return (self.mel.T @ (bins.real.square() + bins.imag.square())).transpose(1, 2)
 
-    def _normalized(self, features: Tensor, mask: Tensor | None, num_frames: Tensor) -> Tensor:
+    def _normalized(self, features: Tensor, mask: Tensor | None) -> Tensor:
         if self.normalize == "none":
             return features
-        if mask is None:
-            mean = features.mean(dim=1, keepdim=True)  # [batch, 1, num_mels]
-        else:
-            mean = (features * mask).sum(dim=1, keepdim=True) / num_frames[:, None, None]
+        level = features.amax(dim=2, keepdim=True)  # the loudest band of each frame, [batch, T, 1]
+        if mask is not None:
+            level = level.masked_fill(~mask, float("-inf"))
+        active = (level > level.amax(dim=1, keepdim=True) - _ACTIVE_NATS).to(features.dtype)
+        mean = (features * active).sum(dim=1, keepdim=True) / active.sum(dim=1, keepdim=True)  # [batch, 1, num_mels]
         if self.normalize == "level":
             mean = mean.mean(dim=-1, keepdim=True)
         return features - mean
@@ -208,8 +222,8 @@ def _check_options(num_mels: int, deltas: int, normalize: str, floor: float) -> 
         raise ValueError(f"deltas must be 0, 1 or 2, got {deltas}.")
     if normalize not in NORMALIZATIONS:
         raise ValueError(f"normalize must be one of {', '.join(NORMALIZATIONS)}, got '{normalize}'.")
-    if floor <= 0:
-        raise ValueError(f"floor must be > 0, got {floor}.")
+    if not 0 < floor < 1:
+        raise ValueError(f"floor must be in (0, 1), a share of the loudest cell, got {floor}.")
 
 
 def _check_frequencies(window_ms: float, hop_ms: float, fmin_hz: float, fmax_hz: float, sample_rate_hz: int) -> None:

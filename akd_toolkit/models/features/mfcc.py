@@ -38,8 +38,8 @@ class MFCC(nn.Module):
     Example
     -------
     >>> mfcc, num_frames = MFCC(num_mfcc=1, num_mels=4)(torch.zeros(1, 1600))
-    >>> mfcc[0, 0]  # of silence, 4 * log(1e-4) / sqrt(4)
-    tensor([-18.4207])
+    >>> mfcc[0, 0]  # of silence, 4 * log(1e-10) / sqrt(4)
+    tensor([-46.0517])
     """
 
     def __init__(self, num_mfcc: int = 40, num_mels: int = 64, **log_mel_options):

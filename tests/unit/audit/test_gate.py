@@ -22,7 +22,8 @@ def teacher(*speakers):
 
 
 def test_a_clean_split_is_proved_and_what_cannot_be_proved_is_said():
-    found = audit(corpus("A1", "B1"), corpus("C1"), teacher("A", "B"), corpus("X1", corpus="other"), models=WHISPER)
+    pool = {"other": corpus("X1", corpus="other")}
+    found = audit(corpus("A1", "B1"), corpus("C1"), teacher("A", "B"), pool, models=WHISPER)
     assert len(found["proved"]) == 7 and any("head of teacher whisper" in line for line in found["proved"])
     assert any("teacher whisper (openai/whisper-base)" in line for line in found["not_proved"])
     assert any("unlabelled" in line for line in found["not_proved"])
@@ -33,7 +34,7 @@ def test_a_clean_split_is_proved_and_what_cannot_be_proved_is_said():
 
 
 def test_unlabelled_speech_of_training_speakers_leaves_nothing_open():
-    assert audit(corpus("A1"), corpus("C1"), None, corpus("A2"))["not_proved"] == []
+    assert audit(corpus("A1"), corpus("C1"), None, {"own": corpus("A2")})["not_proved"] == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_unlabelled_speech_of_training_speakers_leaves_nothing_open():
         (corpus("A1", sound="same"), corpus("C1", sound="same"), {}, "A1.*C1.*SHA-256"),
         (corpus("A1", sha256=""), corpus("C1", sha256="", start=800, stop=2400), {}, "A1.*C1.*overlap.*/x"),
         (corpus("A1"), corpus("C1"), {"teachers": teacher("A", "C")}, "whisper .*test speaker C"),
-        (corpus("A1"), corpus("C1", sound="s"), {"unlabelled": corpus("X1", sound="s", corpus="other")}, "X1.*C1"),
+        (corpus("A1"), corpus("C1", sound="s"), {"unlabelled": {"o": corpus("X1", sound="s")}}, "X1.*C1"),
         (
             *(corpus("A1", corpus="IEMOCAP"), corpus("C1", corpus="IEMOCAP"), {"models": ER}),
             r"teacher er \(superb/hubert-large-superb-er\).* IEMOCAP",
@@ -68,7 +69,7 @@ def test_speakers_without_a_name_are_not_proved_to_be_on_one_side():
 @pytest.mark.parametrize("setting", [True, False])
 def test_with_unknown_speakers_names_prove_nothing_about_voices(setting):
     train, test = (replace(corpus(name, corpus="Calls"), speakers_known=setting) for name in ("A1", "C1"))
-    found = audit(train, test, teacher("A"), corpus("A2"), speaker_independent=not setting)
+    found = audit(train, test, teacher("A"), {"own": corpus("A2")}, speaker_independent=not setting)
     assert not any("speaker" in line or "head" in line for line in found["proved"])
     for token in ("no speaker is on both sides", "no head of teacher whisper", "unlabelled"):
         assert any(token in line for line in found["not_proved"])

@@ -1,6 +1,8 @@
 """Which windows make a batch."""
 
 import math
+from collections import Counter
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -10,6 +12,7 @@ from akd_toolkit.data.dataset import Draw, Speech
 from akd_toolkit.data.draws import TrainSampler, balanced_order, epoch_order, sampling_of, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.segments import cut
+from akd_toolkit.data.unlabelled import equal_chances
 
 
 @pytest.fixture
@@ -104,3 +107,19 @@ def test_scoring_windows_cover_every_sample_and_have_one_length(toy_manifest, du
 def test_impossible_scoring_windows_are_refused(toy_manifest, window, overlap):
     with pytest.raises(ValueError, match=r"window_s"):
         cut(toy_manifest("A:anger"), window, overlap)
+
+
+def test_sources_of_unlabelled_speech_share_its_windows_by_weight(speech):
+    many = [replace(speech, labelled=False, weight=weight) for weight in (3.0, 1.0)]
+    sampler = TrainSampler([speech, *many], 1.0, batch_size=5, seed=1, unlabelled_ratio=8.0)
+    counts = Counter(draw.source for epoch in range(50) for draws in drawn(sampler, epoch) for draw in draws)
+    assert counts[0] == 250 and counts[1] + counts[2] == 2000 and 1400 < counts[1] < 1600
+    assert drawn(sampler, 3) == drawn(TrainSampler([speech, *many], 1.0, 5, 1, 8.0), 3)
+
+
+def test_rows_are_drawn_by_their_chances(speech):
+    speakers = equal_chances(["a", "a", "a", "a", "b"])
+    one = replace(speech, labelled=False, chances=speakers)
+    sampler = TrainSampler([speech, one], 1.0, batch_size=5, seed=1, unlabelled_ratio=8.0)
+    rows = [draw.row for epoch in range(50) for draws in drawn(sampler, epoch) for draw in draws if draw.source == 1]
+    assert len(rows) == 2000 and 900 < rows.count(4) < 1100

@@ -4,7 +4,7 @@ import soundfile
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.mixtures import mixture, prepare_mixtures
-from akd_toolkit.data.unlabelled import find_unlabelled, prepare_unlabelled
+from akd_toolkit.data.unlabelled import Source, find_unlabelled, limited, prepare_unlabelled
 
 
 @pytest.fixture
@@ -73,3 +73,28 @@ def test_a_mixture_is_the_same_in_every_run_and_differs_between_copies():
     np.testing.assert_array_equal(one, same)
     assert len(one) != len(other) or not np.allclose(one, other)
     assert np.abs(one).max() <= 1.0 and len(one) <= 6 * 16000
+
+
+def test_speakers_come_from_a_table_in_the_folder_and_carry_its_name(spoken, tmp_path):
+    (spoken / "manifest.csv").write_text("file,speaker,emotion\na/one.wav,03,joy\n")
+    manifest = prepare_unlabelled(spoken, tmp_path / "store", progress=False)
+    assert [row.speaker for row in manifest] == ["speech/03", "unlabelled"]
+    (spoken / "manifest.csv").write_text("file,speaker,emotion\na/one.wav,04,joy\n")
+    assert prepare_unlabelled(spoken, tmp_path / "store", progress=False).hash != manifest.hash
+
+
+def test_a_limit_takes_the_same_utterances_again_and_spreads_them_over_speakers():
+    names = [f"{speaker}{number}" for speaker in "abc" for number in range(1 if speaker == "c" else 20)]
+    rows = [Utterance(name, "/x.wav", 0, 1, 1.0, speaker=name[0], emotion="unlabelled") for name in names]
+    manifest = Manifest("pool", ("unlabelled",), tuple(rows))
+    few = limited(manifest, 7)
+    assert [sum(row.speaker == name for row in few) for name in "abc"] == [3, 3, 1]
+    assert few == limited(manifest, 7) and limited(manifest, 1000) is manifest
+
+
+@pytest.mark.parametrize(
+    ("options", "token"), [({"weight": -1.0}, "weight"), ({"limit": 0}, "limit"), ({"standardise": 1.5}, "standardise")]
+)
+def test_wrong_uses_of_a_source_are_refused(options, token):
+    with pytest.raises(ValueError, match=token):
+        Source(**options)

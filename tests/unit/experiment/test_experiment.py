@@ -15,6 +15,7 @@ from akd_toolkit.experiment.protocol import NestedCrossValidation, differences
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.mistakes import exit_code
+from akd_toolkit.models.features.log_mel import LogMel
 from akd_toolkit.registry import LOSSES
 
 ONE = ("--folds=1", "--seeds=[1]", "--candidates=[{batch_size: 2}]")
@@ -29,6 +30,13 @@ class NeedsPlugin:
     def __call__(self, run):
         LOSSES.get("loss_of_the_recipe")
         self.trainer(run)
+
+
+def test_an_experiment_on_other_features_is_not_continued(make, monkeypatch):
+    make()
+    monkeypatch.setattr(LogMel, "version", LogMel.version + 1)
+    with pytest.raises(ValueError, match="log_mel_version"):
+        make()
 
 
 def test_every_speaker_is_tested_once_by_a_student_that_was_not_trained_on_it(make, trainer, manifest):

@@ -109,7 +109,7 @@ def test_tim_net_hears_the_past_in_one_direction_and_the_future_in_the_other():
     later = x.clone()
     later[:, 5] += 1.0
     with torch.no_grad():
-        changed = (student.blocks[0](later) - student.blocks[0](x)).abs().sum(dim=(0, 2)) > 0
+        changed = (student.blocks[0](later, None) - student.blocks[0](x, None)).abs().sum(dim=(0, 2)) > 0
     assert changed.tolist() == [5 <= frame <= 7 for frame in range(9)]  # two convolutions, each one frame back
 
 

@@ -142,3 +142,16 @@ def test_mixtures_of_a_training_speaker_get_targets_without_it_and_without_test_
         ]
         logits.append(target.logits)
     np.testing.assert_allclose(*logits, atol=1e-4)
+
+
+def test_standardise_goes_from_the_heads_own_statistics_to_those_of_the_speech(with_attributes, sounds, tmp_path):
+    fold = with_attributes.fold(["A", "B"], GROUPS)
+    rows = [replace(row, speaker="unlabelled", emotion="unlabelled", attributes={}) for row in with_attributes.manifest]
+    others = Manifest("others", ("unlabelled",), tuple(rows))
+    bank = over(others, {name: 0.3 * sound for name, sound in sounds.items()}, tmp_path)
+    (own,), (between,), (theirs,) = (transfer_fold(fold, bank, others, share) for share in (0.0, 0.5, 1.0))
+    for fitted, mine, half, new in zip(fold.targets[0].heads, own.heads, between.heads, theirs.heads, strict=True):
+        torch.testing.assert_close(mine.mean, fitted.mean)
+        torch.testing.assert_close(half.mean, (mine.mean + new.mean) / 2)
+        torch.testing.assert_close(half.deviation, (mine.deviation * new.deviation).sqrt())
+    assert between.logits.isfinite().all() and not torch.allclose(own.logits, theirs.logits)

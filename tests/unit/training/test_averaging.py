@@ -1,0 +1,58 @@
+"""Averaged weights are those of the end of a training, with statistics of their own."""
+
+import pytest
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from akd_toolkit.training.averaging import bounded_decay, estimate_norms, moving_average
+
+
+def test_the_average_of_a_short_training_forgets_the_initial_weights():
+    steps, decay = 200, bounded_decay(0.99, 200)
+    student = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(student.weight, 100.0)
+    average = AveragedModel(student, avg_fn=lambda a, b, n: moving_average(a, b, int(n), decay))
+    for _ in range(steps):
+        nn.init.constant_(student.weight, 1.0)
+        average.update_parameters(student)
+    assert average.module.weight.item() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_a_horizon_too_long_for_the_training_is_shortened_and_logged(caplog):
+    assert bounded_decay(0.99, 2000) == 0.99 and not caplog.records
+    assert bounded_decay(0.999, 2000) == pytest.approx(0.99) and "weight_average" in caplog.text
+
+
+def test_moving_average_equals_its_definition_step_by_step():
+    values, average = [3.0, 5.0, -2.0, 8.0], 1.0
+    expected = average
+    for count, value in enumerate(values, start=1):
+        d = min(0.3, (1 + count) / (10 + count))
+        expected = d * expected + (1 - d) * value
+        average = moving_average(torch.tensor(average), torch.tensor(value), count, 0.3).item()
+    assert average == pytest.approx(expected)
+    assert moving_average(torch.tensor(3), torch.tensor(7), 5, 0.9) == 7
+
+
+class Normed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(2)
+
+    def forward(self, waveforms, lengths):
+        return self.norm(waveforms)
+
+
+def test_norms_get_the_mean_statistics_of_the_batches_whatever_they_held_before():
+    from types import SimpleNamespace
+
+    student = Normed().eval()
+    student.norm.running_mean.fill_(50.0)
+    batches = [SimpleNamespace(waveforms=torch.randn(8, 2) + shift, lengths=None) for shift in (0.0, 4.0)]
+    estimate_norms(student, batches)
+    means = torch.stack([batch.waveforms.mean(0) for batch in batches])
+    variances = torch.stack([batch.waveforms.var(0) for batch in batches])
+    torch.testing.assert_close(student.norm.running_mean, means.mean(0))
+    torch.testing.assert_close(student.norm.running_var, variances.mean(0))
+    assert not student.training and student.norm.momentum == 0.1
