@@ -219,8 +219,8 @@ def transfer_fold(
     """Soft targets of ``fold``'s teachers for the unlabelled speech of ``manifest``, a part of ``bank``'s corpus.
 
     A training speaker of the fold, whose mixtures are in that speech, gets targets from the head that was not trained
-    on that speaker, any other speaker from the head trained on all training speakers. With ``standardise`` 1, features are
-    standardised by the mean and deviation of ``manifest``, so that its language, room and level do not shift every
+    on that speaker, any other speaker from the head trained on all training speakers. With ``standardise`` 1, features
+    are standardised by the mean and deviation of ``manifest``, so that its language, room and level do not shift every
     prediction to one class; with 0 by the head's own, those of the labelled corpus; between, by numbers between these.
     Speech outside of ``manifest``, such as mixtures of test speakers, is not used.
     """
