@@ -135,7 +135,8 @@ def test_distillation_logs_parts_gate_and_trust_and_leaves_the_teachers_unchange
 
 def test_workers_change_no_weight(make):
     assert same_weights(fit(*make(folder="alone")), fit(*make(folder="workers", num_workers=2)))
-    assert not multiprocessing.active_children()
+    left = multiprocessing.active_children()  # other tests may keep a pool of joblib
+    assert not [process for process in left if not process.name.startswith("Loky")]
 
 
 def test_a_valid_set_is_logged_and_changes_no_weight(make, corpus):

@@ -1,9 +1,12 @@
 """``akd report``: one folder from several experiments, and the page on a desk and on a phone."""
 
 import re
+import shutil
+import subprocess
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
@@ -14,6 +17,7 @@ from akd_toolkit.evaluate.report.html import web_page
 from akd_toolkit.evaluate.report.report import slug, write_paper
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 STUDY = "# Noise\n\nScores fall.\n\n![UA by noise](noise.png)\n\n| noise | UA |\n|---|---:|\n| white | 70.1 |\n"
 
 
@@ -82,6 +86,35 @@ def test_the_page_is_well_formed_and_needs_nothing_else(out):
     assert all(address.startswith(("#", "data:image/", "https://")) for address in addresses)
     assert text.count("<img") == text.count('src="data:') == (out / "report.md").read_text().count("![")
     assert "<script" not in text and 'name="viewport"' in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_fits_a_desk_and_a_phone(out, tmp_path, width):
+    shot = tmp_path / "shot.png"
+    page = (out / "report.html").read_text()
+    # Marks what is wider than the window in a colour that the page has nowhere else; tables scroll in their own frame.
+    check = (
+        "<script>const wide = document.documentElement.scrollWidth > window.innerWidth;"
+        "const bar = document.createElement('div'); bar.style.height = '20px'; document.body.prepend(bar);"
+        "bar.style.background = wide ? '#f0f' : '#0f0'"
+        "</script></body>"
+    )
+    (tmp_path / "page.html").write_text(page.replace("</body>", check))
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={tmp_path}/profile"]
+    # Headless windows are at least about 500 wide, so a phone is a frame in a wider page.
+    frame = f"<body style='margin:0'><iframe src='page.html' style='border:0;width:{width}px;height:1900px'></iframe>"
+    (tmp_path / "frame.html").write_text(frame)
+    size = [f"--window-size={max(width, 600)},1900", f"--screenshot={shot}", f"file://{tmp_path}/frame.html"]
+    subprocess.run([CHROMIUM, *flags, *size], check=True, capture_output=True, timeout=120)
+    with Image.open(shot) as image:
+        pixels = np.asarray(image.convert("RGB"))[:, :width]
+    assert pixels[10, 10].tolist() == [0, 255, 0], "something is wider than the window"
+    below = pixels[30:]
+    assert (below == 255).all(axis=-1).mean() > 0.4  # paper
+    assert ((below.max(axis=-1) < 90).mean(axis=1) > 0).mean() > 0.2  # lines with ink
+    assert (np.abs(below.astype(int) - [255, 243, 230]).max(axis=-1) < 3).any()  # the warning stands out
+    assert (np.abs(below.astype(int) - [0, 114, 178]).max(axis=-1) < 12).any()  # the picture of all systems
 
 
 def test_text_is_escaped_and_a_picture_cannot_run_a_script(tmp_path):
