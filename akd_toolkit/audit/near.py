@@ -52,8 +52,8 @@ def code_of(waveform: np.ndarray) -> Code:
     Example
     -------
     >>> sound = np.random.default_rng(0).standard_normal(32000).astype(np.float32)
-    >>> similarity(code_of(sound), code_of(0.1 * sound)), similarity(code_of(sound), code_of(sound[800:-800])) > COPY
-    (1.0, True)
+    >>> similar_pairs([code_of(sound), code_of(0.1 * sound)], progress=False)
+    [(0, 1, 1.0)]
     """
     middle = _centre(waveform)
     padded = np.pad(waveform.astype(np.float32), (REACH + 1) * HOP + WINDOW // 2)
@@ -85,11 +85,6 @@ def _power(frames: np.ndarray) -> np.ndarray:
     return bins.real**2 + bins.imag**2
 
 
-def similarity(one: Code, other: Code) -> float:
-    """Share of equal bits in frames that are loud in both, at the best of the shifts; 0 where there are too few."""
-    return float(_similarities([one], [other])[0, 0])
-
-
 def similar_pairs(codes: Sequence[Code], progress: bool = True) -> list[tuple[int, int, float]]:
     """Every pair (i, j, share of equal bits), i < j, from ``ALIKE`` on, the most similar first."""
     block, found = 512, []
@@ -102,7 +97,10 @@ def similar_pairs(codes: Sequence[Code], progress: bool = True) -> list[tuple[in
 
 
 def _similarities(rows: Sequence[Code], columns: Sequence[Code]) -> np.ndarray:
-    """``similarity`` of each row and column; products of -1 and 1 count equal minus unequal bits."""
+    """Of each row and column, the share of equal bits in frames that are loud in both, at the best of the shifts.
+
+    0 where there are too few such frames. Products of -1 and 1 count equal minus unequal bits.
+    """
     bits, others = (np.stack([code.bits for code in codes]).astype(np.float32) for codes in (rows, columns))
     loud, theirs = (np.stack([code.loud for code in codes]).astype(np.float32) for codes in (rows, columns))
     enough = np.maximum(MIN_FRAMES, 0.6 * np.minimum(loud.sum(axis=1)[:, None], theirs.sum(axis=1)))

@@ -56,7 +56,7 @@ def audit(
         sentence = f"{len(speech)} unlabelled utterances ({title}) hold no recording of the test"
         findings.append(Finding("proved", "unlabelled", sentence))
         if not named or not set(speech.speakers) <= set(train.speakers):
-            sentence = f"that no test speaker speaks in the unlabelled speech ({title}), whose speakers are unknown"
+            sentence = f"that no test speaker speaks in the unlabelled speech ({title}): names of others prove nothing"
             findings.append(Finding("not_proved", "unlabelled", sentence))
     for finding in [*findings, *check_noise(augment)]:
         if finding.verdict == "leak":

@@ -164,9 +164,7 @@ class NestedCrossValidation:
         fixed = {key: self.config[key] for key in sorted(self.config.settings) if defines_result(key)}
         fixed |= {"run_options": options} if (options := self.config.fixed_run_options) else {}
         fixed["manifest_hash"] = self.manifest.hash
-        found = {title: manifest.hash for title, manifest in self.unlabelled.items()}
-        alone = not found or (isinstance(self.config["unlabelled"], str) and not self.config["sources"])
-        fixed["unlabelled_hash"] = next(iter(found.values()), None) if alone else found
+        fixed["unlabelled_hash"] = {title: manifest.hash for title, manifest in self.unlabelled.items()} or None
         fixed["log_mel_version"] = LogMel.version  # trainings on other features must not join
         if paths.exists:
             if changes := differences(with_defaults(read_settings(paths)), with_defaults(fixed)):

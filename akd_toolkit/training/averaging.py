@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Iterable
 
-import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from akd_toolkit.data.batches import Batch
 
@@ -38,6 +37,7 @@ def moving_average(averaged: Tensor, current: Tensor, count: int, decay: float) 
 
     Example
     -------
+    >>> import torch
     >>> moving_average(torch.tensor([0.0]), torch.tensor([1.0]), count=0, decay=0.99)  # d = 1 / 10
     tensor([0.9000])
     """
@@ -46,23 +46,34 @@ def moving_average(averaged: Tensor, current: Tensor, count: int, decay: float) 
     return averaged.lerp(current, 1 - min(decay, (1 + count) / (10 + count)))
 
 
-@torch.no_grad()
-def estimate_norms(student: nn.Module, batches: Iterable[Batch]) -> None:
-    """Estimate the running statistics of batch norms again: their means over ``batches``, with the weights as they are.
+class WeightAverage(AveragedModel):
+    """A copy of a student that follows it by ``moving_average``, buffers included.
 
-    Statistics that were averaged along with the weights belong to older weights.
+    ``decay`` is bounded by ``bounded_decay`` when the training's length is known; see ``set_length``.
     """
-    norms = [module for module in student.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    training = student.training
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over batches
-    student.train()
-    for batch in batches:
-        student(batch.waveforms, batch.lengths)
-    student.train(training)
-    for norm, momentum in zip(norms, momenta):
-        norm.momentum = momentum
+
+    def __init__(self, student: nn.Module, decay: float):
+        super().__init__(student, avg_fn=self._average, use_buffers=True)
+        self.decay = decay
+
+    def set_length(self, total_steps: int) -> None:
+        self.decay = bounded_decay(self.decay, total_steps)
+
+    def estimate_norms(self, batches: Iterable[Batch], device) -> None:
+        """Estimate batch-norm statistics again, as their means over ``batches``: averaged ones are of older weights."""
+        update_bn(batches, _OnBatches(self.module), device)
+
+    def _average(self, averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+        return moving_average(averaged, current, int(count), self.decay)
+
+
+class _OnBatches(nn.Module):
+    """The student, called with a ``Batch`` as ``update_bn`` calls it."""
+
+    def __init__(self, student: nn.Module):
+        super().__init__()
+        self.student = student
+        self.train(student.training)
+
+    def forward(self, batch: Batch):
+        return self.student(batch.waveforms, batch.lengths)

@@ -4,13 +4,13 @@ import json
 import logging
 import time
 from functools import partial
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -18,7 +18,7 @@ from akd_toolkit.data.augment import build_augmentations
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
-from akd_toolkit.training.averaging import bounded_decay, estimate_norms, moving_average
+from akd_toolkit.training.averaging import WeightAverage
 from akd_toolkit.training.front_end import changed_front_end
 from akd_toolkit.training.head import EncoderStore, fit_head
 from akd_toolkit.training.optimisation import parameter_groups, warmup_cosine
@@ -86,7 +86,7 @@ class DistillBrain(sb.Brain):
         self.augmentations = build_augmentations(self.hparams.augment, stage="features")
         self.average = None
         if self.hparams.weight_average:
-            self.average = AveragedModel(self.student, avg_fn=self._averaged, use_buffers=True)
+            self.average = WeightAverage(self.student, self.hparams.weight_average)
         self.history: list[dict] = []  # one row per epoch
         self.seconds = 0.0  # of training, over all starts of this run
         self.epoch = 0
@@ -165,7 +165,8 @@ class DistillBrain(sb.Brain):
         self.counter = epoch_counter
         epochs = epoch_counter.limit if hasattr(epoch_counter, "limit") else len(epoch_counter)
         self.total_steps = max(1, epochs * (len(train_set) // self.grad_accumulation_factor))
-        self.decay = bounded_decay(self.hparams.weight_average, self.total_steps)
+        if self.average is not None:
+            self.average.set_length(self.total_steps)
         show = (not self.noprogressbar if progressbar is None else progressbar) and is_main()
         hidden = {} if show else {"disable": True}
         bar = tqdm(total=epochs, desc=str(self.hparams.output_folder), unit="epoch", **hidden)
@@ -177,14 +178,11 @@ class DistillBrain(sb.Brain):
             raise self._diverged("a weight is not finite after")
         self.kept.eval()
 
-    def _averaged(self, averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
-        return moving_average(averaged, current, int(count), self.decay)
-
     def _estimate_norms(self, train_set, epochs: int) -> None:
         """Batch-norm statistics of the averaged weights, over one epoch more of training batches."""
         self._seed_epoch(epochs + 1)
         with changed_front_end(self.kept, self.augmentations):
-            estimate_norms(self.kept, (batch.to(self.device) for batch in train_set))
+            self.average.estimate_norms(islice(train_set, self.debug_batches if self.debug else None), self.device)
         if self.distributed_launch:
             average_buffers(self.kept)
 

@@ -207,10 +207,3 @@ def test_audiowav_is_used_if_a_clone_holds_the_sound_twice(prepare, few, tmp_pat
 def test_labels_must_be_the_six(prepare, few, labels):
     with pytest.raises(ValueError, match="CREMA-D has exactly anger, disgust"):
         prepare(few, labels)
-
-
-def test_missing_and_empty_folders_are_named(prepare, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        prepare(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no sound file"):
-        prepare(tmp_path)

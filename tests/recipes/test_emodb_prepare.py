@@ -155,13 +155,6 @@ def test_labels_must_be_the_seven(prepare, spoken, labels):
         prepare(spoken, labels)
 
 
-def test_missing_and_empty_folders_are_named(prepare, tmp_path):
-    with pytest.raises(FileNotFoundError, match="data_folder .*nowhere"):
-        prepare(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no sound file"):
-        prepare(tmp_path)
-
-
 @pytest.mark.parametrize(
     "kind, message",
     [("empty", r"0 bytes"), ("truncated", "truncated"), ("text", "cannot be read"), ("zeros", "only zeros")],

@@ -150,13 +150,6 @@ def test_labels_must_be_the_eight(prepare, few, labels):
         prepare(few, labels)
 
 
-def test_missing_and_empty_folders_are_named(prepare, tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        prepare(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="no sound file"):
-        prepare(tmp_path)
-
-
 def test_both_sets_of_folds_test_every_actor_once(monkeypatch):
     monkeypatch.chdir(RECIPE)
     for layout, sizes in (("", [5, 5, 5, 5, 4]), ("emobox_", [4] * 6)):

@@ -75,7 +75,8 @@ def fold_tables(parts: Parts, corpus: str, systems: Sequence[System], name: str)
             for score in ("wa", "ua"):
                 row = {"system": system.name, "seeds": found["seeds"], "%": score.upper()}
                 row |= {f"fold {fold.fold}": percent(getattr(fold, score)) for fold in found["fold_table"].itertuples()}
-                row |= {"mean ± deviation": over_folds(found, score), "pooled [95 %]": with_limits(found, score)}
+                row["mean ± deviation"] = over_folds(found, score)
+                row["pooled [95 %]"] = with_limits(found, f"{score}_pooled", score)
                 rows.append(row)
         speakers = "; ".join(f"fold {fold}: {_few(names)}" for fold, names in folds)
         caption = with_marks(f"Table 2. Outer folds, {corpus}. Test speakers: {speakers}.", members)
@@ -91,7 +92,8 @@ def comparison_table(
     for system in systems:
         found, (independent, chosen, note) = system.summary, own_answers(system)
         answers = [grade(independent, chosen), independent, chosen, len(system.label_order), count(system.params or 0)]
-        scores = [over_folds(found, "wa"), over_folds(found, "ua"), with_limits(found, "wa"), with_limits(found, "ua")]
+        pooled = [with_limits(found, f"{score}_pooled", score) for score in ("wa", "ua")]
+        scores = [over_folds(found, "wa"), over_folds(found, "ua"), *pooled]
         rows.append([f"**{system.name}**", "this report", *answers, *scores, note])
         notes.setdefault(note, []).append(system.name)
     published = cited[cited["corpus"].str.lower() == systems[0].corpus.lower()]
@@ -161,7 +163,8 @@ def _pair_rows(pairs: Sequence[tuple[System, System]], found: Sequence[dict]) ->
     for place, ((a, b), one) in enumerate(zip(pairs, found)):
         by_seed = ", ".join(f"{100 * points:+.1f}" for points in one["ua_by_seed"].values()) or "-"
         tests = {test: [p_value(one[test]), p_value(values[place])] for test, values in corrected.items()}
-        ua, wa = ([with_limits(one, score, "difference", "+"), *tests[f"{score}_p"]] for score in ("ua", "wa"))
+        points = {score: with_limits(one, f"{score}_difference", score, sign="+") for score in ("ua", "wa")}
+        ua, wa = ([points[score], *tests[f"{score}_p"]] for score in ("ua", "wa"))
         rows.append([a.name, b.name, *ua, by_seed, *wa, *tests["mcnemar_p"]])
     header = ["system", "against", "UA points [95 %]", "p by speaker", "Holm", "UA points, each seed"]
     header += ["WA points [95 %]", "p by speaker", "Holm", "McNemar", "Holm"]

@@ -168,7 +168,7 @@ def _append_row(protocol: NestedCrossValidation, summary: dict, **names) -> dict
 def _scores_table(summary: dict) -> str:
     rows = []
     for score in ("wa", "ua"):
-        value, limits = with_limits(summary, score).split(" ", 1)
+        value, limits = with_limits(summary, f"{score}_pooled", score).split(" ", 1)
         rows.append([score.upper(), over_folds(summary, score), value, limits])
     return markdown_table(["%", "folds: mean ± deviation", "pooled", "95 % over speakers"], rows)
 
@@ -200,8 +200,9 @@ def _teachers_table(scores: pd.DataFrame, label_order: Sequence[str], teachers: 
     rows = []
     for name, of_teacher in teachers.items():
         found = summarise(of_teacher, label_order)
-        pooled = [percent(found["wa_pooled"]), with_limits(found, "ua"), percent(mean_agreement(scores, of_teacher))]
-        rows.append([name, over_folds(found, "wa"), over_folds(found, "ua"), *pooled])
+        pooled = [percent(found["wa_pooled"]), with_limits(found, "ua_pooled", "ua")]
+        agreement = percent(mean_agreement(scores, of_teacher))
+        rows.append([name, over_folds(found, "wa"), over_folds(found, "ua"), *pooled, agreement])
     header = ["teacher", "WA, folds", "UA, folds", "WA pooled", "UA pooled [95 %]", "agrees with this system"]
     return markdown_table(header, rows) if rows else ""
 

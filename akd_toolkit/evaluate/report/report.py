@@ -58,7 +58,7 @@ MEANING = {
 VERDICTS = {"leak": "Leaks", "warning": "Warnings", "not_proved": "Could not be proved", "proved": "Proved"}
 
 
-def write_paper(
+def report_experiments(
     folders: Sequence[str | Path],
     to: str | Path,
     title: str = "",
@@ -194,7 +194,7 @@ def _corpus(parts: Parts, corpus: str, systems: Sequence[System], published: pd.
         found, frame = system.summary, system.summary["frame"]
         row = {"value": found["ua_pooled"], "low": found["ua_low"], "high": found["ua_high"], "hollow": system.teacher}
         row |= {
-            "text": f"{system.name}   {with_limits(found, 'ua')}",
+            "text": f"{system.name}   {with_limits(found, 'ua_pooled', 'ua')}",
             "seeds": frame.loc[frame["fold"] == POOLED, "ua"],
         }
         rows.append({**row, "colour": MUTED if system.teacher else COLOURS[0]})

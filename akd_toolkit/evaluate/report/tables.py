@@ -86,10 +86,20 @@ def over_folds(summary: Mapping, score: str) -> str:
     return f"{percent(summary[f'{score}_mean'])} ± {percent(summary[f'{score}_std'])}"
 
 
-def with_limits(found: Mapping, score: str, value: str = "pooled", sign: str = "") -> str:
-    """``79.0 [75.1, 82.7]``: a score, or a difference in points with its sign, and its interval."""
-    shares = (found[f"{score}_{part}"] for part in (value, "low", "high"))
-    middle, low, high = (f"{100 * share:{sign}.1f}" for share in shares)
+def with_limits(row: Mapping, value: str, limits: str = "", scale: int = 100, sign: str = "") -> str:
+    """A number with its interval, in percent unless ``scale`` is 1; empty where it is unknown.
+
+    Example
+    -------
+    >>> with_limits({"ua_pooled": 0.8, "ua_low": 0.75, "ua_high": 0.85}, "ua_pooled", "ua")
+    '80.0 [75.0, 85.0]'
+    >>> with_limits({"gap": 0.05, "gap_low": -0.01, "gap_high": 0.11}, "gap", sign="+")
+    '+5.0 [-1.0, +11.0]'
+    """
+    if pd.isna(row[value]):
+        return ""
+    names = value, f"{limits or value}_low", f"{limits or value}_high"
+    middle, low, high = (f"{scale * row[name] + 0.0:{sign}.{1 if scale == 100 else 3}f}" for name in names)
     return f"{middle} [{low}, {high}]"
 
 

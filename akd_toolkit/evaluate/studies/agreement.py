@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import rel_entr
 
-from akd_toolkit.evaluate.studies.study import Study, check_experiments, system_names, with_limits
+from akd_toolkit.evaluate.report.tables import with_limits
+from akd_toolkit.evaluate.studies.study import Study, check_experiments, system_names
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import jackknife_interval, ratio

@@ -8,7 +8,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.evaluate.report.summary import label_indices
-from akd_toolkit.evaluate.studies.study import Study, check_experiments, finished_runs, system_names, with_limits
+from akd_toolkit.evaluate.report.tables import with_limits
+from akd_toolkit.evaluate.studies.study import Study, check_experiments, finished_runs, system_names
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment

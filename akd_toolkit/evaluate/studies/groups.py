@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.evaluate.report.plots import COLOURS, MUTED
 from akd_toolkit.evaluate.report.summary import label_indices, table_counts, utterance_table
+from akd_toolkit.evaluate.report.tables import with_limits
 from akd_toolkit.evaluate.studies.study import (
     Study,
     check_experiments,
     draw_intervals,
     panels_of,
     system_names,
-    with_limits,
 )
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment

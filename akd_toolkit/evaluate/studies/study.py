@@ -14,7 +14,7 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import WATERMARK
 from akd_toolkit.evaluate.report.plots import GRID, STYLE, save_figure
 from akd_toolkit.evaluate.report.summary import compare, summarise
-from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table
+from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, with_limits
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
@@ -141,23 +141,6 @@ def score_columns(reference: str) -> Columns:
         f"UA against {reference} [95 %]": lambda row: with_limits(row, "ua_ahead", sign="+"),
         "p": lambda row: "" if pd.isna(row["ua_p"]) else f"{row['ua_p']:.3f}",
     }
-
-
-def with_limits(row: Mapping, value: str, limits: str = "", scale: int = 100, sign: str = "") -> str:
-    """A number with its interval, in percent unless ``scale`` is 1; empty where it is unknown.
-
-    Example
-    -------
-    >>> with_limits({"ua_pooled": 0.8, "ua_low": 0.75, "ua_high": 0.85}, "ua_pooled", "ua")
-    '80.0 [75.0, 85.0]'
-    >>> with_limits({"gap": 0.05, "gap_low": -0.01, "gap_high": 0.11}, "gap", sign="+")
-    '+5.0 [-1.0, +11.0]'
-    """
-    if pd.isna(row[value]):
-        return ""
-    names = value, f"{limits or value}_low", f"{limits or value}_high"
-    middle, low, high = (f"{scale * row[name] + 0.0:{sign}.{1 if scale == 100 else 3}f}" for name in names)
-    return f"{middle} [{low}, {high}]"
 
 
 def panels_of(num_rows: int, num_columns: int, size: tuple[float, float], **options) -> tuple[Figure, np.ndarray]:

@@ -193,7 +193,7 @@ def test_unlabelled_speech_of_other_people(experiment, found_in, plant, tmp_path
     manifest = unlabelled(plant, wav=str(tmp_path / "s1.wav"))
     found = found_in(experiment, sound=True, unlabelled=manifest)
     assert [line.split()[-1] for line in found["proved", "unlabelled"]] == ["(SHA-256).", "(fingerprints)."]
-    assert "Street does not say who speaks" in found["not_proved", "unlabelled"][0]
+    assert "no test speaker speaks in Street" in found["not_proved", "unlabelled"][0]
     (tmp_path / "s1.wav").unlink()
     found = found_in(experiment, sound=True, unlabelled=manifest)
     assert len(found["proved", "unlabelled"]) == 1 and "1 of 17 recordings" in found["not_proved", "unlabelled"][0]
@@ -204,6 +204,12 @@ def test_the_manifest_of_unlabelled_speech_is_found_in_a_store_or_requested(
 ):
     manifest = unlabelled(plant, speaker="A")
     assert "--unlabelled" in found_in(experiment)["not_proved", "unlabelled"][0]
+    checked = ["5 unlabelled utterances (street) hold no recording of the test"]
+    plant.json(next(experiment.glob("seed*/fold1/outer/record.json")).relative_to(experiment), proved=checked)
+    plant.settings(unlabelled_hash={"street": "0123456789ab", "other": "ba9876543210"})
+    other, street = found_in(experiment)["not_proved", "unlabelled"]
+    assert "1 run compared" in street and "compared" not in other
+    plant.settings(unlabelled_hash=manifest.hash)
     manifest.write(experiment.parent / "store/street/manifest.csv")
     assert "the corpus's own" in found_in(experiment)["proved", "unlabelled"][0]
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from scipy.signal import resample_poly
 
-from akd_toolkit.audit.near import COPY, FRAMES, Code, code_of, similar_pairs, similarity
+from akd_toolkit.audit.near import COPY, FRAMES, Code, code_of, similar_pairs
 
 
 def noisy(samples, snr_db):
@@ -48,12 +48,10 @@ def recordings(shared_folder):
 def test_copies_are_found_and_ten_speakers_of_one_sentence_are_not_copies(recordings):
     names = list(recordings)
     codes = [code_of(samples) for samples in recordings.values()]
-    originals = dict(zip(names, codes))
     assert similar_pairs(codes, progress=False) == []  # no false alarm among 5886 pairs
     for name in names[::18]:
         for channel, through in CHANNELS.items():
             copy = code_of(np.asarray(through(recordings[name]), dtype=np.float32))
-            assert similarity(originals[name], copy) >= COPY, (name, channel)
             others = [(i, j) for i, j, share in similar_pairs([*codes, copy], progress=False) if share >= COPY]
             assert others == [(names.index(name), len(codes))], (name, channel)
 
@@ -72,4 +70,4 @@ def test_pairs_of_many_blocks_are_those_of_one_by_one():
 
 def test_silence_and_very_short_sounds_match_nothing():
     silence, click = code_of(np.zeros(16000, np.float32)), code_of(np.eye(1, 1600, dtype=np.float32)[0])
-    assert similarity(silence, silence) == 0.0 and similarity(silence, click) == 0.0
+    assert similar_pairs([silence, silence, click, click], progress=False) == []

@@ -8,7 +8,7 @@ import torch
 from akd_toolkit.data import reader
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.inference import sound as sound_module
-from akd_toolkit.inference.sound import open_sound, resampled
+from akd_toolkit.inference.sound import Resampler, open_sound, resampled
 
 
 def noise(num_samples, channels=1, seed=0):
@@ -40,6 +40,16 @@ def test_the_alias_of_a_tone_is_below_80_db(tmp_path, short_blocks, streamed):
     path = written(tmp_path / "a.wav", tone, 44100, "FLOAT")
     alias = (waveform_of(path) if streamed else read_audio(path))[1600:-1600]
     assert 10 * np.log10(np.square(alias).mean() / np.square(tone).mean()) < -80
+
+
+@pytest.mark.parametrize("rate, most_ms", [(8000, 125), (44100, 45), (48000, 45)])
+def test_a_stream_is_delayed_by_what_the_changelog_says(rate, most_ms):
+    resampler, given, received, delays = Resampler(rate, 16000), 0, 0, []
+    for _ in range(300):
+        given += rate // 100
+        received += len(resampler.push(np.zeros(rate // 100, np.float32)))
+        delays.append(1000 * (given / rate - received / 16000))
+    assert min(delays) >= 0 and most_ms - 15 < max(delays[100:]) < most_ms
 
 
 @pytest.mark.parametrize("rate", [4000, 11025, 44100, 48000, 384000])

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from akd_toolkit.models.features.log_mel import LogMel
 from akd_toolkit.models.storage import load_student, save_student
 from akd_toolkit.registry import STUDENTS
 
@@ -56,4 +57,15 @@ def test_weights_that_do_not_fit_and_unknown_students_are_refused(saved, change,
 def test_a_damaged_file_is_refused_with_the_folder_to_delete(saved, file, content):
     (saved / file).write_bytes(content)
     with pytest.raises(ValueError, match=f"delete {saved}"):
+        load_student(saved)
+
+
+@pytest.mark.parametrize("version", [None, LogMel.version + 1])
+def test_a_student_of_other_log_mels_is_refused(saved, version):
+    about = json.loads((saved / "student.json").read_text())
+    assert about.pop("log_mel_version") == LogMel.version
+    if version is not None:
+        about["log_mel_version"] = version
+    (saved / "student.json").write_text(json.dumps(about))
+    with pytest.raises(ValueError, match="log-mels of version"):
         load_student(saved)

@@ -3,20 +3,19 @@
 import pytest
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
-from akd_toolkit.training.averaging import bounded_decay, estimate_norms, moving_average
+from akd_toolkit.data.batches import Batch
+from akd_toolkit.training.averaging import WeightAverage, bounded_decay, moving_average
 
 
 def test_the_average_of_a_short_training_forgets_the_initial_weights():
-    steps, decay = 200, bounded_decay(0.99, 200)
     student = nn.Linear(1, 1, bias=False)
-    nn.init.constant_(student.weight, 100.0)
-    average = AveragedModel(student, avg_fn=lambda a, b, n: moving_average(a, b, int(n), decay))
-    for _ in range(steps):
-        nn.init.constant_(student.weight, 1.0)
+    average = WeightAverage(student, 0.99)  # which alone would keep 13 % of the first weights
+    average.set_length(200)
+    for step in range(200):
+        nn.init.constant_(student.weight, 100.0 if step == 0 else 1.0)
         average.update_parameters(student)
-    assert average.module.weight.item() == pytest.approx(1.0, abs=1e-6)
+    assert average.module.weight.item() == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_horizon_too_long_for_the_training_is_shortened_and_logged(caplog):
@@ -45,14 +44,13 @@ class Normed(nn.Module):
 
 
 def test_norms_get_the_mean_statistics_of_the_batches_whatever_they_held_before():
-    from types import SimpleNamespace
-
-    student = Normed().eval()
-    student.norm.running_mean.fill_(50.0)
-    batches = [SimpleNamespace(waveforms=torch.randn(8, 2) + shift, lengths=None) for shift in (0.0, 4.0)]
-    estimate_norms(student, batches)
+    average = WeightAverage(Normed().eval(), 0.9)
+    norm = average.module.norm
+    norm.running_mean.fill_(50.0)
+    batches = [Batch([], torch.randn(8, 2) + shift, torch.ones(8), torch.zeros(8)) for shift in (0.0, 4.0)]
+    average.estimate_norms(batches, "cpu")
     means = torch.stack([batch.waveforms.mean(0) for batch in batches])
     variances = torch.stack([batch.waveforms.var(0) for batch in batches])
-    torch.testing.assert_close(student.norm.running_mean, means.mean(0))
-    torch.testing.assert_close(student.norm.running_var, variances.mean(0))
-    assert not student.training and student.norm.momentum == 0.1
+    torch.testing.assert_close(norm.running_mean, means.mean(0))
+    torch.testing.assert_close(norm.running_var, variances.mean(0))
+    assert not average.module.training and norm.momentum == 0.1

@@ -20,7 +20,7 @@ from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.models.base import Student
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
-from akd_toolkit.training import checkpointer
+from akd_toolkit.training import averaging, checkpointer
 from akd_toolkit.training.brain import DEFAULTS, DistillBrain
 from akd_toolkit.training.checkpointer import SafeCheckpointer, remove_checkpoints
 
@@ -57,7 +57,8 @@ def corpus():
 
 
 @pytest.fixture
-def make(corpus, tmp_path):
+def make(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(averaging, "HORIZON", 0.5)  # trainings are short: keeps the decay of 0.5
     manifest, waves = corpus
     stored = torch.randn(2, len(manifest), 2)
 
@@ -131,6 +132,14 @@ def test_distillation_logs_parts_gate_and_trust_and_leaves_the_teachers_unchange
     assert parts <= set(last) and 0 <= last["gate"] <= 1
     assert last["trust/a"] + last["trust/b"] == pytest.approx(1.0)
     assert torch.equal(make.stored, before) and not make.stored.requires_grad
+
+
+def test_averaged_weights_are_kept_and_lag_behind_the_last_ones(make):
+    brain, batches = make()
+    kept = fit(brain, batches)
+    assert kept is brain.average.module and brain.average.decay == 0.5 and not same_weights(kept, brain.student)
+    last, batches = make(folder="last", weight_average=0.0)
+    assert same_weights(fit(last, batches), brain.student)
 
 
 def test_workers_change_no_weight(make):

@@ -16,6 +16,7 @@ from akd_toolkit.distill.objective import build_objective
 from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, TeacherOutput
 from akd_toolkit.registry import STUDENTS
+from akd_toolkit.training import averaging
 from akd_toolkit.training.brain import DistillBrain
 from akd_toolkit.training.checkpointer import SafeCheckpointer
 
@@ -33,8 +34,9 @@ MIXUP = {"alpha": 1.0, "p": 0.7}
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path, monkeypatch):
     """Builds (brain, batches) with every change on by default."""
+    monkeypatch.setattr(averaging, "HORIZON", 0.5)  # trainings are short: keeps the decay of 0.5
     random = np.random.default_rng(0)
     rows = [Utterance(f"u{i}", "/u", 0, 2400 + 90 * i, 0.2, f"s{i % 4}", LABELS[i % 3 == 0]) for i in range(16)]
     more = [Utterance(f"x{i}", "/x", 0, 3000, 0.2, "x", "unlabelled") for i in range(8)]

@@ -8,7 +8,7 @@ from akd_toolkit.evaluate.report import compare, read_ablation, summarise, write
 from akd_toolkit.evaluate.report.ablation import COLUMNS
 from akd_toolkit.evaluate.report.comparisons import Parts
 from akd_toolkit.evaluate.report.extras import ablation_part
-from akd_toolkit.evaluate.report.report import write_paper
+from akd_toolkit.evaluate.report.report import report_experiments
 from akd_toolkit.evaluate.report.systems import read_experiments, systems_of
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
@@ -108,7 +108,7 @@ def recomputed(folder, to):
 
 
 def test_an_ablation_makes_a_report_alone_with_the_same_table(ablation, tmp_path):
-    page = write_paper([ablation], tmp_path / "out")
+    page = report_experiments([ablation], tmp_path / "out")
     first, again = (pd.read_csv(at / "ablation.csv") for at in (ablation, tmp_path / "out" / "ablation-ablation"))
     pd.testing.assert_frame_equal(first, again)
     assert tuple(again.columns) == COLUMNS and again["ua_pooled"].tolist() == [87.5, 93.8, 100.0]

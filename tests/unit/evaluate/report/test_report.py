@@ -14,7 +14,7 @@ from PIL import Image
 from akd_toolkit.cli import main
 from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.html import web_page
-from akd_toolkit.evaluate.report.report import slug, write_paper
+from akd_toolkit.evaluate.report.report import report_experiments, slug
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -44,7 +44,7 @@ def out(write_experiment, tmp_path_factory):
     bins = {"bin": [12, 12], "confidence": [0.8, 0.75], "accuracy": [0.9, 0.9], "count": [10, 10]}
     pd.DataFrame({**bins, "condition": ["before", "after"]}).to_csv(calibration / "reliability.csv", index=False)
     pd.DataFrame({"condition": ["before", "after"], "ece": [0.1, 0.15]}).to_csv(calibration / "table.csv", index=False)
-    write_paper([akd, nested], folder / "out", title="Toy paper")
+    report_experiments([akd, nested], folder / "out", title="Toy paper")
     return folder / "out"
 
 
@@ -129,13 +129,13 @@ def test_text_is_escaped_and_a_picture_cannot_run_a_script(tmp_path):
 
 def test_the_same_folders_give_the_same_bytes_and_one_utterance_another_number(experiment, tmp_path, undrawn):
     folder = experiment()
-    first = write_paper([folder], tmp_path / "a").read_bytes()
-    assert write_paper([folder], tmp_path / "b").read_bytes() == first
+    first = report_experiments([folder], tmp_path / "a").read_bytes()
+    assert report_experiments([folder], tmp_path / "b").read_bytes() == first
     path = folder / "seed17/fold1/outer/scores.csv"
     scores = read_scores(path)
     scores.loc[0, ["prediction", "p_anger", "p_sadness"]] = ["sadness", 0.2, 0.8]
     write_scores(path, scores)
-    write_paper([folder], tmp_path / "c")
+    report_experiments([folder], tmp_path / "c")
     tables = [pd.read_csv(tmp_path / one / "tables" / "table2-folds-toy.csv") for one in "ac"]
     pooled = [table["pooled [95 %]"].str.split().str[0].tolist() for table in tables]
     assert pooled == [["100.0", "100.0"], ["93.8", "93.8"]]  # 15 of 16; (7/8 + 8/8) / 2
@@ -144,7 +144,7 @@ def test_the_same_folders_give_the_same_bytes_and_one_utterance_another_number(e
 def test_a_marked_experiment_is_marked_in_every_table_and_figure(experiment, tmp_path, undrawn):
     folder = experiment(speaker_independent=False, candidates=[{}, {"batch_size": 8}], folds=[["A", "B"], ["C"], ["D"]])
     Image.new("RGB", (8, 8)).save(add_study(folder, "noise", STUDY) / "noise.png")
-    text = (write_paper([folder], tmp_path / "out").parent / "report.md").read_text()
+    text = (report_experiments([folder], tmp_path / "out").parent / "report.md").read_text()
     assert f"> **{MARK}: Toy ({MARK}): akd; the same voice" in text
     before_tables = re.findall(r"^\*(.+)\*\n\n\|", text, flags=re.MULTILINE)
     below_figures = re.findall(r"^!\[.*\)\n\n\*(.+)\*$", text, flags=re.MULTILINE)
@@ -157,7 +157,7 @@ def test_what_is_missing_is_named(experiment, tmp_path, undrawn):
     (folder / "seed17/fold2/outer/metrics.csv").unlink()
     alone = experiment("teachers", teachers={"big": []}, student=None, done=lambda seed, fold: False)
     empty = experiment("waiting", done=lambda seed, fold: False)
-    text = write_paper([folder, alone, empty], tmp_path / "out").with_suffix(".md").read_text()
+    text = report_experiments([folder, alone, empty], tmp_path / "out").with_suffix(".md").read_text()
     assert "Incomplete: Toy: akd (akd): 3 of 4 outer trainings are done; missing seed18/fold2." in text
     assert re.search(r"> \*\*akd \(micro_cnn\): seeds 18 ", text) and "seed17/fold2/outer.**" in text
     assert "Incomplete: Toy: waiting (waiting): 0 of 2 outer trainings are done" in text
@@ -197,4 +197,4 @@ def test_the_command_writes_where_it_should_and_refuses_an_unknown_baseline(expe
     assert "'x'; give one of akd (micro_cnn), kd (micro_cnn)" in capsys.readouterr().err
     empty = experiment("empty", done=lambda seed, fold: False)
     with pytest.raises(ValueError, match="no outer run of .* is done yet"):
-        write_paper([empty], tmp_path / "out")
+        report_experiments([empty], tmp_path / "out")
