@@ -18,12 +18,12 @@ class Objective(nn.Module):
     """Task losses plus gated, weighted distillation.
 
     total = mean over labelled b of ( share[b] sum_j weight_j task_j[b] + supervision[b] )
-          + mean over all b of ( gate[b] sum_k weight_k distill_k[b] )
+          + sum_k weight_k mean over b in speech_k of ( gate[b] distill_k[b] )
 
     share[b] is 1, or 1 - gate[b] if ``complementary``: the task then gets what the gate withholds from distillation,
-    equation (14) with beta = 1 - gate. The weighting gives the trust in each teacher, [m, batch], which losses and the
-    gate use; supervision is its own loss. A loss with weight 0 is logged but not trained on. Without a teacher only
-    the tasks count.
+    equation (14) with beta = 1 - gate. speech_k is the batch, or its labelled or unlabelled utterances alone. The
+    weighting gives the trust in each teacher, [m, batch], which losses and the gate use; supervision is its own loss. A
+    loss with weight 0 is logged but not trained on. Without a teacher only the tasks count.
 
     An unlabelled utterance (``UNLABELLED``) has no task. A gate that needs the label is open for it, and a distillation
     loss that needs the label gets the most likely class of the teachers' mixture.
@@ -42,6 +42,8 @@ class Objective(nn.Module):
         Plugins; None means equal trust and an open gate.
     scheduled
         (plugin, name of its attribute, ``Schedule``) of every scheduled option.
+    speech
+        Title -> ``labelled`` or ``unlabelled``, of distillation losses that are a mean over these alone.
 
     Shape
     -----
@@ -64,6 +66,7 @@ class Objective(nn.Module):
         gate: nn.Module | None = None,
         complementary: bool = False,
         scheduled: Sequence[tuple[nn.Module, str, Schedule]] = (),
+        speech: dict[str, str] | None = None,
     ):
         super().__init__()
         self.task = nn.ModuleDict({title: loss for title, (loss, _) in task.items()})
@@ -71,7 +74,7 @@ class Objective(nn.Module):
         self.weighting, self.gate, self.complementary = weighting, gate, complementary
         weights = {title: weight for title, (_, weight) in {**task, **distill}.items()}
         self.scheduled_weights = {title: weight for title, weight in weights.items() if callable(weight)}
-        self.scheduled_options = scheduled
+        self.scheduled_options, self.speech = scheduled, speech or {}
         self.weights = {title: weight(0.0) if callable(weight) else weight for title, weight in weights.items()}
 
     @property
@@ -101,9 +104,10 @@ class Objective(nn.Module):
         targets = teacher.imitated()
         for title, loss in self.distill.items():
             value = self._value(title, loss, student, targets, truth)
-            parts[title] = value.detach().mean()
+            chosen = truth.chosen(self.speech.get(title, "all"))
+            parts[title] = _mean(value.detach(), chosen)
             if self.weights[title] > 0:
-                total = total + self.weights[title] * (gate * value).mean()
+                total = total + self.weights[title] * _mean(gate * value, chosen)
         supervision = None if self.weighting is None else self.weighting.supervision(teacher, truth.labels)
         if supervision is not None:
             parts["weighting"] = _mean(supervision.detach(), truth.has_label)
@@ -163,8 +167,9 @@ class Objective(nn.Module):
 
         target[b] = (1 - o[b]) one_hot(label[b]) + o[b] mixture[b],   o = gate where distillation has weight, else 0
 
-        The mixture is taken at the temperature of the first distillation loss, schedules at their end. The target of
-        an unlabelled utterance is the mixture alone.
+        o is 0 for labelled speech if every loss with weight is for unlabelled speech alone. The mixture is taken at the
+        temperature of the first distillation loss, schedules at their end. The target of an unlabelled utterance is the
+        mixture alone.
         """
         self.set_progress(1.0)
         hard = nn.functional.one_hot(labels.clamp(min=0), student.logits.shape[-1]).float()
@@ -173,7 +178,9 @@ class Objective(nn.Module):
             return hard, 1.0
         temperature = getattr(losses[0], "temperature", 1.0)
         teacher = self._weighted(student, teacher, labels)
-        share = self._gate(student, teacher, _Truth(labels, None).completed(teacher))[:, None]
+        truth = _Truth(labels, None).completed(teacher)
+        followed = any(self.speech.get(title) != "unlabelled" for title in self.distill if self.weights[title] > 0)
+        share = torch.where(truth.has_label, self._gate(student, teacher, truth) * followed, 1.0)[:, None]
         return (1 - share) * hard + share * teacher.imitated().mixture(temperature), temperature
 
 
@@ -199,6 +206,12 @@ class _Truth:
                 f"{type(plugin).__name__} compares attributes, but the batch has none; list some in the YAML."
             )
         return self.attributes
+
+    def chosen(self, speech: str) -> Tensor:
+        """The utterances of ``all``, ``labelled`` or ``unlabelled`` speech, [batch]."""
+        if speech == "all":
+            return torch.ones_like(self.has_label)
+        return self.has_label if speech == "labelled" else ~self.has_label
 
     def known_for(self, plugin) -> Tensor:
         return ~self.attributes.isnan().all(dim=1) if plugin.truth == "attributes" else self.has_label
@@ -242,4 +255,5 @@ def build_objective(spec: dict, **shapes) -> Objective:
         gate=build(spec.gate) if spec.gate else None,
         complementary=spec.complementary,
         scheduled=scheduled,
+        speech={loss.column: loss.speech for loss in spec.distill or []},
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from math import inf
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -86,13 +86,21 @@ class LossPart(Part):
         super().try_out()
 
 
+class DistillPart(LossPart):
+    """A loss on teacher outputs."""
+
+    speech: Literal["all", "labelled", "unlabelled"] = Field(
+        "all", description="utterances that the loss is a mean over; unlabelled needs unlabelled speech"
+    )
+
+
 class ObjectiveSpec(Section):
     """The objective. ``task`` may be one loss or a list. Sizes can only be checked when the objective is built."""
 
     task: Annotated[list[LossPart], BeforeValidator(lambda x: [x] if isinstance(x, dict) and x else x)] = Field(
         min_length=1, description="losses on labels, one or a list, such as {name: cross_entropy, weight: 1.0}"
     )
-    distill: list[LossPart] | None = Field(None, description="losses on teacher outputs")
+    distill: list[DistillPart] | None = Field(None, description="losses on teacher outputs")
     weighting: WeightingPart | None = Field(None, description="weights of the teachers; null weighs all equally")
     gate: GatePart | None = Field(None, description="where distillation acts; null is everywhere")
     complementary: bool = Field(False, description="whether tasks get the weight that the gate takes from distillation")

@@ -174,6 +174,9 @@ class Settings(Start, Protocol, Training):
             yield "there are teachers but no objective.distill to learn from them; set teachers to null or add a loss"
         if self.unlabelled and not self.teachers:
             yield "unlabelled speech needs teachers to label it; add some or set unlabelled to null"
+        for number, loss in enumerate((self.objective and self.objective.distill) or ()):
+            if loss.speech == "unlabelled" and not self.unlabelled:
+                yield f"objective.distill.{number}.speech is unlabelled and there is none; set it to all, or give some"
         titles = titled(self.unlabelled)
         for title in [title for title in self.sources if titles and title not in titles]:
             yield f"sources: '{title}' is not a title of unlabelled ({', '.join(titles)})"

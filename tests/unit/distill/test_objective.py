@@ -92,6 +92,25 @@ def test_a_weighting_fitted_at_once_trusts_the_teacher_that_is_right(pair):
     assert objective.weighting(student, teacher, labels)[0].mean() > 0.9
 
 
+@pytest.mark.parametrize("speech", ["labelled", "unlabelled"])
+def test_a_loss_may_be_for_labelled_or_for_unlabelled_speech_alone(speech, pair):
+    student, teacher, labels = pair()
+    known = torch.tensor([True, False, True, False, True])
+    some = torch.where(known, labels, UNLABELLED)
+    part = {**SPEC["distill"][0], "speech": speech}
+    rows = known if speech == "labelled" else ~known
+    result = objective_of(distill=[part])(student, teacher, some)
+    expected = distillation(student, teacher, labels)[rows].mean()
+    torch.testing.assert_close(result.parts["integrated_soft_targets"], expected)
+    torch.testing.assert_close(result.total, result.parts["cross_entropy"] + 0.5 * expected)
+    none = labels if speech == "unlabelled" else torch.full_like(labels, UNLABELLED)
+    assert objective_of(distill=[part])(student, teacher, none).parts["integrated_soft_targets"] == 0
+    targets, _ = objective_of(distill=[part]).blended_targets(student, teacher, some)
+    hard = one_hot(labels, 4).float()
+    assert torch.equal(targets[known], hard[known]) == (speech == "unlabelled")
+    assert not torch.equal(targets[~known], hard[~known])
+
+
 @pytest.mark.parametrize("detach", [True, False])
 def test_only_an_attached_mixture_trains_an_adapter_without_supervision(detach, pair):
     distill = [{**SPEC["distill"][0], "detach_mixture": detach}]

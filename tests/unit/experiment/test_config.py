@@ -156,6 +156,7 @@ def test_layers_of_overrides(recipe, tmp_path):
         ("--teachers={a/b: {name: logmel_statistics}}", "'a/b'"),
         ("--teachers=null", "objective.distill needs teachers"),
         ("--objective.distill=null", "no objective.distill"),
+        ("--objective.distill=[{name: soft_target_kl, speech: unlabelled}]", "objective.distill.0.speech"),
         ("--debug.number_of_epoch=4", "debug: .*'number_of_epoch'"),
         ("--batch_size=1 --batch_size=2", "--batch_size is given twice"),
         ("--student={name: [}", "--student|command line"),
