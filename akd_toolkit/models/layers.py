@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from akd_toolkit.outputs import frame_mask
+
 
 def halved(num_frames: Tensor | None) -> Tensor | None:
     """Frames left by a convolution of stride 2 that pads by one: ceil(n / 2); None stays None.
@@ -18,6 +20,51 @@ def halved(num_frames: Tensor | None) -> Tensor | None:
     tensor([1, 2, 3])
     """
     return None if num_frames is None else (num_frames + 1) // 2
+
+
+class Packing:
+    """Utterances of a batch one after another in a single row, so that convolutions do not compute padding.
+
+    Utterance b starts at a multiple of ``stride`` and is followed by at least ``gap`` empty frames; where these are
+    zeroed before each convolution (``masked``), each utterance has the same neighbours as in a padded batch.
+
+    Arguments
+    ---------
+    num_frames
+        Frames of each utterance, [batch].
+    stride
+        By how much the layers between ``packed`` and ``unpacked`` shorten time, a power of 2.
+    gap
+        Frames between two utterances, at least as many as a convolution looks to one side, counted before shortening.
+
+    Example
+    -------
+    >>> row = Packing(torch.tensor([1, 2]), stride=2, gap=1)
+    >>> x, mask = row.packed(torch.tensor([[[5.0], [0.0]], [[6.0], [7.0]]]))
+    >>> x.flatten().tolist(), row.unpacked(x[:, ::2]).flatten().tolist()
+    ([5.0, 0.0, 6.0, 7.0, 0.0, 0.0], [5.0, 6.0])
+    """
+
+    def __init__(self, num_frames: Tensor, stride: int, gap: int):
+        self.num_frames, self.stride = num_frames, stride
+        sizes = (num_frames + gap + stride - 1) // stride * stride
+        self.starts = sizes.cumsum(0) - sizes
+        self.total = int(sizes.sum())
+
+    def packed(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """[batch, T, D] -> [1, total, D], and where it is speech, [1, total]."""
+        mask = frame_mask(self.num_frames, x.shape[1])
+        places = (self.starts[:, None] + torch.arange(x.shape[1], device=x.device))[mask]
+        row = x.new_zeros(self.total, x.shape[2]).index_copy(0, places, x[mask])
+        speech = torch.zeros(self.total, dtype=torch.bool, device=x.device).index_fill(0, places, True)
+        return row[None], speech[None]
+
+    def unpacked(self, x: Tensor) -> Tensor:
+        """[1, total / stride, D] -> [batch, T, D], 0 in the padding."""
+        counts = (self.num_frames + self.stride - 1) // self.stride
+        frames = torch.arange(int(counts.max()), device=x.device)
+        places = (self.starts[:, None] // self.stride + frames).clamp(max=x.shape[1] - 1)
+        return masked(x[0, places], frame_mask(counts, len(frames)))
 
 
 def masked(x: Tensor, mask: Tensor | None, time: int = 1) -> Tensor:

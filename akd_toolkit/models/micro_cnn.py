@@ -5,7 +5,15 @@ from torch import Tensor, nn
 
 from akd_toolkit.models.base import Student, check_waveform
 from akd_toolkit.models.features.log_mel import LogMel
-from akd_toolkit.models.layers import halved, masked, normalized, normalized_channels_first, pooled, speech_share
+from akd_toolkit.models.layers import (
+    Packing,
+    halved,
+    masked,
+    normalized,
+    normalized_channels_first,
+    pooled,
+    speech_share,
+)
 from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
@@ -90,6 +98,7 @@ class MicroCNN(Student):
         self.fuse = nn.Linear(channels[-1] * num_mels // 2 ** len(channels), dim, bias=False)
         self.fuse_norm = nn.BatchNorm1d(dim)
         self.blocks = nn.ModuleList(_TimeBlock(dim, dilation) for dilation in dilations)
+        self.reach = 4 * max(dilations)  # frames that the widest convolution looks to one side
         self.dropout = nn.Dropout(dropout)
         self.bottleneck = nn.Sequential(
             nn.Linear(3 * dim, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim), nn.ReLU()
@@ -104,20 +113,27 @@ class MicroCNN(Student):
 
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
-        mask = frame_mask(num_frames, features.shape[1])
+        batch, mask = None, frame_mask(num_frames, features.shape[1])
+        if self.training and num_frames is not None:
+            batch = Packing(num_frames, stride=4, gap=self.reach)
+            features, mask = batch.packed(features)
         x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mels]
         for stage in self.stem:
-            x, mask, num_frames = stage(x, mask, num_frames)
+            x, mask = stage(x, mask)
         x = self.fuse(x.transpose(1, 2).flatten(2)).transpose(1, 2)  # [batch, dim, T / 4]
         x = torch.relu(normalized_channels_first(self.fuse_norm, x, mask))
         layers = {"stem": x.transpose(1, 2)}
         for index, block in enumerate(self.blocks):
             x = block(x, mask)
             layers[f"block_{index}"] = x.transpose(1, 2)
+        if batch is not None:
+            layers = {name: batch.unpacked(layer) for name, layer in layers.items()}
+            mask = frame_mask(halved(halved(num_frames)), layers["stem"].shape[1])
+        frames = layers[f"block_{len(self.blocks) - 1}"]
         weights = None if mask is None else mask.float()  # sums in float32 under autocast
-        embedding = self.bottleneck(self.dropout(pooled(x, weights, time=2, floor=0.01)))
+        embedding = self.bottleneck(self.dropout(pooled(frames, weights, floor=0.01)))
         logits = self.classifier(self.dropout(embedding))
-        return ModelOutput(logits, embedding, x.transpose(1, 2), layers, speech_share(mask))
+        return ModelOutput(logits, embedding, frames, layers, speech_share(mask))
 
 
 class _StemStage(nn.Module):
@@ -131,12 +147,10 @@ class _StemStage(nn.Module):
         )
         self.norm = nn.BatchNorm2d(channels_out)
 
-    def forward(self, x: Tensor, mask: Tensor | None, num_frames: Tensor | None):
+    def forward(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         x = self.conv(masked(x, mask, time=2))
-        if self.time_stride == 2:
-            num_frames = halved(num_frames)
-            mask = frame_mask(num_frames, x.shape[2])
-        return torch.relu(normalized_channels_first(self.norm, x, mask)), mask, num_frames
+        mask = None if mask is None else mask[:, :: self.time_stride]
+        return torch.relu(normalized_channels_first(self.norm, x, mask)), mask
 
 
 class _TimeBlock(nn.Module):

@@ -17,9 +17,9 @@ class Augmentation:
     """A random change of the training sound, applied to each utterance with probability ``p``.
 
     Subclass ``WaveformAugmentation`` or ``FeatureAugmentation``, register the class with ``AUGMENTATIONS``, pass ``p``
-    to ``super().__init__`` and write ``change``: it receives copies of the selected utterances only. Draw random
-    numbers from torch's global generator on the CPU; the caller seeds it. ``example_options`` holds small valid options
-    for tests.
+    to ``super().__init__`` and write ``change``: it receives the selected utterances and returns new tensors. Draw
+    random numbers from torch's global generator on the CPU; the caller seeds it. ``example_options`` holds small valid
+    options for tests.
 
     Shape
     -----
@@ -40,12 +40,16 @@ class Augmentation:
         chosen = (torch.rand(len(values)) < self.p).to(values.device)
         if not chosen.any():
             return values, counts
-        changed, new_counts = self.change(values[chosen], counts[chosen])
-        counts = counts.masked_scatter(chosen, new_counts)
-        out = values.new_zeros(len(values), int(counts.max()), *values.shape[2:])
-        for rows, part in ((chosen, changed), (~chosen, values[~chosen])):
-            width = min(part.shape[1], out.shape[1])
-            out[rows, :width] = part[:, :width]
+        if chosen.all():
+            out, counts = self.change(values, counts)
+            out = out[:, : int(counts.max())]
+        else:
+            changed, new_counts = self.change(values[chosen], counts[chosen])
+            counts = counts.masked_scatter(chosen, new_counts)
+            out = values.new_zeros(len(values), int(counts.max()), *values.shape[2:])
+            for rows, part in ((chosen, changed), (~chosen, values[~chosen])):
+                width = min(part.shape[1], out.shape[1])
+                out[rows, :width] = part[:, :width]
         padding = ~frame_mask(counts, out.shape[1])
         return out.masked_fill(padding.view(*padding.shape, *[1] * (out.ndim - 2)), 0.0), counts
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from akd_toolkit.models.features.power import power_of
+from akd_toolkit.models.layers import masked
 from akd_toolkit.outputs import frame_mask
 
 NORMALIZATIONS = ("none", "level", "mean")
@@ -115,9 +116,8 @@ class LogMel(nn.Module):
                 return self(waveform, lengths)
         _check_waveform(waveform, self.window)
         num_frames = self.count_frames(waveform, lengths)
-        energies = self._energies(waveform)  # [batch, T, num_mels]
-        speech = energies if lengths is None else energies * frame_mask(num_frames, energies.shape[1])[..., None]
-        floor = self.floor * speech.amax(dim=(1, 2), keepdim=True)
+        energies = self._energies(waveform, None if lengths is None else num_frames)  # [batch, T, num_mels]
+        floor = self.floor * energies.amax(dim=(1, 2), keepdim=True)
         features = torch.log((energies + floor).clamp(min=_SILENCE))
         if self.training:
             for change in self.changes:
@@ -139,13 +139,17 @@ class LogMel(nn.Module):
         valid = (lengths * num_samples).round().long()
         return (1 + torch.div(valid - self.window, self.hop, rounding_mode="floor")).clamp(min=1)
 
-    def _energies(self, waveform: Tensor) -> Tensor:
-        """Power in each triangle: [batch, T, num_mels]."""
+    def _energies(self, waveform: Tensor, num_frames: Tensor | None) -> Tensor:
+        """Power in each triangle, 0 in frames that are padding: [batch, T, num_mels]."""
         if not self.training or _in_export():
-            return self.power(waveform) @ self.ordered_mel
-        spectrum = torch.stft(waveform, self.window, self.hop, window=self.hann, center=False, return_complex=True)
-        bins = spectrum[:, self.first_bin : self.last_bin]  # [batch, bins, T]
-        return (self.mel.T @ (bins.real.square() + bins.imag.square())).transpose(1, 2)
+            energies = self.power(waveform) @ self.ordered_mel
+            return masked(energies, frame_mask(num_frames, energies.shape[1]))
+        frames = waveform.unfold(1, self.window, self.hop)  # [batch, T, window]
+        speech = frame_mask(self.count_frames(waveform, None) if num_frames is None else num_frames, frames.shape[1])
+        bins = torch.fft.rfft(frames[speech] * self.hann)[:, self.first_bin : self.last_bin]
+        energies = waveform.new_zeros(*frames.shape[:2], self.num_mels)
+        energies[speech] = (bins.real.square() + bins.imag.square()) @ self.mel
+        return energies
 
     def _normalized(self, features: Tensor, mask: Tensor | None) -> Tensor:
         if self.normalize == "none":

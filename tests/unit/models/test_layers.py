@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from akd_toolkit.models.layers import (
+    Packing,
     convolved_and_normalized,
     masked,
     mean_and_deviation,
@@ -15,6 +16,7 @@ from akd_toolkit.models.layers import (
     speech_share,
 )
 from akd_toolkit.outputs import ModelOutput, frame_mask, valid_frames
+from akd_toolkit.registry import STUDENTS
 
 COUNTS = [4, 1, 3]
 
@@ -40,6 +42,39 @@ def test_statistics_equal_their_definition_written_as_loops(frames):
     np.testing.assert_allclose(pooled(x.mT.contiguous(), mask.float(), time=2, floor=0.01), expected, rtol=1e-12)
     two = np.concatenate([means, np.sqrt(variances + 1e-8)], axis=1)
     np.testing.assert_allclose(mean_and_deviation(x, mask), two, rtol=1e-12)
+
+
+@pytest.mark.parametrize("stride, gap", [(1, 0), (2, 3), (4, 9)])
+def test_packed_utterances_are_apart_and_come_back(frames, stride, gap):
+    x, _ = frames
+    row = Packing(torch.tensor(COUNTS), stride, gap)
+    packed, speech = row.packed(x)
+    expected, places = [], []
+    for utterance, count in zip(x, COUNTS):
+        places += range(len(expected), len(expected) + count)
+        expected += [*utterance[:count].tolist(), *[[0.0, 0.0]] * gap]
+        expected += [[0.0, 0.0]] * (-len(expected) % stride)
+    assert packed[0].tolist() == expected and speech[0].nonzero()[:, 0].tolist() == places
+    back = row.unpacked(packed[:, ::stride])
+    for got, utterance, count in zip(back, x, COUNTS):
+        kept = utterance[:count:stride]
+        assert torch.equal(got[: len(kept)], kept) and not got[len(kept) :].any()
+
+
+def test_a_packed_training_batch_is_computed_as_each_utterance_alone():
+    torch.manual_seed(3)
+    student = STUDENTS.build("micro_cnn", num_classes=3, dropout=0.0).train()
+    for norm in student.modules():  # statistics of the batch are tested elsewhere
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm):
+            norm.eval()
+    waveforms, lengths = torch.randn(3, 16000), torch.tensor([1.0, 0.31, 0.6])
+    together = student(waveforms, lengths)
+    for index, length in enumerate(lengths):
+        alone = student(waveforms[index : index + 1, : round(16000 * float(length))])
+        torch.testing.assert_close(together.logits[index : index + 1], alone.logits, rtol=1e-4, atol=1e-4)
+        count = alone.frames.shape[1]
+        torch.testing.assert_close(together.frames[index : index + 1, :count], alone.frames, rtol=1e-4, atol=1e-4)
+        assert not together.frames[index, count:].any()
 
 
 def test_without_a_mask_all_frames_count(frames):
