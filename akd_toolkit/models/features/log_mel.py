@@ -146,9 +146,10 @@ class LogMel(nn.Module):
             return masked(energies, frame_mask(num_frames, energies.shape[1]))
         frames = waveform.unfold(1, self.window, self.hop)  # [batch, T, window]
         speech = frame_mask(self.count_frames(waveform, None) if num_frames is None else num_frames, frames.shape[1])
-        bins = torch.fft.rfft(frames[speech] * self.hann)[:, self.first_bin : self.last_bin]
         energies = waveform.new_zeros(*frames.shape[:2], self.num_mels)
-        energies[speech] = (bins.real.square() + bins.imag.square()) @ self.mel
+        for row, own, known in zip(energies, frames, speech):  # one utterance at a time stays in the cache
+            bins = torch.fft.rfft(own[: int(known.sum())] * self.hann)[:, self.first_bin : self.last_bin]
+            row[: len(bins)] = (bins.real.square() + bins.imag.square()) @ self.mel
         return energies
 
     def _normalized(self, features: Tensor, mask: Tensor | None) -> Tensor:
