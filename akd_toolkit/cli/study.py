@@ -76,3 +76,9 @@ def agreement(folders: Folders, to: To = None) -> None:
 def groups(folders: Folders, to: To = None) -> None:
     """every speaker, women and men"""
     study("groups", folders, to=to)
+
+
+@app.command(cls=Command)
+def sources(folders: Folders, to: To = None) -> None:
+    """candidates on inner folds, and what each source of unlabelled speech is worth"""
+    study("sources", folders, to=to)

@@ -10,5 +10,14 @@ from akd_toolkit.evaluate.studies.cross import cross_study
 from akd_toolkit.evaluate.studies.groups import groups_study
 from akd_toolkit.evaluate.studies.noise import noise_study
 from akd_toolkit.evaluate.studies.overlap import overlap_study
+from akd_toolkit.evaluate.studies.sources import sources_study
 
-__all__ = ["agreement_study", "calibration_study", "cross_study", "groups_study", "noise_study", "overlap_study"]
+__all__ = [
+    "agreement_study",
+    "calibration_study",
+    "cross_study",
+    "groups_study",
+    "noise_study",
+    "overlap_study",
+    "sources_study",
+]
