@@ -48,6 +48,7 @@ def measure(
     progress: bool = True,
     look: Callable[[Utterance, Recording], None] | None = None,
     parts: Mapping[str, tuple[float, float]] | None = None,
+    skipped: list[str] | None = None,
 ) -> list[Utterance]:
     """Read every file, or its part, and fill in start, stop, duration and checksum; all bad files are in one error.
 
@@ -57,6 +58,8 @@ def measure(
         Called with each recording while it is in memory.
     parts
         ID -> (start, stop) in seconds, NaN for the beginning or end, of utterances that are a part of their file.
+    skipped
+        A list that receives what is wrong with each bad file: these are then left out, if any file is good.
     """
     measured, problems, parts = [], [], parts or {}
     for row in tqdm(utterances, desc=f"measuring {corpus}", unit="file", disable=not progress):
@@ -77,7 +80,10 @@ def measure(
         span = {"start": start or 0, "stop": (start or 0) + len(recording.samples)}
         measured.append(replace(row, **span, duration=recording.duration_s, sha256=recording.sha256))
     hint = " (if start and stop are not times in these files, leave them out with --columns start=- stop=-)"
-    raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}{hint if parts else ''}")
+    if skipped is None or not measured:
+        raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}{hint if parts else ''}")
+    else:
+        skipped += problems
     return measured
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,7 @@ from akd_toolkit.data.sounds import find_sounds, without_copies
 from akd_toolkit.declared import Section
 from akd_toolkit.registry import CORPORA
 
+logger = logging.getLogger(__name__)
 LABEL = "unlabelled"
 
 
@@ -95,7 +97,8 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
 
     Speakers come from the columns ``file`` and ``speaker`` of a ``manifest.csv`` in the folder, if there is one.
 
-    Silence before and after the speech is left out. Its speakers must not be those of the corpus it is used with;
+    Silence before and after the speech is left out, and so are files that cannot be read, are silent or too short; the
+    log counts them. Its speakers must not be those of the corpus it is used with;
     identical recordings are refused there.
 
     Arguments
@@ -110,7 +113,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If it holds no audio, or files are bad.
+        If it holds no audio, or no file is good.
     """
     folder = Path(folder)
     files = without_copies(find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null"))
@@ -129,7 +132,12 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
             )
             for path in files
         ]
-        rows = [trim_silence(row) for row in measure(rows, folder.name, progress)]
+        skipped: list[str] = []
+        rows = [trim_silence(row) for row in measure(rows, folder.name, progress, skipped=skipped)]
+        if skipped:
+            logger.warning(
+                "%s: %d of %d files are left out; the first: %s", folder, len(skipped), len(files), skipped[0]
+            )
         return Manifest(folder.name, (LABEL,), tuple(rows))
 
     home = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]

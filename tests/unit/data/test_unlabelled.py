@@ -41,6 +41,20 @@ def test_silence_around_the_speech_is_left_out(spoken, tmp_path):
         assert row.duration == pytest.approx(0.7, abs=0.1)
 
 
+def test_bad_files_are_left_out_and_counted_unless_all_are_bad(spoken, tmp_path, caplog):
+    good = prepare_unlabelled(spoken, tmp_path / "store", progress=False)
+    (spoken / "cut.wav").write_bytes((spoken / "a/one.wav").read_bytes()[:5000])
+    soundfile.write(spoken / "silent.wav", np.zeros(16000), 16000)
+    soundfile.write(spoken / "short.wav", np.full(100, 0.1), 16000)
+    with caplog.at_level("WARNING"):
+        assert prepare_unlabelled(spoken, tmp_path / "store", progress=False).ids == good.ids
+    assert "3 of 5 files" in caplog.text and "cut.wav" in caplog.text
+    for name in ("a/one.wav", "b/deep/two.ogg"):
+        (spoken / name).unlink()
+    with pytest.raises(ValueError, match="3 of 3 files"):
+        prepare_unlabelled(spoken, tmp_path / "store", progress=False)
+
+
 @pytest.fixture
 def corpus(tmp_path):
     rng = np.random.default_rng(1)
