@@ -72,6 +72,8 @@ class Plugin(Section, extra="allow"):
                 if not options and not isinstance(error, ValueError):
                     raise
                 reason = str(error).partition("\n")[0]
+                if isinstance(error, TypeError) and (text := [key for key in options if isinstance(options[key], str)]):
+                    reason = f"'{text[0]}' is text ('{options[text[0]]}'), which it cannot use; give a number"
                 raise ValueError(f"{self.registry.kind} '{self.name}' with {self.options}: {reason}") from None
 
     def trials(self) -> list[dict]:

@@ -55,6 +55,8 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
         else:
             found = list(_nested(_tree(text, kind == ".jsonl"), KNOWN | set(map(plain_name, known))))
     except (OSError, ValueError, RecursionError) as error:
+        if path.name not in KALDI and kind not in (".txt", ".lst", ".tsv", ".json", ".jsonl"):
+            raise ValueError(f"{path} is not a split file; give CSV, TSV, JSON, JSONL, TXT or LST.") from None
         raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'text'} ({error}); correct it.") from None
     return [_as_texts(record) for record in found]
 

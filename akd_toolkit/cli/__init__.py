@@ -76,5 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         return get_command(app).main(argv, "akd", standalone_mode=False) or 0
     except typer.TyperException as error:
         message = " ".join(error.format_message().split()).rstrip(".")
-        print(f"error: {message}; see {error.ctx.command_path if error.ctx else 'akd'} --help.", file=sys.stderr)
+        words = [word for word in (sys.argv[1:] if argv is None else argv)[:1] if not word.startswith("-")]
+        command = error.ctx.command_path if error.ctx else " ".join(["akd", *words])
+        print(f"error: {message}; see {command} --help.", file=sys.stderr)
         return error.exit_code

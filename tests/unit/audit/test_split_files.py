@@ -370,3 +370,9 @@ SIDES = sides(["u1"], ["u2"], "ID")
 def test_bad_input_is_refused(tmp_path, files, options, token):
     with pytest.raises((ValueError, FileNotFoundError), match=re.escape(token)):
         audited(tmp_path, files, **options)
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path):
+    (tmp_path / "speech.wav").write_bytes(b"RIFF")
+    with pytest.raises(ValueError, match=r"speech\.wav .* JSONL"):
+        audit_split_files([tmp_path / "speech.wav"])

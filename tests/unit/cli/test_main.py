@@ -19,7 +19,7 @@ from akd_toolkit.cli import COMMANDS, load, main
         (["study", "overlap", "results", "--window-s", "1"], "--window_s"),
         (["predict", "a.wav", "--backend", "onx"], "'onnx'"),
         (["predict"], "FILE"),
-        (["export", "run", "--batch", "1", "2"], "3"),
+        (["export", "run", "--batch", "1", "2"], "akd export --help"),
         ([], "akd --help"),
     ],
 )

@@ -151,6 +151,7 @@ def test_layers_of_overrides(recipe, tmp_path):
         ("--opt_class={lr: 1}", "opt_class"),
         ("--head_decay=30", "head_decay: 'micro_cnn'"),
         ("--number_of_epochs=0", "number_of_epochs is 0"),
+        ("--objective.gate.theta=foo", "objective.gate: .*'theta' is text"),
         ("--folds=9", "folds: got 9"),
         ("--test_overlap_s=5", "test_overlap_s: got 5"),
         ("--teachers={a/b: {name: logmel_statistics}}", "'a/b'"),
