@@ -21,10 +21,10 @@ from tqdm import tqdm
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.deploy.bench.measures import percentile_ms, time_calls
+from akd_toolkit.deploy.export.graph import without_lengths
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.inference.engine import open_engine
-from akd_toolkit.inference.padding import padded_batch, without_lengths
-from akd_toolkit.inference.session import open_session
+from akd_toolkit.inference.session import open_session, padded_batch
 
 ROUNDS = 100
 NOISE = (0.1 * np.random.default_rng(0).standard_normal((1, 48000))).astype(np.float32)

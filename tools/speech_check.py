@@ -21,7 +21,7 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_audio
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.inference import EmotionRecognizer
 from akd_toolkit.inference.activity import open_activity
-from akd_toolkit.inference.cutting import PauseCutter
+from akd_toolkit.inference.sound import PauseCutter
 
 DETECTORS = ("silero", "energy")
 LEVELS_DB = (-60, -40, -26, -12)  # of a noise, relative to full scale

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from akd_toolkit.cli.command import show
-from akd_toolkit.deploy.export.formats import CALIBRATION, FORMATS, SUFFIXES, check_format
+from akd_toolkit.deploy.export import CALIBRATION, FORMATS, SUFFIXES, check_format
 
 EPILOG = """examples:
   akd export results/akd/seed17/fold1/outer                          student.onnx in the run's folder
@@ -38,8 +38,7 @@ def run(
         raise ValueError(f"--no-lengths is for onnx only, and the format is {format}; leave it out.")
     check_format(format, precision, calibration)
     _check_places(folder, to, speech)
-    from akd_toolkit.deploy.export.report import as_table, check_together
-    from akd_toolkit.deploy.export.run import export_experiment, export_run
+    from akd_toolkit.deploy.export.run import as_table, check_together, export_experiment, export_run
     from akd_toolkit.deploy.export.tensorrt import Shapes
 
     options = {"format": format, "precision": precision, "to": to, "calibration": calibration, "mode": mode}

@@ -61,7 +61,8 @@ def run(
 @contextmanager
 def _pieces(source: str | None, own_hz: int, format: str, device: str | None, rate_hz: int):
     """Pieces of sound at the student's rate; losses are reported at the end."""
-    from akd_toolkit.inference.live import open_microphone, pipe_sound, resampled
+    from akd_toolkit.inference.live import open_microphone, pipe_sound
+    from akd_toolkit.inference.sound import resampled
 
     if source == "-":
         own_hz, pieces = pipe_sound(sys.stdin.buffer, own_hz, format, _log, LEAST_S)

@@ -128,10 +128,7 @@ class EnergyActivity:
         hangover_s: float = 0.2,
     ):
         if not (margin_db > 0 and rise_db_per_s > 0 and hangover_s >= 0 and quiet_db <= 0):
-            raise ValueError(
-                "margin_db and rise_db_per_s must be > 0, hangover_s >= 0 and quiet_db <= 0, got "
-                f"{margin_db}, {rise_db_per_s}, {hangover_s} and {quiet_db}."
-            )
+            raise ValueError("margin_db and rise_db_per_s must be > 0, hangover_s >= 0 and quiet_db <= 0.")
         self.frame = round(FRAME_S * sample_rate_hz)  # samples
         self.frame_s = self.frame / sample_rate_hz
         self.margin_db, self.quiet_db = margin_db, quiet_db

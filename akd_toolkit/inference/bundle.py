@@ -61,12 +61,11 @@ def check_names(names, where: str) -> None:
     Traceback (most recent call last):
     ValueError: me/emotion holds model.pkl, which is not a file of a bundle (bundle.json, ..., LICENSE); delete it, ...
     """
-    for name in sorted(names):
-        if name not in ALLOWED and name != ".gitattributes":  # which the hub adds
-            raise ValueError(
-                f"{where} holds {contents.printable(name)}, which is not a file of a bundle ({', '.join(ALLOWED)}); "
-                f"delete it, or {CURE}."
-            )
+    for name in sorted(set(names) - {*ALLOWED, ".gitattributes"}):  # the latter is added by the hub
+        raise ValueError(
+            f"{where} holds {contents.printable(name)}, which is not a file of a bundle ({', '.join(ALLOWED)}); "
+            f"delete it, or {CURE}."
+        )
 
 
 def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> dict:
@@ -94,9 +93,7 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> di
             _check_sum(folder / name, entry)
     for name in names:
         CHECKS[name][0](folder / name)
-    from akd_toolkit.inference.student_check import check_student  # imports PyTorch
-
-    about = check_student(folder)
+    about = contents.check_student(folder)
     for name in names:
         if name.endswith(".onnx"):
             contents.check_onnx_metadata(folder / name, about)
@@ -126,9 +123,7 @@ def check_folder(folder: str | Path, with_torch: bool = True) -> None:
     if {SETTINGS, WEIGHTS} <= set(names) and (with_torch or ONNX_FILE not in names):
         for name in (SETTINGS, WEIGHTS):
             contents.check_size(folder / name, CHECKS[name][1])
-        from akd_toolkit.inference.student_check import check_student  # imports PyTorch
-
-        check_student(folder)
+        contents.check_student(folder)
 
 
 def write_list(folder: str | Path) -> None:
@@ -167,15 +162,11 @@ def _listed_files(path: Path, bundle: dict) -> dict[str, dict]:
             f"format {FORMAT}; install the akd_toolkit that wrote it."
         )
     files = bundle.get("files")
-    valid = isinstance(files, dict) and all(
-        name in ALLOWED
-        and isinstance(entry, dict)
-        and isinstance(entry.get("size"), int)
-        and isinstance(entry.get("sha256"), str)
-        for name, entry in files.items()
-    )
-    if not valid:
-        raise ValueError(f"{path} does not list size and SHA-256 of allowed files; {CURE}.")
+    entries = files.items() if isinstance(files, dict) else [(None, None)]
+    for name, entry in entries:
+        sizes = (entry.get("size"), entry.get("sha256")) if isinstance(entry, dict) else ()
+        if name not in ALLOWED or tuple(map(type, sizes)) != (int, str):
+            raise ValueError(f"{path} does not list size and SHA-256 of allowed files; {CURE}.")
     for name in (SETTINGS, WEIGHTS):
         if name not in files:
             raise DamagedFile(f"{path} does not list {name}; {CURE}.", LIST)

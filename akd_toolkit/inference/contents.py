@@ -1,13 +1,18 @@
-"""Checks that the content of a file fits its name. They read plain data and execute nothing."""
+"""Checks that the content of an untrusted file fits its name. They read plain data and execute nothing."""
 
 import json
+import math
+import os
 from pathlib import Path
 
-from akd_toolkit.data.files import SETTINGS
+from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.inference.session import checked_metadata, load_model
 
 MAX_DEPTH = 32  # of nested lists and objects in JSON
 ALLOWED_TAGS = ("!new:akd_toolkit.inference.released.ReleasedStudent", "!ref")  # of YAML
+MAX_NUMBER = 65_536  # of any number among a student's options: a width, a count, a length
+MAX_ENTRIES = 64  # of a list or mapping among the options
+MAX_LABELS, MAX_LETTERS = 1000, 64
 CURE = "do not use it, and ask its author for a bundle written by akd release"
 
 
@@ -18,20 +23,19 @@ def printable(value) -> str:
 
 def check_size(path: Path, limit: int) -> None:
     """Refuse a file of more than ``limit`` bytes."""
-    size = path.stat().st_size
-    if size > limit:
+    if (size := path.stat().st_size) > limit:
         raise ValueError(f"{path} has {size} bytes, and at most {limit} are allowed; {CURE}.")
 
 
 def check_text(path: Path) -> str:
     """Plain UTF-8 text without null bytes; so pickles, archives and programs are refused."""
+    content = path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8")
+        if b"\0" not in content:
+            return content.decode()
     except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise ValueError(f"{path} is not UTF-8 text; {CURE}.")
-    return text
+        pass
+    raise ValueError(f"{path} is not UTF-8 text; {CURE}.")
 
 
 def check_json(path: Path) -> dict:
@@ -45,13 +49,15 @@ def check_json(path: Path) -> dict:
     def refuse(constant):
         raise ValueError(f"{constant} is not JSON")
 
+    def depth(value) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + max(map(depth, inner), default=0)
+
     text = check_text(path)
     try:
         content = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
-        if not isinstance(content, dict):
-            raise ValueError("it is not an object")
-        if _depth(content) > MAX_DEPTH:
-            raise ValueError("it is nested too deep")
+        if not isinstance(content, dict) or depth(content) > MAX_DEPTH:
+            raise ValueError("it is not an object, or nested too deep")
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not plain JSON ({printable(error)}); {CURE}.") from None
     return content
@@ -98,14 +104,103 @@ def check_onnx_metadata(path: Path, about: dict) -> None:
     """Refuse an exported file whose labels, rate or windows differ from ``student.json``."""
     metadata = checked_metadata({entry.key: entry.value for entry in load_model(path).metadata_props}, path)
     for key, default in (("label_order", None), ("sample_rate_hz", 16000), ("window_s", 3.0), ("test_overlap_s", 0.0)):
-        expected = about.get(key, default)
-        if metadata[key] != expected:
-            found, expected = (
-                printable(", ".join(value) if isinstance(value, list) else value) for value in (metadata[key], expected)
-            )
-            raise ValueError(f"{path} has {key} {found}, and {SETTINGS} {expected}; {CURE}.")
+        found, expected = metadata[key], about.get(key, default)
+        if found != expected:
+            if key == "label_order":
+                found, expected = ", ".join(found), ", ".join(expected)
+            raise ValueError(f"{path} has {key} {printable(found)}, and {SETTINGS} {printable(expected)}; {CURE}.")
 
 
-def _depth(value) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return 1 + max(map(_depth, inner), default=0)
+def check_student(folder: str | Path) -> dict:
+    """The content of ``student.json``, if its student is registered, fits the weights and needs no more memory.
+
+    ValueError if the student, an option, the labels, the rate or a window is not allowed, or the weights do not fit.
+    """
+    path = Path(folder) / SETTINGS
+    about = check_json(path)
+    spec = about.get("student")
+    if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
+        raise ValueError(f"{path} does not name a student; {CURE}.")
+    _check_labels(path, about, "label_order", minimum=2)
+    if about.get("attributes") is not None:
+        _check_labels(path, about, "attributes", minimum=0)
+    _check_windows(path, about)
+    if spec.get("source") is not None:
+        raise ValueError(f"{path}: source must be null, got {printable(spec['source'])}; {CURE}.")
+    for key, value in spec.items():
+        _check_option(path, printable(key), value)
+    shapes = safetensors_shapes(path.with_name(WEIGHTS))
+    expected = {name: tuple(tensor.shape) for name, tensor in _built(path, about, shapes).state_dict().items()}
+    for name in sorted(set(expected) | set(shapes)):
+        found, wanted = (f"shape {list(side[name])}" if name in side else "no tensor" for side in (shapes, expected))
+        if found != wanted:
+            raise ValueError(f"{path.with_name(WEIGHTS)}: {printable(name)} has {found}, expected {wanted}; {CURE}.")
+    return about
+
+
+def _built(path: Path, about: dict, shapes: dict):
+    """The student with fresh weights; building stops when it has more of them than are stored."""
+    from torch.nn.modules.module import register_module_parameter_registration_hook
+
+    import akd_toolkit.models  # noqa: F401  (registers)
+    from akd_toolkit.registry import STUDENTS
+
+    stored = left = sum(map(math.prod, shapes.values()))
+
+    def count(module, name, parameter) -> None:
+        nonlocal left
+        left -= 0 if parameter is None else parameter.numel()
+        if left < 0:  # before it is filled, so that its memory was not used yet
+            raise ValueError(f"it is larger than the {stored} numbers in {WEIGHTS}")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        student = STUDENTS.build(**about["student"], num_classes=len(about["label_order"]))
+        if about.get("attributes"):
+            student.add_attributes(len(about["attributes"]))
+        return student
+    except ImportError:
+        raise
+    except Exception as error:  # an option of the wrong type fails anywhere in a student's constructor
+        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        reason = "".join(letter for letter in reason if letter.isprintable()).rstrip(".")
+        raise ValueError(f"{path} does not describe a student of this toolkit: {reason}; {CURE}.") from None
+    finally:
+        hook.remove()
+
+
+def _check_labels(path: Path, about: dict, key: str, minimum: int) -> None:
+    names = about.get(key)
+    valid = isinstance(names, list) and all(
+        isinstance(name, str) and 0 < len(name) <= MAX_LETTERS and name.isprintable() for name in names
+    )
+    if not valid or len(set(names)) < len(names) or not minimum <= len(names) <= MAX_LABELS:
+        raise ValueError(
+            f"{path}: {key} must be a list of {minimum} to {MAX_LABELS} different names of up to {MAX_LETTERS} "
+            f"letters; {CURE}."
+        )
+
+
+def _check_windows(path: Path, about: dict) -> None:
+    rate, window = about.get("sample_rate_hz", 16000), about.get("window_s", 3.0)
+    overlap = about.get("test_overlap_s", 0.0)
+    if rate != 16000:
+        raise ValueError(f"{path}: sample_rate_hz must be 16000, got {printable(rate)}; {CURE}.")
+    if not ({type(window), type(overlap)} <= {int, float} and 0.1 <= window <= 60 and 0 <= overlap < window):
+        raise ValueError(
+            f"{path}: window_s must be from 0.1 to 60 and test_overlap_s from 0 to less than that, got "
+            f"{printable(window)} and {printable(overlap)}; {CURE}."
+        )
+
+
+def _check_option(path: Path, key: str, value) -> None:
+    """Plain values within bounds; none may name a file."""
+    if isinstance(value, dict | list):
+        if len(value) > MAX_ENTRIES:
+            raise ValueError(f"{path}: {key} has {len(value)} entries, at most {MAX_ENTRIES} are allowed; {CURE}.")
+        for inner in value.values() if isinstance(value, dict) else value:
+            _check_option(path, key, inner)
+    elif isinstance(value, str) and (len(value) > MAX_LETTERS or "/" in value or os.sep in value):
+        raise ValueError(f"{path}: {key} must not be a path, got {printable(value)}; {CURE}.")
+    elif isinstance(value, int | float) and abs(value) > MAX_NUMBER:
+        raise ValueError(f"{path}: {key} is {printable(value)}, more than {MAX_NUMBER}; {CURE}.")

@@ -50,7 +50,7 @@ class Engine:
 
 
 def _checked_lengths(lengths, waveforms: np.ndarray) -> np.ndarray:
-    """Shares [batch] as float32; each row must keep at least 0.1 s."""
+    """Shares [batch] as float32, of at least 0.1 s."""
     batch, samples = len(waveforms), waveforms.shape[-1]
     try:
         shares = np.asarray(lengths, dtype=np.float32)
@@ -73,11 +73,7 @@ def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> 
     ``source`` is an exported ``.onnx`` file, or a folder with ``student.onnx`` or a saved student (a finished run, a
     bundle). ``backend`` is ``"onnx"``, ``"torch"``, or ``"auto"``: ONNX Runtime where there is an exported file, else
     PyTorch. ``threads`` >= 1 are the CPU threads of ONNX Runtime; PyTorch's are set by ``torch.set_num_threads``.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the source lacks what the backend needs, or cannot be read.
+    FileNotFoundError or ValueError if the source lacks what the backend needs, or cannot be read.
     """
     source = Path(source)
     if backend not in BACKENDS:

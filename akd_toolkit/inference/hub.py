@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+from contextlib import contextmanager
 from pathlib import Path
 
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS, is_hub_name
@@ -23,17 +24,11 @@ logger = logging.getLogger(__name__)
 SOURCES = "the folder of a finished run or of a bundle, an .onnx file, or owner/name of a repository on the hub"
 
 
-def find_student(
-    source: str | Path,
-    revision: str | None = None,
-    cache_folder: str | Path | None = None,
-    local_only: bool = False,
-    with_torch: bool = True,
-) -> Path:
-    """The folder or file of one student, see ``resolve_source``; for an experiment the error names one of its runs."""
+def find_student(source: str | Path, **options) -> Path:
+    """The folder or file of one student; for an experiment the error names a run. Options: see ``resolve_source``."""
     if not isinstance(source, (str, os.PathLike)) or not str(source):
         raise ValueError(f"source must be {SOURCES}, got {source!r}.")
-    place = resolve_source(source, revision, cache_folder, local_only, with_torch)
+    place = resolve_source(source, **options)
     if place.is_file() or any((place / name).is_file() for name in (ONNX_FILE, SETTINGS)):
         return place
     from akd_toolkit.experiment.paths import refits_below  # its import takes time
@@ -56,11 +51,19 @@ def resolve_source(
 ) -> Path:
     """A checked folder or file on this disk for the source of a student.
 
-    ``source`` is a folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` on the hub; a folder of this
-    name comes first. ``revision`` is a branch, tag or commit; a commit (40 hexadecimal digits) pins what is loaded and
-    needs no network once it is in the cache. ``cache_folder`` keeps downloads (None: the hub's own cache, ``HF_HOME``);
-    ``local_only`` uses the cache only, as ``HF_HUB_OFFLINE=1`` does. ``with_torch`` says of a run's folder whether
-    PyTorch will build the student even if there is an exported file.
+    Arguments
+    ---------
+    source
+        A folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` on the hub; a folder of this name
+        comes first.
+    revision
+        Branch, tag or commit; a commit (40 hexadecimal digits) in the cache needs no network.
+    cache_folder
+        Where downloads are kept; None: the hub's own cache, ``HF_HOME``.
+    local_only
+        Use the cache only, as ``HF_HUB_OFFLINE=1`` does.
+    with_torch
+        Of a run's folder: whether PyTorch will build the student even if there is an exported file.
 
     Raises
     ------
@@ -78,85 +81,38 @@ def resolve_source(
         return path
     if not is_hub_name(source):
         raise FileNotFoundError(f"{source} does not exist; give {SOURCES}.")
-    return _from_hub(source, revision or "main", cache_folder, local_only)
-
-
-def _from_hub(name: str, revision: str, cache_folder: str | Path | None, local_only: bool) -> Path:
     from huggingface_hub import constants
 
-    offline = local_only or constants.HF_HUB_OFFLINE
+    revision, offline = revision or "main", local_only or constants.HF_HUB_OFFLINE
     if offline or re.fullmatch(r"[0-9a-f]{40}", revision):
-        folder = _cached(name, revision, cache_folder)
-        if folder is not None:
-            try:
-                return _check_download(folder)
-            except DamagedFile:
-                if offline:
-                    raise
-        elif offline:
-            raise FileNotFoundError(f"{name} ({revision}) is not in the cache; load it once with a network.")
+        if folder := _cached(source, revision, cache_folder, required=offline):
+            return folder
+        if offline:
+            raise FileNotFoundError(f"{source} ({revision}) is not in the cache; load it once with a network.")
     try:
-        return _check_download(_download(name, revision, cache_folder))
+        return _check_download(_download(source, revision, cache_folder))
     except ConnectionError as error:
-        folder = _cached(name, revision, cache_folder)
-        try:
-            folder = folder and _check_download(folder)
-        except DamagedFile:  # or incomplete, because its download was stopped
-            folder = None
+        folder = _cached(source, revision, cache_folder)
         if folder is None:
             raise
         logger.warning("%s The copy in the cache is used.", error)
         return folder
 
 
-def _download(name: str, revision: str, cache_folder: str | Path | None) -> Path:
-    """Fetch the files of a bundle, after names and sizes of all files of the repository were checked.
-
-    The library skips files in the cache and resumes broken connections.
-    """
-    from huggingface_hub import HfApi, constants, hf_hub_download
-    from huggingface_hub.errors import HFValidationError, HTTPError
-
-    endpoint, what = constants.ENDPOINT, f"{name} ({revision})"
-
-    def fetch(file: str, at: str) -> Path:
-        return Path(hf_hub_download(name, file, revision=at, cache_dir=cache_folder, endpoint=endpoint))
-
-    try:
-        info = HfApi(endpoint=endpoint).model_info(
-            name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
-        )
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-        check_names(sizes, what)
-        for file in REQUIRED:
-            if file not in sizes:
-                raise ValueError(f"{what} is not a bundle ({file} is missing); give a repository from akd release.")
-        for file in ALLOWED:
-            if sizes.get(file, 0) > CHECKS[file][1]:
-                raise ValueError(f"{what}: {file} has {sizes[file]} bytes, and at most {CHECKS[file][1]} are allowed.")
-        folder = fetch(LIST, revision).parent  # by the revision, so that the cache knows which commit it is
-        if folder.name != info.sha:
-            raise ConnectionError(f"{what} was changed on {endpoint} during the download; try again.")
-        for file in ALLOWED:
-            if file in sizes:
-                fetch(file, info.sha)
-    except HFValidationError as error:
-        raise ValueError(f"{name} is not a valid repository name ({str(error).splitlines()[0]}).") from None
-    except (HTTPError, OSError) as error:
-        raise _plain_error(error, what, endpoint) from None
-    return folder
-
-
-def _cached(name: str, revision: str, cache_folder: str | Path | None) -> Path | None:
-    """The folder of a revision of which the cache holds at least the list, or None."""
+def _cached(name: str, revision: str, cache_folder: str | Path | None, required: bool = False) -> Path | None:
+    """The checked copy of a revision in the cache; None if it is missing or, unless ``required``, damaged."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         file = hf_hub_download(name, LIST, revision=revision, cache_dir=cache_folder, local_files_only=True)
+        return _check_download(Path(file).parent)
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    return Path(file).parent
+    except DamagedFile:  # or incomplete, because its download was stopped
+        if required:
+            raise
+        return None
 
 
 def _check_download(folder: Path) -> Path:
@@ -173,6 +129,38 @@ def _check_download(folder: Path) -> Path:
     return folder
 
 
+def _download(name: str, revision: str, cache_folder: str | Path | None) -> Path:
+    """Fetch the files of a bundle, after names and sizes of all files of the repository were checked.
+
+    The library skips files in the cache and resumes broken connections.
+    """
+    from huggingface_hub import HfApi, constants, hf_hub_download
+
+    endpoint, what = constants.ENDPOINT, f"{name} ({revision})"
+
+    def fetch(file: str, at: str) -> Path:
+        return Path(hf_hub_download(name, file, revision=at, cache_dir=cache_folder, endpoint=endpoint))
+
+    with _plain_errors(name, what):
+        timeout = constants.HF_HUB_ETAG_TIMEOUT
+        info = HfApi(endpoint=endpoint).model_info(name, revision=revision, files_metadata=True, timeout=timeout)
+        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        check_names(sizes, what)
+        for file in REQUIRED:
+            if file not in sizes:
+                raise ValueError(f"{what} is not a bundle ({file} is missing); give a repository from akd release.")
+        for file in ALLOWED:
+            if sizes.get(file, 0) > CHECKS[file][1]:
+                raise ValueError(f"{what}: {file} has {sizes[file]} bytes, and at most {CHECKS[file][1]} are allowed.")
+        folder = fetch(LIST, revision).parent  # by the revision, so that the cache knows which commit it is
+        if folder.name != info.sha:
+            raise ConnectionError(f"{what} was changed on {endpoint} during the download; try again.")
+        for file in ALLOWED:
+            if file in sizes:
+                fetch(file, info.sha)
+    return folder
+
+
 def upload(folder: str | Path, name: str, private: bool = False, revision: str | None = None) -> str:
     """Make the repository ``name`` hold exactly this bundle, in one commit; returns the commit.
 
@@ -181,13 +169,12 @@ def upload(folder: str | Path, name: str, private: bool = False, revision: str |
     if the hub fails, ValueError if the folder is not a valid bundle or the repository holds other files.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
-    from huggingface_hub.errors import HFValidationError, HTTPError
 
     folder, endpoint = Path(folder), constants.ENDPOINT
     check_bundle(folder, links_into=folder.parents[2] if folder.parent.name == "snapshots" else None)  # a download
     files = [file for file in ALLOWED if (folder / file).exists()]
     api = HfApi(endpoint=endpoint)
-    try:
+    with _plain_errors(name, name):
         api.create_repo(name, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(name, branch=revision, exist_ok=True)
@@ -196,23 +183,32 @@ def upload(folder: str | Path, name: str, private: bool = False, revision: str |
         changes = [CommitOperationAdd(file, folder / file) for file in files]
         changes += [CommitOperationDelete(file) for file in ALLOWED if file in existing and file not in files]
         commit = api.create_commit(name, changes, commit_message="Release by akd_toolkit", revision=revision)
-    except HFValidationError as error:
-        raise ValueError(f"{name} is not a valid repository name ({str(error).splitlines()[0]}).") from None
-    except (HTTPError, OSError, RuntimeError) as error:  # a failed upload of one file comes as RuntimeError
-        cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
-        raise _plain_error(cause, name, endpoint) from None
-    except ValueError as error:  # the hub's verdict on a card has several lines
-        raise ValueError(" ".join(str(error).split())) from None
     logger.info("%s/%s holds the bundle as commit %s.", endpoint, name, commit.oid)
     return commit.oid
 
 
-def _plain_error(error: Exception, what: str, endpoint: str) -> Exception:
-    """A built-in exception with one sentence for whatever a request for ``what`` raised."""
-    from huggingface_hub import errors
+@contextmanager
+def _plain_errors(name: str, what: str):
+    """Raise one plain sentence for whatever a request for ``what`` to the hub raises."""
+    from huggingface_hub.errors import HFValidationError, HTTPError
 
+    try:
+        yield
+    except HFValidationError as error:
+        raise ValueError(f"{name} is not a valid repository name ({str(error).splitlines()[0]}).") from None
+    except ValueError as error:  # ours, or the hub's verdict on a card, which has several lines
+        raise ValueError(" ".join(str(error).split())) from None
+    except (HTTPError, OSError, RuntimeError) as error:  # a failed upload of one file comes as RuntimeError
+        cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ is not None else error
+        raise _plain_error(cause, what) from None
+
+
+def _plain_error(error: Exception, what: str) -> Exception:
+    from huggingface_hub import constants, errors
+
+    endpoint = constants.ENDPOINT
     if isinstance(error, errors.LocalEntryNotFoundError) and error.__cause__ is not None:
-        return _plain_error(error.__cause__, what, endpoint)
+        return _plain_error(error.__cause__, what)
     if type(error) is ConnectionError:
         return error
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
@@ -224,14 +220,11 @@ def _plain_error(error: Exception, what: str, endpoint: str) -> Exception:
         return PermissionError(f"you have no access to {what}; request it on {endpoint}, and set HF_TOKEN.")
     if status == 401:
         return PermissionError(f"{what} is private or does not exist on {endpoint}; check the name, or set HF_TOKEN.")
-    if isinstance(error, errors.RepositoryNotFoundError) or status == 404:
+    if status == 404:
         return FileNotFoundError(f"{what} is neither a folder here nor a repository on {endpoint}; check the name.")
     if status is not None:
         return ConnectionError(f"{endpoint} returned {status} for {what}; try again later.")
-    kinds = {kind.__name__ for kind in type(error).__mro__}  # of its HTTP library, which differs between versions
-    if "TimeoutException" in kinds:
+    if "Timeout" in " ".join(kind.__name__ for kind in type(error).__mro__):  # the HTTP library differs by version
         return ConnectionError(f"{endpoint} timed out for {what}; try again later.")
-    if kinds & {"RemoteProtocolError", "ReadError"} or "Consistency check failed" in str(error):
-        return ConnectionError(f"the connection to {endpoint} broke while loading {what}; try again.")
     reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return ConnectionError(f"{endpoint} cannot be reached for {what} ({reason}); check the network.")
+    return ConnectionError(f"the connection to {endpoint} failed for {what} ({reason}); try again, check the network.")

@@ -9,9 +9,6 @@ import numpy as np
 
 from akd_toolkit.data.formats.chunked import is_placeholder
 from akd_toolkit.data.reader import MAX_PEAK, MAX_RATE_HZ, MIN_RATE_HZ
-from akd_toolkit.inference.sound import resampled
-
-__all__ = ["Microphone", "open_microphone", "pipe_sound", "resampled", "sound_library"]
 
 FORMATS = {"s16le": ("<i2", 2**15), "s32le": ("<i4", 2**31), "f32le": ("<f4", 1)}  # ffmpeg's name -> type, full scale
 WAV_FORMATS = {(1, 16): "s16le", (1, 32): "s32le", (3, 32): "f32le"}  # (format tag, bits)
@@ -96,12 +93,8 @@ def _wav_header(pipe) -> tuple[int, int, str, int | None]:
         name, length = struct.unpack("<4sI", chunk)
         if name == b"data":
             break
-        left = length + length % 2  # chunks are padded to an even length
-        if name == b"fmt ":
-            body = _read(pipe, min(left, 40))
-            left -= len(body)
-        while left and (part := pipe.read(min(left, READ_BYTES))):
-            left -= len(part)
+        content = _read(pipe, length + length % 2)  # chunks are padded to an even length
+        body = content if name == b"fmt " else body
     else:
         raise ValueError("the WAV header on the pipe ends before its samples begin; send the file again.")
     tag, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16]) if len(body) >= 16 else [0] * 6

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,11 @@ import numpy as np
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.inference.activity import open_activity
-from akd_toolkit.inference.cutting import PauseCutter, WindowCutter
 from akd_toolkit.inference.engine import Engine, open_engine
 from akd_toolkit.inference.hub import find_student
-from akd_toolkit.inference.results import NO_SPEECH, Moment, Recognition
+from akd_toolkit.inference.results import NO_SPEECH, Recognition
 from akd_toolkit.inference.results import timeline as spans_of
-from akd_toolkit.inference.sound import Sound, open_sound
+from akd_toolkit.inference.sound import PauseCutter, Sound, WindowCutter, open_sound
 from akd_toolkit.inference.streaming import StreamingRecognizer
 
 if TYPE_CHECKING:  # only SpeechBrain's calls need it
@@ -74,18 +74,14 @@ class EmotionRecognizer:
     ) -> EmotionRecognizer:
         """A recogniser with a student from this disk or the Hugging Face hub.
 
-        Arguments
-        ---------
-        source
-            The folder of a finished run or of a bundle, an exported ``.onnx`` file, or ``owner/name`` on the hub.
-        revision, cache_folder, local_only
-            For the hub, see ``resolve_source``, also for the errors.
-        backend, threads
-            See ``open_engine``.
+        ``source``, ``revision``, ``cache_folder`` and ``local_only`` as ``resolve_source``, which also lists the
+        errors; ``backend`` and ``threads`` as ``open_engine``.
         """
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be a whole number >= 1, got {threads!r}.")
-        place = find_student(source, revision, cache_folder, local_only, with_torch=backend == "torch")
+        place = find_student(
+            source, revision=revision, cache_folder=cache_folder, local_only=local_only, with_torch=backend == "torch"
+        )
         return cls(open_engine(place, backend, threads), stream_options, activity)
 
     @classmethod
@@ -140,10 +136,7 @@ class EmotionRecognizer:
         name
             Of the sound in messages.
 
-        Raises
-        ------
-        FileNotFoundError, TypeError, ValueError
-            If a sound cannot be read or classified.
+        FileNotFoundError, TypeError or ValueError if a sound cannot be read or classified.
         """
         if isinstance(x, (list, tuple)):
             names = [  # of what has no name itself
@@ -211,7 +204,8 @@ class EmotionRecognizer:
         pieces = _with_progress(sound, self.sample_rate_hz, progress)
         spans = ()
         if timeline:
-            spans = tuple(spans_of(_moments(pieces, self.stream(activity=scorer))))
+            stream = self.stream(activity=scorer)
+            spans = tuple(spans_of([*(moment for piece in pieces for moment in stream.push(piece)), *stream.finish()]))
         else:
             for piece in pieces:
                 scorer.push(piece)
@@ -266,26 +260,19 @@ class _SpeechScorer:
             self._count += 1
 
 
-def _moments(pieces: Iterator[np.ndarray], stream: StreamingRecognizer) -> Iterator[Moment]:
-    for piece in pieces:
-        yield from stream.push(piece)
-    yield from stream.finish()
-
-
 def _with_progress(sound: Sound, rate_hz: int, progress: bool | Callable[[float], None]) -> Iterator[np.ndarray]:
-    total_s = sound.num_samples / sound.sample_rate_hz
+    total_s, bar = sound.num_samples / sound.sample_rate_hz, None
     if progress is True and total_s >= LONG_S:
         from tqdm import tqdm
 
-        with tqdm(total=round(total_s), unit="s", desc=Path(sound.name).name, leave=False) as bar:
-            for piece in sound.waveform(rate_hz):
-                yield piece
+        bar = tqdm(total=round(total_s), unit="s", desc=Path(sound.name).name, leave=False)
+    with bar or nullcontext():
+        for piece in sound.waveform(rate_hz):
+            yield piece
+            if bar is not None:
                 bar.update(round(sound.duration_s) - bar.n)
-        return
-    for piece in sound.waveform(rate_hz):
-        yield piece
-        if callable(progress):
-            progress(sound.duration_s)
+            if callable(progress):
+                progress(sound.duration_s)
 
 
 def _check_options(options: dict, of: Callable, where: str, excluded: tuple[str, ...]) -> None:

@@ -17,7 +17,8 @@ class ReleasedStudent(torch.nn.Module):
 
     ``huggingface_hub.ModelHubMixin`` is not used: it fetches files before their names and sizes are checked, and
     uploads what it finds. SpeechBrain's ``Pretrained.from_hparams(source)`` builds this class too, from the
-    ``hyperparams.yaml`` of a bundle, and calls it as its pretrainer.
+    ``hyperparams.yaml`` of a bundle, and calls it as its pretrainer (``set_collect_in``, ``collect_files``,
+    ``load_collected``).
 
     Example
     -------
@@ -49,12 +50,10 @@ class ReleasedStudent(torch.nn.Module):
         return self.student(waveform, lengths)
 
     def set_collect_in(self, savedir) -> None:
-        """Called by SpeechBrain; downloads stay in the hub's cache."""
+        """Nothing: downloads stay in the hub's cache."""
 
     def collect_files(self, default_source, local_strategy=None, fetch_config=None, **options) -> None:
-        """Find or download the bundle and check every file of it."""
         self.folder = resolve_source(default_source, **options)
 
     def load_collected(self) -> None:
-        """Load the student from the checked folder."""
         self.student, self.about = load_student(self.folder)

@@ -1,17 +1,18 @@
-"""Opening an untrusted ONNX file: it must be self-contained."""
+"""ONNX files of unknown origin: opened only if they are self-contained; their metadata and their input ``lengths``."""
 
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from akd_toolkit.data.reader import MAX_RATE_HZ, MIN_RATE_HZ
-from akd_toolkit.inference.padding import LENGTHS, takes_lengths
 
 MIN_SAMPLES = 1600
+LENGTHS = "lengths"
+MEANING = "optional input, float32 [batch] or [1]: share of the samples of a row that is speech, (0, 1]; 1 if not given"
 STANDARD = ("", "ai.onnx")  # operator domains of every runtime
 
 
@@ -37,19 +38,18 @@ def read_checked(path) -> bytes:
     return content
 
 
-def unreadable(path, error: Exception) -> ValueError:
-    """A ValueError for whatever exception ONNX or ONNX Runtime raised."""
-    reason = (str(error) or type(error).__name__).split("\n")[0]
-    return ValueError(f"{path} is not an ONNX file that ONNX Runtime reads ({reason}); export it again.")
-
-
 def _parse(content: bytes, path):
     import onnx
 
     try:
         return onnx.load_model_from_string(content)
     except Exception as error:  # protobuf has classes of its own
-        raise unreadable(path, error) from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path, error: Exception) -> ValueError:
+    reason = (str(error) or type(error).__name__).split("\n")[0]
+    return ValueError(f"{path} is not an ONNX file that ONNX Runtime reads ({reason}); export it again.")
 
 
 def _messages(message) -> Iterator:
@@ -62,7 +62,7 @@ def _messages(message) -> Iterator:
 
 
 def open_session(path, threads: int = 1):
-    """A CPU session of ONNX Runtime for a file that passes ``read_checked``; errors as there."""
+    """A CPU session of ONNX Runtime for a file that passes ``read_checked``."""
     import onnxruntime
 
     content = read_checked(path)
@@ -76,7 +76,12 @@ def open_session(path, threads: int = 1):
         with contextlib.redirect_stdout(io.StringIO()):
             return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has many classes of its own
-        raise unreadable(path, error) from None
+        raise _unreadable(path, error) from None
+
+
+def takes_lengths(session) -> bool:
+    """Whether the file of a session has the input ``lengths``."""
+    return any(value.name == LENGTHS for value in session.get_overridable_initializers())
 
 
 def predict_function(session, path) -> Callable:
@@ -97,9 +102,30 @@ def predict_function(session, path) -> Callable:
         try:
             return session.run(["probabilities"], inputs)[0]
         except Exception as error:  # a damaged graph may open and then fail
-            raise unreadable(path, error) from None
+            raise _unreadable(path, error) from None
 
     return predict
+
+
+def padded_batch(waveforms: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Waveforms as one batch, padded at the end with zeros, and the share of each row that is speech.
+
+    Example
+    -------
+    >>> batch, lengths = padded_batch([np.ones(4), np.ones(2)])
+    >>> batch.tolist(), lengths.tolist()
+    ([[1.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 0.0]], [1.0, 0.5])
+    """
+    longest = max(map(len, waveforms))
+    batch = np.stack([np.pad(np.float32(waveform), (0, longest - len(waveform))) for waveform in waveforms])
+    return batch, np.array([len(waveform) / longest for waveform in waveforms], dtype=np.float32)
+
+
+def by_row(predict: Callable, waveforms: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The result of ``predict`` for each row alone, cut to its share of the samples: [batch, classes]."""
+    # As the graph and the students do, in float32: exact for rows of up to 2^22 samples (262 s).
+    counts = np.round(np.asarray(lengths, dtype=np.float32) * np.float32(waveforms.shape[1])).astype(int)
+    return np.concatenate([predict(row[None, :count]) for row, count in zip(waveforms, counts, strict=True)])
 
 
 def read_metadata(path) -> dict:
@@ -112,12 +138,12 @@ def read_metadata(path) -> dict:
 
 
 def session_metadata(session, path) -> dict:
-    """The same of an open session."""
+    """``read_metadata`` of an open session."""
     return checked_metadata(dict(session.get_modelmeta().custom_metadata_map), path)
 
 
 def checked_metadata(stored: dict[str, str], path) -> dict:
-    """Converts the metadata of an exported file from text and checks it; see ``read_metadata``."""
+    """Convert the metadata of an exported file from text and check it; see ``read_metadata``."""
     try:
         metadata = {
             **stored,

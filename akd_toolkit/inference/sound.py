@@ -1,4 +1,4 @@
-"""Sound from a file, bytes or an array, read and resampled piece by piece."""
+"""Sound piece by piece: from a file, bytes or an array, resampled, without long pauses, cut into windows."""
 
 import math
 import os
@@ -14,6 +14,8 @@ from akd_toolkit.data.reader import SoundFile, block_samples, check_rate, check_
 SOURCES = "a path, the bytes of a sound file, an open binary file, an array or tensor of samples, or a list of these"
 FULL_SCALE = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}  # type -> zero, and distance of 1.0
 MAX_CHANNELS = 2  # of an array; more would most often be a batch
+LONGEST_S = 2.0  # pauses up to this are kept
+KEPT_S = 0.1  # of a longer pause, at each side next to speech
 
 
 class Resampler:
@@ -27,17 +29,13 @@ class Resampler:
         samples = np.ascontiguousarray(samples, dtype=np.float32)
         return samples if self._stream is None else self._stream.resample_chunk(samples, last=last)
 
-    def finish(self) -> np.ndarray:
-        """The remaining outputs. Nothing can be pushed afterwards."""
-        return self.push(np.empty(0, np.float32), last=True)
-
 
 def resampled(pieces: Iterator[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
     """The same sound at another rate, in [-1, 1], piece by piece."""
     resampler = Resampler(from_hz, to_hz)
     for piece in pieces:
         yield np.clip(resampler.push(piece), -1.0, 1.0)
-    yield np.clip(resampler.finish(), -1.0, 1.0)
+    yield np.clip(resampler.push(np.empty(0), last=True), -1.0, 1.0)
 
 
 def scaled(samples: np.ndarray) -> np.ndarray:
@@ -55,7 +53,7 @@ def scaled(samples: np.ndarray) -> np.ndarray:
 
 
 def check_sample_type(samples: np.ndarray, name: str) -> None:
-    """Raises ValueError for an array that holds neither floats nor uint8, int16 or int32."""
+    """Raise ValueError for an array that holds neither floats nor uint8, int16 or int32."""
     if samples.dtype.kind != "f" and samples.dtype.name not in FULL_SCALE:
         hint = " (16-bit samples: .astype(np.int16))" if samples.dtype.kind in "iu" else ""
         raise ValueError(
@@ -145,16 +143,102 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
                 )
             yield Sound(file)
     elif hasattr(x, "__array__") and not np.isscalar(x):
-        rate = SAMPLE_RATE_HZ if sample_rate_hz is None else _whole_rate(sample_rate_hz)
-        yield Sound(ArraySound(name or "the waveform", rate, x))
+        rate = SAMPLE_RATE_HZ if sample_rate_hz is None else sample_rate_hz
+        if not isinstance(rate, (int, float, np.number)) or rate % 1:  # true for NaN and infinity too
+            raise ValueError(f"sample_rate_hz must be a whole number of samples a second, got {rate!r}.")
+        yield Sound(ArraySound(name or "the waveform", int(rate), x))
     else:
         raise TypeError(f"{name or 'the sound'} is a {type(x).__name__}; give {SOURCES}.")
 
 
-def _whole_rate(sample_rate_hz) -> int:
-    try:
-        if int(sample_rate_hz) == sample_rate_hz:
-            return int(sample_rate_hz)
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise ValueError(f"sample_rate_hz must be a whole number of samples a second, got {sample_rate_hz!r}.")
+class WindowCutter:
+    """Cuts the same windows from a stream that ``window_starts`` cuts from the whole sound.
+
+    A window of ``size`` samples is returned when more sound follows it, the last one, which ends with the sound, by
+    ``finish``; starts are ``step`` samples apart, 1 <= step <= size. A sound shorter than a window is one window.
+    """
+
+    def __init__(self, size: int, step: int):
+        if not 1 <= step <= size:
+            raise ValueError(f"step must be from 1 to size = {size} samples, got {step}.")
+        self.size, self.step = size, step
+        self._buffer = np.empty(0, np.float32)
+        self._next = 0  # start of the next window in the buffer
+
+    def push(self, samples: np.ndarray) -> Iterator[np.ndarray]:
+        """The windows that are now complete, as views [size] that hold until the next call."""
+        self._buffer = np.concatenate([self._buffer, samples]) if len(self._buffer) else samples
+        while self._next + self.size < len(self._buffer):
+            yield self._buffer[self._next : self._next + self.size]
+            self._next += self.step
+        # The last window may begin before the next one would.
+        dropped = max(0, len(self._buffer) - self.size)
+        self._buffer, self._next = self._buffer[dropped:], self._next - dropped
+
+    def finish(self) -> np.ndarray:
+        """The last window, of at most ``size`` samples."""
+        return self._buffer
+
+
+class PauseCutter:
+    """Shortens every stretch of more than ``longest_s`` without speech to ``kept_s`` next to the speech.
+
+    The stretches before the first and after the last speech count as well. All else passes unchanged. The result does
+    not depend on how the sound is cut into pieces; memory is ``longest_s`` and one piece.
+
+    Frame k of voice activity ends at sample round((k + 1) frame_s sample_rate_hz); 0 <= 2 kept_s <= longest_s.
+    """
+
+    def __init__(self, sample_rate_hz: int, frame_s: float, longest_s: float = LONGEST_S, kept_s: float = KEPT_S):
+        if not 0 <= 2 * kept_s <= longest_s:
+            raise ValueError(f"kept_s must be from 0 to half of longest_s, got {kept_s} and {longest_s}.")
+        self._frame, self._frame_s = frame_s * sample_rate_hz, frame_s
+        self._longest, self._kept = (round(seconds * sample_rate_hz) for seconds in (longest_s, kept_s))
+        self._buffer = np.empty(0, np.float32)  # samples from number _first on, neither returned nor dropped yet
+        self._first = self._frames = self._speech_frames = 0
+        self._pause = 0  # number of the sample at which the last speech ended
+
+    @property
+    def speech_s(self) -> float:
+        """Seconds of speech so far."""
+        return round(self._speech_frames * self._frame_s, 3)
+
+    def push(self, samples: np.ndarray, speech: np.ndarray) -> np.ndarray:
+        """The next samples that are certain to be kept.
+
+        ``speech`` [frames] bool says of each frame that ``samples`` complete whether it is speech.
+        """
+        self._buffer = np.concatenate([self._buffer, samples])
+        kept = [np.empty(0, np.float32)]
+        for stretch in np.split(speech, np.flatnonzero(np.diff(speech)) + 1) if len(speech) else ():
+            start = round(self._frames * self._frame)
+            self._frames += len(stretch)
+            end = round(self._frames * self._frame)
+            if stretch[0]:
+                self._speech_frames += len(stretch)
+                kept += [self._shorten(start), self._take(end)]
+                self._pause = end
+            else:
+                kept.append(self._shorten(end))
+        return np.concatenate(kept)
+
+    def finish(self) -> np.ndarray:
+        """The rest of the sound, without its last pause if that is a long one."""
+        end = self._first + len(self._buffer)
+        kept = self._shorten(end)
+        return np.concatenate([kept, self._take(end)]) if end - self._pause <= self._longest else kept
+
+    def _shorten(self, end: int) -> np.ndarray:
+        """The beginning of a pause that lasts at least until ``end``, if it is long; its end stays in the buffer."""
+        if end - self._pause <= self._longest:
+            return np.empty(0, np.float32)
+        kept = self._take(self._pause + self._kept) if self._pause else np.empty(0, np.float32)
+        self._take(end - self._kept)
+        return kept
+
+    def _take(self, end: int) -> np.ndarray:
+        """Remove the samples before number ``end`` from the buffer and return them."""
+        count = max(0, end - self._first)
+        taken, self._buffer = self._buffer[:count], self._buffer[count:]
+        self._first += len(taken)
+        return taken

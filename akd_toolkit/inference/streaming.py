@@ -157,7 +157,11 @@ class StreamingRecognizer:
 
     def push(self, samples: np.ndarray) -> list[Moment]:
         """The moments of all hops that these samples complete."""
-        samples = np.concatenate([self._rest, _one_channel(samples)])
+        samples = np.asarray(samples)
+        check_sample_type(samples, "the stream")
+        if samples.ndim != 1:
+            raise ValueError(f"samples have the shape {list(samples.shape)}; give one channel, [samples].")
+        samples = np.concatenate([self._rest, scaled(samples)])
         num_hops = len(samples) // self._hop
         self._rest = samples[num_hops * self._hop :].copy()
         errors = []
@@ -184,10 +188,9 @@ class StreamingRecognizer:
         return moments
 
     def _process(self, hop: np.ndarray, errors: list[str]) -> None:
-        """Append the moment of one hop; of an incomplete hop without a frame of voice activity none."""
-        start_s = self._position / self._rate
+        """Append the moment of one hop, unless it is incomplete and has no frame of voice activity."""
+        start_s, time_s = (samples / self._rate for samples in (self._position, self._position + len(hop)))
         self._position += len(hop)
-        time_s = self._position / self._rate
         if not (peak := np.abs(hop).max()) <= MAX_PEAK:  # catches NaN as well
             hop = np.zeros_like(hop)
             errors.append(
@@ -218,11 +221,3 @@ class StreamingRecognizer:
             self._turn += samples
         if self._silence >= self._pause:
             self._turn = 0
-
-
-def _one_channel(samples) -> np.ndarray:
-    samples = np.asarray(samples)
-    check_sample_type(samples, "the stream")
-    if samples.ndim != 1:
-        raise ValueError(f"samples have the shape {list(samples.shape)}; give one channel, [samples].")
-    return scaled(samples)

@@ -13,7 +13,7 @@ from akd_toolkit.deploy.export import check_parity, export_onnx
 from akd_toolkit.deploy.export.parity import probe_waveforms
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.inference.engine import open_engine
-from akd_toolkit.inference.padding import by_row, padded_batch
+from akd_toolkit.inference.session import by_row, padded_batch
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 

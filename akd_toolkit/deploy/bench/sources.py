@@ -14,6 +14,7 @@ from akd_toolkit.deploy.bench.measures import operations_of_file, operations_of_
 from akd_toolkit.deploy.bench.table import Row
 from akd_toolkit.deploy.bench.worker import first_line
 from akd_toolkit.deploy.export import export_onnx, read_metadata
+from akd_toolkit.deploy.export.graph import without_lengths
 from akd_toolkit.deploy.export.onnx import front_end_nodes
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.deploy.export.tensorrt import build_engine
@@ -110,8 +111,6 @@ class Model:
     def _front_end(self, name: str, path: Path) -> Path | None:
         """The front end's nodes as a file of their own; None if the file has none."""
         import onnx
-
-        from akd_toolkit.inference.padding import without_lengths
 
         whole = onnx.shape_inference.infer_shapes(without_lengths(onnx.load(path)))
         inside = front_end_nodes(whole.graph)

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from akd_toolkit import __version__
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.deploy.export.compact import compact
+from akd_toolkit.deploy.export.graph import compact, with_lengths
 from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
-from akd_toolkit.inference.padding import LENGTHS, MEANING, with_lengths
-from akd_toolkit.inference.session import MIN_SAMPLES
+from akd_toolkit.inference.session import LENGTHS, MEANING, MIN_SAMPLES
 
 logger = logging.getLogger(__name__)
 
@@ -73,18 +72,28 @@ def export_onnx(
     lengths
         False leaves out the input ``lengths`` and its control flow, which some converters do not support.
 
-    Raises
-    ------
-    ValueError
-        If the labels are not as many as the classes or not unique, or file and module differ.
+    ValueError if the labels are not as many as the classes or not unique, or file and module differ.
     """
     path = Path(path)
     student = copy.deepcopy(student).cpu().float().eval()
     metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
     if not lengths:
         del metadata[LENGTHS]
+    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=MIN_SAMPLES)
     with written_aside(path) as aside:
-        _write(student, aside, opset)
+        with quiet():
+            torch.onnx.export(
+                Probabilities(student).eval(),
+                (torch.zeros(2, 3 * MIN_SAMPLES),),
+                str(aside),
+                input_names=["waveform"],
+                output_names=["probabilities"],
+                dynamic_shapes={"waveform": {0: batch, 1: samples}},
+                opset_version=opset,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
         _finish(aside, metadata)
         report = check_parity(aside, student, tolerance=tolerance)
     logger.info(
@@ -119,23 +128,6 @@ def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | No
         "akd_toolkit": __version__,
         "torch": torch.__version__,
     }
-
-
-def _write(student, path, opset):
-    batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=MIN_SAMPLES)
-    with quiet():
-        torch.onnx.export(
-            Probabilities(student).eval(),
-            (torch.zeros(2, 3 * MIN_SAMPLES),),
-            str(path),
-            input_names=["waveform"],
-            output_names=["probabilities"],
-            dynamic_shapes={"waveform": {0: batch, 1: samples}},
-            opset_version=opset,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
 
 
 def _finish(path, metadata):

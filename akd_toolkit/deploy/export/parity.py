@@ -1,7 +1,7 @@
 """Comparison of an exported file with its trained module: probabilities and decisions."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from scipy.stats import binom
 
-from akd_toolkit.inference.padding import LENGTHS, by_row, padded_batch, takes_lengths
-from akd_toolkit.inference.session import open_session, predict_function
+from akd_toolkit.inference.session import LENGTHS, by_row, open_session, padded_batch, predict_function, takes_lengths
 
 # A tenth of a second, the shortest window of a recogniser, and a length that no stride divides.
 PROBE_LENGTHS = (1600, 16000, 47123)
@@ -50,10 +49,6 @@ class ParityReport:
     lengths: tuple[int, ...] = ()  # samples per waveform that were compared
     batch_sizes: tuple[int, ...] = ()
     padding_difference: float = 0.0  # of a probability alone and in a padded batch with lengths
-
-    def as_dict(self) -> dict:
-        """Plain data."""
-        return asdict(self)
 
 
 def check_parity(

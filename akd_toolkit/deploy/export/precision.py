@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.deploy.export.compact import compact
+from akd_toolkit.deploy.export.graph import compact, copied, with_lengths, without_lengths
 from akd_toolkit.deploy.export.onnx import front_end_nodes, quiet
-from akd_toolkit.inference.padding import LENGTHS, with_lengths, without_lengths
-from akd_toolkit.inference.session import MIN_SAMPLES, load_model
+from akd_toolkit.inference.session import LENGTHS, MIN_SAMPLES, load_model
 
 MODES = ("static", "dynamic")
 METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
@@ -30,10 +29,7 @@ def to_fp16(source, target) -> Path:
     Input and output, sums over time, squares, roots and softmaxes also stay float32. Half the size, but slower on a
     CPU, where ONNX Runtime has few half-precision operators; meant for accelerators.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If ``source`` does not exist, or is not an exported file in fp32.
+    FileNotFoundError or ValueError if ``source`` does not exist, or is not an exported file in fp32.
     """
     model = _fp32_model(source)
     return _save(in_half(model, front_end_nodes(model.graph)), model, target, precision="fp16")
@@ -49,7 +45,7 @@ def in_half(model, fp32_nodes):
     from onnx import TensorProto, helper, numpy_helper
 
     inferred = onnx.shape_inference.infer_shapes(model)
-    half = _copy(model)
+    half = copied(model)
     graph = half.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.graph.value_info, *graph.input)}
@@ -83,7 +79,7 @@ def in_half(model, fp32_nodes):
         nodes.append(node)
     used = {name for node in nodes for name in node.input}
     for field, items in ((graph.node, nodes), (graph.initializer, [t for t in graph.initializer if t.name in used])):
-        copies = [_copy(item) for item in items]
+        copies = [copied(item) for item in items]
         del field[:]
         field.extend(copies)
     del graph.value_info[:]
@@ -115,11 +111,8 @@ def to_int8(
         (least information lost). The last two use only windows of the most common length; on EmoDB they were not
         better.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If ``source`` does not exist or is not an exported file in fp32, an option is unknown, or there is no speech to
-        calibrate on.
+    FileNotFoundError or ValueError if ``source`` is not an exported file in fp32, an option is unknown, or there is no
+    speech to calibrate on.
     """
     if mode not in MODES or method not in METHODS:
         raise ValueError(
@@ -135,7 +128,7 @@ def to_int8(
         changed = _quantised("quantize_dynamic", model, names, ["MatMul", "Gemm"])
     else:
         windows = _checked_windows(calibration, method)
-        changed = _copy(model)
+        changed = copied(model)
         if computed:
             changed = _static(model, computed, windows, method)
             how = f"{method} over {len(windows)} windows"
@@ -229,7 +222,7 @@ def _quantised(function: str, model, nodes: list[str], op_types: list[str], **op
     with tempfile.TemporaryDirectory() as folder, quiet():
         made = Path(folder) / "int8.onnx"
         options |= {"nodes_to_quantize": nodes, "op_types_to_quantize": op_types, **shared}
-        getattr(quantization, function)(_copy(model), made, **options)
+        getattr(quantization, function)(copied(model), made, **options)
         return load_model(made)
 
 
@@ -275,7 +268,3 @@ def _save(changed, model, target, **metadata) -> Path:
     with written_aside(target) as aside:
         onnx.save(changed, aside)
     return Path(target)
-
-
-def _copy(message):
-    return type(message).FromString(message.SerializeToString())

@@ -2,24 +2,21 @@
 
 import json
 import logging
+import os
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_audio
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside, written_aside
-from akd_toolkit.data.segments import window_starts
-from akd_toolkit.data.sounds import find_sounds
-from akd_toolkit.data.synthetic import generate_corpus
-from akd_toolkit.deploy.export.formats import CALIBRATION, SUFFIXES, check_format
+from akd_toolkit.deploy.export import CALIBRATION, SUFFIXES, check_format
 from akd_toolkit.deploy.export.onnx import export_onnx, quiet
 from akd_toolkit.deploy.export.parity import (
     TOLERANCES,
+    ParityReport,
     check_batches,
     check_decisions,
     check_parity,
@@ -27,15 +24,37 @@ from akd_toolkit.deploy.export.parity import (
     speech_batches,
 )
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
-from akd_toolkit.deploy.export.report import ExportReport
+from akd_toolkit.deploy.export.speech import Speech, speech_for
 from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, check_tensorrt, engine_name_here
 from akd_toolkit.deploy.export.torchscript import export_torchscript
-from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set, score, training_speech
+from akd_toolkit.evaluate.evaluation import score
+from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine, engine_of
+from akd_toolkit.metrics import ua, wa
 from akd_toolkit.models.storage import load_student
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """A written file and how it compares with its module."""
+
+    file: Path
+    format: str
+    precision: str
+    size_bytes: int
+    speech: str  # description of what was compared
+    parity: ParityReport
+    batch_difference: float  # of a probability of an utterance in a batch and alone
+    decisions: pd.DataFrame = field(repr=False)  # utterance; before, after and perhaps truth: class indices
+
+    def as_dict(self) -> dict:
+        """Plain data, without the machine's folders."""
+        data = {name: value for name, value in vars(self).items() if name != "decisions"}
+        data |= {"file": self.file.name, "parity": asdict(self.parity), "utterances": len(self.decisions)}
+        return {**data, "changed_decisions": changed(self.decisions), **scores_of(self.decisions)}
 
 
 def export_run(
@@ -65,10 +84,8 @@ def export_run(
         ``"fp32"`` or ``"fp16"``.
     to
         File or folder to write to; the run's folder if None.
-    calibration
-        Utterances of training speakers that an 8-bit file is calibrated on, >= 1.
-    mode
-        ``"static"`` or ``"dynamic"``, of 8-bit files (``to_int8``).
+    calibration, mode
+        Of 8-bit files: utterances of training speakers to calibrate on, >= 1, and the ``mode`` of ``to_int8``.
     speech
         Folder of recordings to compare on instead; half of them calibrate. Without it and without an experiment,
         generated voices are used.
@@ -126,7 +143,7 @@ def export_experiment(
 ) -> list[ExportReport]:
     """``export_run`` for every finished outer run of an experiment, into ``to/<run>`` or each run's own folder.
 
-    Every file is judged by itself; ``report.check_together`` judges them pooled. ValueError if no run is finished.
+    Every file is judged by itself; ``check_together`` judges them pooled. ValueError if no run is finished.
     """
     _check(format, precision, options.get("calibration", CALIBRATION))
     experiment = Experiment.read(folder)
@@ -155,69 +172,6 @@ def _target(place: Path, format: str, precision: str, graph: Path | None, shapes
     return place / ("student.onnx" if precision == "fp32" else f"student.{precision}.onnx")
 
 
-@dataclass(frozen=True)
-class Speech:
-    """Speech to calibrate on and to compare on."""
-
-    calibration: list[np.ndarray]  # windows of training speakers
-    waveforms: dict[str, np.ndarray]  # ID of an utterance -> float32 [samples]
-    source: str  # description of the waveforms
-    heldout: EvaluationSet | None = None  # the same with labels, where the student belongs to an experiment
-
-
-def speech_for(
-    folder: str | Path,
-    engine: Engine,
-    calibration: int,
-    mode: str = "static",
-    given: str | Path | None = None,
-    progress: bool = True,
-) -> Speech:
-    """Speech for the student of ``folder``: the recordings ``given``, what its run held out, or generated voices.
-
-    ``calibration`` is the number of utterances to calibrate on; 0 for none.
-    """
-    if given is not None:
-        return _recordings(Path(given), engine, calibration, progress)
-    level = logging.INFO if progress else logging.DEBUG
-    try:
-        experiment, run = Experiment.of_run(folder)
-    except FileNotFoundError:  # a student without its experiment
-        if calibration and mode == "static":
-            raise ValueError(
-                f"{folder} has no training speakers to calibrate an 8-bit file on; give recordings with --speech "
-                "FOLDER, or use --mode dynamic."
-            ) from None
-        with tempfile.TemporaryDirectory() as place:
-            made = generate_corpus(Path(place) / "voices", 2, utterances_per_speaker_and_emotion=2, progress=False)
-            return Speech([], {path.stem: read_audio(path) for path in find_sounds(made)}, "generated voices")
-    source = f"{experiment.manifest.corpus}, held-out speakers {', '.join(run.test_speakers)}"
-    logger.log(level, "reading speech to compare on: %s", source)
-    heldout = evaluation_set(experiment, run, progress)
-    utterances = []
-    if calibration:
-        logger.log(level, "reading speech to calibrate on: up to %d utterances of training speakers", calibration)
-        utterances = training_speech(experiment, run, calibration, progress).values()
-    return Speech(_windows(utterances, engine), heldout.waveforms, source, heldout)
-
-
-def _recordings(folder: Path, engine: Engine, calibration: int, progress: bool) -> Speech:
-    files = find_sounds(folder, "--speech", "give a folder of recordings to compare the file with its module on")
-    bar = tqdm(files, desc=f"reading {folder.name}", unit="file", disable=not progress)
-    waveforms = {str(path.relative_to(folder)): read_audio(path) for path in bar}
-    names = list(waveforms)
-    calibrating, comparing = (names[1::2][:calibration], names[::2]) if calibration else ([], names)
-    windows = _windows([waveforms[name] for name in calibrating], engine)
-    source = f"{len(comparing)} recordings of {folder.name}"
-    return Speech(windows, {name: waveforms[name] for name in comparing}, source)
-
-
-def _windows(waveforms: Iterable[np.ndarray], engine: Engine) -> list[np.ndarray]:
-    """The windows that evaluation cuts these utterances into."""
-    size, overlap = (round(seconds * engine.sample_rate_hz) for seconds in (engine.window_s, engine.overlap_s))
-    return [w[start : start + size] for w in waveforms for start in window_starts(len(w), size, size - overlap)]
-
-
 def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, precision: str, progress: bool):
     """Parity, difference of a batch and decisions; ValueError if any is beyond the tolerance."""
     tolerance = TOLERANCES[precision].probability
@@ -236,3 +190,65 @@ def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, pre
             decisions[when] = scores["prediction"].map(index)
     check_decisions(name, precision, decisions["before"], decisions["after"], decisions.get("truth"))
     return parity, batch_difference, decisions
+
+
+def changed(decisions: pd.DataFrame) -> int:
+    """Number of utterances with another decision."""
+    return int((decisions["before"] != decisions["after"]).sum())
+
+
+def scores_of(decisions: pd.DataFrame) -> dict[str, float]:
+    """``wa_before``, ``wa_after``, ``ua_before`` and ``ua_after``; empty where the truth is not known."""
+    if "truth" not in decisions:
+        return {}
+    return {
+        f"{measure.__name__}_{when}": float(measure(decisions["truth"], decisions[when]))
+        for measure in (wa, ua)
+        for when in ("before", "after")
+    }
+
+
+def check_together(reports: list[ExportReport]) -> None:
+    """Raise ValueError if the pooled decisions of all files are beyond their tolerance; the files stay.
+
+    A loss that may be chance in one run can be significant over fifteen.
+    """
+    decisions = pd.concat([report.decisions for report in reports])
+    columns = (decisions.get(name) for name in ("before", "after", "truth"))
+    try:
+        check_decisions("the set of all files", reports[0].precision, *columns)
+    except ValueError as error:
+        raise ValueError(f"{error} Each file passed by itself, so all were written.") from None
+
+
+def as_table(reports: list[ExportReport]) -> str:
+    """One row per file, and one for all utterances pooled where there are several files."""
+    first = reports[0]
+    header = ["file", "KB", "largest difference: probability", "logit", "changed decisions", "WA, %", "UA, %"]
+    if len(reports) == 1:
+        rows, speech = [_row(first.file.name, reports)], first.speech
+    else:
+        shared = Path(os.path.commonpath([report.file.parent for report in reports]))
+        rows = [_row(str(report.file.relative_to(shared)), [report]) for report in reports]
+        rows.append(_row("all, pooled", reports))
+        speech = first.speech.partition(",")[0] + ", each run's held-out speakers"
+    lengths = [samples / SAMPLE_RATE_HZ for samples in first.parity.lengths]
+    sentence = (
+        f"{first.format} in {first.precision} compared with its module. Differences: {first.parity.num_waveforms} "
+        f"pieces of speech of {min(lengths):g} to {max(lengths):g} s in batches of "
+        f"{', '.join(map(str, first.parity.batch_sizes))}. Decisions, WA and UA (module -> file): {speech}."
+    )
+    return f"{sentence}\n\n{markdown_table(header, rows)}\n"
+
+
+def _row(name: str, reports: list[ExportReport]) -> list[str]:
+    decisions = pd.concat([report.decisions for report in reports])
+    scores = {key: f"{100 * value:.2f}" for key, value in scores_of(decisions).items()}
+    return [
+        name,
+        f"{sum(report.size_bytes for report in reports) / len(reports) / 1000:.0f}",
+        f"{max(report.parity.largest_difference for report in reports):.1e}",
+        f"{max(report.parity.largest_logit_difference for report in reports):.1e}",
+        f"{changed(decisions)} of {len(decisions)} ({100 * changed(decisions) / len(decisions):.2f} %)",
+        *(f"{scores[f'{key}_before']} -> {scores[f'{key}_after']}" if scores else "-" for key in ("wa", "ua")),
+    ]

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.inference.padding import by_row, without_lengths
-from akd_toolkit.inference.session import MIN_SAMPLES, load_model
+from akd_toolkit.deploy.export.graph import without_lengths
+from akd_toolkit.inference.session import MIN_SAMPLES, by_row, load_model
 
 WORKSPACE_BYTES = 1 << 30  # memory for trying tactics
 
@@ -45,10 +45,7 @@ def build_engine(source, target, shapes: Shapes | None = None) -> Path:
     target
         A file ending in ``.plan``, or a folder; an engine of the same ``engine_name`` in the folder is reused.
 
-    Raises
-    ------
-    ImportError, ValueError
-        If TensorRT is not installed, there is no GPU, or TensorRT cannot build the file.
+    ImportError or ValueError if TensorRT is not installed, there is no GPU, or TensorRT cannot build the file.
     """
     trt = _tensorrt()
     shapes, target = shapes or Shapes(), Path(target)
@@ -112,11 +109,6 @@ def load_engine(path):
 
     With ``lengths`` [batch] as second argument rows are computed one by one, each at its own length, so the engine must
     accept a batch of 1. An engine may contain compiled code: load only those built on this machine.
-
-    Raises
-    ------
-    FileNotFoundError, ImportError, ValueError
-        If the file or TensorRT is missing, or the engine was built for another GPU or TensorRT.
     """
     trt = _tensorrt()
     if not Path(path).is_file():

@@ -49,17 +49,8 @@ def export_torchscript(
     is an optional second argument. The file is a trace, so a student that branches on the length in Python fails the
     comparison at several lengths.
 
-    Arguments
-    ---------
-    student, label_order, sample_rate_hz, window_s, tolerance, about
-        As ``export_onnx``.
-    path
-        File to write, ending in ``.pt``.
-
-    Raises
-    ------
-    ValueError
-        If the student cannot be traced, the labels do not fit it, or file and module differ.
+    The arguments are those of ``export_onnx``; ``path`` ends in ``.pt``. ValueError if the student cannot be traced,
+    the labels do not fit it, or file and module differ.
     """
     student = copy.deepcopy(student).cpu().float().eval()
     metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
@@ -85,11 +76,6 @@ def load_torchscript(path):
 
     The function takes ``lengths`` [batch] as its second argument where the metadata contain ``lengths``. A TorchScript
     file holds a program, so load only files that you trust; the toolkit itself downloads only ONNX.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If the file does not exist, or was not written by ``export_torchscript``.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; export a student to it first.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from akd_toolkit import __version__
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
-from akd_toolkit.deploy.export.formats import PRECISIONS
+from akd_toolkit.deploy.export import PRECISIONS
 from akd_toolkit.deploy.export.run import export_run
 from akd_toolkit.deploy.release.card import write_card
 from akd_toolkit.deploy.release.corpora import student_licence

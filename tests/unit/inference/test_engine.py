@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from akd_toolkit.deploy.export import export_onnx
+from akd_toolkit.deploy.export.graph import without_lengths
 from akd_toolkit.inference.engine import ONNX_FILE, Engine, open_engine
-from akd_toolkit.inference.padding import without_lengths
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
 

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from akd_toolkit.deploy.export.compact import compact
+from akd_toolkit.deploy.export.graph import compact
 from akd_toolkit.models.features.log_mel import LogMel
 
 

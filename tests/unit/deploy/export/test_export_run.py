@@ -17,8 +17,7 @@ from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import Manifest, Utterance, load_waveforms
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.deploy.export.parity import ParityReport
-from akd_toolkit.deploy.export.report import ExportReport, check_together
-from akd_toolkit.deploy.export.run import export_experiment, export_run
+from akd_toolkit.deploy.export.run import ExportReport, check_together, export_experiment, export_run
 from akd_toolkit.evaluate.evaluation import EvaluationSet, score
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.inference.bundle import write_list

@@ -9,9 +9,9 @@ import pytest
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.deploy.export import export_onnx, read_metadata
+from akd_toolkit.deploy.export.graph import without_lengths
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
-from akd_toolkit.inference.padding import by_row, padded_batch, takes_lengths, without_lengths
-from akd_toolkit.inference.session import open_session, predict_function
+from akd_toolkit.inference.session import by_row, open_session, padded_batch, predict_function, takes_lengths
 from tests.unit.deploy.export.conftest import LABELS, voices
 
 PRECISIONS = ("fp32", "fp16", "static", "dynamic")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from akd_toolkit.deploy.export.graph import without_lengths
 from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, load_engine
-from akd_toolkit.inference.padding import without_lengths
 from akd_toolkit.inference.session import load_model
 
 

@@ -10,7 +10,7 @@ import torch
 from akd_toolkit.deploy.export import check_parity
 from akd_toolkit.deploy.export.parity import probe_waveforms
 from akd_toolkit.deploy.export.torchscript import export_torchscript, load_torchscript
-from akd_toolkit.inference.padding import by_row, padded_batch
+from akd_toolkit.inference.session import by_row, padded_batch
 from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import ModelOutput
 from tests.unit.deploy.export.conftest import LABELS, voices
