@@ -4,9 +4,8 @@
 ['finetune', 'fp16', 'prune', 'quantize']
 """
 
-from akd_toolkit.deploy.compress import prune, quantize, simple
-from akd_toolkit.deploy.compress.base import COMPRESSIONS, Compression
+from akd_toolkit.deploy.compress import methods
 from akd_toolkit.deploy.compress.runs import compress
-from akd_toolkit.deploy.compress.steps import read_steps
+from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, read_steps
 
-__all__ = ["COMPRESSIONS", "Compression", "compress", "prune", "quantize", "read_steps", "simple"]
+__all__ = ["COMPRESSIONS", "Compression", "compress", "methods", "read_steps"]

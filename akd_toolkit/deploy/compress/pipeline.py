@@ -14,9 +14,8 @@ from akd_toolkit import __version__
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import ONNX_FILE, write_text_aside
 from akd_toolkit.deploy.bench.measures import operations_of_module, percentile_ms, time_calls
-from akd_toolkit.deploy.compress.base import Work
 from akd_toolkit.deploy.compress.source import Source
-from akd_toolkit.deploy.compress.steps import Step
+from akd_toolkit.deploy.compress.steps import Step, Work
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.evaluate.evaluation import score
 from akd_toolkit.experiment.paths import RunPaths, locked

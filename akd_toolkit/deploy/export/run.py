@@ -50,11 +50,16 @@ class ExportReport:
     batch_difference: float  # of a probability of an utterance in a batch and alone
     decisions: pd.DataFrame = field(repr=False)  # utterance; before, after and perhaps truth: class indices
 
+    @property
+    def changed(self) -> int:
+        """Number of utterances with another decision."""
+        return int((self.decisions["before"] != self.decisions["after"]).sum())
+
     def as_dict(self) -> dict:
         """Plain data, without the machine's folders."""
         data = {name: value for name, value in vars(self).items() if name != "decisions"}
         data |= {"file": self.file.name, "parity": asdict(self.parity), "utterances": len(self.decisions)}
-        return {**data, "changed_decisions": changed(self.decisions), **scores_of(self.decisions)}
+        return {**data, "changed_decisions": self.changed, **scores_of(self.decisions)}
 
 
 def export_run(
@@ -192,11 +197,6 @@ def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, pre
     return parity, batch_difference, decisions
 
 
-def changed(decisions: pd.DataFrame) -> int:
-    """Number of utterances with another decision."""
-    return int((decisions["before"] != decisions["after"]).sum())
-
-
 def scores_of(decisions: pd.DataFrame) -> dict[str, float]:
     """``wa_before``, ``wa_after``, ``ua_before`` and ``ua_after``; empty where the truth is not known."""
     if "truth" not in decisions:
@@ -243,12 +243,13 @@ def as_table(reports: list[ExportReport]) -> str:
 
 def _row(name: str, reports: list[ExportReport]) -> list[str]:
     decisions = pd.concat([report.decisions for report in reports])
+    changed = sum(report.changed for report in reports)
     scores = {key: f"{100 * value:.2f}" for key, value in scores_of(decisions).items()}
     return [
         name,
         f"{sum(report.size_bytes for report in reports) / len(reports) / 1000:.0f}",
         f"{max(report.parity.largest_difference for report in reports):.1e}",
         f"{max(report.parity.largest_logit_difference for report in reports):.1e}",
-        f"{changed(decisions)} of {len(decisions)} ({100 * changed(decisions) / len(decisions):.2f} %)",
+        f"{changed} of {len(decisions)} ({100 * changed / len(decisions):.2f} %)",
         *(f"{scores[f'{key}_before']} -> {scores[f'{key}_after']}" if scores else "-" for key in ("wa", "ua")),
     ]

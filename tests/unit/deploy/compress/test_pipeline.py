@@ -9,14 +9,13 @@ import pytest
 import torch
 
 from akd_toolkit.cli import main
-from akd_toolkit.deploy.compress import base, pipeline
-from akd_toolkit.deploy.compress.base import Work
+from akd_toolkit.deploy.compress import pipeline
+from akd_toolkit.deploy.compress import steps as steps_module
+from akd_toolkit.deploy.compress.methods import Quantize, by_taylor, calibration
 from akd_toolkit.deploy.compress.pipeline import run_steps
-from akd_toolkit.deploy.compress.prune import by_taylor
-from akd_toolkit.deploy.compress.quantize import Quantize, calibration
 from akd_toolkit.deploy.compress.runs import table_markdown, table_of
 from akd_toolkit.deploy.compress.source import Source
-from akd_toolkit.deploy.compress.steps import build_steps
+from akd_toolkit.deploy.compress.steps import Work, build_steps
 from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.record import RunRecord
@@ -109,8 +108,8 @@ def test_missing_and_damaged_files_are_made_again_and_a_foreign_folder_is_not_to
 
 def test_an_interrupted_pipeline_ends_with_the_same_weights(experiment, tmp_path, monkeypatch):
     """Interrupted in the middle of training; other settings do not resume its checkpoint."""
-    hparams = base.training_hparams
-    monkeypatch.setattr(base, "training_hparams", lambda *given: {**hparams(*given), "save_every_s": -1.0})
+    hparams = steps_module.training_hparams
+    monkeypatch.setattr(steps_module, "training_hparams", lambda *given: {**hparams(*given), "save_every_s": -1.0})
     monkeypatch.setattr(pipeline, "_export", lambda student, about, file: file.parent.mkdir(exist_ok=True))
     monkeypatch.setattr(pipeline, "measure", lambda *given: {"kb": 1})
     steps = build_steps([{**PRUNE, "epochs": 3}])

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.deploy.compress.fake_quant import RoundedWeight, fake_quantised
-from akd_toolkit.deploy.compress.prune import Prune, by_norm
+from akd_toolkit.deploy.compress.methods import Prune, RoundedWeight, by_norm, fake_quantised
 from akd_toolkit.deploy.compress.pruning import COUPLINGS, groups_of, narrow_options, narrowed
 from akd_toolkit.registry import STUDENTS
 

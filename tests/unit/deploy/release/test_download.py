@@ -75,20 +75,6 @@ def test_without_a_hub_the_copy_in_the_cache_is_used(hub, released, cache, how, 
     assert bool(hub.requests) == (how == "hub is down")
 
 
-def test_a_broken_connection_is_resumed(hub, released, cache, monkeypatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 4096)  # 10 MB otherwise: smaller files start over
-    hub.put(NAME, released)
-    size = (released / "student.onnx").stat().st_size
-    hub.faults["student.onnx"] = ("cut", size // 3, 2)
-    folder = resolve_source(NAME, cache_folder=cache)
-    assert (folder / "student.onnx").read_bytes() == (released / "student.onnx").read_bytes()
-    ranges = [part for verb, path, part in hub.requests if verb == "GET" and path.endswith("/student.onnx") and part]
-    whole = size // 3 // 4096 * 4096  # of each part, what was kept
-    assert ranges == [f"bytes={whole}-", f"bytes={2 * whole}-"]
-
-
 def test_damaged_files_are_refused_and_leave_the_cache(hub, released, cache):
     commit = hub.put(NAME, released)
     content = (released / "student.safetensors").read_bytes()
