@@ -186,14 +186,14 @@ def _best_penalty(paths, views: list[Tensor], labels: Tensor, head_of, balance: 
     for index in range(len(paths[0])):
         heads = [path[index] for path in paths]
         logits = torch.cat([by_own_head(heads, head_of, view) for view in views])
-        temperature = best_temperature(logits, labels, balance)
+        temperature = balanced_temperature(logits, labels, balance)
         nll = float(balanced_nll(logits.double() / temperature, labels, balance))
         if best is None or nll < best[2]:
             best = (index, temperature, nll)
     return best
 
 
-def best_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
+def balanced_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
     """The divisor of ``logits`` with the least balanced cross-entropy, from 0.05 to 20."""
     logits = logits.double()
     return least_temperature(lambda temperature: float(balanced_nll(logits / temperature, labels, balance)))

@@ -1,6 +1,6 @@
 """Reports: scores of a system, comparisons, tables, plots, and the pages made of them."""
 
-from akd_toolkit.evaluate.report.ablation import ablation_markdown, read_ablation, write_ablation
+from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.results import (
     append_results,
     check_ablation,

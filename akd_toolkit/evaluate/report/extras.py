@@ -9,7 +9,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.evaluate.report.ablation import ablation_markdown, read_ablation, write_ablation
+from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.comparisons import Parts, marking
 from akd_toolkit.evaluate.report.systems import marks_of, whole_seeds
 from akd_toolkit.evaluate.report.tables import percent, read_table

@@ -11,7 +11,7 @@ import pandas as pd
 
 from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.data.watermark import MARK
-from akd_toolkit.evaluate.report.ablation import read_ablation
+from akd_toolkit.evaluate.report.ablation_report import read_ablation
 from akd_toolkit.evaluate.report.results import SYSTEMS
 from akd_toolkit.evaluate.report.summary import label_indices, summarise, utterance_table
 from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at

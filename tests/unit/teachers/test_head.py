@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from akd_toolkit.teachers.crossfit import best_temperature
+from akd_toolkit.teachers.crossfit import balanced_temperature
 from akd_toolkit.teachers.head import Head, balanced_nll, class_balance, fit_heads, learn_layer_weights, leave_out_ridge
 
 ORDER = ("a", "b", "c")
@@ -91,7 +91,7 @@ def test_temperature_is_the_best_of_a_fine_grid():
     balance = class_balance(labels, "abcd", ())
     grid = np.exp(np.linspace(np.log(0.05), np.log(20), 4000))
     losses = [balanced_nll(logits.double() / t, labels, balance) for t in grid]
-    assert best_temperature(logits, labels, balance) == pytest.approx(grid[int(np.argmin(losses))], rel=2e-3)
+    assert balanced_temperature(logits, labels, balance) == pytest.approx(grid[int(np.argmin(losses))], rel=2e-3)
 
 
 def test_a_constant_feature_is_left_out():

@@ -9,8 +9,7 @@ import pytest
 
 from akd_toolkit.data.watermark import MARK, WATERMARK, marked
 from akd_toolkit.evaluate.report import summarise
-from akd_toolkit.evaluate.report.experiment_report import write_report
-from akd_toolkit.evaluate.report.histories import histories, trust_at_the_end
+from akd_toolkit.evaluate.report.experiment_report import histories, trust_at_the_end, write_report
 
 
 def run_of(fold, rows, **changes):

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from akd_toolkit.evaluate.report.plots import plot_confusion, plot_trust_epochs
-from akd_toolkit.evaluate.report.plots_systems import plot_forest, plot_reliability
+from akd_toolkit.evaluate.report.plots import plot_confusion, plot_forest, plot_reliability, plot_trust_epochs
 
 LABELS = [["L", "A"], ["anger (hot)", "boredom", "disgust", "a rather long label", "$neutral_1$"]]
 LABELS.append([f"emotion_{index}" for index in range(12)])

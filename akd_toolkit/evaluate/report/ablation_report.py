@@ -8,8 +8,7 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
-from akd_toolkit.evaluate.report.plots import COLOURS, MUTED
-from akd_toolkit.evaluate.report.plots_systems import plot_forest
+from akd_toolkit.evaluate.report.plots import COLOURS, MUTED, plot_forest
 from akd_toolkit.evaluate.report.summary import compare, summarise
 from akd_toolkit.evaluate.report.tables import count, markdown_table, p_value, render
 from akd_toolkit.experiment.paths import ExperimentPaths

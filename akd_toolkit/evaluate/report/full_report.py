@@ -20,19 +20,26 @@ from akd_toolkit.evaluate.report.comparisons import (
     pair_tables,
     with_marks,
 )
+from akd_toolkit.evaluate.report.experiment_report import (
+    FEW_SPEAKERS,
+    chosen_inner_runs,
+    histories,
+    trust_at_the_end,
+)
 from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
 from akd_toolkit.evaluate.report.grades import COMMITTED, GRADES, read_cited
-from akd_toolkit.evaluate.report.histories import chosen_inner_runs, histories, trust_at_the_end
 from akd_toolkit.evaluate.report.html import web_page
 from akd_toolkit.evaluate.report.plots import (
     COLOURS,
     MUTED,
     plot_confusion,
+    plot_forest,
+    plot_reliability,
+    plot_speakers,
     plot_training,
     plot_trust,
     plot_trust_epochs,
 )
-from akd_toolkit.evaluate.report.plots_systems import plot_forest, plot_reliability, plot_speakers
 from akd_toolkit.evaluate.report.summary import POOLED
 from akd_toolkit.evaluate.report.systems import (
     MADE_UP,
@@ -50,7 +57,6 @@ from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
 
 MAX_NAMED = 12  # missing trainings that one sentence lists
-FEW_SPEAKERS = 5
 MEANING = {
     MARK: "the same voice may be in training and in test, which alone raises scores, often by several points",
     MADE_UP: "the scores show that the whole pipeline works and say nothing about real speech",
