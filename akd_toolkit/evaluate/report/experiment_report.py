@@ -21,7 +21,6 @@ from akd_toolkit.teachers import teacher_params
 
 logger = logging.getLogger(__name__)
 
-FEW_SPEAKERS = 5
 VALID = "valid/"  # prefix of the columns of metrics.csv that come from the held-out speakers of an inner split
 
 
@@ -78,7 +77,6 @@ def write_report(
         candidates=candidates,
         watermark="" if speakers_known else WATERMARK,
         generated=generated,
-        few=FEW_SPEAKERS,
         seeds=", ".join(map(str, sorted(scores["seed"].unique()))),
         curves=curves is not None,
         trust=trust is not None,

@@ -20,12 +20,7 @@ from akd_toolkit.evaluate.report.comparisons import (
     pair_tables,
     with_marks,
 )
-from akd_toolkit.evaluate.report.experiment_report import (
-    FEW_SPEAKERS,
-    chosen_inner_runs,
-    histories,
-    trust_at_the_end,
-)
+from akd_toolkit.evaluate.report.experiment_report import chosen_inner_runs, histories, trust_at_the_end
 from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
 from akd_toolkit.evaluate.report.grades import COMMITTED, GRADES, read_cited
 from akd_toolkit.evaluate.report.html import web_page
@@ -51,7 +46,7 @@ from akd_toolkit.evaluate.report.systems import (
     speaker_scores,
     systems_of,
 )
-from akd_toolkit.evaluate.report.tables import percent, render, with_limits
+from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, with_limits
 from akd_toolkit.evaluate.studies.calibration import reliability
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
@@ -119,7 +114,6 @@ def report_experiments(
         studies=studies,
         audits=[_audit(experiment, findings) for experiment, findings in zip(experiments, audits)],
         grades=GRADES,
-        few_speakers=FEW_SPEAKERS,
         few=sorted({system.corpus for system in systems if system.summary["speakers"] < FEW_SPEAKERS}),
     )
     parts.write_tables()  # the pages last: a folder with a page is complete
