@@ -123,7 +123,7 @@ def test_unknown_speakers_need_an_option_and_then_every_table_is_marked(arranged
     folder = arranged("{emotion}/{speaker}{number}.wav")
     assert "--no-speakers" in refused(folder)
     recipe = make(folder, "--no-speakers")
-    assert "speaker_independent: false" in (recipe / "hparams/teacher.yaml").read_text(encoding="utf-8")
+    assert "speaker_independent: false" in (recipe / "hparams/akd.yaml").read_text(encoding="utf-8")
     assert MARK in (recipe / "README.md").read_text(encoding="utf-8")
     teachers = "--teachers={log-mel: {name: logmel_statistics}}"
     distilled = "--objective.distill=[{name: logit_mse, weight: 0.2}]"
