@@ -93,8 +93,12 @@ def _wav_header(pipe) -> tuple[int, int, str, int | None]:
         name, length = struct.unpack("<4sI", chunk)
         if name == b"data":
             break
-        content = _read(pipe, length + length % 2)  # chunks are padded to an even length
-        body = content if name == b"fmt " else body
+        left = length + length % 2  # chunks are padded to an even length
+        if name == b"fmt ":
+            body = _read(pipe, min(left, 40))
+            left -= len(body)
+        while left and (part := pipe.read(min(left, READ_BYTES))):  # a broken header may announce gigabytes
+            left -= len(part)
     else:
         raise ValueError("the WAV header on the pipe ends before its samples begin; send the file again.")
     tag, channels, rate_hz, _, _, bits = struct.unpack("<HHIIHH", body[:16]) if len(body) >= 16 else [0] * 6

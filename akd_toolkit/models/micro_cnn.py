@@ -113,10 +113,10 @@ class MicroCNN(Student):
 
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
-        batch, mask = None, frame_mask(num_frames, features.shape[1])
+        row, mask = None, frame_mask(num_frames, features.shape[1])
         if self.training and num_frames is not None:
-            batch = Packing(num_frames, stride=4, gap=self.reach)
-            features, mask = batch.packed(features)
+            row = Packing(num_frames, stride=4, gap=self.reach)
+            features, mask = row.packed(features)
         x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mels]
         for stage in self.stem:
             x, mask = stage(x, mask)
@@ -126,8 +126,8 @@ class MicroCNN(Student):
         for index, block in enumerate(self.blocks):
             x = block(x, mask)
             layers[f"block_{index}"] = x.transpose(1, 2)
-        if batch is not None:
-            layers = {name: batch.unpacked(layer) for name, layer in layers.items()}
+        if row is not None:
+            layers = {name: row.unpacked(layer) for name, layer in layers.items()}
             mask = frame_mask(halved(halved(num_frames)), layers["stem"].shape[1])
         frames = layers[f"block_{len(self.blocks) - 1}"]
         weights = None if mask is None else mask.float()  # sums in float32 under autocast

@@ -5,17 +5,17 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.unlabelled import Source, hashes
+from akd_toolkit.evaluate.report.summary import label_indices
 from akd_toolkit.evaluate.report.tables import with_limits
 from akd_toolkit.evaluate.studies.study import Study, score_columns, score_row, system_names
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
+from akd_toolkit.metrics.calibration import negative_log_likelihood
 
-LEAST = 1e-6  # probability used instead of 0
 NOTES = (
     "Scores of the candidates on the inner folds alone, pooled; an inner test belongs to the training speakers of its "
     "outer fold, so no outer test was read. An utterance counts once for each outer fold whose inner tests have it; "
@@ -103,18 +103,10 @@ def _inner_scores(experiment: Experiment) -> dict[int, pd.DataFrame]:
 
 
 def nll(scores: pd.DataFrame) -> float:
-    """Mean negative logarithm of the probability of the true class.
-
-    Example
-    -------
-    >>> nll(pd.DataFrame({"truth": ["a", "b"], "prediction": ["a", "a"], "p_a": [1.0, 0.5], "p_b": [0.0, 0.5]}))
-    0.34657359027997264
-    """
-    probabilities = np.select(
-        [scores["truth"] == label for label in label_order_of(scores)],
-        [scores[f"p_{label}"] for label in label_order_of(scores)],
-    )
-    return float(-np.log(np.maximum(probabilities, LEAST)).mean())
+    """Mean negative logarithm of the probability of the true class, nats."""
+    labels = label_order_of(scores)
+    truth = label_indices(scores["truth"], labels)
+    return float(negative_log_likelihood(scores[[f"p_{label}" for label in labels]], truth).mean())
 
 
 def source_pairs(experiment: Experiment, numbers: Sequence[int]) -> list[tuple[str, int, int]]:
@@ -132,7 +124,8 @@ def source_pairs(experiment: Experiment, numbers: Sequence[int]) -> list[tuple[s
     for title in hashes(experiment.settings):
         for a, b in itertools.permutations(numbers, 2):
             on, off = used[a]["sources"][title], used[b]["sources"][title]
-            if Source(**on).weight > 0 == Source(**off).weight and _without(used[a], title) == _without(used[b], title):
+            switched = Source(**on).weight > 0 and Source(**off).weight == 0
+            if switched and _without(used[a], title) == _without(used[b], title):
                 pairs.append((title, a, b))
     return pairs
 

@@ -96,11 +96,13 @@ class LogMel(nn.Module):
         self.hop = round(hop_ms * sample_rate_hz / 1000)  # samples
         self.num_features = num_mels * (1 + deltas)
         self.changes: tuple = ()  # augmentations of a training, (energies, num_frames) -> the same
-        mel = mel_triangles(num_mels, self.window // 2 + 1, fmin_hz, fmax_hz, sample_rate_hz)
-        if not mel.any(dim=0).all():
+        num_bins = self.window // 2 + 1
+        if num_mels <= num_bins:  # more bands than bins cannot all have one, and their table may not fit into memory
+            mel = mel_triangles(num_mels, num_bins, fmin_hz, fmax_hz, sample_rate_hz)
+        if num_mels > num_bins or not mel.any(dim=0).all():
             raise ValueError(
-                f"num_mels {num_mels} leaves {int((~mel.any(dim=0)).sum())} bands without a frequency at a window of "
-                f"{window_ms:g} ms; lower num_mels or raise window_ms."
+                f"num_mels {num_mels} leaves bands without a frequency at a window of {window_ms:g} ms; lower num_mels "
+                "or raise window_ms."
             )
         used = mel.any(dim=1).nonzero()  # bins that at least one triangle reads
         self.first_bin, self.last_bin = int(used.min()), int(used.max()) + 1
@@ -116,7 +118,7 @@ class LogMel(nn.Module):
                 return self(waveform, lengths)
         _check_waveform(waveform, self.window)
         num_frames = self.count_frames(waveform, lengths)
-        energies = self._energies(waveform, None if lengths is None else num_frames)  # [batch, T, num_mels]
+        energies = self._energies(waveform, num_frames, padded=lengths is not None)  # [batch, T, num_mels]
         floor = self.floor * energies.amax(dim=(1, 2), keepdim=True)
         features = torch.log((energies + floor).clamp(min=_SILENCE))
         if self.training:
@@ -139,18 +141,18 @@ class LogMel(nn.Module):
         valid = (lengths * num_samples).round().long()
         return (1 + torch.div(valid - self.window, self.hop, rounding_mode="floor")).clamp(min=1)
 
-    def _energies(self, waveform: Tensor, num_frames: Tensor | None) -> Tensor:
+    def _energies(self, waveform: Tensor, num_frames: Tensor, padded: bool) -> Tensor:
         """Power in each triangle, 0 in frames that are padding: [batch, T, num_mels]."""
         if not self.training or _in_export():
             energies = self.power(waveform) @ self.ordered_mel
-            return masked(energies, frame_mask(num_frames, energies.shape[1]))
+            return masked(energies, frame_mask(num_frames, energies.shape[1])) if padded else energies
         frames = waveform.unfold(1, self.window, self.hop)  # [batch, T, window]
-        speech = frame_mask(self.count_frames(waveform, None) if num_frames is None else num_frames, frames.shape[1])
-        energies = waveform.new_zeros(*frames.shape[:2], self.num_mels)
-        for row, own, known in zip(energies, frames, speech):  # one utterance at a time stays in the cache
-            bins = torch.fft.rfft(own[: int(known.sum())] * self.hann)[:, self.first_bin : self.last_bin]
-            row[: len(bins)] = (bins.real.square() + bins.imag.square()) @ self.mel
-        return energies
+        total, energies = frames.shape[1], []
+        for own, count in zip(frames, num_frames.tolist()):  # one utterance at a time stays in the cache
+            bins = torch.fft.rfft(own[:count] * self.hann)[:, self.first_bin : self.last_bin]
+            power = (bins.real.square() + bins.imag.square()) @ self.mel
+            energies.append(nn.functional.pad(power, (0, 0, 0, total - count)))
+        return torch.stack(energies)
 
     def _normalized(self, features: Tensor, mask: Tensor | None) -> Tensor:
         if self.normalize == "none":

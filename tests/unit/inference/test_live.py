@@ -64,6 +64,15 @@ def test_a_wav_header_overrides_the_options(pipe):
     assert rate_hz == 44100 and samples.tolist() == EXPECTED.reshape(-1, 2).mean(axis=1).tolist() and not warnings
 
 
+def test_a_chunk_that_announces_gigabytes_is_skipped_in_blocks():
+    pipe = io.BytesIO(b"RIFF" + bytes(4) + b"WAVE" + b"LIST" + struct.pack("<I", 2**32 - 2) + bytes(100))
+    read, sizes = pipe.read, []
+    pipe.read = lambda count: (sizes.append(count), read(count))[1]
+    with pytest.raises(ValueError, match="header"):
+        received(pipe)
+    assert max(sizes) < 2**20
+
+
 @pytest.mark.parametrize("length", [0, 2**31 - 1, 2**31, 2**32 - 1, 0x7FFFF000, 2**32 - 37])
 def test_a_placeholder_for_the_length_means_until_the_end(length):
     assert received(io.BytesIO(wav(length=length)))[1].tolist() == EXPECTED.tolist()

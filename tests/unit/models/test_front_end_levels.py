@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from akd_toolkit.models.features import log_mel
 from akd_toolkit.models.features.log_mel import LogMel
 from akd_toolkit.registry import STUDENTS
 
@@ -35,10 +36,13 @@ def test_what_lies_in_the_padding_sets_neither_floor_nor_level(normalize):
     torch.testing.assert_close(found[:, : int(frames)], front_end(speech())[0], rtol=0, atol=1e-4)
 
 
-def test_bands_without_a_frequency_are_refused():
+def test_bands_without_a_frequency_are_refused(monkeypatch):
     with pytest.raises(ValueError, match="num_mels 128"):
         LogMel(num_mels=128)
     LogMel(num_mels=128, window_ms=50.0)
+    monkeypatch.setattr(log_mel, "mel_triangles", None)  # a table of so many bands would take hundreds of megabytes
+    with pytest.raises(ValueError, match="num_mels 65536"):
+        LogMel(num_mels=65536)
 
 
 @pytest.mark.parametrize("name", ["micro_cnn", "dkdfmh", "light_sernet", "tim_net", "hybrid_transformer"])

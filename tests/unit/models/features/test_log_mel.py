@@ -21,6 +21,12 @@ def test_training_and_evaluation_hear_the_same():
     torch.testing.assert_close(training, evaluation, rtol=0, atol=2e-3)
 
 
+def test_gradients_reach_the_waveform_in_training():
+    waveform = (0.1 * torch.randn(2, 8000)).requires_grad_()
+    LogMel().train()(waveform, torch.tensor([1.0, 0.5]))[0].sum().backward()
+    assert waveform.grad[0].any() and waveform.grad[1, :4000].any() and not waveform.grad[1, 4000:].any()
+
+
 @pytest.mark.parametrize("normalize", ["none", "level", "mean"])
 def test_padding_changes_nothing(normalize):
     short, long = 0.1 * torch.randn(1, 6000), torch.zeros(1, 16000)
