@@ -38,24 +38,19 @@ def stored_arrays(
 ) -> Chunk:
     """The arrays of an entry, memory-mapped and read-only; computed first if they are missing or damaged.
 
-    Files are written to a temporary name and renamed, so a kill or a full disk leaves finished chunks, which the next
-    call continues. The numbers do not depend on ``jobs``.
+    A kill or a full disk leaves finished chunks, which the next call continues. The numbers do not depend on ``jobs``.
 
     Arguments
     ---------
     folder, stem
         An array is in ``folder/stem.KEY.npy``. Whatever the numbers depend on must be part of either.
-    ids
-        Utterances, in the order of the rows.
     keys
         Names of the arrays. If ``"offsets"`` is one, ``describe`` gives ``"counts"``, and utterance i has the rows
         ``offsets[i]`` to ``offsets[i + 1]`` of each array that is longer than the ids.
     describe
         A few ids -> name -> array, rows in the order of the ids; picklable for jobs > 1.
-    title
-        Names the entry in the log and on the progress bar.
-    about
-        Written beside the arrays, for a reader.
+    title, about
+        For the log, and for a reader: written beside the arrays.
     jobs, backend
         See ``run_tasks``.
 

@@ -19,18 +19,8 @@ class AudioStore:
     """Waveforms of a corpus by utterance and view, memory-mapped: memory does not grow with the corpus.
 
     View 0 is the clean utterance; others are augmented copies, see ``make_view``. A view is written once and read by
-    every training and every teacher. Disk: 32 kB per second of speech and view.
-
-    Arguments
-    ---------
-    manifest
-        The corpus.
-    folder
-        Root of the stores, for any number of corpora.
-    settings
-        How much views differ from the clean waveform.
-    progress
-        Whether to show a bar while a view is written.
+    every training and every teacher. Disk: 32 kB per second of speech and view. ``folder`` is the root of the stores
+    of any number of corpora.
 
     Example
     -------

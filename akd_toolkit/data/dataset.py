@@ -23,65 +23,31 @@ STATIC = ("id", "speech", "utterance", "source", "row", "view", "place", "size",
 
 @dataclass(frozen=True)
 class Speech:
-    """A corpus to draw windows from.
+    """A corpus to draw windows from; teacher outputs are those of one utterance, or None.
 
-    Arguments
-    ---------
-    manifest
-        Its utterances.
-    waveform
-        (utterance id, view) -> samples, 16 kHz.
-    teachers
-        (utterance id, view, span) -> TeacherOutput of this one utterance, or None; the span is the window's
-        (begin, end) as shares of the utterance, for losses on frames.
-    views
-        Number of augmented copies of each utterance; 0 uses the clean ones only.
-    attributes
-        Names of the dimensional labels that items carry.
-    labelled
-        False for speech whose emotions are unknown.
-    weight
-        Share of the unlabelled windows, relative to other unlabelled sources.
-    chances
-        Probability of each utterance to be drawn, [N]; None draws all equally often. For unlabelled speech.
+    The span is the window's (begin, end) as shares of the utterance, for losses on frames.
     """
 
     manifest: Manifest
-    waveform: Callable[[str, int], np.ndarray]
-    teachers: Callable[[str, int, tuple[float, float]], TeacherOutput] | None = None
-    views: int = 0
-    attributes: tuple[str, ...] = ()
-    labelled: bool = True
-    weight: float = 1.0
-    chances: np.ndarray | None = None
+    waveform: Callable[[str, int], np.ndarray]  # utterance id, view -> samples, 16 kHz
+    teachers: Callable[[str, int, tuple[float, float]], TeacherOutput] | None = None  # id, view, span -> outputs
+    views: int = 0  # augmented copies of each utterance; 0 uses the clean ones only
+    attributes: tuple[str, ...] = ()  # names of the dimensional labels that items carry
+    labelled: bool = True  # False for speech whose emotions are unknown
+    weight: float = 1.0  # share of the unlabelled windows, relative to other unlabelled sources
+    chances: np.ndarray | None = None  # of unlabelled utterances to be drawn, [N]; None draws all equally often
 
 
 class Draw(NamedTuple):
-    """One window: the index of an item of a ``WindowDataset``.
+    """One window: the index of an item of a ``WindowDataset``."""
 
-    Arguments
-    ---------
-    source
-        Index of the ``Speech`` that it comes from.
-    row
-        Row of that speech's manifest.
-    view
-        0 is the clean utterance, others are augmented copies.
-    place
-        Samples as a slice, by default the whole utterance; or the start of a window of ``size`` samples as a share, in
-        [0, 1), of the possible starts.
-    size
-        Samples of the window if ``place`` is a share; a shorter utterance is taken whole.
-    key
-        Numbers that identify the batch and seed its augmentation.
-    """
-
-    source: int
-    row: int
-    view: int = 0
+    source: int  # index of the ``Speech`` that it comes from
+    row: int  # of that speech's manifest
+    view: int = 0  # 0 is the clean utterance, others are augmented copies
+    # Samples, or the start of a window of ``size`` samples as a share, in [0, 1), of the possible starts.
     place: slice | float = slice(None)
-    size: int = 0
-    key: tuple[int, ...] = ()
+    size: int = 0  # if ``place`` is a share; a shorter utterance is taken whole
+    key: tuple[int, ...] = ()  # identifies the batch and seeds its augmentation
 
 
 @takes("speech", "utterance", "view")

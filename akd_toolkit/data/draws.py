@@ -72,12 +72,8 @@ class TrainSampler(Sampler[list[Draw]]):
     sources
         Labelled training utterances, then sources of unlabelled speech. The windows of a batch are divided among these
         by their weights.
-    window_s
-        Seconds of a window.
     batch_size
         Labelled windows of a batch, >= 1.
-    seed
-        Of order, views and windows.
     unlabelled_ratio
         Unlabelled windows for each labelled one, > 0.
     sampling

@@ -14,6 +14,8 @@ SOUND_SUFFIXES = (
 )
 CONTAINER_SUFFIXES = (".m4a", ".mp4", ".aac", ".webm", ".mkv", ".mka", ".mov", ".wma", ".avi", ".flv", ".3gp", ".amr")
 
+AUDIO_SUFFIXES = (*SOUND_SUFFIXES, *CONTAINER_SUFFIXES)
+
 # Files of a student, in a run's folder and in a bundle.
 WEIGHTS, SETTINGS, ONNX_FILE = "student.safetensors", "student.json", "student.onnx"
 MANIFEST = "manifest.csv"  # of a corpus; manifest.json beside it

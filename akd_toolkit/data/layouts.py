@@ -23,30 +23,14 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Layout:
-    """A corpus as a folder of files.
+    """A corpus as a folder of files."""
 
-    Arguments
-    ---------
-    speakers
-        Name -> ``"female"`` or ``"male"``.
-    labels
-        Label -> the emotion that is acted, one of ``ACTINGS``.
-    path
-        (speaker, label, number from 0) -> path, or None if the corpus has no such utterance.
-    text
-        (label, number) -> number of the sentence.
-    most
-        Utterances of a speaker in an emotion, at most.
-    extra
-        Writes other files of the corpus: (folder, utterances).
-    """
-
-    speakers: Mapping[str, str]
-    labels: Mapping[str, str]
-    path: Callable[[str, str, int], str | None]
-    text: Callable[[str, int], int] = lambda label, number: number % NUM_TEXTS
-    most: int = 99
-    extra: Callable[[Path, Sequence[Spoken]], None] | None = None
+    speakers: Mapping[str, str]  # name -> "female" or "male"
+    labels: Mapping[str, str]  # label -> the emotion that is acted, one of ``ACTINGS``
+    path: Callable[[str, str, int], str | None]  # speaker, label, number from 0; None if there is no such utterance
+    text: Callable[[str, int], int] = lambda label, number: number % NUM_TEXTS  # number of the sentence
+    most: int = 99  # utterances of a speaker in an emotion, at most
+    extra: Callable[[Path, Sequence[Spoken]], None] | None = None  # writes other files of the corpus to the folder
 
     def spoken(self, speaker: str, label: str, number: int) -> Spoken | None:
         path = self.path(speaker, label, number)

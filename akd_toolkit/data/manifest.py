@@ -21,51 +21,25 @@ MAX_NAMED = 10  # problems that one message lists by name
 
 @dataclass(frozen=True)
 class Utterance:
-    """One row of a manifest.
-
-    Arguments
-    ---------
-    wav
-        Absolute path of the audio file.
-    start, stop
-        First sample and the one after the last, at the file's own sampling rate.
-    duration
-        Seconds, > 0.
-    text
-        Code of the sentence, or the sentence; "" if unknown.
-    sha256
-        Of the samples as 16-bit PCM, so that a WAV and its FLAC copy agree.
-    attributes
-        Dimensional labels by name, such as valence, on the corpus's own scale; unknown ones are left out.
-    """
+    """One row of a manifest; texts are "" if unknown."""
 
     id: str
-    wav: str
-    start: int
-    stop: int
-    duration: float
+    wav: str  # absolute path
+    start: int  # first sample, at the file's own sampling rate
+    stop: int  # the sample after the last
+    duration: float  # seconds, > 0
     speaker: str
     emotion: str
     sex: str = ""
-    text: str = ""
-    sha256: str = ""
+    text: str = ""  # the sentence, or a code of it
+    sha256: str = ""  # of the samples as 16-bit PCM, so that a WAV and its FLAC copy agree
+    # Dimensional labels by name, such as valence, on the corpus's own scale; unknown ones are left out.
     attributes: dict[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
 class Manifest:
     """Utterances of a corpus in a fixed order, with the order of its labels.
-
-    Arguments
-    ---------
-    label_order
-        Emotions in the order of the logits; stored with every model trained on this manifest.
-    arguments
-        What the preparer was called with; stored in manifest.json, not part of the hash.
-    generated
-        Whether the toolkit generated the sound.
-    speakers_known
-        False if speakers are unknown, so that each utterance counts as a speaker.
 
     Raises
     ------
@@ -82,11 +56,11 @@ class Manifest:
     """
 
     corpus: str
-    label_order: tuple[str, ...]
+    label_order: tuple[str, ...]  # emotions in the order of the logits; stored with every model
     utterances: tuple[Utterance, ...]
-    arguments: dict = field(default_factory=dict, compare=False)
-    generated: bool = False
-    speakers_known: bool = True
+    arguments: dict = field(default_factory=dict, compare=False)  # of the preparer; not part of the hash
+    generated: bool = False  # whether the toolkit generated the sound
+    speakers_known: bool = True  # if not, each utterance counts as a speaker
 
     def __post_init__(self):
         object.__setattr__(self, "label_order", tuple(self.label_order))

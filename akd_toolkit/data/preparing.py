@@ -1,8 +1,14 @@
 """What every corpus preparer does: check the files, measure them, and write the manifest or reuse it."""
 
 import hashlib
+import http.client
 import logging
 import math
+import shutil
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,12 +19,13 @@ from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import Recording, read_recording
-from akd_toolkit.data.files import MANIFEST, is_generated
+from akd_toolkit.data.files import MANIFEST, is_generated, written_aside
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 
 logger = logging.getLogger(__name__)
 
 MAX_SHOWN = 5  # names in a message, before the rest is counted
+TIMEOUT_S = 30.0  # of a download
 
 
 def check_labels(label_order: Sequence[str], labels: Sequence[str], corpus: str) -> None:
@@ -208,3 +215,47 @@ def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Cal
     manifest.write(path)
     logger.info("%s: wrote %s, %d utterances (%s).", manifest.corpus, path, len(manifest), reason)
     return manifest
+
+
+def fetch_zip(url: str, folder) -> Path:
+    """Download a ZIP archive and unpack it into ``folder``, completely or not at all; an existing folder is reused."""
+    folder = Path(folder)
+    if folder.is_dir():
+        logger.info("reused the archive unpacked in %s.", folder)
+        return folder
+    archive, aside = folder.with_suffix(".zip"), folder.with_name(f".{folder.name}.part")
+    if not archive.is_file():
+        _download(url, archive)
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        with zipfile.ZipFile(archive) as members:
+            members.extractall(aside)  # never writes outside of it
+        aside.rename(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        archive.unlink()  # so that the next run downloads it again
+        raise ValueError(f"{archive} is not a complete ZIP archive ({error}); run again to download it.") from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    archive.unlink()
+    return folder
+
+
+def _download(url: str, path: Path) -> None:
+    advice = "Check the network and run again, or download it by hand and give data_folder"
+    logger.info("downloading %s to %s.", url, path)
+    try:
+        with written_aside(path) as aside, urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+            expected = int(response.headers.get("Content-Length") or 0)
+            with (
+                aside.open("wb") as file,
+                tqdm.wrapattr(response, "read", total=expected or None, desc=path.name) as stream,
+            ):
+                shutil.copyfileobj(stream, file)
+                received = file.tell()
+            if received < expected:
+                raise ConnectionError(f"{url} stopped after {received} of {expected} bytes. {advice}.")
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise ConnectionError(f"{url} answered {error.code} {error.reason}. {advice}.") from None
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionResetError, TimeoutError) as error:
+        raise ConnectionError(f"{url} cannot be reached ({getattr(error, 'reason', error)}). {advice}.") from None

@@ -13,28 +13,14 @@ from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ
 
 @dataclass(frozen=True)
 class ViewSettings:
-    """How much a view may differ from the clean waveform.
+    """How much a view may differ from the clean waveform."""
 
-    Arguments
-    ---------
-    speed_low, speed_high
-        Range of the playback speed, in [0.5, 2]; pitch and formants move with it.
-    tilt_db
-        Largest slope of a random equaliser, in dB per octave around 1 kHz, >= 0.
-    bump_db
-        Largest height of its one peak or notch, in dB, >= 0.
-    gain_db
-        Largest attenuation, in dB, >= 0.
-    snr_db
-        Lowest signal-to-noise ratio, in dB; half of the views get noise, between this and 25 dB more. None adds none.
-    """
-
-    speed_low: float = 0.8
+    speed_low: float = 0.8  # range of the playback speed, in [0.5, 2]; pitch and formants move with it
     speed_high: float = 1.25
-    tilt_db: float = 3.0
-    bump_db: float = 5.0
-    gain_db: float = 12.0
-    snr_db: float | None = 15.0
+    tilt_db: float = 3.0  # largest slope of a random equaliser, dB per octave around 1 kHz, >= 0
+    bump_db: float = 5.0  # largest height of its one peak or notch, >= 0
+    gain_db: float = 12.0  # largest attenuation, >= 0
+    snr_db: float | None = 15.0  # half of the views get noise at this SNR to 25 dB more; None adds none
 
     def __post_init__(self):
         if not 0.5 <= self.speed_low <= self.speed_high <= 2.0:

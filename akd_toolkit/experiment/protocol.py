@@ -20,8 +20,7 @@ from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.data.folds import OuterFold, outer_folds
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.mixtures import prepare_mixtures
-from akd_toolkit.data.unlabelled import prepare_unlabelled, titled
+from akd_toolkit.data.unlabelled import prepare_mixtures, prepare_unlabelled, titled
 from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.parts import build_student, fold_teachers, teacher_bank
 from akd_toolkit.experiment.paths import ExperimentPaths

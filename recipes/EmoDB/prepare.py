@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from akd_toolkit.data.download import fetch_zip
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
     check_labels,
+    fetch_zip,
     measure,
     name_differences,
     prepare_once,

@@ -8,10 +8,9 @@ from akd_toolkit.data.augment.base import (
     build_augmentations,
     change_batch,
 )
-from akd_toolkit.data.augment.log_mel import MelEqualizer, MelNoise, MelSilence, MelTempo, MelWarp
+from akd_toolkit.data.augment.log_mel import MelEqualizer, MelNoise, MelSilence, MelTempo, MelWarp, SpecAugment
 from akd_toolkit.data.augment.mixup import Mixup, build_mixup
 from akd_toolkit.data.augment.noise import AddedNoise, NoiseFiles
-from akd_toolkit.data.augment.spec_augment import SpecAugment
 from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, RandomGain, SpeedChange
 
 __all__ = [

@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from unicodedata import normalize
 
-from akd_toolkit.data.files import walk_files
-from akd_toolkit.data.importers.paths import SUFFIXES
+from akd_toolkit.data.files import AUDIO_SUFFIXES, walk_files
 from akd_toolkit.data.importers.patterns import compile_pattern, list_recordings, match_names
 from akd_toolkit.data.importers.tables import table_rows
 from akd_toolkit.data.manifest import Manifest, Utterance
@@ -231,7 +230,8 @@ def _refuse_partitions(names: set[str], kind: str) -> None:
 
 def _warn_of_others(named: set[Path], folder: Path) -> None:
     """Count the sound files of the folder that are in no row of a table."""
-    sounds = [] if folder == folder.parent else [path for path in walk_files(folder) if path.suffix.lower() in SUFFIXES]
+    files = walk_files(folder) if folder != folder.parent else ()
+    sounds = [path for path in files if path.suffix.lower() in AUDIO_SUFFIXES]
     resolved = {path.resolve() for path in named}
     others = [path for path in sounds if path not in named and path.resolve() not in resolved]
     if others:

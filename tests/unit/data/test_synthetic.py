@@ -11,10 +11,10 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from akd_toolkit.data.acting import ACTINGS
 from akd_toolkit.data.layouts import LAYOUTS
 from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.data.synthetic import generate_corpus, prepare_generated
+from akd_toolkit.data.voice import ACTINGS
 
 SMALL = {"speakers": 2, "utterances_per_speaker_and_emotion": 1, "progress": False}
 

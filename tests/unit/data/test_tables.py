@@ -5,8 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from akd_toolkit.data.importers.paths import find_paths
-from akd_toolkit.data.importers.tables import choose_columns, read_table, table_rows
+from akd_toolkit.data.importers.tables import choose_columns, find_paths, read_table, table_rows
 
 PLAIN = {"path": "path", "speaker": "speaker", "emotion": "emotion"}
 FILES = ("wav/anna/1.wav", "wav/anna/2.wav", "wav/bert/1.wav", "wav/Jörg/3.flac")

@@ -3,8 +3,14 @@ import pytest
 import soundfile
 
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.mixtures import mixture, prepare_mixtures
-from akd_toolkit.data.unlabelled import Source, find_unlabelled, limited, prepare_unlabelled
+from akd_toolkit.data.unlabelled import (
+    Source,
+    find_unlabelled,
+    limited,
+    mixture,
+    prepare_mixtures,
+    prepare_unlabelled,
+)
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from akd_toolkit.data.augment import (
     SpecAugment,
     SpeedChange,
 )
+from akd_toolkit.data.augment.log_mel import masks
 from akd_toolkit.data.augment.noise import coloured_noise
-from akd_toolkit.data.augment.spec_augment import masks
 from akd_toolkit.data.augment.waveform import without_bands
 
 ONE_SECOND = torch.tensor([16000])
