@@ -9,7 +9,7 @@ interval is a paired jackknife t interval over speakers, p from a permutation te
 import sys
 from pathlib import Path
 
-from akd_toolkit.evaluate.report import compare
+from akd_toolkit.evaluate.report.summary import compare
 from akd_toolkit.experiment.scores_file import read_scores
 
 

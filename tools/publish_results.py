@@ -11,8 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from akd_toolkit.evaluate.report import check_ablation, publish_results, read_results, sync_readme
-from akd_toolkit.evaluate.report.results import ABLATION
+from akd_toolkit.evaluate.report.results import ABLATION, check_ablation, publish_results, read_results, sync_readme
 
 
 def main(argv: list[str]) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import ruamel.yaml
 
-from akd_toolkit.evaluate.report import check_readme
+from akd_toolkit.evaluate.report.results import check_readme
 from akd_toolkit.experiment.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]

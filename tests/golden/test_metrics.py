@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from akd_toolkit.evaluate.report import compare, summarise
+from akd_toolkit.evaluate.report.summary import compare, summarise
 from akd_toolkit.experiment.scores_file import read_scores
 
 LABELS = ["anger", "boredom", "fear", "neutral"]

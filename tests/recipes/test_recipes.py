@@ -10,7 +10,7 @@ import soundfile
 from programs import RECIPES, run_python, run_recipe, small_demo
 
 from akd_toolkit.cli import main
-from akd_toolkit.evaluate.report import read_results
+from akd_toolkit.evaluate.report.results import read_results
 from akd_toolkit.experiment.scores_file import label_order_of, read_scores
 
 EMODB, GENERATED = RECIPES / "EmoDB", RECIPES / "Generated"

@@ -14,7 +14,7 @@ from akd_toolkit.deploy.bench.machine import busy_warning, cpu_name, num_cores
 from akd_toolkit.deploy.compress.pipeline import ORIGINAL, files_of, records_of, run_steps, scores_file
 from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import Step, build_steps, read_steps
-from akd_toolkit.evaluate.report import compare
+from akd_toolkit.evaluate.report.summary import compare
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.paths import ExperimentPaths, of_fold
 from akd_toolkit.experiment.scores_file import read_scores

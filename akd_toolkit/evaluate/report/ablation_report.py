@@ -10,7 +10,7 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
 from akd_toolkit.evaluate.report.plots import COLOURS, MUTED, plot_forest
 from akd_toolkit.evaluate.report.summary import compare, summarise
-from akd_toolkit.evaluate.report.tables import count, markdown_table, p_value, render
+from akd_toolkit.evaluate.report.tables import count, frame_table, p_value, render
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm
 
@@ -105,6 +105,12 @@ def read_ablation(path: str | Path) -> pd.DataFrame:
 
 def ablation_markdown(path: str | Path) -> str:
     """ablation.csv as a Markdown table under the headings of its groups, and how to read it."""
+    watermark, table, how_to_read = ablation_table(path)
+    return "\n\n".join(filter(None, (watermark, frame_table(table, left=2), how_to_read)))
+
+
+def ablation_table(path: str | Path) -> tuple[str, pd.DataFrame, str]:
+    """The watermark if scores need one, the table of ablation.csv as texts, and how to read it."""
     rows = read_ablation(path)
     header = ["system", "against", "parameters", "folds x seeds", "WA pooled [95 %]", "UA pooled [95 %]", "seeds ±"]
     for score in ("UA", "WA"):
@@ -116,8 +122,8 @@ def ablation_markdown(path: str | Path) -> str:
             group = row["group"]
             cells.append([f"**{group or 'others'}**", *[""] * (len(header) - 1)])
         cells.append(_cells(row))
-    page = f"{markdown_table(header, cells, left=2)}\n\n{_how_to_read(rows)}"
-    return f"{WATERMARK}\n\n{page}" if rows["group"].map(is_marked).any() else page
+    watermark = WATERMARK if rows["group"].map(is_marked).any() else ""
+    return watermark, pd.DataFrame(cells, columns=header), _how_to_read(rows)
 
 
 def _table(rows: Sequence[Mapping], label_order: Sequence[str]) -> pd.DataFrame:

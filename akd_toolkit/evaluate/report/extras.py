@@ -9,10 +9,10 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation, write_ablation
+from akd_toolkit.evaluate.report.ablation_report import ablation_table, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.comparisons import Parts, marking
 from akd_toolkit.evaluate.report.systems import marks_of, whole_seeds
-from akd_toolkit.evaluate.report.tables import percent, read_table
+from akd_toolkit.evaluate.report.tables import percent
 from akd_toolkit.evaluate.studies.calibration import BEFORE, STUDY
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
@@ -53,13 +53,13 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
         speakers_known=all(experiment.speakers_known for experiment in experiments),
         planned=len(listed),
     )
-    *before, table, how_to_read = ablation_markdown(ExperimentPaths(parts.folder / name).ablation_table).split("\n\n")
+    watermark, table, how_to_read = ablation_table(ExperimentPaths(parts.folder / name).ablation_table)
     caption = f"{marking(marks)}Table 4. Ablation, {corpus}: {len(rows)} rows, recomputed from their scores."
     return {
         "title": f"Table 4. Ablation, {corpus} ({folder.resolve().name})",
         "lost": lost,
-        "watermark": "\n\n".join(before),
-        "table": parts.table(f"table4-{name}", caption, read_table(table), left=2),
+        "watermark": watermark,
+        "table": parts.table(f"table4-{name}", caption, table, left=2),
         "how_to_read": how_to_read,
         "figure": f"![dots and intervals: UA points of every row of the ablation]({name}/ablation.png)\n\n"
         f"*{marking(marks)}Ablation, {corpus}: UA points of every row against the row it is compared with.*",
@@ -67,28 +67,26 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
 
 
 def study_parts(parts: Parts, experiment: Experiment, key: str) -> list[tuple[str, str]]:
-    """(title, Markdown) of every study of an experiment; pictures are copied into ``studies/``, with ``key`` before."""
+    """(title, Markdown) of every study of an experiment; its tables go to ``tables/`` and its pictures to ``studies/``.
+
+    Their names begin with ``key`` and the name of the study.
+    """
     found, marks = [], marking(marks_of(experiment))
     for page in experiment.paths.study_tables():
-        name, blocks, number = f"{key}-{page.parent.name}", [], 0
+        name = f"{key}-{page.parent.name}"
         try:
-            text = page.read_text(encoding="utf-8")
+            text = page.read_text(encoding="utf-8").strip()
         except UnicodeDecodeError:
             raise ValueError(f"{page} is not text; run the study again.") from None
+        for table in page.parent.glob("*.csv"):
+            _copy(table, parts.folder / "tables" / f"study-{name}-{table.name}")
         shown = {path for _, path in PICTURE.findall(text)}
         left_over = [path.name for path in sorted(page.parent.glob("*.png")) if path.name not in shown]
         text += "".join(f"\n\n![{page.parent.name}: {Path(picture).stem}]({picture})" for picture in left_over)
-        for block in re.split(r"\n\s*\n", text.strip()):
-            if block.startswith("|"):
-                number += 1
-                table = read_table(block)
-                left = sum(cell == "---" for cell in block.splitlines()[1].strip("|").split("|"))
-                blocks.append(parts.table(f"study-{name}-{number}", marks.strip(), table, left))
-            elif block.startswith("#"):
-                blocks.append(f"####{block.lstrip('#')}")
-            else:
-                blocks.append(PICTURE.sub(partial(_copied, parts, page, name, marks), block))
-        found.append((f"{marks}{experiment.title}: {page.parent.name}", "\n\n".join(blocks)))
+        text = PICTURE.sub(partial(_copied, parts, page, name, marks), re.sub("^#+", "####", text, flags=re.MULTILINE))
+        if marks:
+            text = re.sub(r"\n\n(?=\|)", f"\n\n*{marks.strip()}*\n\n", text)
+        found.append((f"{marks}{experiment.title}: {page.parent.name}", text))
     return found
 
 
@@ -137,6 +135,10 @@ def _copied(parts: Parts, page: Path, name: str, marks: str, found: re.Match) ->
     alt, path = found[1], page.parent / Path(found[2]).name
     for source in {path, path.with_suffix(".png"), path.with_suffix(".svg")}:
         if source.is_file():
-            with written_aside(parts.folder / "studies" / f"{name}-{source.name}") as aside:
-                aside.write_bytes(source.read_bytes())
+            _copy(source, parts.folder / "studies" / f"{name}-{source.name}")
     return f"![{alt}](studies/{name}-{path.name})\n\n*{marks}{alt}*" if path.is_file() else ""
+
+
+def _copy(source: Path, target: Path) -> None:
+    with written_aside(target) as aside:
+        aside.write_bytes(source.read_bytes())

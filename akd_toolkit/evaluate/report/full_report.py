@@ -35,7 +35,7 @@ from akd_toolkit.evaluate.report.plots import (
     plot_trust,
     plot_trust_epochs,
 )
-from akd_toolkit.evaluate.report.summary import POOLED
+from akd_toolkit.evaluate.report.summary import POOLED, speaker_scores
 from akd_toolkit.evaluate.report.systems import (
     MADE_UP,
     System,
@@ -43,7 +43,6 @@ from akd_toolkit.evaluate.report.systems import (
     comparable,
     marks_of,
     read_experiments,
-    speaker_scores,
     systems_of,
 )
 from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, with_limits
@@ -245,7 +244,7 @@ def _figures(parts: Parts, system: System, key: str) -> list[str]:
         f"Every test speaker, {name}: WA and UA with 95 % over the speaker's own utterances, taken as independent."
     )
     alt = "dots and intervals: WA and UA of every speaker"
-    add("speakers", "speakers", caption, alt, plot_speakers, speaker_scores(system))
+    add("speakers", "speakers", caption, alt, plot_speakers, speaker_scores(system.scores))
     if system.teacher:
         return figures
     experiment = system.experiment

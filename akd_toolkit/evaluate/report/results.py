@@ -112,7 +112,7 @@ def check_readme(readme: str | Path, results_csv: str | Path) -> None:
     if _with_tables(page, Path(readme), Path(results_csv)) != page:
         raise ValueError(
             f"the table in {readme} differs from {results_csv}; never edit it by hand, run "
-            "akd_toolkit.evaluate.report.sync_readme(readme, results_csv)."
+            "akd_toolkit.evaluate.report.results.sync_readme(readme, results_csv)."
         )
 
 

@@ -18,13 +18,13 @@ from akd_toolkit.metrics.intervals import paired_speaker_interval, speaker_count
 POOLED = "pooled"  # the fold in rows of all outer tests together
 
 
-def results_frame(scores: pd.DataFrame, label_order: Sequence[str]) -> pd.DataFrame:
+def results_frame(scores: pd.DataFrame) -> pd.DataFrame:
     """The tidy results of one system: one row per seed and fold, and per seed one with the fold ``pooled`` for all.
 
     Columns: seed, fold, speakers (names), utterances, wa, ua, macro_f1, ece; shares in [0, 1].
     """
     groups = [*scores.groupby(["seed", "fold"]), *(((seed, POOLED), run) for seed, run in scores.groupby("seed"))]
-    return pd.DataFrame([{"seed": seed, "fold": fold, **_scored(run, label_order)} for (seed, fold), run in groups])
+    return pd.DataFrame([{"seed": seed, "fold": fold, **_scored(run)} for (seed, fold), run in groups])
 
 
 def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
@@ -53,13 +53,13 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     """
     label_order = list(label_order)
     check_scores(scores, label_order)
-    frame = results_frame(scores, label_order)
+    frame = results_frame(scores)
     pooled = frame[frame["fold"] == POOLED]
     means = {"utterances": "first", "wa": "mean", "ua": "mean"}
     folds = frame[frame["fold"] != POOLED].astype({"fold": int})
     folds = folds.groupby("fold", as_index=False).agg({"speakers": "first", **means})
     of_speakers = [
-        {"speaker": speaker, "fold": run["fold"].iloc[0], **_scored(run, label_order)}
+        {"speaker": speaker, "fold": run["fold"].iloc[0], **_scored(run)}
         for (speaker, _), run in scores.groupby(["speaker", "seed"])
     ]
     speakers = pd.DataFrame(of_speakers).groupby("speaker", as_index=False).agg({"fold": "first", **means})
@@ -173,16 +173,34 @@ def label_indices(labels: pd.Series, label_order: list[str]) -> np.ndarray:
     return pd.Categorical(labels, categories=label_order).codes.astype(int)
 
 
-def _scored(run: pd.DataFrame, label_order: list[str]) -> dict:
+def probs_and_truth(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities [N, C] and class indices of the truth [N]."""
+    labels = label_order_of(scores)
+    return scores[[f"p_{label}" for label in labels]].to_numpy(dtype=float), label_indices(scores["truth"], labels)
+
+
+def speaker_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """WA and UA of every speaker with 95 % intervals over the speaker's own utterances, taken as independent."""
+    labels, rows = label_order_of(scores), []
+    for speaker, own in utterance_table(scores, labels).groupby("speaker"):
+        totals = np.eye(len(labels))[label_indices(own["truth"], labels)]  # [N, C]
+        hits = totals * own["right"].to_numpy()[:, None]
+        row = {"speaker": speaker, "utterances": len(own)}
+        for score in ("wa", "ua"):
+            row |= speaker_interval(hits, totals, score).columns(score)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _scored(run: pd.DataFrame) -> dict:
     truth, prediction = run["truth"], run["prediction"]
-    probs = run[[f"p_{label}" for label in label_order]].to_numpy(dtype=float)
     return {
         "speakers": ", ".join(sorted(map(str, run["speaker"].unique()))),
         "utterances": len(run),
         "wa": measures.wa(truth, prediction),
         "ua": measures.ua(truth, prediction),
         "macro_f1": measures.macro_f1(truth, prediction),
-        "ece": expected_calibration_error(probs, label_indices(truth, label_order)),
+        "ece": expected_calibration_error(*probs_and_truth(run)),
     }
 
 

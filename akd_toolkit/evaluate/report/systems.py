@@ -6,17 +6,15 @@ from functools import cached_property
 from itertools import zip_longest
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.ablation_report import read_ablation
 from akd_toolkit.evaluate.report.results import SYSTEMS
-from akd_toolkit.evaluate.report.summary import label_indices, summarise, utterance_table
+from akd_toolkit.evaluate.report.summary import summarise
 from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.metrics.intervals import speaker_interval
 
 MADE_UP = "Generated speech, not recordings"
 
@@ -140,19 +138,6 @@ def comparable(systems: Sequence[System]) -> list[list[System]]:
     for system in systems:
         groups.setdefault(system.utterances, []).append(system)
     return list(groups.values())
-
-
-def speaker_scores(system: System) -> pd.DataFrame:
-    """WA and UA of every speaker with 95 % intervals over the speaker's own utterances, taken as independent."""
-    rows = []
-    for speaker, own in utterance_table(system.scores, system.label_order).groupby("speaker"):
-        totals = np.eye(len(system.label_order))[label_indices(own["truth"], system.label_order)]  # [N, C]
-        hits = totals * own["right"].to_numpy()[:, None]
-        row = {"speaker": speaker}
-        for score in ("wa", "ua"):
-            row |= speaker_interval(hits, totals, score).columns(score)
-        rows.append(row)
-    return pd.DataFrame(rows)
 
 
 def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:

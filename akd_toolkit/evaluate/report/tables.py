@@ -38,13 +38,6 @@ def frame_table(frame: pd.DataFrame, left: int = 1) -> str:
     return markdown_table(list(frame), frame.to_numpy().tolist(), left)
 
 
-def read_table(markdown: str) -> pd.DataFrame:
-    """The frame of texts that ``markdown_table`` wrote."""
-    lines = [re.split(r"(?<!\\)\|", line.strip())[1:-1] for line in markdown.strip().splitlines()]
-    header, _, *rows = [[cell.strip().replace("\\|", "|") for cell in line] for line in lines]
-    return pd.DataFrame(rows, columns=header)
-
-
 def count(number: int | str) -> str:
     """A number of parameters in millions.
 

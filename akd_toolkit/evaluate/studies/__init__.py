@@ -6,10 +6,9 @@ the last table.
 
 from akd_toolkit.evaluate.studies.agreement import agreement_study
 from akd_toolkit.evaluate.studies.calibration import calibration_study
+from akd_toolkit.evaluate.studies.conditions import noise_study, overlap_study
 from akd_toolkit.evaluate.studies.cross import cross_study
 from akd_toolkit.evaluate.studies.groups import groups_study
-from akd_toolkit.evaluate.studies.noise import noise_study
-from akd_toolkit.evaluate.studies.overlap import overlap_study
 from akd_toolkit.evaluate.studies.sources import sources_study
 
 __all__ = [

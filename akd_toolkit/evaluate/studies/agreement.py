@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import rel_entr
 
+from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import with_limits
-from akd_toolkit.evaluate.studies.study import Study, check_experiments, system_names
+from akd_toolkit.evaluate.studies.study import Study, named
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import jackknife_interval, ratio
@@ -24,13 +25,9 @@ NOTES = (
 
 
 def agreement_study(experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
-    """Compare each student with each of its teachers on the outer tests; returns the path of the table.
-
-    ``to`` is the folder for the common table of several experiments.
-    """
-    check_experiments(experiments, to)
+    """Compare each student with each of its teachers on the outer tests; returns the path of the table."""
     rows, classes = [], []
-    for system, experiment in zip(system_names(experiments), experiments):
+    for system, experiment in named(experiments, to):
         teachers = experiment.teacher_scores()
         if not teachers:
             raise ValueError(
@@ -66,7 +63,7 @@ def agreement_study(experiments: Sequence[Experiment], to: str | Path | None = N
         "student's recall": lambda row: f"{100 * row['right']:.1f}",
         "teacher's recall": lambda row: f"{100 * row['teacher_right']:.1f}",
     }
-    study = Study(
+    return Study(
         name="agreement",
         title="Agreement with the teachers",
         table=pd.DataFrame(rows),
@@ -74,8 +71,7 @@ def agreement_study(experiments: Sequence[Experiment], to: str | Path | None = N
         notes=lambda _: [NOTES],
         details={"classes.csv": pd.concat(classes, ignore_index=True)},
         sections={"classes.csv": ("By class", of_classes)},
-    )
-    return study.write(experiments, to)
+    ).write(experiments, to)
 
 
 def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +96,7 @@ def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
     if set(scores["ID"]) != set(teacher["ID"]) or label_order_of(teacher) != labels:
         raise ValueError("student and teacher were not scored on the same utterances and labels; run the recipe again.")
     teacher = teacher.drop_duplicates("ID").set_index("ID").loc[scores["ID"]].reset_index()
-    s, t = (np.maximum(rows[[f"p_{label}" for label in labels]], LEAST).to_numpy(float) for rows in (scores, teacher))
+    s, t = (np.maximum(probs_and_truth(rows)[0], LEAST) for rows in (scores, teacher))
     m = (s + t) / 2
     prediction, truth = scores["prediction"].to_numpy(), scores["truth"].to_numpy()
     same, right = prediction == teacher["prediction"].to_numpy(), prediction == truth

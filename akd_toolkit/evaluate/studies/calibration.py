@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from akd_toolkit.evaluate.report.summary import label_indices
+from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import with_limits
-from akd_toolkit.evaluate.studies.study import Study, check_experiments, finished_runs, system_names
+from akd_toolkit.evaluate.studies.study import Study, finished_runs, named
 from akd_toolkit.experiment.plan import PlannedRun
-from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.calibration import (
     NUM_BINS,
@@ -42,11 +41,10 @@ def calibration_study(experiments: Sequence[Experiment], to: str | Path | None =
 
     The temperature of an outer run is fitted to the scores of the chosen candidate's inner runs on their validation
     speakers, all of them training speakers of the outer run. An experiment that compared no candidates has no inner
-    runs, and so no temperature. ``to`` is the folder for the common table of several experiments.
+    runs, and so no temperature.
     """
-    check_experiments(experiments, to)
     rows, bins = [], []
-    for system, experiment in zip(system_names(experiments), experiments):
+    for system, experiment in named(experiments, to):
         before, after, temperatures = _calibrated(experiment)
         rows.append({"system": system, "condition": BEFORE, **calibration_row(before), **_spread([1.0])})
         bins.append(reliability(before).assign(condition=BEFORE, system=system))
@@ -67,15 +65,14 @@ def calibration_study(experiments: Sequence[Experiment], to: str | Path | None =
         "change of ECE": lambda row: with_limits(row, "ece_change", sign="+"),
         "change of NLL": lambda row: with_limits(row, "nll_change", scale=1, sign="+"),
     }
-    study = Study(
+    return Study(
         name=STUDY,
         title="Calibration",
         table=pd.DataFrame(rows),
         columns=columns,
         notes=lambda table: [PROTOCOL, _without_temperature(table), MEASURES],
         details={"reliability.csv": pd.concat(bins, ignore_index=True)},
-    )
-    return study.write(experiments, to)
+    ).write(experiments, to)
 
 
 def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> dict:
@@ -104,7 +101,7 @@ def reliability(scores: pd.DataFrame, num_bins: int = NUM_BINS) -> pd.DataFrame:
     >>> reliability(scores, num_bins=4).dropna().values.tolist()
     [[3.0, 0.75, 0.5, 2.0]]
     """
-    probs, truth = _arrays(scores)
+    probs, truth = probs_and_truth(scores)
     bins, gaps = confidence_bins(probs, truth, num_bins)
     confidence = probs.max(axis=1)
     rows = pd.DataFrame({"bin": bins + 1, "confidence": confidence, "accuracy": confidence + gaps})
@@ -120,7 +117,7 @@ def _calibrated(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame | No
         scores, inner = run.scores(experiment.manifest), _inner_scores(experiment, run)
         before.append(scores)
         if inner is not None:
-            temperatures.append(best_temperature(*_arrays(inner)))
+            temperatures.append(best_temperature(*probs_and_truth(inner)))
             probs = tempered(scores[columns].to_numpy(float), temperatures[-1])
             after.append(scores.assign(**dict(zip(columns, probs.T))))
     return pd.concat(before, ignore_index=True), pd.concat(after, ignore_index=True) if after else None, temperatures
@@ -147,7 +144,7 @@ def _inner_scores(experiment: Experiment, outer: PlannedRun) -> pd.DataFrame | N
 
 def _left_out(scores: pd.DataFrame) -> dict[str, tuple[float, np.ndarray]]:
     """Each measure over all speakers, and without each of them, [S]; means over seeds."""
-    probs, truth = _arrays(scores)
+    probs, truth = probs_and_truth(scores)
     bins, gaps = confidence_bins(probs, truth)
     # Each measure is a sum over bins of |sum of values| / N; with one bin and positive values that is their mean.
     one_bin = np.zeros(len(truth), dtype=int)
@@ -170,15 +167,10 @@ def _left_out(scores: pd.DataFrame) -> dict[str, tuple[float, np.ndarray]]:
     return found
 
 
-def _arrays(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    labels = label_order_of(scores)
-    return scores[[f"p_{label}" for label in labels]].to_numpy(float), label_indices(scores["truth"], labels)
-
-
 def _spread(temperatures: list[float]) -> dict[str, float]:
     """Mean, least and greatest temperature of the runs."""
-    values = {"temperature": np.mean(temperatures), "temperature_low": min(temperatures)}
-    return {**values, "temperature_high": max(temperatures)}
+    values = np.mean(temperatures), min(temperatures), max(temperatures)
+    return dict(zip(("temperature", "temperature_low", "temperature_high"), values))
 
 
 def _without_temperature(table: pd.DataFrame) -> str:

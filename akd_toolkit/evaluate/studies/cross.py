@@ -64,7 +64,7 @@ def cross_study(
     corpus, system = experiment.manifest.corpus, system_names([experiment])[0]
     rows = [_row(corpus, within, across=False), _row(other.corpus, pd.concat(across, ignore_index=True), across=True)]
     pooled = {head: cell for head, cell in score_columns("").items() if "pooled" in head}
-    study = Study(
+    return Study(
         name=name,
         title=f"{system}, tested on {other.corpus}",
         table=pd.DataFrame(rows).assign(system=system, heard=["", verdict], classes=" ".join(shared.shared)),
@@ -79,8 +79,7 @@ def cross_study(
             "tested speech in training": lambda row: IN_TRAINING[row["heard"]],
         },
         notes=lambda _: [*_protocol(experiment.manifest, other, shared), sentence],
-    )
-    return study.write([experiment])
+    ).write([experiment])
 
 
 def refuse_trained_recordings(experiment: Experiment, other: Manifest) -> None:

@@ -9,18 +9,12 @@ from matplotlib.figure import Figure
 
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.evaluate.report.plots import COLOURS, MUTED
-from akd_toolkit.evaluate.report.summary import label_indices, table_counts, utterance_table
+from akd_toolkit.evaluate.report.summary import speaker_scores, table_counts, utterance_table
 from akd_toolkit.evaluate.report.tables import with_limits
-from akd_toolkit.evaluate.studies.study import (
-    Study,
-    check_experiments,
-    draw_intervals,
-    panels_of,
-    system_names,
-)
+from akd_toolkit.evaluate.studies.study import Study, draw_intervals, named, panels_of
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.metrics.intervals import group_gap_interval, speaker_counts, speaker_interval
+from akd_toolkit.metrics.intervals import group_gap_interval, speaker_interval
 
 WOMEN, MEN, GAP = "women", "men", "women less men"
 SEXES = {"female": WOMEN, "f": WOMEN, "woman": WOMEN, "male": MEN, "m": MEN, "man": MEN}
@@ -33,13 +27,9 @@ NOTES = (
 
 
 def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
-    """WA and UA of every speaker, of women and of men, and the gap between the two; returns the path of the table.
-
-    ``to`` is the folder for the common table of several experiments.
-    """
-    check_experiments(experiments, to)
+    """WA and UA of every speaker, of women and of men, and the gap between the two; returns the path of the table."""
     rows, speakers = [], []
-    for system, experiment in zip(system_names(experiments), experiments):
+    for system, experiment in named(experiments, to):
         if not experiment.speakers_known:
             raise ValueError(
                 f"{experiment.folder}: {experiment.manifest.corpus} has no speaker labels, so there are no speakers to "
@@ -55,7 +45,7 @@ def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None
     }
     columns = {"group": lambda row: row["group"], "speakers": lambda row: str(row["speakers"]), **scored}
     of_speakers = {"speaker": lambda row: row["speaker"], "group": lambda row: row["group"], **scored}
-    study = Study(
+    return Study(
         name="groups",
         title="Speakers, women and men",
         table=pd.DataFrame(rows),
@@ -66,8 +56,7 @@ def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None
         plot=plot_speakers,
         plotted="speakers.csv",
         picture="UA of every speaker with its 95 % interval",
-    )
-    return study.write(experiments, to)
+    ).write(experiments, to)
 
 
 def speaker_sex(manifest: Manifest) -> dict[str, str]:
@@ -102,15 +91,9 @@ def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
 
 def speaker_rows(scores: pd.DataFrame, sex: dict[str, str]) -> pd.DataFrame:
     """One row a speaker: group, utterances, WA and UA, with 95 % intervals over the utterances."""
-    labels, rows = label_order_of(scores), []
-    for speaker, own in utterance_table(scores, labels).groupby("speaker"):
-        truth = label_indices(own["truth"], labels)
-        counts = speaker_counts(own["right"], truth, np.arange(len(own)), len(labels))  # each utterance as a unit
-        row = {"speaker": speaker, "group": sex.get(speaker, ""), "utterances": len(own)}
-        for score in ("wa", "ua"):
-            row |= speaker_interval(*counts, score).columns(score)
-        rows.append(row)
-    return pd.DataFrame(rows)
+    rows = speaker_scores(scores)
+    rows.insert(1, "group", [sex.get(speaker, "") for speaker in rows["speaker"]])
+    return rows
 
 
 def plot_speakers(speakers: pd.DataFrame) -> Figure:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.unlabelled import Source, hashes
-from akd_toolkit.evaluate.report.summary import label_indices
+from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import with_limits
 from akd_toolkit.evaluate.studies.study import Study, score_columns, score_row, system_names
-from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 from akd_toolkit.metrics.calibration import negative_log_likelihood
@@ -67,7 +66,7 @@ def sources_study(experiments: Sequence[Experiment], to: str | Path | None = Non
         "p": lambda row: f"{row['ua_p']:.3f}",
         "NLL": lambda row: f"{row['nll_ahead']:+.3f}",
     }
-    study = Study(
+    return Study(
         name="sources",
         title="Candidates and sources of unlabelled speech, on inner folds",
         table=pd.DataFrame(rows),
@@ -75,8 +74,7 @@ def sources_study(experiments: Sequence[Experiment], to: str | Path | None = Non
         notes=lambda table: [NOTES],
         details={"sources.csv": pd.DataFrame(worth)} if worth else {},
         sections={"sources.csv": ("Worth of each source", of_sources)} if worth else {},
-    )
-    return study.write(experiments, to)
+    ).write(experiments, to)
 
 
 def _inner_scores(experiment: Experiment) -> dict[int, pd.DataFrame]:
@@ -104,9 +102,7 @@ def _inner_scores(experiment: Experiment) -> dict[int, pd.DataFrame]:
 
 def nll(scores: pd.DataFrame) -> float:
     """Mean negative logarithm of the probability of the true class, nats."""
-    labels = label_order_of(scores)
-    truth = label_indices(scores["truth"], labels)
-    return float(negative_log_likelihood(scores[[f"p_{label}" for label in labels]], truth).mean())
+    return float(negative_log_likelihood(*probs_and_truth(scores)).mean())
 
 
 def source_pairs(experiment: Experiment, numbers: Sequence[int]) -> list[tuple[str, int, int]]:

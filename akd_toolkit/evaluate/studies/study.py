@@ -1,4 +1,7 @@
-"""What all studies share: one tidy table with a row for each system and condition, and the files made from it."""
+"""What all studies share: one tidy table with a row for each system and condition, and the files made from it.
+
+A study takes experiments and ``to``, the folder for the common table of several, and returns the path of its table.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +24,6 @@ from akd_toolkit.experiment.stored import Experiment
 
 SUMMARY = ("wa_mean", "wa_std", "ua_mean", "ua_std", "wa_pooled", "wa_low", "wa_high", "ua_pooled", "ua_low", "ua_high")
 COUNTS = ("utterances", "speakers", "folds", "seeds")
-INTERVALS = (
-    "WA and UA are means and standard deviations over the outer folds; pooled over all outer tests they have 95 % "
-    "intervals over speakers."
-)
 Columns = Mapping[str, Callable[[pd.Series], str]]  # heading in Markdown -> text of a row
 
 
@@ -90,8 +89,11 @@ def system_names(experiments: Sequence[Experiment]) -> list[str]:
     ]
 
 
-def check_experiments(experiments: Sequence[Experiment], to: str | Path | None) -> None:
-    """Refuse folders given twice, several without a place for the common table, and unfinished experiments."""
+def named(experiments: Sequence[Experiment], to: str | Path | None) -> list[tuple[str, Experiment]]:
+    """(name of the system, experiment) of each.
+
+    Refused are folders given twice, several without the folder ``to`` for the common table, and unfinished experiments.
+    """
     folders = [experiment.folder.resolve() for experiment in experiments]
     repeated = [folder for folder in folders if folders.count(folder) > 1]
     if repeated:
@@ -100,6 +102,7 @@ def check_experiments(experiments: Sequence[Experiment], to: str | Path | None) 
         raise ValueError(f"{len(experiments)} experiments need a folder for their common table; give --to FOLDER.")
     for experiment in experiments:
         finished_runs(experiment)
+    return list(zip(system_names(experiments), experiments))
 
 
 def finished_runs(experiment: Experiment) -> list[PlannedRun]:

@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.data.watermark import MARK, WATERMARK
-from akd_toolkit.evaluate.report import compare, read_ablation, summarise, write_ablation
-from akd_toolkit.evaluate.report.ablation_report import COLUMNS
+from akd_toolkit.evaluate.report.ablation_report import COLUMNS, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.comparisons import Parts
 from akd_toolkit.evaluate.report.extras import ablation_part
 from akd_toolkit.evaluate.report.full_report import report_experiments
+from akd_toolkit.evaluate.report.summary import compare, summarise
 from akd_toolkit.evaluate.report.systems import read_experiments, systems_of
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.scores_file import read_scores, write_scores

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.data.watermark import MARK, WATERMARK, marked
-from akd_toolkit.evaluate.report import summarise
 from akd_toolkit.evaluate.report.experiment_report import histories, trust_at_the_end, write_report
+from akd_toolkit.evaluate.report.summary import summarise
 
 
 def run_of(fold, rows, **changes):

@@ -56,7 +56,7 @@ def test_two_experiments_make_one_folder_with_everything(out):
     assert "| white | 70.1 |" in text
     tables = {path.stem for path in (out / "tables").iterdir()}
     assert {"table1-experiments", "table2-folds-toy", "table3-comparison-toy", "pairs-toy"} <= tables
-    assert {"choice-toy-nested", "study-toy-akd-noise-1"} <= tables
+    assert {"choice-toy-nested", "study-toy-akd-calibration-table"} <= tables
     drawn = {path.name for path in (out / "figures").iterdir()}
     key = slug("Toy akd (micro_cnn)")
     for kind in ("confusion", "reliability", "speakers", "training", "trust", "trust-epochs"):

@@ -7,20 +7,18 @@ from pathlib import Path
 import pytest
 
 from akd_toolkit.data.watermark import WATERMARK, is_marked, marked
-from akd_toolkit.evaluate.report import (
-    ablation_markdown,
+from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation, write_ablation
+from akd_toolkit.evaluate.report.results import (
+    COLUMNS,
     append_results,
     check_readme,
     publish_results,
-    read_ablation,
     read_results,
     results_row,
     results_table_markdown,
-    summarise,
     sync_readme,
-    write_ablation,
 )
-from akd_toolkit.evaluate.report.results import COLUMNS
+from akd_toolkit.evaluate.report.summary import summarise
 
 HEADER = (
     "corpus,recipe,system,student,teachers,params,folds,seeds,wa_mean,wa_std,ua_mean,ua_std,wa_pooled,ua_pooled,"

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.evaluate.report import compare, mean_agreement, summarise
-from akd_toolkit.evaluate.report.summary import concordances
+from akd_toolkit.evaluate.report.summary import compare, concordances, mean_agreement, summarise
 from akd_toolkit.experiment.scores_file import make_scores
 from akd_toolkit.metrics import ccc
 

@@ -7,8 +7,9 @@ import torch
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.watermark import MARK
+from akd_toolkit.evaluate.studies import conditions as changed
 from akd_toolkit.evaluate.studies import evaluate_saved as module
-from akd_toolkit.evaluate.studies import noise, noise_study, overlap_study
+from akd_toolkit.evaluate.studies import noise_study, overlap_study
 from akd_toolkit.evaluate.studies.disturbances import disturb
 from akd_toolkit.evaluate.studies.evaluate_saved import Condition, evaluate_saved
 from akd_toolkit.experiment.scores_file import read_scores
@@ -19,9 +20,9 @@ from akd_toolkit.models.storage import load_student
 @pytest.fixture
 def few(monkeypatch):
     """A noise study of one condition of each kind."""
-    codecs, noises = [Condition(name, name) for name in noise.CODECS], [Condition(k, k, 0.0) for k in noise.NOISES]
+    codecs, noises = [Condition(name, name) for name in changed.CODECS], [Condition(k, k, 0.0) for k in changed.NOISES]
     conditions = [Condition("clean"), *noises, Condition("room", "reverberation", 0.3), *codecs]
-    monkeypatch.setattr(noise, "noise_conditions", lambda: conditions)
+    monkeypatch.setattr(changed, "noise_conditions", lambda: conditions)
     return conditions
 
 

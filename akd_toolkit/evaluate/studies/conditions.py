@@ -1,4 +1,4 @@
-"""Robustness: scores in noise, in a room and through a telephone, without training for it."""
+"""Stored students under other test conditions: in noise, in a room and through a telephone, or with other windows."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +13,27 @@ from akd_toolkit.evaluate.report.plots import COLOURS, INK, MUTED
 from akd_toolkit.evaluate.studies.disturbances import CLEAN, CODECS, NOISES, ROOM
 from akd_toolkit.evaluate.studies.evaluate_saved import Condition, evaluate_saved
 from akd_toolkit.evaluate.studies.study import (
-    INTERVALS,
     Study,
-    check_experiments,
     draw_intervals,
+    finished_runs,
+    named,
     panels_of,
     score_columns,
     score_row,
-    system_names,
 )
 from akd_toolkit.experiment.stored import Experiment
 
+WINDOWS_S, OVERLAPS_S = (1.0, 2.0, 3.0), (0.0, 0.25, 0.5)
 SNRS_DB, T60S_S = (20.0, 10.0, 5.0, 0.0), (0.3, 0.6, 1.0)
-PROTOCOL = (
+INTERVALS = (
+    "WA and UA are means and standard deviations over the outer folds; pooled over all outer tests they have 95 % "
+    "intervals over speakers."
+)
+OVERLAP = (
+    "The stored students were evaluated again on their own outer test speakers; only the test windows differ, and the "
+    "posteriors of the windows are averaged per utterance. The length used in training is marked *."
+)
+NOISE = (
     "The stored students were evaluated again on disturbed speech of their own outer test speakers. Nothing was "
     "trained or chosen on disturbed speech, unless by the recipe's own augmentation. The SNR is over the active part "
     "of the recording; babble is six voices of the fold's training speakers; in rooms direct sound and tail have the "
@@ -45,27 +53,25 @@ def noise_study(experiments: Sequence[Experiment], jobs: int = 1, to: str | Path
 
     Disturbances are the same for all systems and seeds; babble is made of the training speakers of the fold.
 
-    ``jobs`` conditions are computed at the same time; ``to`` is the folder for the common table of several experiments.
+    ``jobs`` conditions are computed at the same time.
     """
-    check_experiments(experiments, to)
-    conditions, rows = noise_conditions(), []
+    systems, conditions, rows = named(experiments, to), noise_conditions(), []
     stored = evaluate_saved(experiments, "noise", conditions, jobs)
-    for experiment, system, scores in zip(experiments, system_names(experiments), stored):
+    for (system, experiment), scores in zip(systems, stored):
         gap = _largest_gap(scores[CLEAN], experiment.scores())
         for condition in tqdm(conditions, desc=f"{system}: scores", unit="condition"):
             about = {"condition": condition.name, "kind": condition.kind, "level": condition.level}
             row = score_row(scores[condition.name], None if condition.kind == CLEAN else scores[CLEAN])
             rows.append({"system": system, **about, **row, "gap_to_stored": gap})
-    study = Study(
+    return Study(
         name="noise",
         title="Disturbed test speech",
         table=pd.DataFrame(rows),
         columns={"test speech": lambda row: row["condition"], **score_columns(CLEAN)},
-        notes=lambda table: [PROTOCOL, INTERVALS, _about_clean(table["gap_to_stored"].max())],
+        notes=lambda table: [NOISE, INTERVALS, _about_clean(table["gap_to_stored"].max())],
         plot=plot_noise,
         picture="UA pooled over the level of the disturbance, with 95 % intervals",
-    )
-    return study.write(experiments, to)
+    ).write(experiments, to)
 
 
 def _largest_gap(clean: pd.DataFrame, stored: pd.DataFrame) -> float:
@@ -123,3 +129,41 @@ def _draw_system(panels: Sequence[Axes], table: pd.DataFrame) -> None:
         axes.grid(visible=False, axis="x")
         axes.margins(x=0.06 if axes is noisy else 0.25)
         axes.set_ylim(0, 100)
+
+
+def overlap_study(
+    experiments: Sequence[Experiment],
+    windows_s: Sequence[float] = WINDOWS_S,
+    overlaps_s: Sequence[float] = OVERLAPS_S,
+    jobs: int = 1,
+    to: str | Path | None = None,
+) -> Path:
+    """Score the stored students with test windows of several lengths and overlaps; returns the path of the table.
+
+    Windows start every ``window_s - overlap_s``, the last ends with the utterance, and posteriors are averaged per
+    utterance. The length used in training and an overlap of 0, the reference, are always added. Windows are above 0.1
+    s; overlaps that are not below the window are left out. ``jobs`` conditions are computed at the same time.
+    """
+    systems = named(experiments, to)
+    trained_s = [finished_runs(experiment)[0].record.window_s for experiment in experiments]
+    windows_s, overlaps_s = sorted({*map(float, windows_s), *trained_s}), sorted({0.0, *map(float, overlaps_s)})
+    pairs = [(window_s, overlap_s) for window_s in windows_s for overlap_s in overlaps_s if overlap_s < window_s]
+    conditions = [Condition(_name(*pair), window_s=pair[0], overlap_s=pair[1]) for pair in pairs]
+    rows = []
+    stored = evaluate_saved(experiments, "overlap", conditions, jobs)
+    for (system, _), own_s, scores in zip(systems, trained_s, stored):
+        for window_s, overlap_s in tqdm(pairs, desc=f"{system}: scores", unit="condition"):
+            reference = None if overlap_s == 0 else scores[_name(window_s, 0.0)]
+            condition = {"window_s": window_s, "overlap_s": overlap_s, "trained_window": window_s == own_s}
+            rows.append({"system": system, **condition, **score_row(scores[_name(window_s, overlap_s)], reference)})
+    columns = {
+        "window": lambda row: f"{row['window_s']:g} s{' *' if row['trained_window'] else ''}",
+        "overlap": lambda row: f"{row['overlap_s']:g} s",
+        **score_columns("no overlap"),
+    }
+    title, table = "Overlap of test windows", pd.DataFrame(rows)
+    return Study("overlap", title, table, columns, lambda _: [OVERLAP, INTERVALS]).write(experiments, to)
+
+
+def _name(window_s: float, overlap_s: float) -> str:
+    return f"window {window_s:g} s overlap {overlap_s:g} s"
