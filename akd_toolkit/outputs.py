@@ -52,6 +52,12 @@ class ModelOutput:
     lengths: Tensor | None = None
     attributes: Tensor | None = None
 
+    def taken(self, rows: Tensor) -> "ModelOutput":
+        """The outputs for utterances ``rows`` [n] of the batch, in that order."""
+        names = ("logits", "embedding", "frames", "lengths", "attributes")
+        parts = {name: getattr(self, name)[rows] for name in names if getattr(self, name) is not None}
+        return replace(self, **parts, layers={name: layer[rows] for name, layer in self.layers.items()})
+
     def frame_mask(self) -> Tensor:
         """True where ``frames`` is not padding: [batch, T]."""
         batch, num_frames = self.frames.shape[:2]
@@ -69,13 +75,16 @@ class TeacherOutput:
     logits: [m, batch, classes], from heads that were not fitted on the speaker; gates and weightings use them. targets:
     same shape, what losses imitate; None means the logits. embedding: m tensors [batch, D_t]. frames: m tensors
     [batch, T_t, D_t]. lengths: [batch]. weights: [m, batch], sum over m is 1; None means equal weights. attributes:
-    [m, batch, A], or None.
+    [m, batch, A], or None. present: [m, batch], False where a teacher has no output, such as for an utterance without
+    video: the other tensors then hold any finite number; None means that all are present.
 
     Example
     -------
     >>> two = TeacherOutput(logits=torch.tensor([[[0.0, 0.0]], [[100.0, 0.0]]]))
     >>> two.mixture(temperature=1.0)  # halfway between (1/2, 1/2) and (1, 0)
     tensor([[0.7500, 0.2500]])
+    >>> replace(two, present=torch.tensor([[True], [False]])).mixture(temperature=1.0)  # the first alone
+    tensor([[0.5000, 0.5000]])
     """
 
     logits: Tensor
@@ -86,6 +95,7 @@ class TeacherOutput:
     weights: Tensor | None = None
     names: tuple[str, ...] = ()
     attributes: Tensor | None = None
+    present: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -100,7 +110,7 @@ class TeacherOutput:
 
     def _mapped(self, over_teachers: Callable, over_batch: Callable) -> "TeacherOutput":
         """Change tensors [m, batch, ...] by the first function and tensors [batch, ...] by the second."""
-        names = ("logits", "targets", "weights", "attributes")
+        names = ("logits", "targets", "weights", "attributes", "present")
         stacked = {name: over_teachers(getattr(self, name)) for name in names if getattr(self, name) is not None}
         lists = {name: tuple(map(over_batch, getattr(self, name))) for name in ("embedding", "frames")}
         return replace(self, **stacked, **lists, lengths=None if self.lengths is None else over_batch(self.lengths))
@@ -116,7 +126,7 @@ class TeacherOutput:
         torch.Size([2, 4, 4])
         """
         first = parts[0]
-        targets = lengths = attributes = None
+        targets = lengths = attributes = present = None
         if any(part.targets is not None for part in parts):
             targets = torch.cat([part.imitated().logits for part in parts], dim=1)
         if first.frames:
@@ -124,6 +134,8 @@ class TeacherOutput:
             lengths = counts / max(part.frames[0].shape[1] for part in parts)
         if first.attributes is not None:
             attributes = torch.cat([part.attributes for part in parts], dim=1)
+        if any(part.present is not None for part in parts):
+            present = torch.cat([part.is_present() for part in parts], dim=1)
         return cls(
             logits=torch.cat([part.logits for part in parts], dim=1),
             targets=targets,
@@ -132,6 +144,7 @@ class TeacherOutput:
             lengths=lengths,
             names=first.names,
             attributes=attributes,
+            present=present,
         )
 
     def imitated(self) -> "TeacherOutput":
@@ -142,11 +155,28 @@ class TeacherOutput:
         """A copy with ``weights`` [m, batch]."""
         return replace(self, weights=weights)
 
+    def is_present(self) -> Tensor:
+        """True where a teacher has an output: [m, batch]."""
+        if self.present is not None:
+            return self.present
+        return torch.ones(self.logits.shape[:2], dtype=torch.bool, device=self.logits.device)
+
     def trust(self) -> Tensor:
-        """The weights, equal ones by default: [m, batch]."""
-        if self.weights is not None:
-            return self.weights.float()
-        return torch.full(self.logits.shape[:2], 1 / len(self), device=self.logits.device)
+        """The weights, equal ones by default, scaled to sum to 1 over the teachers that are present: [m, batch].
+
+        Where these have no weight at all it is equal, and 0 where none is present.
+        """
+        present = self.is_present()
+        even = present / present.sum(dim=0).clamp(min=1)
+        if self.weights is None or self.present is None:
+            return even if self.weights is None else self.weights.float()
+        weights = self.weights.float() * present
+        total = weights.sum(dim=0)
+        return torch.where(total > 0, weights / total.clamp(min=torch.finfo(torch.float32).tiny), even)
+
+    def even_trust(self) -> Tensor:
+        """Equal trust in the teachers that are present, whatever the weights: [m, batch]."""
+        return replace(self, weights=None).trust()
 
     def trusted_attributes(self) -> Tensor:
         """Weighted mean of the teachers' attributes, [batch, A]; ValueError if they predict none."""
@@ -160,10 +190,10 @@ class TeacherOutput:
         y[b, c] = sum_t w[t, b] softmax(z[t, b] / temperature)[c]: probabilities are mixed, never logits.
         """
         log_probs = torch.log_softmax(self.logits.float() / temperature, dim=-1)
-        if self.weights is None:
+        if self.weights is None and self.present is None:
             return torch.logsumexp(log_probs, dim=0) - torch.log(torch.tensor(float(len(self))))
         # clamped, because log(0) would make the gradient infinite
-        log_weights = self.weights.float().clamp(min=torch.finfo(torch.float32).tiny).log()
+        log_weights = self.trust().clamp(min=torch.finfo(torch.float32).tiny).log()
         return torch.logsumexp(log_probs + log_weights[..., None], dim=0)
 
     def mixture(self, temperature: float) -> Tensor:
@@ -203,9 +233,9 @@ class ObjectiveResult:
         """``share`` * this + (1 - ``share``) * ``other``, for every value; both come from the same objective."""
 
         def blend(mine, theirs):
-            return None if mine is None else share * mine + (1 - share) * theirs
+            return None if mine is None or theirs is None else share * mine + (1 - share) * theirs
 
-        parts = {name: blend(value, other.parts[name]) for name, value in self.parts.items()}
+        parts = {name: blend(value, other.parts[name]) for name, value in self.parts.items() if name in other.parts}
         return ObjectiveResult(
             blend(self.total, other.total), parts, blend(self.gate, other.gate), blend(self.weights, other.weights)
         )

@@ -16,6 +16,7 @@ from akd_toolkit.data.files import is_generated, write_text_aside
 from akd_toolkit.data.watermark import MARK, marked
 
 COLUMNS = ("ID", "wav", "start", "stop", "duration", "speaker", "emotion", "sex", "text", "sha256")
+OPTIONAL = ("video", "transcript")  # columns that only manifests with such a value have
 MAX_NAMED = 10  # problems that one message lists by name
 
 
@@ -35,6 +36,8 @@ class Utterance:
     sha256: str = ""  # of the samples as 16-bit PCM, so that a WAV and its FLAC copy agree
     # Dimensional labels by name, such as valence, on the corpus's own scale; unknown ones are left out.
     attributes: dict[str, float] = field(default_factory=dict, hash=False)
+    video: str = ""  # absolute path of the video of the same utterance
+    transcript: str = ""  # what is said
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,10 @@ class Manifest:
                     "start < stop and a duration > 0 are needed. Run prepare again."
                 )
             for name, value in row.attributes.items():
-                if name in COLUMNS or not np.isfinite(value):
+                if name in (*COLUMNS, *OPTIONAL) or not np.isfinite(value):
                     raise ValueError(
                         f"utterance {row.id} has the attribute {name} = {value}; give a finite number, or leave out "
-                        f"unknown values, under a name that is not one of {', '.join(COLUMNS)}."
+                        f"unknown values, under a name that is not one of {', '.join((*COLUMNS, *OPTIONAL))}."
                     )
 
     def __len__(self) -> int:
@@ -136,7 +139,7 @@ class Manifest:
 
     @cached_property
     def hash(self) -> str:
-        """12 hex digits of labels, rows and the sound itself; paths do not count."""
+        """12 hex digits of labels, rows and the sound itself; paths, transcripts and videos do not count."""
         digest = hashlib.sha256(json.dumps([self.title, self.label_order]).encode())
         for row in self.utterances:
             sound = row.sha256 or row.wav
@@ -161,9 +164,10 @@ class Manifest:
         """Write ``path`` (manifest.csv) and, beside it, manifest.json with labels, hash and arguments."""
         path, text = Path(path), io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*COLUMNS, *self.attribute_names])
+        columns = [*COLUMNS, *(name for name in OPTIONAL if any(getattr(row, name) for row in self.utterances))]
+        writer.writerow([*columns, *self.attribute_names])
         for row in self.utterances:
-            cells = [getattr(row, name.lower()) for name in COLUMNS]
+            cells = [getattr(row, name.lower()) for name in columns]
             writer.writerow([*cells, *(row.attributes.get(name, "") for name in self.attribute_names)])
         write_text_aside(path, text.getvalue())
         about = {
@@ -208,7 +212,8 @@ class Manifest:
 def _row(cells: dict) -> Utterance:
     values = {name.lower(): cells[name] for name in COLUMNS}
     values.update(start=int(values["start"]), stop=int(values["stop"]), duration=float(values["duration"]))
-    attributes = {name: float(cell) for name, cell in cells.items() if name not in COLUMNS and cell}
+    values.update((name, cells.get(name, "")) for name in OPTIONAL)
+    attributes = {name: float(cell) for name, cell in cells.items() if name not in (*COLUMNS, *OPTIONAL) and cell}
     return Utterance(**values, attributes=attributes)
 
 

@@ -26,7 +26,8 @@ class Objective(nn.Module):
     loss with weight 0 is logged but not trained on. Without a teacher only the tasks count.
 
     An unlabelled utterance (``UNLABELLED``) has no task. A gate that needs the label is open for it, and a distillation
-    loss that needs the label gets the most likely class of the teachers' mixture.
+    loss that needs the label gets the most likely class of the teachers' mixture. A teacher that is not present for an
+    utterance has no weight there, and distillation is 0 and the gate shut where none is present.
 
     Everything that is learned here (the Adapter, regressors) is a submodule: the optimiser and checkpoints see it, the
     student's saved weights do not.
@@ -94,17 +95,23 @@ class Objective(nn.Module):
     def forward(
         self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor, attributes: Tensor | None = None
     ) -> ObjectiveResult:
-        truth = _Truth(labels, attributes)
+        whole = _Truth(labels, attributes)
         if teacher is None or not self.distill:
-            return ObjectiveResult(*self._tasks(student, truth, torch.ones_like(student.logits[:, 0])))
-        teacher = self._weighted(student, teacher, truth.labels)
+            return ObjectiveResult(*self._tasks(student, whole, torch.ones_like(student.logits[:, 0])))
+        seen = _Described(teacher)  # relations between utterances, too, are between those that a teacher describes
+        own, teacher, truth = seen.of(student), seen.of(teacher), seen.of(whole)
+        if not len(own.logits):
+            total, parts = self._tasks(student, whole, torch.ones_like(student.logits[:, 0]))
+            parts |= dict.fromkeys(self.distill, torch.zeros_like(total.detach()))
+            return ObjectiveResult(total, parts, gate=torch.zeros_like(student.logits[:, 0]))
+        teacher = self._weighted(own, teacher, truth.labels)
         truth = truth.completed(teacher)
-        gate = self._gate(student, teacher, truth)
-        total, parts = self._tasks(student, truth, 1 - gate if self.complementary else torch.ones_like(gate))
+        gate = seen.spread(self._gate(own, teacher, truth))
+        total, parts = self._tasks(student, whole, 1 - gate if self.complementary else torch.ones_like(gate))
         targets = teacher.imitated()
         for title, loss in self.distill.items():
-            value = self._value(title, loss, student, targets, truth)
-            chosen = truth.chosen(self.speech.get(title, "all"))
+            value = seen.spread(self._value(title, loss, own, targets, truth))
+            chosen = whole.chosen(self.speech.get(title, "all"))
             parts[title] = _mean(value.detach(), chosen)
             if self.weights[title] > 0:
                 total = total + self.weights[title] * _mean(gate * value, chosen)
@@ -112,7 +119,7 @@ class Objective(nn.Module):
         if supervision is not None:
             parts["weighting"] = _mean(supervision.detach(), truth.has_label)
             total = total + _mean(supervision, truth.has_label)
-        weights = None if teacher.weights is None else teacher.weights.detach()
+        weights = None if teacher.weights is None else seen.spread(teacher.trust().detach())
         return ObjectiveResult(total, parts, gate=gate, weights=weights)
 
     def _weighted(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> TeacherOutput:
@@ -146,6 +153,8 @@ class Objective(nn.Module):
         """
         if teacher is None or self.weighting is None or not list(self.weighting.parameters()):
             return
+        seen = _Described(teacher)
+        student, teacher, labels = seen.of(student), seen.of(teacher), labels[seen.rows]
         has_label, known = labels != UNLABELLED, labels.clamp(min=0)
         if not has_label.any():
             return
@@ -169,7 +178,7 @@ class Objective(nn.Module):
 
         o is 0 for labelled speech if every loss with weight is for unlabelled speech alone. The mixture is taken at the
         temperature of the first distillation loss, schedules at their end. The target of an unlabelled utterance is the
-        mixture alone.
+        mixture alone, that of an utterance without a teacher the label alone.
         """
         self.set_progress(1.0)
         hard = nn.functional.one_hot(labels.clamp(min=0), student.logits.shape[-1]).float()
@@ -180,8 +189,29 @@ class Objective(nn.Module):
         teacher = self._weighted(student, teacher, labels)
         truth = _Truth(labels, None).completed(teacher)
         followed = any(self.speech.get(title) != "unlabelled" for title in self.distill if self.weights[title] > 0)
-        share = torch.where(truth.has_label, self._gate(student, teacher, truth) * followed, 1.0)[:, None]
+        share = torch.where(truth.has_label, self._gate(student, teacher, truth) * followed, 1.0)
+        share = (share * teacher.is_present().any(dim=0))[:, None]
         return (1 - share) * hard + share * teacher.imitated().mixture(temperature), temperature
+
+
+class _Described:
+    """The utterances that at least one teacher describes: ``rows`` [n]."""
+
+    def __init__(self, teacher: TeacherOutput):
+        self.batch, self.rows = teacher.logits.shape[1], torch.arange(teacher.logits.shape[1])
+        if teacher.present is not None:
+            self.rows = teacher.present.any(dim=0).nonzero().flatten()
+
+    def of(self, outputs):
+        """The outputs, or the truth, of these utterances."""
+        return outputs if len(self.rows) == self.batch else outputs.taken(self.rows)
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Values [..., n] of these utterances as values of all, 0 for the others: [..., batch]."""
+        if len(self.rows) == self.batch:
+            return values
+        whole = values.new_zeros(*values.shape[:-1], self.batch)
+        return whole.index_copy(-1, self.rows, values)
 
 
 class _Truth:
@@ -196,6 +226,11 @@ class _Truth:
         """The same, with the most likely class of the teachers' mixture where there is no label."""
         guess = teacher.log_mixture(temperature=1.0).argmax(dim=-1)
         return _Truth(torch.where(self.has_label, self.labels, guess), self.attributes, self.has_label)
+
+    def taken(self, rows: Tensor) -> "_Truth":
+        """That of utterances ``rows`` [n]."""
+        attributes = None if self.attributes is None else self.attributes[rows]
+        return _Truth(self.labels[rows], attributes, self.has_label[rows])
 
     def of(self, plugin) -> Tensor:
         """What a loss or gate gets as ``labels``."""

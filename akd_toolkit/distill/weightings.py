@@ -12,7 +12,8 @@ class Weighting(nn.Module):
 
     A constructor may ask for ``num_teachers``, ``num_classes``, ``student_frame_dim`` and ``teacher_accuracies`` (UA of
     each teacher in [0, 1], measured on training speakers by heads that were not trained on them); the objective fills
-    them in. ``forward`` gets label 0 for an unlabelled utterance, so the weights must not depend on ``labels``;
+    them in. Weights are scaled afterwards to sum to 1 over the teachers that are present (``TeacherOutput.trust``).
+    ``forward`` gets label 0 for an unlabelled utterance, so the weights must not depend on ``labels``;
     ``supervision`` may use them, unlabelled utterances are not counted there.
 
     Shape
@@ -59,7 +60,7 @@ class Uniform(Weighting):
 class BestSingle(Weighting):
     """All trust in the teacher with the highest accuracy, the first of equals.
 
-    w[t, b] = 1 if t is the first argmax of accuracy, else 0
+    w[t, b] = 1 if t is the first argmax of accuracy among the teachers of b, else 0
 
     Losses that ignore the weights, such as ``soft_target_kl``, still learn from all teachers.
 
@@ -82,9 +83,9 @@ class BestSingle(Weighting):
         self.teacher_accuracies = list(teacher_accuracies)
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
-        weights = torch.zeros(teacher.logits.shape[:2], device=teacher.logits.device)
-        weights[self.teacher_accuracies.index(max(self.teacher_accuracies))] = 1.0
-        return weights
+        accuracies = torch.tensor(self.teacher_accuracies, dtype=torch.double, device=teacher.logits.device)
+        best = torch.where(teacher.is_present(), accuracies[:, None], -1.0).argmax(dim=0)  # [batch]
+        return nn.functional.one_hot(best, len(teacher)).T.float()
 
 
 @WEIGHTINGS.register("validation_accuracy")

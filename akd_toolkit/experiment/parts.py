@@ -71,8 +71,9 @@ def build_objective(run: Run, student: Student, teachers: TeacherFold | None) ->
     """The objective for the dimensions of this student and these teachers."""
     train, num_classes, accuracies = run.train, len(run.manifest.label_order), []
     if teachers is not None:  # by heads that were not fitted on the speaker
-        logits = teachers.lookup(train.ids, embeddings=False).logits
-        accuracies = [ua(train.labels, of_teacher.argmax(dim=-1).numpy()) for of_teacher in logits]
+        outputs = teachers.lookup(train.ids, embeddings=False)
+        guesses, present = outputs.logits.argmax(dim=-1).numpy(), outputs.is_present().numpy()
+        accuracies = [ua(train.labels[rows], guess[rows]) for guess, rows in zip(guesses, present)]
     dims = student.output_dims()
     torch.manual_seed(run.seed + 1)
     return build(
@@ -157,7 +158,7 @@ def _unlabelled(run: Run, objective: Objective, teachers: TeacherFold, title: st
     if use.balance == "speakers":
         groups = [row.speaker for row in speech]
     elif use.balance == "classes":
-        groups = outputs.lookup(speech.ids, embeddings=False).logits.softmax(dim=-1).mean(dim=0).argmax(dim=-1).tolist()
+        groups = outputs.lookup(speech.ids, embeddings=False).mixture(temperature=1.0).argmax(dim=-1).tolist()
     return Speech(
         speech,
         AudioStore(whole, run.config["store_folder"]).waveform,

@@ -7,7 +7,9 @@ outer test speakers.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +116,9 @@ class NestedCrossValidation:
             attributes = dict(zip(test.ids, outputs.attributes[index].numpy())) if names else {}
             probs = torch.softmax(logits.double(), dim=-1).numpy()
             posteriors = Posteriors(dict(zip(test.ids, probs)), attributes)
-            found[title] = label_posteriors(test, posteriors, fold.index + 1, 0, names)
+            scored = compress(test, outputs.is_present()[index])  # a teacher is scored where it has an output
+            part = replace(test, utterances=tuple(scored))
+            found[title] = label_posteriors(part, posteriors, fold.index + 1, 0, names)
         return found
 
     def _planned(self, inner: bool = True) -> list[PlannedRun]:

@@ -14,7 +14,7 @@ from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.attributes import AttributeHead, fit_attributes, predict_attributes
 from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit, transfer
 from akd_toolkit.teachers.head import check_label_order
-from akd_toolkit.teachers.store import FeatureStore
+from akd_toolkit.teachers.store import FeatureStore, is_missing
 
 
 class TeacherBank:
@@ -81,12 +81,13 @@ class TeacherBank:
         l2: Sequence[float] = L2,
         one_head: bool = False,
         attributes: Sequence[str] = (),
+        labelled: np.ndarray | None = None,
     ) -> "TeacherFold":
         """Soft targets of every teacher, from heads trained on ``train_speakers`` alone; see ``crossfit``.
 
         With ``one_head`` losses imitate the head that was trained on all of them, one function for all utterances,
         while gates and weightings still use the cross-fitted heads. ``attributes`` names dimensional labels that
-        teachers predict too, always by cross-fitted heads.
+        teachers predict too, always by cross-fitted heads. ``labelled`` [n] says whose labels may be used.
         """
         if label_order is not None:
             check_label_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
@@ -97,9 +98,11 @@ class TeacherBank:
         for title, store in self.stores.items():
             features, folder = [store.view(view) for view in range(store.num_views)], store.folder / "heads"
             options = {**corpus, "groups": groups, "train_speakers": train_speakers, "l2": l2}
+            options |= {"labelled": labelled}
             targets.append(crossfit(features, speakers=speakers, **options, title=title, folder=folder))
             if attributes:
                 truth = self.manifest.attribute_values(attributes)
+                truth[is_missing(features[0]) | (False if labelled is None else ~labelled)] = np.nan
                 predictors.append(fit_attributes(targets[-1], features, truth, folder))
         return TeacherFold(targets, list(self.stores.values()), one_head, predictors)
 
@@ -129,6 +132,10 @@ class TeacherFold:
         if predictors:
             parts = zip(predictors, targets, views)
             self._attributes = torch.stack([predict_attributes(heads, t.head_of, own) for heads, t, own in parts])
+        self._present = ~self._logits[:, :, 0, 0].isnan()  # [m, n]; what is missing becomes any finite number
+        for name in ("_logits", "_imitated", "_attributes"):
+            if not self._present.all() and getattr(self, name) is not None:
+                setattr(self, name, getattr(self, name).nan_to_num())
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -177,10 +184,11 @@ class TeacherFold:
         embedding = ()
         if embeddings:
             embedding = tuple(
-                target.embed(np.concatenate([store.get([name], view) for name, view in places]))
+                target.embed(np.concatenate([store.get([name], view) for name, view in places])).nan_to_num()
                 for target, store in zip(self.targets, self.stores)
             )
         found, lengths = self._frames(places, spans) if frames else ((), None)
+        present = self._present[:, rows]
         return TeacherOutput(
             logits=self._logits[:, rows, views],
             targets=None if self._imitated is None else self._imitated[:, rows, views],
@@ -189,6 +197,7 @@ class TeacherFold:
             lengths=lengths,
             names=self.names,
             attributes=None if self._attributes is None else self._attributes[:, rows, views],
+            present=None if present.all() else present,
         )
 
     def _frames(self, places: list[tuple[str, int]], spans) -> tuple[tuple[Tensor, ...], Tensor | None]:
@@ -213,9 +222,7 @@ def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
     return frames[first : max(first + 1, round(end * len(frames)))]
 
 
-def transfer_fold(
-    fold: TeacherFold, bank: TeacherBank, manifest: Manifest, standardise: float = 1.0
-) -> TeacherFold:
+def transfer_fold(fold: TeacherFold, bank: TeacherBank, manifest: Manifest, standardise: float = 1.0) -> TeacherFold:
     """Soft targets of ``fold``'s teachers for the unlabelled speech of ``manifest``, a part of ``bank``'s corpus.
 
     A training speaker of the fold, whose mixtures are in that speech, gets targets from the head that was not trained

@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 
 SAMPLE_RATE_HZ = 16000
+MODALITIES = {  # what a teacher reads of an utterance besides its sound, None where the corpus has none
+    "video": lambda row: Path(row.video) if row.video else None,
+    "text": lambda row: row.transcript.strip() or None,
+    "table": lambda row: row,
+}
 
 
 class Teacher(ABC):
@@ -22,6 +27,10 @@ class Teacher(ABC):
         Registered name.
     title
         Name for tables, such as that of the model's folder.
+    modality
+        What ``features`` reads: ``audio``, ``video``, ``text`` or ``table``. A student hears the audio alone.
+    feature_dim
+        D; needed of teachers that do not read audio.
     num_layers
         L, how many layers ``features`` describes; 1 for functionals.
     frame_rate_hz
@@ -46,6 +55,8 @@ class Teacher(ABC):
     name: str
     title: str
     num_layers: int
+    modality: str = "audio"
+    feature_dim: int = 0
     version: int = 1
     frame_rate_hz: float | None = None
     device = "cpu"
@@ -53,8 +64,14 @@ class Teacher(ABC):
     example_options: dict = {}
 
     @abstractmethod
-    def features(self, waveform: np.ndarray) -> np.ndarray:
-        """Pooled statistics of one utterance: [samples] float32 at 16 kHz, in [-1, 1] -> [L, D] float32."""
+    def features(self, waveform: np.ndarray) -> np.ndarray | None:
+        """Pooled statistics of one utterance, [L, D] float32.
+
+        By modality the argument is the waveform, [samples] float32 at 16 kHz in [-1, 1]; the path of the video; the
+        transcript; or the ``Utterance``, by which a table is searched. It is not called for an utterance without a
+        video or transcript, and returns None (never for audio) where it finds nothing, such as no face: the utterance
+        is then masked in losses, gates and weights.
+        """
 
     def features_and_frames(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``features`` [L, D] and the frames [T, D_f] of the same pass; only where ``frame_rate_hz`` is set."""

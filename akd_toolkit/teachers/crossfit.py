@@ -13,6 +13,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.metrics.calibration import least_temperature
 from akd_toolkit.teachers.base import fingerprint_of
 from akd_toolkit.teachers.head import Head, balanced_nll, class_balance, fit_heads, usable
+from akd_toolkit.teachers.store import is_missing
 
 logger = logging.getLogger(__name__)
 VERSION = 1  # of stored heads; raise it when the same features give other numbers
@@ -29,7 +30,7 @@ class SoftTargets:
 
     Shape
     -----
-    ids, speakers: n. logits: [n, views, classes], calibrated. head_of: [n].
+    ids, speakers: n. logits: [n, views, classes], calibrated; NaN where there are no features. head_of: [n].
     """
 
     title: str
@@ -90,12 +91,14 @@ def crossfit(
     l2: Sequence[float] = L2,
     title: str = "teacher",
     folder: Path | None = None,
+    labelled: np.ndarray | None = None,
 ) -> SoftTargets:
     """Soft targets from heads that were not trained on the speaker of the utterance.
 
     A training utterance gets its target from a head trained on the training speakers outside its speaker's group, any
     other utterance from a head trained on all training speakers; heads are trained on all views. Penalty and
     temperature are those with the least balanced cross-entropy over all views of the cross-fitted training utterances.
+    Utterances whose features are NaN take no part and have targets of NaN.
 
     Arguments
     ---------
@@ -112,11 +115,14 @@ def crossfit(
         Penalties to choose from, strong to weak.
     folder
         Where heads are stored and found again; None stores none.
+    labelled
+        [n], the utterances whose labels may be used, of those of the training speakers; None means all.
 
     Raises
     ------
     ValueError
-        If there are fewer than two training speakers, one is in no group, or a class is missing without one group.
+        If there are fewer than two training speakers, the teacher has no output for any of them, one is in no group,
+        or a class is missing without one group.
 
     Example
     -------
@@ -134,15 +140,23 @@ def crossfit(
     views = [torch.tensor(np.asarray(view)) for view in features]
     classes = torch.tensor(np.asarray(labels), dtype=torch.long)
 
+    known = ~is_missing(views[0]).numpy()
+    if not (known & np.isin(names, train)).any():
+        raise ValueError(
+            f"teacher {title} has no output for any utterance of the training speakers {', '.join(train)}; check that "
+            "the manifest or table has what it reads, or leave the teacher out."
+        )
+    known &= True if labelled is None else np.asarray(labelled)
+
     def fitted(chosen: list[str]) -> list[Head]:
-        rows = np.flatnonzero(np.isin(names, chosen))
+        rows = np.flatnonzero(np.isin(names, chosen) & known)
         return _fitted_or_read([view[rows] for view in views], classes[rows], names[rows], label_order, l2, folder)
 
     paths = [fitted([name for name in train if name not in group]) for group in inner] + [fitted(list(train))]
     head_of = np.full(len(names), len(inner))
     for index, group in enumerate(inner):
         head_of[np.isin(names, group)] = index
-    rows = np.flatnonzero(np.isin(names, train))
+    rows = np.flatnonzero(np.isin(names, train) & known)
     balance = class_balance(classes[rows], label_order, train)
     training_views = [view[rows] for view in views]
     choice, temperature, nll = _best_penalty(paths, training_views, classes[rows], head_of[rows], balance)
@@ -225,8 +239,10 @@ def transfer(target: SoftTargets, store, manifest: Manifest, standardise: float 
         for start in starts:
             yield torch.from_numpy(store.get(manifest.ids[start : start + CHUNK], view))
 
-    mean, deviation = moments(chunks(view=0))
-    heads = tuple(_restandardised(head, mean, deviation, standardise) for head in target.heads)
+    found = moments(part for chunk in chunks(view=0) if len(part := chunk[~is_missing(chunk)]))
+    heads = target.heads
+    if found is not None:
+        heads = tuple(_restandardised(head, *found, standardise) for head in target.heads)
     views = []
     for view in range(store.num_views):
         parts = zip(starts, chunks(view))
@@ -250,8 +266,8 @@ def _restandardised(head: Head, mean: Tensor, deviation: Tensor, share: float) -
     return replace(head, mean=head.mean.lerp(mean, share), deviation=between) if share else head
 
 
-def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and deviation over the utterances of all chunks [n, L, D]; infinite where constant: [L, D] each.
+def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor] | None:
+    """Mean and deviation over the utterances of all chunks [n, L, D], infinite where constant: [L, D] each, or None.
 
     Source: feature-wise moment matching, the diagonal case of Sun, Feng & Saenko 2016 (CORAL).
     """
@@ -263,4 +279,6 @@ def moments(chunks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
         squares = squares + step.square() * count * len(features) / (count + len(features))
         count += len(features)
         mean = mean + step * len(features) / count
+    if not count:
+        return None
     return mean.float(), usable((squares / count).sqrt(), mean).float()

@@ -1,6 +1,7 @@
 """Features of one teacher over one corpus, computed once and then read from disk."""
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -9,14 +10,18 @@ import numpy as np
 from akd_toolkit.data.array_store import OFFSETS, Chunk, stored_arrays
 from akd_toolkit.data.audio_store import VERSION, AudioStore
 from akd_toolkit.parallel import stop_workers
-from akd_toolkit.teachers.base import Teacher
+from akd_toolkit.teachers.base import MODALITIES, Teacher, fingerprint_of
+
+logger = logging.getLogger(__name__)
 
 
 class FeatureStore:
     """Memory-mapped features [n, L, D] of every utterance, a file for each view; see ``stored_arrays``.
 
     The path holds the manifest's hash and the teacher's fingerprint, the file name the version of the audio and the
-    settings of the view, so features of anything else are never found.
+    settings of the view, so features of anything else are never found. Of teachers that do not read audio, the path
+    also depends on what they read; all views are the same, and features are NaN for an utterance without any
+    (``is_missing``), which the log counts.
 
     Arguments
     ---------
@@ -48,9 +53,16 @@ class FeatureStore:
             raise ValueError(f"teacher {teacher.title} has no frames; set frames for a transformers_encoder only.")
         self.audio, self.manifest, self.teacher = audio, audio.manifest, teacher
         self.num_views, self.with_frames, self.progress = num_views, frames, progress
-        entry = f"{self.manifest.title}-{self.manifest.hash}"
-        self.folder = Path(folder) / entry / f"{teacher.name}-{teacher.fingerprint}"
+        key = teacher.fingerprint
+        if self._reads:
+            key = fingerprint_of(key, [_content(self._reads(row)) for row in self.manifest])
+        self.folder = Path(folder) / f"{self.manifest.title}-{self.manifest.hash}" / f"{teacher.name}-{key}"
         self._views: dict[int, Chunk] = {}
+
+    @property
+    def _reads(self) -> Callable | None:
+        """Utterance -> what the teacher reads of it; None for audio."""
+        return MODALITIES.get(self.teacher.modality)
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -60,6 +72,9 @@ class FeatureStore:
         """Compute every view that is missing; the log says what was computed and what reused."""
         for view in range(self.num_views):
             self._open(view, jobs, backend)
+        if missing := int(is_missing(self.view(0)).sum()) if self._reads else 0:
+            where = f"{missing} of {len(self.manifest)} utterances of {self.manifest.corpus}"
+            logger.info("teacher %s has no output for %s; they are masked.", self.teacher.title, where)
         if jobs > 1:
             stop_workers()
 
@@ -93,6 +108,7 @@ class FeatureStore:
     def _open(self, view: int, jobs: int = 1, backend: str = "local") -> Chunk:
         if not 0 <= view < self.num_views:
             raise ValueError(f"view must be 0 to {self.num_views - 1}, got {view}; raise num_views for more.")
+        view = 0 if self._reads else view
         if view not in self._views:
             self._views[view] = stored_arrays(
                 self.folder,
@@ -117,18 +133,44 @@ class FeatureStore:
         return arrays
 
     def _describe_one(self, utterance_id: str, view: int) -> tuple[np.ndarray, np.ndarray | None]:
+        if self._reads:
+            return self._describe_other(utterance_id), None
         waveform = self.audio.waveform(utterance_id, view)
         if self.with_frames:
             features, frames = self.teacher.features_and_frames(waveform)
             frames = np.clip(frames, -65504, 65504).astype(np.float16)  # the range of float16
+            self._check_finite(frames, utterance_id)
         else:
             features, frames = self.teacher.features(waveform), None
-        if not np.isfinite(features).all() or (frames is not None and not np.isfinite(frames).all()):
+        return self._check_finite(features, utterance_id), frames
+
+    def _describe_other(self, utterance_id: str) -> np.ndarray:
+        """Features by a teacher that does not read audio, NaN if there are none."""
+        given = self._reads(self.manifest.by_id[utterance_id])
+        features = None if given is None else self.teacher.features(given)
+        if features is None:
+            return np.full((self.teacher.num_layers, self.teacher.feature_dim), np.nan, dtype=np.float32)
+        return self._check_finite(features, utterance_id)
+
+    def _check_finite(self, values: np.ndarray, utterance_id: str) -> np.ndarray:
+        if not np.isfinite(values).all():
             raise ValueError(
                 f"teacher {self.teacher.title} gives numbers that are not finite for utterance {utterance_id}; "
-                "listen to the recording, and leave it out of the manifest if it holds no speech."
+                "look at its recording, and leave it out of the manifest if it holds no speech."
             )
-        return np.asarray(features, dtype=np.float32), frames
+        return np.asarray(values, dtype=np.float32)
 
     def __getstate__(self) -> dict:
         return {**vars(self), "_views": {}}  # a worker opens the files itself
+
+
+def is_missing(features):
+    """Which utterances have no features of a teacher, from [n, L, D], an array or a tensor: [n]."""
+    return features[:, 0, 0] != features[:, 0, 0]  # true of NaN alone
+
+
+def _content(given) -> list:
+    """What identifies something read from a manifest: a video by name and size, a row by ID and name of the file."""
+    if isinstance(given, Path):
+        return [given.name, given.stat().st_size if given.is_file() else None]
+    return given if given is None or isinstance(given, str) else [given.id, Path(given.wav).stem]

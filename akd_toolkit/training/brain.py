@@ -130,8 +130,10 @@ class DistillBrain(sb.Brain):
         if result.gate is not None:
             values["gate"] = result.gate.mean()
         if result.weights is not None:
+            described = result.weights.sum(dim=0) > 0  # by at least one teacher
+            labels, weights = labels[described], result.weights[:, described]
             known = labels[labels != UNLABELLED].unique().tolist()
-            for title, trust in zip(teacher.names, result.weights):
+            for title, trust in zip(teacher.names, weights if described.any() else ()):
                 values[f"trust/{title}"] = trust.mean()
                 for label in known:
                     values[f"trust/{title}/{self.hparams.label_order[label]}"] = trust[labels == label].mean()

@@ -14,7 +14,7 @@ from akd_toolkit.data.batches import Batch
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.models.base import Student
-from akd_toolkit.outputs import ModelOutput, ObjectiveResult, TeacherOutput
+from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
 
 
 @torch.no_grad()
@@ -46,6 +46,9 @@ def fit_head(
     embedding, peaks = (torch.cat(parts) for parts in zip(*(output for output, _, _ in seen)))
     labels = torch.cat([labels for _, _, labels in seen])
     teacher = None if seen[0][1] is None else TeacherOutput.stacked([teacher for _, teacher, _ in seen])
+    if teacher is not None:  # what has neither label nor teacher teaches nothing
+        rows = ((labels != UNLABELLED) | teacher.is_present().any(dim=0)).nonzero().flatten()
+        embedding, peaks, labels, teacher = embedding[rows], peaks[rows], labels[rows], teacher.taken(rows)
     output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
     objective.cpu().fit_weighting(output, teacher, labels, decay)
     targets, temperature = objective.blended_targets(output, teacher, labels)

@@ -1,7 +1,5 @@
 """A gate that closes as the teachers disagree with each other."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -18,7 +16,8 @@ class TeacherAgreement(Gate):
 
     H is the entropy, p[t, b] the softmax of teacher t at T = 1, w its weight. The divergence is at most H(w) <= log m
     and at most log C, so the gate is in [0, 1]: 1 where all teachers agree, 0 where min(m, C) equally trusted teachers
-    are certain of different classes. With one teacher, or all trust in one, the gate is always open.
+    are certain of different classes. With one teacher, or all trust in one, the gate is always open. m counts the
+    teachers that are present for utterance b.
 
     Source: Lin 1991, "Divergence measures based on the Shannon entropy", for the divergence; as a gate it is ours.
 
@@ -33,11 +32,10 @@ class TeacherAgreement(Gate):
 
     @torch.no_grad()
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
-        num_teachers, batch, num_classes = teacher.logits.shape
-        if num_teachers == 1:  # log 1 would divide by 0
-            return torch.ones(batch, device=teacher.logits.device)
+        counts = teacher.is_present().sum(dim=0)  # [batch]
         probs, trust = torch.softmax(teacher.logits.float(), dim=-1), teacher.trust()[..., None]
         mixture_entropy = torch.special.entr((trust * probs).sum(dim=0)).sum(dim=-1)  # [batch]; entr(0) is 0
         own_entropy = (trust * torch.special.entr(probs)).sum(dim=(0, 2))
-        divergence = (mixture_entropy - own_entropy) / math.log(min(num_teachers, num_classes))
-        return (1 - divergence).clamp(0, 1)  # rounding can leave it at 1 + 1e-7
+        largest = counts.clamp(min=2, max=probs.shape[-1]).log()  # log 1 would divide by 0
+        divergence = (mixture_entropy - own_entropy) / largest
+        return torch.where(counts > 1, (1 - divergence).clamp(0, 1), 1.0)  # rounding can leave it at 1 + 1e-7

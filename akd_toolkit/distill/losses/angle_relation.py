@@ -54,10 +54,12 @@ class AngleRelation(Loss):
         self.reads = ("embedding",) if space == "embedding" else ()
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
-        points, teachers, trust = points_of(student, teacher, self.space, self.temperature)
+        points, teachers, trust, present = points_of(student, teacher, self.space, self.temperature)
         partners = self._partners(points)
         cosines, apart = _angles(points, partners)
-        losses = [_compared(cosines, apart, *_angles(other, partners)) for other in teachers]
+        losses = [
+            _compared(cosines, apart, *_angles(other, partners, given)) for other, given in zip(teachers, present)
+        ]
         return (trust * torch.stack(losses)).sum(dim=0)
 
     def _partners(self, points: Tensor) -> Tensor | None:
@@ -70,9 +72,9 @@ class AngleRelation(Loss):
         return (torch.arange(batch, device=points.device)[:, None] + steps) % batch
 
 
-def _angles(points: Tensor, partners: Tensor | None) -> tuple[Tensor, Tensor]:
+def _angles(points: Tensor, partners: Tensor | None, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Cosines [j, i, k] at each middle point j, and which partners i are apart from it, [j, i]."""
-    distances, apart = distances_between(points)
+    distances, apart = distances_between(points, present)
     arms, between = distances, distances  # |x_i - x_j| as [j, i]; |x_i - x_k| as [i, k], the same for every j
     if partners is not None:
         arms, apart = arms.gather(1, partners), apart.gather(1, partners)

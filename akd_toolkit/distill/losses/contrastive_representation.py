@@ -74,10 +74,13 @@ class ContrastiveRepresentation(Loss):
             pairs = zip(teacher.embedding, self.teacher_projections, strict=True)
             targets = [unit(project(embedding.float())) for embedding, project in pairs]
             scores = own @ torch.stack(targets).transpose(1, 2) / self.temperature  # [m, batch, batch]
-        negatives = self._negatives(labels, scores.shape[-1])  # [batch, batch]
-        count = negatives.sum(dim=1)  # [batch], N
+        negatives = self._negatives(labels, scores.shape[-1])
+        present = teacher.is_present().float()  # [m, batch]
+        negatives = negatives * present[:, None]  # [m, batch, batch]
+        count = negatives.sum(dim=2)  # [m, batch], N
         # h(x) is the sigmoid of this; without negatives the logarithm of N / M would be infinite, and h is 1.
-        evidence = scores - (count.clamp(min=1) / len(count)).log()[:, None]
+        size = present.sum(dim=1, keepdim=True).clamp(min=1)  # M
+        evidence = scores - (count.clamp(min=1) / size).log()[..., None]
         alike = -functional.logsigmoid(evidence.diagonal(dim1=1, dim2=2))  # [m, batch]
         unlike = -(functional.logsigmoid(-evidence) * negatives).sum(dim=-1)  # [m, batch]
         return (trust * (alike * (count > 0) + unlike) / (count + 1)).sum(dim=0)

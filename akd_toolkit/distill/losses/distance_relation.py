@@ -41,18 +41,23 @@ class DistanceRelation(Loss):
         self.reads = ("embedding",) if space == "embedding" else ()
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
-        points, teachers, trust = points_of(student, teacher, self.space, self.temperature)
-        relative, _ = _relative_distances(points)
+        points, teachers, trust, present = points_of(student, teacher, self.space, self.temperature)
         values = torch.zeros_like(points[:, 0])
-        for other, weight in zip(teachers, trust):
-            target, exists = _relative_distances(other)
+        for other, weight, given in zip(teachers, trust, present):
+            relative, _ = _relative_distances(points, given)
+            target, exists = _relative_distances(other, given)
             pairs = smooth_l1_loss(relative, target, reduction="none")  # [batch, batch], 0 on the diagonal
-            values = values + weight * exists * pairs.sum(dim=1) / max(len(points) - 1, 1)
+            values = values + weight * exists * pairs.sum(dim=1) / max(_count(points, given) - 1, 1)
         return values
 
 
-def _relative_distances(points: Tensor) -> tuple[Tensor, Tensor]:
+def _count(points: Tensor, present: Tensor | None) -> int:
+    return len(points) if present is None else int(present.sum())
+
+
+def _relative_distances(points: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor]:
     """Distances divided by their mean over different utterances [batch, batch], and whether that mean is above 0."""
-    distances, _ = distances_between(points)
-    mean = distances.sum() / max(len(points) * (len(points) - 1), 1)
+    distances, _ = distances_between(points, present)
+    count = _count(points, present)
+    mean = distances.sum() / max(count * (count - 1), 1)
     return distances / torch.where(mean > 0, mean, 1.0), mean.detach() > 0

@@ -86,7 +86,8 @@ class Hint(Loss):
         layers = {name: student.layers[name] for group in self.groups for name in group}
         own = {x.shape[1]: time_shares(x, student.lengths, self.num_frames) for x in layers.values()}  # by length
         total = student.logits.new_zeros(len(student.logits), dtype=torch.float32)
-        for frames, group, regressors in zip(teacher.frames, self.groups, self.regressors, strict=True):
+        parts = zip(teacher.frames, self.groups, self.regressors, teacher.is_present(), strict=True)
+        for frames, group, regressors, present in parts:
             target = self._target(frames, teacher.lengths)  # [batch, F, D_t]
             for name, regressor in zip(group, regressors):
                 guided = averaged(layers[name], own[layers[name].shape[1]])  # [batch, F, D_l]
@@ -94,7 +95,7 @@ class Hint(Loss):
                     guess = regressor(guided.flatten(0, 1)).float().view_as(target)
                 gaps = DISTANCES[self.distance](guess, target, reduction="none")
                 # Not .mean(): its gradient would be written out at full size.
-                total = total + gaps.sum(dim=(1, 2)) / target[0].numel()
+                total = total + present * gaps.sum(dim=(1, 2)) / target[0].numel()
         return total
 
     def _target(self, frames: Tensor, lengths: Tensor | None) -> Tensor:

@@ -1,5 +1,7 @@
 """For losses on relations between utterances: the points to compare, and distances that are safe to divide by."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -28,26 +30,32 @@ def soft_targets(logits: Tensor, temperature: float) -> Tensor:
 
 def points_of(
     student: ModelOutput, teacher: TeacherOutput, space: str, temperature: float
-) -> tuple[Tensor, tuple[Tensor, ...], Tensor]:
-    """Points [batch, D] of the student, those of each teacher, and the trust in each teacher [m, batch].
+) -> tuple[Tensor, tuple[Tensor, ...], Tensor, Sequence[Tensor | None]]:
+    """Points [batch, D] of the student and of each teacher, trust in each [m, batch], and where each is present.
 
-    In soft targets there is one teacher, the mixture, with trust 1.
+    In soft targets there is one teacher, the mixture, with trust 1. None instead of [batch] means present everywhere.
     """
     if space == "soft_targets":
         check_same_classes(student, teacher)
         mixture = teacher.mixture(temperature).detach()
-        return soft_targets(student.logits, temperature), (mixture,), torch.ones_like(mixture[:, 0])[None]
+        return soft_targets(student.logits, temperature), (mixture,), torch.ones_like(mixture[:, 0])[None], (None,)
     if student.embedding is None or len(teacher.embedding) != len(teacher):
         raise ValueError(
             f"space 'embedding' needs an embedding of the student and of each of the {len(teacher)} teachers, got "
             f"{'none' if student.embedding is None else 'one'} and {len(teacher.embedding)}. Use space 'soft_targets'."
         )
     embeddings = tuple(embedding.float().detach() for embedding in teacher.embedding)
-    return student.embedding.float(), embeddings, teacher.trust().detach()
+    present = (None,) * len(teacher) if teacher.present is None else teacher.present
+    return student.embedding.float(), embeddings, teacher.trust().detach(), present
 
 
-def distances_between(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Distances [batch, batch], and which pairs are apart; the others have distance 0 and no gradient."""
+def distances_between(points: Tensor, present: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Distances [batch, batch], and which pairs are apart; the others have distance 0 and no gradient.
+
+    A point that is not ``present`` [batch] is apart from none.
+    """
+    if present is not None:
+        points = torch.where(present[:, None], points, points[present].mean(dim=0) if present.any() else 0.0)
     # Products need less memory than differences, batch^2 D numbers. They are in double precision because the distance
     # of near points is what remains of nearly equal numbers.
     centred = points.double() - points.double().mean(dim=0)
@@ -55,5 +63,7 @@ def distances_between(points: Tensor) -> tuple[Tensor, Tensor]:
     squares = products.diagonal()
     squared = squares[:, None] + squares - 2 * products
     apart = squared.detach() > RESOLUTION**2 * torch.square(points.detach().double()).sum(dim=-1).mean()
+    if present is not None:
+        apart = apart & present & present[:, None]
     # The gradient of the root is infinite at 0: it must not even be computed there.
     return (torch.where(apart, squared, 1.0).sqrt() * apart).to(points.dtype), apart

@@ -36,4 +36,5 @@ class SoftTargetKL(Loss):
         check_same_classes(student, teacher)
         student_log_probs = log_softmax(student.logits.float() / self.temperature, dim=-1)  # [batch, classes]
         teacher_log_probs = log_softmax(teacher.logits.float() / self.temperature, dim=-1)  # [m, batch, classes]
-        return self.temperature**2 * kl_divergence(teacher_log_probs, student_log_probs).mean(dim=0)
+        divergences = kl_divergence(teacher_log_probs, student_log_probs)  # [m, batch]
+        return self.temperature**2 * (teacher.even_trust() * divergences).sum(dim=0)
