@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = requirements.lock
-EXTRAS = opensmile,av,dev
+EXTRAS = opensmile,av,video,dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # All extras but tensorrt, whose libraries come from NVIDIA's own index.
-LOCKED_EXTRAS = $(addprefix --extra ,opensmile av ray live openvino dev)
+LOCKED_EXTRAS = $(addprefix --extra ,opensmile av video ray live openvino dev)
 COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-annotate --no-emit-index-url
 # One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1

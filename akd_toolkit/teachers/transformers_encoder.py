@@ -85,7 +85,7 @@ class TransformersEncoder(Teacher):
 
     @cached_property
     def _weights_hash(self) -> str:
-        return file_hash([*_weight_files(self.folder), *sorted(self.folder.glob("*config.json"))])
+        return file_hash([*weight_files(self.folder), *sorted(self.folder.glob("*config.json"))])
 
     def check_label_order(self, label_order) -> None:
         """Refuse a folder whose ``id2label`` names the same classes in another order."""
@@ -172,7 +172,7 @@ class TransformersEncoder(Teacher):
             encoder = self.model_type != "whisper" or "decoder." not in name
             return encoder and not name.startswith("lm_head") and (layer is None or int(layer.group(1)) < self._highest)
 
-        return count_parameters(_weight_files(self.folder), used)
+        return count_parameters(weight_files(self.folder), used)
 
     def unload(self) -> None:
         self.__dict__.pop("_loaded", None)
@@ -183,7 +183,7 @@ def find_folder(source: str, revision: str | None = None) -> Path:
     """The local folder of a model: ``source`` itself, or a copy of the hub's files that hold no code."""
     folder = Path(source).expanduser()
     if folder.is_dir():
-        _weight_files(folder)
+        weight_files(folder)
         return folder.resolve()
     if not is_hub_name(source):
         raise FileNotFoundError(f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name.")
@@ -204,11 +204,11 @@ def find_folder(source: str, revision: str | None = None) -> Path:
             f"teacher {source} is neither in models_folder nor available from the hub ({type(error).__name__}); check "
             "the name and the network, or give --models_folder, a folder that holds it as owner/name."
         ) from error
-    _weight_files(folder)
+    weight_files(folder)
     return folder
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def weight_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         raise FileNotFoundError(
@@ -236,18 +236,24 @@ def _read_config(folder: Path) -> dict:
 def _load_checked(folder: Path, config: dict, depth: int, title: str):
     """The lowest ``depth`` layers; a model with a weight that is not in the file is refused."""
     from transformers import AutoModel
-    from transformers.utils import logging as transformers_logging
 
     if config["model_type"] == "whisper":
         smaller = {"encoder_layers": depth, "decoder_layers": 0}  # the decoder is never run
-    else:
-        # Masking is for training; without it the model has no masking vector that a file could lack.
-        smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+        return load_complete(AutoModel, folder, title, used="encoder.", **smaller)
+    # Masking is for training; without it the model has no masking vector that a file could lack.
+    smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    return load_complete(AutoModel, folder, title, **smaller)
+
+
+def load_complete(auto_class, folder: Path, title: str, used: str = "", **options):
+    """A model of transformers from safetensors; ValueError if a weight, named ``used...``, is not in the file."""
+    from transformers.utils import logging as transformers_logging
+
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()  # unused keys are expected: layers were left out
     try:
-        model, info = AutoModel.from_pretrained(
+        model, info = auto_class.from_pretrained(
             folder,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are listed, and refused below
@@ -255,14 +261,13 @@ def _load_checked(folder: Path, config: dict, depth: int, title: str):
             local_files_only=True,
             trust_remote_code=False,
             dtype=torch.float32,
-            **smaller,
+            **options,
         )
     except Exception as error:
         raise ValueError(f"teacher {title} cannot be loaded from {folder} ({error}); copy the folder again.") from error
     finally:
         transformers_logging.set_verbosity(verbosity)
         transformers_logging.enable_progress_bar()
-    used = "encoder." if config["model_type"] == "whisper" else ""
     mismatched = {entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"]}
     wrong = sorted(key for key in {*info["missing_keys"], *mismatched} if key.startswith(used))
     if wrong:

@@ -21,6 +21,7 @@ ORDER = [
 APART = [("distill", "models"), ("distill", "teachers"), ("models", "teachers")]
 HEAVY = {  # imported where they are used
     *("onnx", "onnxruntime", "tensorrt", "openvino", "opensmile", "ray", "sounddevice", "huggingface_hub", "pynvml"),
+    *("av", "facenet_pytorch", "torchvision", "h5py"),
 }
 
 

@@ -4,12 +4,22 @@ import os
 from typing import BinaryIO
 
 from akd_toolkit.data.formats.chunked import chunked_part
-from akd_toolkit.data.formats.containers import decode_container
+from akd_toolkit.data.formats.containers import check_seconds, container_kind, decode_container, open_container
 from akd_toolkit.data.formats.mpeg import mpeg_parts, skip_tag
 from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, Pieces, read_at
 from akd_toolkit.data.formats.streams import flac_part, ogg_parts
 
-__all__ = ["DamagedError", "ForeignError", "Pieces", "decode_container", "parts_of", "read_at"]
+__all__ = [
+    "DamagedError",
+    "ForeignError",
+    "Pieces",
+    "check_seconds",
+    "container_kind",
+    "decode_container",
+    "open_container",
+    "parts_of",
+    "read_at",
+]
 
 
 def parts_of(file: BinaryIO) -> list[Pieces] | None:

@@ -5,6 +5,8 @@ FFmpeg reads a cut file without an error, so the promised length is compared wit
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import soundfile
@@ -61,20 +63,20 @@ KINDS = (  # first bytes, name, FFmpeg's name, where the file ends according to 
 )
 
 
-def decode_container(file: BinaryIO, into: BinaryIO) -> bool:
-    """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is not a container.
-    """
+def container_kind(file: BinaryIO) -> tuple[str, str] | None:
+    """Name of a container and FFmpeg's name for it; None if ``file`` is not one, DamagedError if its end is missing."""
     size, head = file.seek(0, os.SEEK_END), read_at(file, skip_tag(file, 0), 12)
     for magic, name, ffmpeg_name, end in KINDS:
         if re.match(magic, head, re.DOTALL):
             if end and (missing := end(file, size) - size) > 0:
                 raise DamagedError(f"is truncated: {missing} bytes that its header promises are missing")
-            _decode(file, name, ffmpeg_name, into)
-            return True
-    return False
+            return name, ffmpeg_name
+    return None
 
 
-def _decode(file: BinaryIO, name: str, ffmpeg_name: str, into: BinaryIO) -> None:
+@contextmanager
+def open_container(file: BinaryIO, name: str, ffmpeg_name: str) -> Iterator:
+    """A container of a known kind, opened by FFmpeg, whose errors become DamagedError."""
     try:
         import av  # here, because it is an extra
     except ImportError:
@@ -82,18 +84,36 @@ def _decode(file: BinaryIO, name: str, ffmpeg_name: str, into: BinaryIO) -> None
     file.seek(0)
     try:
         with av.open(file, format=ffmpeg_name) as container:
-            if not container.streams.audio:
-                raise ForeignError(f"is {name} without a sound track")
-            track = container.streams.audio[0]
-            seconds = _written(container.demux(track), into)
-            shorter = SHORTER + DELAY * (track.codec_context.frame_size or 0) / track.codec_context.sample_rate
-            promised = track.duration and float(track.duration * track.time_base)
-            if not promised and not container.streams.video:
-                promised = (container.duration or 0) / av.time_base
+            yield container
     except av.FFmpegError as error:
         raise DamagedError(f"is damaged or truncated, FFmpeg says: {error.strerror}") from error
-    if ffmpeg_name not in ESTIMATED and seconds < (promised or 0) - shorter:
-        raise DamagedError(f"is truncated: it promises {promised:.2f} s and holds {seconds:.2f} s")
+
+
+def check_seconds(held: float, promised: float | None, shorter: float = SHORTER) -> None:
+    """Refuse a track that holds fewer seconds than its header promises."""
+    if held < (promised or 0) - shorter:
+        raise DamagedError(f"is truncated: it promises {promised:.2f} s and holds {held:.2f} s")
+
+
+def decode_container(file: BinaryIO, into: BinaryIO) -> bool:
+    """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is not a container.
+    """
+    kind = container_kind(file)
+    if kind is None:
+        return False
+    name, ffmpeg_name = kind
+    with open_container(file, name, ffmpeg_name) as container:
+        if not container.streams.audio:
+            raise ForeignError(f"is {name} without a sound track")
+        track = container.streams.audio[0]
+        seconds = _written(container.demux(track), into)
+        shorter = SHORTER + DELAY * (track.codec_context.frame_size or 0) / track.codec_context.sample_rate
+        promised = track.duration and float(track.duration * track.time_base)
+        if not promised and not container.streams.video:
+            promised = (container.duration or 0) / 1_000_000
+    if ffmpeg_name not in ESTIMATED:
+        check_seconds(seconds, promised, shorter)
+    return True
 
 
 def _written(packets, into: BinaryIO) -> float:
