@@ -10,6 +10,7 @@ from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import read_scores, wrong_scores
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.registry import TEACHERS
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def check_speakers_written(runs: Runs) -> list[Finding]:
 
 def check_scores_written(runs: Runs) -> list[Finding]:
     """Each scores.csv holds exactly the utterances of its test speakers, once, with the manifest's labels."""
-    experiment, found = runs.experiment, []
+    experiment, found, masked = runs.experiment, [], []
     for run, scores in runs.scores.items():
         if isinstance(scores, Exception):
             found.append(leak("scores", run, f"scores.csv cannot be trusted: {str(scores).rstrip('.')}"))
@@ -76,14 +77,27 @@ def check_scores_written(runs: Runs) -> list[Finding]:
         for fold in experiment.folds:
             number = fold.index + 1
             of_fold = scores[scores["fold"] == number]
-            if problem := wrong_scores(of_fold, experiment.manifest, fold.test_speakers, None, number):
+            place = experiment.manifest, fold.test_speakers, None, number
+            if problem := wrong_scores(of_fold, *place, complete=_needs_all(experiment, title)):
                 sentence = f"teacher {title}, fold {number}: scores.csv {problem}; run the recipe again."
                 found.append(Finding("leak", "scores", sentence))
+            elif lacking := len(experiment.manifest.of(fold.test_speakers)) - of_fold["ID"].nunique():
+                count = counted(lacking, "test utterance")
+                sentence = f"teacher {title}, fold {number}: has no output for {count}, where it was not scored."
+                masked.append(Finding("warning", "scores", sentence))
     if runs.scores and not found:
         count = counted(len(runs.scores), "scores file")
         sentence = f"{count} hold exactly the utterances of their run's test, once each, with the manifest's labels."
         found.append(Finding("proved", "scores", sentence))
-    return found
+    return found + masked
+
+
+def _needs_all(experiment: Experiment, title: str) -> bool:
+    """Whether a teacher must be scored on every utterance: one that reads audio, or is not known here."""
+    try:
+        return TEACHERS.get(experiment.settings["teachers"][title]["name"]).modality == "audio"
+    except ValueError:
+        return True
 
 
 def check_heads(runs: Runs) -> list[Finding]:

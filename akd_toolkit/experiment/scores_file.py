@@ -136,8 +136,10 @@ def parse_scores(path: Path, label_order: Sequence[str] | None = None) -> pd.Dat
     return check_scores(scores, label_order or label_order_of(scores))
 
 
-def wrong_scores(scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: int | None, fold: int) -> str:
-    """How a run's scores differ from the test utterances of the corpus; "" if they do not."""
+def wrong_scores(
+    scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: int | None, fold: int, complete: bool = True
+) -> str:
+    """How scores differ from the test utterances of the corpus; "" if not. ``complete``: none may be missing."""
     expected = {row.id: row for row in manifest.of(test_speakers)}
     ids = scores["ID"].astype(str).tolist()
     extra, missing = [name for name in ids if name not in expected], sorted(set(expected) - set(ids))
@@ -145,7 +147,7 @@ def wrong_scores(scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: 
         known = manifest.by_id.get(extra[0])
         who = f" of speaker {known.speaker}" if known else ", which is not in the manifest"
         return f"holds {counted(len(extra), 'utterance')} that are not of its test, first {extra[0]}{who}"
-    if missing:
+    if missing and complete:
         return f"lacks {len(missing)} of {counted(len(expected), 'test utterance')}: {some(missing)}"
     if repeated := sorted(scores["ID"][scores.duplicated(["ID", "seed"])]):
         return f"holds utterance {repeated[0]} twice for one seed"

@@ -2,7 +2,13 @@
 # ruff: noqa: F401
 
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers import ecapa_tdnn, logmel_statistics, opensmile_functionals, transformers_encoder
+from akd_toolkit.teachers import (
+    ecapa_tdnn,
+    feature_table,
+    logmel_statistics,
+    opensmile_functionals,
+    transformers_encoder,
+)
 from akd_toolkit.teachers.bank import TeacherBank, TeacherFold, teacher_params, transfer_fold
 from akd_toolkit.teachers.base import Teacher
 from akd_toolkit.teachers.crossfit import SoftTargets, crossfit

@@ -57,6 +57,8 @@ def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
     if spec.get("name") in FORMULAS:
         return Provenance((), "it has learned nothing: its features are formulas")
     source = str(spec.get("source") or "")
+    if spec.get("name") == "feature_table":
+        return Provenance(None, f"nobody says what computed {Path(source).name}, and from which labels")
     folder = _folder(source, near)
     if folder is None:
         return _known(source) or Provenance(None, f"nothing is known of '{source or spec.get('name', '')}'")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers import ecapa_tdnn
 
@@ -15,6 +16,10 @@ def build(tmp_path, monkeypatch):
         if name == "opensmile":
             pytest.importorskip("opensmile", reason="needs the extra opensmile")
         options = {}
+        if name == "feature_table":
+            path = tmp_path / "table.csv"
+            path.write_text("id,one,two\n" + "".join(f"{index},{index},0.5\n" for index in range(5)))
+            options = {"source": str(path)}
         if name == "transformers_encoder":
             from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 
@@ -41,23 +46,35 @@ def noise(seconds, seed=0):
     return (0.2 * np.random.default_rng(seed).standard_normal(int(16000 * seconds))).astype(np.float32)
 
 
+def given(teacher, seconds, seed=0):
+    """What the teacher reads of an utterance."""
+    if teacher.modality == "table":
+        return Utterance(str(seed), "/sound.wav", 0, 1, seconds, speaker="A", emotion="joy")
+    if teacher.modality == "text":
+        return " ".join(f"word{index + seed}" for index in range(int(10 * seconds)))
+    wave = noise(seconds, seed)
+    wave.flags.writeable = False
+    return wave
+
+
 each_teacher = pytest.mark.parametrize("name", TEACHERS.names())
 
 
 @each_teacher
 def test_teacher_describes_utterances_of_any_length_by_the_same_finite_numbers(name, build):
     teacher = build(name)
-    described = [teacher.features(noise(seconds)) for seconds in (0.1, 0.5, 2.0)]
+    described = [teacher.features(given(teacher, seconds)) for seconds in (0.1, 0.5, 2.0)]
     assert {features.shape for features in described} == {(teacher.num_layers, described[0].shape[1])}
+    assert teacher.modality == "audio" or teacher.feature_dim == described[0].shape[1]
     assert all(features.dtype == np.float32 and np.isfinite(features).all() for features in described)
 
 
 @each_teacher
 def test_teacher_gives_the_same_numbers_whatever_came_before_and_leaves_the_waveform_alone(name, build):
-    teacher, wave = build(name), noise(0.7)
-    wave.flags.writeable = False
+    teacher = build(name)
+    wave = given(teacher, 0.7)
     first = teacher.features(wave)
-    teacher.features(noise(1.0, seed=1))
+    teacher.features(given(teacher, 1.0, seed=1))
     np.testing.assert_array_equal(teacher.features(wave), first)
     teacher.unload()
     np.testing.assert_array_equal(teacher.features(wave), first)
@@ -78,7 +95,7 @@ def test_teacher_gives_frames_or_says_that_it_has_none(name, build):
     teacher = build(name)
     if teacher.frame_rate_hz is None:
         with pytest.raises(ValueError, match=name):
-            teacher.frames(noise(0.5))
+            teacher.frames(given(teacher, 0.5))
     else:
         frames = teacher.frames(noise(0.5))
         assert frames.ndim == 2 and abs(len(frames) - 0.5 * teacher.frame_rate_hz) <= 1

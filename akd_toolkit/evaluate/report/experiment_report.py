@@ -201,7 +201,10 @@ def _teachers_table(scores: pd.DataFrame, label_order: Sequence[str], teachers: 
     for name, of_teacher in teachers.items():
         found = summarise(of_teacher, label_order)
         pooled = [percent(found["wa_pooled"]), with_limits(found, "ua_pooled", "ua")]
-        agreement = percent(mean_agreement(scores, of_teacher))
+        both = scores[scores["ID"].isin(of_teacher["ID"])]
+        agreement = percent(mean_agreement(both, of_teacher))
+        if len(both) < len(scores):
+            name = f"{name} ({of_teacher['ID'].nunique()} of {scores['ID'].nunique()} utterances)"
         rows.append([name, over_folds(found, "wa"), over_folds(found, "ua"), *pooled, agreement])
     header = ["teacher", "WA, folds", "UA, folds", "WA pooled", "UA pooled [95 %]", "agrees with this system"]
     return markdown_table(header, rows) if rows else ""

@@ -35,7 +35,8 @@ def agreement_study(experiments: Sequence[Experiment], to: str | Path | None = N
                 "run its recipe again to write them (nothing is trained again)."
             )
         for teacher, scores in teachers.items():
-            pairs = paired(experiment.scores(), scores)
+            own = experiment.scores()
+            pairs = paired(own[own["ID"].isin(scores["ID"])], scores)
             names = {"system": system, "teacher": teacher}
             rows.append({**names, **agreement_row(pairs)})
             by_class = pairs.groupby("truth").agg(
