@@ -3,18 +3,21 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = requirements.lock
-EXTRAS = opensmile,av,video,dev
+EXTRAS = train,opensmile,av,video,dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # All extras but tensorrt, whose libraries come from NVIDIA's own index.
-LOCKED_EXTRAS = $(addprefix --extra ,opensmile av video ray live openvino dev)
+LOCKED_EXTRAS = $(addprefix --extra ,train opensmile av video ray live openvino dev)
 COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-annotate --no-emit-index-url
 # One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-newest test-oldest lint lock clean
+.PHONY: demo wheel test test-newest test-oldest lint lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml
+
+wheel: $(VENV)/bin/uv
+	$(BIN)/uv build --quiet --wheel --out-dir dist
 
 test: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
@@ -47,7 +50,7 @@ lock: $(VENV)/bin/uv
 $(VENV)/.installed: setup.cfg pyproject.toml $(LOCK)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --constraint $(LOCK) setuptools
-	$(PIP) --constraint $(LOCK) --no-build-isolation --editable .
+	$(PIP) --constraint $(LOCK) --no-build-isolation --editable '.[train]'
 	touch $@
 
 $(VENV)/.installed-tests: $(VENV)/.installed

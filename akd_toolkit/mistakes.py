@@ -5,6 +5,22 @@ import sys
 from collections.abc import Callable
 
 
+# The modules of the extra train; see setup.cfg.
+TRAIN = {
+    *("torch", "torchaudio", "speechbrain", "transformers", "hyperpyyaml", "pydantic", "scipy", "sklearn", "pandas"),
+    *("matplotlib", "jinja2", "markdown_it", "psutil", "cloudpickle", "joblib", "onnxscript", "sentencepiece"),
+}
+NEEDS_TRAIN = "this needs {}, which is not installed: pip install 'akd-toolkit[train]'."
+
+
+def require(module: str) -> None:
+    """ImportError with the cure if a package of the extra train is missing; nothing is imported."""
+    import importlib.util
+
+    if importlib.util.find_spec(module) is None:
+        raise ImportError(NEEDS_TRAIN.format(module))
+
+
 def exit_code(program: Callable[[], int | None]) -> int:
     """Run ``program`` and return its exit code (0 for None).
 
@@ -50,6 +66,8 @@ def sentence_for(error: Exception) -> str:
         return f"the memory is full ({reason}); lower batch_size or --jobs, or close other programs."
     if " in DataLoader worker process " in text:  # followed by the worker's traceback
         return _sentence_of_worker(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in TRAIN:
+        return NEEDS_TRAIN.format(error.name)
     if text.startswith("DataLoader worker "):
         return "a DataLoader worker died, most often for lack of (shared) memory; lower num_workers or batch_size."
     if type(error) in (ValueError, TypeError, ImportError) and not _raised_on_purpose(error):

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from akd_toolkit import __version__
 from akd_toolkit.cli.command import Command
+from akd_toolkit.mistakes import sentence_for
 
 COMMANDS = {  # one module each; only the called one is imported
     "plugins": "list the registered plugins",
@@ -80,3 +81,8 @@ def main(argv: list[str] | None = None) -> int:
         command = error.ctx.command_path if error.ctx else " ".join(["akd", *words])
         print(f"error: {message}; see {command} --help.", file=sys.stderr)
         return error.exit_code
+    except ModuleNotFoundError as error:  # of a command's module; those of a running command are printed by Command
+        if not (sentence := sentence_for(error)):
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        return 1

@@ -10,13 +10,13 @@ from akd_toolkit.mistakes import exit_code
 
 Model = Annotated[
     str | None,
-    typer.Option(metavar="SOURCE", help="folder of a run or bundle, .onnx file, or owner/name on the hub"),
+    typer.Option(metavar="SOURCE", help="folder of a run or bundle, .onnx file, or owner/name; else the included one"),
 ]
 Revision = Annotated[str | None, typer.Option(metavar="NAME", help="of a model on the hub: branch, tag or commit")]
 Backend = Annotated[Literal["auto", "torch", "onnx"], typer.Option(help="what runs the student")]
 Activity = Annotated[
     Literal["auto", "silero", "energy", "off"],
-    typer.Option(help="speech detector; auto: silero, if it is installed"),
+    typer.Option(help="speech detector; auto: silero"),
 ]
 Jobs = Annotated[int, typer.Option(metavar="N", min=1, help="how many are computed at the same time")]
 
@@ -53,18 +53,14 @@ def show(markdown: str) -> None:
     Console().print(Markdown(markdown))
 
 
-def check_input(model: str | None, piped: bool, advice: str) -> None:
-    """Refuse a call without a model, or one that would wait for audio from the keyboard."""
-    if model is None:
-        raise ValueError(
-            "give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."
-        )
+def check_input(piped: bool, advice: str) -> None:
+    """Refuse a call that would wait for audio from the keyboard."""
     if piped and (sys.stdin is None or sys.stdin.isatty()):
         raise ValueError(f"nothing is piped in; send {advice}")
 
 
-def open_recognizer(model: str, revision: str | None, backend: str, activity: str):
-    """The recogniser of a trained student, on one thread: more do not speed up a small student."""
+def open_recognizer(model: str | None, revision: str | None, backend: str, activity: str):
+    """The recogniser of a trained student (None: the one in this package), on one thread: more do not speed up a small student."""
     from akd_toolkit.inference import EmotionRecognizer
 
     recognizer = EmotionRecognizer.from_pretrained(model, revision, backend=backend, activity=activity)

@@ -42,7 +42,7 @@ def run(
         raise ValueError(
             f"listen takes - or the microphone, got '{source}'; for files: akd predict {source} --timeline."
         )
-    check_input(model, source == "-", "sound: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | akd listen - ...")
+    check_input(source == "-", "sound: ffmpeg -i FILE -f s16le -ar 16000 -ac 1 - | akd listen - ...")
     recognizer = open_recognizer(model, revision, backend, activity)
     stream = recognizer.stream(**({} if hop_s is None else {"hop_s": hop_s}))
     write, code = _write_json if as_json else text_writer(bar=sys.stdout.isatty()), 0

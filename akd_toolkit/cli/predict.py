@@ -40,7 +40,7 @@ def run(
 ) -> int:
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other; give one of them.")
-    check_input(model, STDIN in paths, "a sound file: cat FILE | akd predict - --model SOURCE.")
+    check_input(STDIN in paths, "a sound file: cat FILE | akd predict - --model SOURCE.")
     files, problems = _find(paths)
     recognizer = open_recognizer(model, revision, backend, activity)
     with suppress(AttributeError):  # file names that are not UTF-8

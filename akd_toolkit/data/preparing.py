@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import Recording, read_recording
@@ -96,6 +95,8 @@ def measure(
 
 def trim_silence(row: Utterance) -> Utterance:
     """The row from 0.1 s before to 0.1 s after the part within 30 dB of its loudest 50 ms."""
+    from scipy.ndimage import uniform_filter1d  # akd predict imports this module and does without scipy
+
     recording = read_recording(row.wav)
     rate = recording.sample_rate_hz
     power = recording.samples.reshape(len(recording.samples), -1).mean(axis=1) ** 2

@@ -1,7 +1,5 @@
 """Voice activity detection: the Silero network, a light energy detector, or none."""
 
-import importlib.util
-import logging
 import math
 from functools import lru_cache
 from pathlib import Path
@@ -12,10 +10,10 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.inference.session import open_session
 from akd_toolkit.inference.sound import Resampler
 
-logger = logging.getLogger(__name__)
-
 ACTIVITIES = ("auto", "silero", "energy", "off")
 FRAME_S = 0.02  # of energy and off
+# silero_vad_16k_sequence.onnx of the package silero-vad 6.2.3, which is not a requirement because it requires PyTorch.
+SILERO = Path(__file__).with_name("silero_vad") / "model.onnx"
 
 
 class SileroActivity:
@@ -29,10 +27,10 @@ class SileroActivity:
     first frames of a loud hum, which the variance excludes. ``tools/speech_check.py`` counts both kinds of errors.
 
     Source: Silero VAD 6 (https://github.com/snakers4/silero-vad, MIT licence); its ONNX file for many frames per call
-    is run by ONNX Runtime, so PyTorch is not imported.
+    lies beside this file.
 
     Another ``sample_rate_hz`` than 16 000 is resampled. ``push`` takes [num_samples] float32 in [-1, 1] and returns
-    [num_frames] bool for the frames that are now complete. ImportError if silero-vad is not installed.
+    [num_frames] bool for the frames that are now complete.
     """
 
     name = "silero"
@@ -80,14 +78,7 @@ class SileroActivity:
 
 @lru_cache(maxsize=1)
 def _silero_session():
-    package = importlib.util.find_spec("silero_vad")  # importing it would import PyTorch
-    file = Path(package.submodule_search_locations[0], "data/silero_vad_16k_sequence.onnx") if package else None
-    if file is None or not file.is_file():
-        raise ImportError(
-            "detecting speech by Silero needs the package silero-vad: pip install 'silero-vad>=6.2.2,<7', or choose "
-            "the activity 'energy'."
-        )
-    return open_session(file)
+    return open_session(SILERO)
 
 
 class EnergyActivity:
@@ -185,21 +176,9 @@ class NoActivity:
 def open_activity(name: str, sample_rate_hz: int = SAMPLE_RATE_HZ):
     """A speech detector with ``name``, ``frame_s``, ``push`` and ``reset`` for samples at ``sample_rate_hz``.
 
-    ``name`` is ``"silero"``, ``"energy"``, ``"off"``, or ``"auto"``: Silero, or energy with one warning where the
-    package silero-vad is missing. ImportError if ``"silero"`` is chosen and missing, ValueError for other names.
+    ``name`` is ``"silero"``, ``"energy"``, ``"off"``, or ``"auto"``, which is Silero; ValueError for other names.
     """
     if name not in ACTIVITIES:
         raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, got {name!r}.")
-    if name == "auto":
-        name = _best_available()
-    return {"silero": SileroActivity, "energy": EnergyActivity, "off": NoActivity}[name](sample_rate_hz)
-
-
-@lru_cache(maxsize=1)
-def _best_available() -> str:
-    try:
-        SileroActivity()
-    except ImportError as error:
-        logger.warning("speech is detected by energy, which takes loud noise for speech: %s", error)
-        return "energy"
-    return "silero"
+    kinds = {"auto": SileroActivity, "silero": SileroActivity, "energy": EnergyActivity, "off": NoActivity}
+    return kinds[name](sample_rate_hz)

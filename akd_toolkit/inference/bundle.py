@@ -68,10 +68,11 @@ def check_names(names, where: str) -> None:
         )
 
 
-def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> dict:
+def check_bundle(folder: str | Path, links_into: str | Path | None = None, with_torch: bool = True) -> dict:
     """Check every file of a bundle by name, size, SHA-256 and content; returns the content of ``bundle.json``.
 
-    Symbolic links may only point into ``links_into``, for a download in the hub's cache. FileNotFoundError if it is not
+    Symbolic links may only point into ``links_into``, for a download in the hub's cache. Without ``with_torch`` the
+    student is not built if there is an exported file, which is used instead. FileNotFoundError if it is not
     a bundle, DamagedFile if a file is missing or changed, ValueError if one is not what its name says.
     """
     folder = Path(folder)
@@ -93,7 +94,7 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> di
             _check_sum(folder / name, entry)
     for name in names:
         CHECKS[name][0](folder / name)
-    about = contents.check_student(folder)
+    about = contents.check_student(folder, build=with_torch or ONNX_FILE not in names)
     for name in names:
         if name.endswith(".onnx"):
             contents.check_onnx_metadata(folder / name, about)
@@ -103,13 +104,12 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None) -> di
 def check_folder(folder: str | Path, with_torch: bool = True) -> None:
     """Check a folder on this disk before a student is loaded from it.
 
-    A bundle is checked by ``check_bundle``. The folder of a run has no sums; it must hold no code and no files of a
-    bundle, and its student must pass ``check_student``, unless an exported file is used instead (``with_torch``
-    False).
+    A bundle is checked by ``check_bundle``, also of ``with_torch``. The folder of a run has no sums; it must hold no code and no files of a
+    bundle, and its student must pass ``check_student``, unless an exported file is used instead.
     """
     folder = Path(folder)
     if is_bundle(folder):
-        check_bundle(folder)
+        check_bundle(folder, with_torch=with_torch)
         return
     names = sorted(entry.name for entry in folder.iterdir())
     for name in names:

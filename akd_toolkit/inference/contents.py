@@ -7,6 +7,7 @@ from pathlib import Path
 
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.inference.session import checked_metadata, load_model
+from akd_toolkit.mistakes import require
 
 MAX_DEPTH = 32  # of nested lists and objects in JSON
 ALLOWED_TAGS = ("!new:akd_toolkit.inference.released.ReleasedStudent", "!ref")  # of YAML
@@ -87,7 +88,7 @@ def safetensors_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             names = file.keys()
             return {name: tuple(file.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, OSError) as error:
@@ -111,10 +112,11 @@ def check_onnx_metadata(path: Path, about: dict) -> None:
             raise ValueError(f"{path} has {key} {printable(found)}, and {SETTINGS} {printable(expected)}; {CURE}.")
 
 
-def check_student(folder: str | Path) -> dict:
+def check_student(folder: str | Path, build: bool = True) -> dict:
     """The content of ``student.json``, if its student is registered, fits the weights and needs no more memory.
 
     ValueError if the student, an option, the labels, the rate or a window is not allowed, or the weights do not fit.
+    Without ``build``, for an exported file that is run instead, the student is not built, so PyTorch is not needed.
     """
     path = Path(folder) / SETTINGS
     about = check_json(path)
@@ -129,6 +131,8 @@ def check_student(folder: str | Path) -> dict:
         raise ValueError(f"{path}: source must be null, got {printable(spec['source'])}; {CURE}.")
     for key, value in spec.items():
         _check_option(path, printable(key), value)
+    if not build:
+        return about
     shapes = safetensors_shapes(path.with_name(WEIGHTS))
     expected = {name: tuple(tensor.shape) for name, tensor in _built(path, about, shapes).state_dict().items()}
     for name in sorted(set(expected) | set(shapes)):
@@ -140,6 +144,7 @@ def check_student(folder: str | Path) -> dict:
 
 def _built(path: Path, about: dict, shapes: dict):
     """The student with fresh weights; building stops when it has more of them than are stored."""
+    require("torch")
     from torch.nn.modules.module import register_module_parameter_registration_hook
 
     import akd_toolkit.models  # noqa: F401  (registers)

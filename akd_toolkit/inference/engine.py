@@ -10,6 +10,7 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
 from akd_toolkit.data.segments import window_starts
 from akd_toolkit.inference.session import MIN_SAMPLES, open_session, predict_function, session_metadata
+from akd_toolkit.mistakes import require
 
 BACKENDS = ("auto", "torch", "onnx")
 
@@ -92,6 +93,7 @@ def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> 
         raise FileNotFoundError(
             f"{source} holds neither {ONNX_FILE} nor {SETTINGS}; give the folder of a run or of a bundle."
         )
+    require("torch")
     from akd_toolkit.models.storage import load_student
 
     return engine_of(*load_student(source))

@@ -7,6 +7,8 @@ import re
 from contextlib import contextmanager
 from pathlib import Path
 
+import akd_toolkit
+from akd_toolkit import __version__
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS, is_hub_name
 from akd_toolkit.inference.bundle import (
     ALLOWED,
@@ -17,15 +19,24 @@ from akd_toolkit.inference.bundle import (
     check_bundle,
     check_folder,
     check_names,
+    is_bundle,
 )
 
 logger = logging.getLogger(__name__)
 
+PRETRAINED = Path(akd_toolkit.__file__).parent / "pretrained"  # a bundle, if this package contains one
 SOURCES = "the folder of a finished run or of a bundle, an .onnx file, or owner/name of a repository on the hub"
 
 
-def find_student(source: str | Path, **options) -> Path:
-    """The folder or file of one student; for an experiment the error names a run. Options: see ``resolve_source``."""
+def find_student(source: str | Path | None, **options) -> Path:
+    """The folder or file of one student; for an experiment the error names a run. Options: see ``resolve_source``.
+
+    ``source`` None is the student that is part of this package; FileNotFoundError if this package has none.
+    """
+    if source is None:
+        if not is_bundle(PRETRAINED):
+            raise FileNotFoundError(f"this akd_toolkit {__version__} contains no trained student; give {SOURCES}.")
+        source = PRETRAINED
     if not isinstance(source, (str, os.PathLike)) or not str(source):
         raise ValueError(f"source must be {SOURCES}, got {source!r}.")
     place = resolve_source(source, **options)
@@ -63,7 +74,7 @@ def resolve_source(
     local_only
         Use the cache only, as ``HF_HUB_OFFLINE=1`` does.
     with_torch
-        Of a run's folder: whether PyTorch will build the student even if there is an exported file.
+        Whether PyTorch will build the student even if there is an exported file.
 
     Raises
     ------
@@ -85,28 +96,28 @@ def resolve_source(
 
     revision, offline = revision or "main", local_only or constants.HF_HUB_OFFLINE
     if offline or re.fullmatch(r"[0-9a-f]{40}", revision):
-        if folder := _cached(source, revision, cache_folder, required=offline):
+        if folder := _cached(source, revision, cache_folder, with_torch, required=offline):
             return folder
         if offline:
             raise FileNotFoundError(f"{source} ({revision}) is not in the cache; load it once with a network.")
     try:
-        return _check_download(_download(source, revision, cache_folder))
+        return _check_download(_download(source, revision, cache_folder), with_torch)
     except ConnectionError as error:
-        folder = _cached(source, revision, cache_folder)
+        folder = _cached(source, revision, cache_folder, with_torch)
         if folder is None:
             raise
         logger.warning("%s The copy in the cache is used.", error)
         return folder
 
 
-def _cached(name: str, revision: str, cache_folder: str | Path | None, required: bool = False) -> Path | None:
+def _cached(name: str, revision: str, cache_folder, with_torch: bool, required: bool = False) -> Path | None:
     """The checked copy of a revision in the cache; None if it is missing or, unless ``required``, damaged."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         file = hf_hub_download(name, LIST, revision=revision, cache_dir=cache_folder, local_files_only=True)
-        return _check_download(Path(file).parent)
+        return _check_download(Path(file).parent, with_torch)
     except (LocalEntryNotFoundError, HFValidationError):
         return None
     except DamagedFile:  # or incomplete, because its download was stopped
@@ -115,11 +126,11 @@ def _cached(name: str, revision: str, cache_folder: str | Path | None, required:
         return None
 
 
-def _check_download(folder: Path) -> Path:
+def _check_download(folder: Path, with_torch: bool) -> Path:
     """Check a download; a damaged file and the list, which may be wrong instead, leave the cache."""
     cache = folder.parents[2]  # <cache>/models--owner--name/snapshots/<commit> holds links to other places in <cache>
     try:
-        check_bundle(folder, links_into=cache)
+        check_bundle(folder, cache, with_torch)
     except DamagedFile as error:
         for path in (folder / error.name, folder / LIST):
             if path.resolve().is_relative_to(cache.resolve()):

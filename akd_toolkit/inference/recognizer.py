@@ -63,7 +63,7 @@ class EmotionRecognizer:
     @classmethod
     def from_pretrained(
         cls,
-        source: str | Path,
+        source: str | Path | None = None,
         revision: str | None = None,
         cache_folder: str | Path | None = None,
         local_only: bool = False,
@@ -72,10 +72,10 @@ class EmotionRecognizer:
         stream_options: dict | None = None,
         activity: str = "auto",
     ) -> EmotionRecognizer:
-        """A recogniser with a student from this disk or the Hugging Face hub.
+        """A recogniser with a student from this disk or the Hugging Face hub; by default the one in this package.
 
-        ``source``, ``revision``, ``cache_folder`` and ``local_only`` as ``resolve_source``, which also lists the
-        errors; ``backend`` and ``threads`` as ``open_engine``.
+        ``source`` as ``find_student``; ``revision``, ``cache_folder`` and ``local_only`` as ``resolve_source``, which
+        also lists the errors; ``backend`` and ``threads`` as ``open_engine``.
         """
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be a whole number >= 1, got {threads!r}.")

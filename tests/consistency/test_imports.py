@@ -1,9 +1,14 @@
 """Imports between subpackages go one way."""
 
 import ast
+import configparser
+import sys
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 import akd_toolkit
+from akd_toolkit.mistakes import TRAIN
 
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A subpackage may import itself and what comes before it in this order, except for the pairs in APART.
@@ -19,6 +24,7 @@ ORDER = [
     {"cli"},
 ]
 APART = [("distill", "models"), ("distill", "teachers"), ("models", "teachers")]
+INFERENCE = ("command", "predict", "listen")  # commands without the extra train
 HEAVY = {  # imported where they are used
     *("onnx", "onnxruntime", "tensorrt", "openvino", "opensmile", "ray", "sounddevice", "huggingface_hub", "pynvml"),
     *("av", "facenet_pytorch", "torchvision", "h5py"),
@@ -72,3 +78,36 @@ def test_heavy_optional_packages_are_imported_inside_functions():
     for path in files():
         top = {name.split(".")[0] for name in imports(path, top_level_only=True)}
         assert not top & HEAVY, f"{path} imports {top & HEAVY} at the top"
+
+
+def required(text: str) -> set[str]:
+    """Modules of the packages in a part of setup.cfg."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+    other = {"scikit-learn": "sklearn", "ruamel.yaml": "ruamel", "markdown-it-py": "markdown_it"}
+    return {other.get(name, name) for name in (Requirement(line).name for line in lines)}
+
+
+def file_of(module: str) -> Path | None:
+    path = PACKAGE.parent / module.replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def test_running_a_student_imports_no_package_of_the_extra_train():
+    settings = configparser.ConfigParser()
+    settings.read(PACKAGE.parent / "setup.cfg")
+    base = required(settings["options"]["install_requires"])
+    assert required(settings["options.extras_require"]["train"]) == TRAIN and len(base) >= 10
+    left, seen, others = [f"akd_toolkit.cli.{name}" for name in INFERENCE], set(), set()
+    while left:
+        module = left.pop()
+        if (path := file_of(module)) is None or module in seen:
+            continue
+        seen.add(module)
+        # What a command imports when it is called, and what other modules import when they are imported.
+        found = set(imports(path, top_level_only=not module.startswith("akd_toolkit.cli")))
+        others |= {name.split(".")[0] for name in found} - {"akd_toolkit"}
+        left += [*(name for name in found if name.startswith("akd_toolkit")), module.rpartition(".")[0]]
+    assert {"akd_toolkit.inference.streaming", "akd_toolkit.data.sounds"} <= seen
+    assert not [name for name in seen if name.startswith(("akd_toolkit.models", "akd_toolkit.training"))]
+    unknown = {name for name in others - set(sys.stdlib_module_names) if name not in base | {"akd_toolkit"}}
+    assert unknown <= {"torch", "sounddevice"}, unknown  # inside functions: PyTorch's threads, a list of microphones

@@ -1,15 +1,12 @@
 """Speech is detected in noise, and noise is not taken for speech."""
 
-import logging
-
 import numpy as np
 import pytest
 from programs import run_python
 from scipy.signal import lfilter, resample_poly
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.inference import activity
-from akd_toolkit.inference.activity import EnergyActivity, SileroActivity, open_activity
+from akd_toolkit.inference.activity import EnergyActivity, SileroActivity
 
 FRAME, HANGOVER = 320, 10  # of energy: samples, and frames
 COUNT = 64000
@@ -81,28 +78,6 @@ def test_silero_detects_quiet_and_shouted_speech(shared_folder):
     files = [file for actor in ("06", "09", "20") for file in sorted((folder / f"Actor_{actor}").glob("*.flac"))[::6]]
     assert len(files) == 30
     assert sum(SileroActivity().push(read_audio(file)).any() for file in files) >= 29
-
-
-@pytest.fixture
-def without_package(monkeypatch):
-    find_spec = activity.importlib.util.find_spec
-    monkeypatch.setattr(
-        activity.importlib.util, "find_spec", lambda name: None if name == "silero_vad" else find_spec(name)
-    )
-    caches = (activity._silero_session, activity._best_available)
-    for cached in caches:
-        cached.cache_clear()
-    yield
-    for cached in caches:
-        cached.cache_clear()
-
-
-def test_without_the_package_energy_is_used_and_logged_once(without_package, caplog):
-    with caplog.at_level(logging.WARNING):
-        assert [open_activity("auto").name for _ in range(3)] == ["energy"] * 3
-    assert len(caplog.records) == 1 and "silero-vad" in caplog.text
-    with pytest.raises(ImportError, match="silero-vad"):
-        open_activity("silero")
 
 
 def test_silero_does_not_import_pytorch(tmp_path):

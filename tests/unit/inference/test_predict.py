@@ -14,7 +14,7 @@ from programs import run_python
 
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.export import export_onnx
-from akd_toolkit.inference import EmotionRecognizer
+from akd_toolkit.inference import EmotionRecognizer, hub
 from akd_toolkit.models.storage import load_student
 
 
@@ -124,13 +124,14 @@ def test_ctrl_c_leaves_what_was_printed(predict, folder, monkeypatch):
 @pytest.mark.parametrize(
     "words, code, message",
     [
-        ([], 1, "error: give --model: the folder of a finished run, an exported .onnx file, or owner/name on the hub."),
+        ([], 1, "contains no trained student; give the folder of a finished run or of a bundle, an .onnx file, or"),
         (["--model", "/no/such"], 1, "error: /no/such does not exist"),
         (["--model", "/no/such", "--jobs", "0"], 2, "'--jobs': 0 is not in the range"),
         (["--model", "/no/such", "--json", "--csv"], 2, "--json and --csv"),
     ],
 )
-def test_what_is_missing_is_said(predict, words, code, message):
+def test_what_is_missing_is_said(predict, words, code, message, monkeypatch, tmp_path):
+    monkeypatch.setattr(hub, "PRETRAINED", tmp_path)
     found, lines, err = predict("a.wav", *words, model=None)
     assert found == code and not lines and message in err and err.count("\n") == 1
 
