@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Callable
 
-
 # The modules of the extra train; see setup.cfg.
 TRAIN = {
     *("torch", "torchaudio", "speechbrain", "transformers", "hyperpyyaml", "pydantic", "scipy", "sklearn", "pandas"),
