@@ -60,7 +60,7 @@ def check_input(piped: bool, advice: str) -> None:
 
 
 def open_recognizer(model: str | None, revision: str | None, backend: str, activity: str):
-    """The recogniser of a trained student (None: the one in this package), on one thread: more do not speed up a small student."""
+    """The recogniser of a trained student (None: the one in this package), on one thread: more do not speed it up."""
     from akd_toolkit.inference import EmotionRecognizer
 
     recognizer = EmotionRecognizer.from_pretrained(model, revision, backend=backend, activity=activity)

@@ -104,8 +104,9 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None, with_
 def check_folder(folder: str | Path, with_torch: bool = True) -> None:
     """Check a folder on this disk before a student is loaded from it.
 
-    A bundle is checked by ``check_bundle``, also of ``with_torch``. The folder of a run has no sums; it must hold no code and no files of a
-    bundle, and its student must pass ``check_student``, unless an exported file is used instead.
+    A bundle is checked by ``check_bundle``, which explains ``with_torch``. The folder of a run has no sums; it must
+    hold no code and no files of a bundle, and its student must pass ``check_student``, unless an exported file is used
+    instead.
     """
     folder = Path(folder)
     if is_bundle(folder):
