@@ -8,6 +8,7 @@ from akd_toolkit.teachers import (
     logmel_statistics,
     opensmile_functionals,
     transformers_encoder,
+    transformers_text,
 )
 from akd_toolkit.teachers.bank import TeacherBank, TeacherFold, teacher_params, transfer_fold
 from akd_toolkit.teachers.base import Teacher

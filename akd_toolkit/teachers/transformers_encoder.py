@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -55,6 +56,9 @@ class TransformersEncoder(Teacher):
     name = "transformers_encoder"
     version = 1
     frame_rate_hz = 50.0
+    model_types = MODEL_TYPES
+    files = ("config.json", "preprocessor_config.json")  # needed beside the weights
+    patterns = ("*.json",)  # of files beside the weights that are fetched from the hub; none holds code
     example_options = {"source": "facebook/wav2vec2-base"}
 
     def __init__(
@@ -65,11 +69,11 @@ class TransformersEncoder(Teacher):
         revision: str | None = None,
     ):
         self.source = str(source)
-        self.folder = find_folder(self.source, revision)
+        self.folder = find_folder(self.source, revision, self.patterns)
         self.title = self.folder.name if Path(self.source).expanduser().is_dir() else self.source
-        self.config = _read_config(self.folder)
+        self.config = self._read_config()
         self.model_type = self.config["model_type"]
-        depth = self.config["encoder_layers" if self.model_type == "whisper" else "num_hidden_layers"]
+        depth = self._depth
         self.layers = list(range(depth + 1)) if layers is None else [int(layer) for layer in layers]
         self.frame_layer = max(self.layers, default=0) if frame_layer is None else int(frame_layer)
         wrong = [layer for layer in [*self.layers, self.frame_layer] if not 0 <= layer <= depth]
@@ -79,6 +83,26 @@ class TransformersEncoder(Teacher):
                 f"{self.frame_layer}; name at least one of these, or null for all."
             )
         self.num_layers = len(self.layers)
+
+    @property
+    def _depth(self) -> int:
+        """Number of transformer layers of the whole encoder."""
+        return self.config["encoder_layers" if self.model_type == "whisper" else "num_hidden_layers"]
+
+    def _read_config(self) -> dict:
+        for name in self.files:
+            if not (self.folder / name).is_file():
+                raise FileNotFoundError(
+                    f"teacher folder {self.folder} holds no {name}; copy it from the model's page, it is part of the "
+                    "model."
+                )
+        config = json.loads((self.folder / "config.json").read_text())
+        if config.get("model_type") not in self.model_types:
+            raise ValueError(
+                f"teacher folder {self.folder} holds a model of type '{config.get('model_type')}'; {self.name} reads "
+                f"{', '.join(self.model_types)}."
+            )
+        return config
 
     def identity(self) -> dict:
         return {"weights": self._weights_hash, "layers": self.layers, "frame_layer": self.frame_layer}
@@ -179,7 +203,7 @@ class TransformersEncoder(Teacher):
         self.__dict__.pop("_positions", None)
 
 
-def find_folder(source: str, revision: str | None = None) -> Path:
+def find_folder(source: str, revision: str | None = None, patterns: tuple[str, ...] = ("*.json",)) -> Path:
     """The local folder of a model: ``source`` itself, or a copy of the hub's files that hold no code."""
     folder = Path(source).expanduser()
     if folder.is_dir():
@@ -189,7 +213,7 @@ def find_folder(source: str, revision: str | None = None) -> Path:
         raise FileNotFoundError(f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name.")
     from huggingface_hub import HfApi, snapshot_download
 
-    wanted = {"allow_patterns": ["*.json", "*.safetensors"]}
+    wanted = {"allow_patterns": [*patterns, "*.safetensors"]}
     try:
         folder = Path(snapshot_download(source, revision=revision, **wanted))
         if revision is None and not any(folder.glob("*.safetensors")):
@@ -218,42 +242,28 @@ def weight_files(folder: Path) -> list[Path]:
     return files
 
 
-def _read_config(folder: Path) -> dict:
-    for name in ("config.json", "preprocessor_config.json"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"teacher folder {folder} holds no {name}; copy it from the model's page, it is part of the model."
-            )
-    config = json.loads((folder / "config.json").read_text())
-    if config.get("model_type") not in MODEL_TYPES:
-        raise ValueError(
-            f"teacher folder {folder} holds a model of type '{config.get('model_type')}'; "
-            f"transformers_encoder reads {', '.join(MODEL_TYPES)}."
-        )
-    return config
-
-
 def _load_checked(folder: Path, config: dict, depth: int, title: str):
     """The lowest ``depth`` layers; a model with a weight that is not in the file is refused."""
     from transformers import AutoModel
 
     if config["model_type"] == "whisper":
         smaller = {"encoder_layers": depth, "decoder_layers": 0}  # the decoder is never run
-        return load_complete(AutoModel, folder, title, used="encoder.", **smaller)
-    # Masking is for training; without it the model has no masking vector that a file could lack.
-    smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
-    return load_complete(AutoModel, folder, title, **smaller)
+    else:
+        # Masking is for training; without it the model has no masking vector that a file could lack.
+        smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    used = "encoder." if config["model_type"] == "whisper" else ""
+    return load_checked(AutoModel, folder, title, lambda key: key.startswith(used), **smaller)
 
 
-def load_complete(auto_class, folder: Path, title: str, used: str = "", **options):
-    """A model of transformers from safetensors; ValueError if a weight, named ``used...``, is not in the file."""
+def load_checked(kind, folder: Path, title: str, is_used: Callable[[str], bool], **smaller):
+    """A model of ``kind``, such as ``AutoModel``, from safetensors; ValueError if a weight that it uses is missing."""
     from transformers.utils import logging as transformers_logging
 
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()  # unused keys are expected: layers were left out
     try:
-        model, info = auto_class.from_pretrained(
+        model, info = kind.from_pretrained(
             folder,
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # so that they are listed, and refused below
@@ -261,7 +271,7 @@ def load_complete(auto_class, folder: Path, title: str, used: str = "", **option
             local_files_only=True,
             trust_remote_code=False,
             dtype=torch.float32,
-            **options,
+            **smaller,
         )
     except Exception as error:
         raise ValueError(f"teacher {title} cannot be loaded from {folder} ({error}); copy the folder again.") from error
@@ -269,7 +279,7 @@ def load_complete(auto_class, folder: Path, title: str, used: str = "", **option
         transformers_logging.set_verbosity(verbosity)
         transformers_logging.enable_progress_bar()
     mismatched = {entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"]}
-    wrong = sorted(key for key in {*info["missing_keys"], *mismatched} if key.startswith(used))
+    wrong = sorted(filter(is_used, {*info["missing_keys"], *mismatched}))
     if wrong:
         raise ValueError(
             f"teacher {title} would be partly random: {len(wrong)} weights are missing from {folder} or have another "

@@ -39,6 +39,18 @@ EMOTIONS = {  # letter of the German word -> label
     "N": "neutral",
 }
 LABELS = tuple(EMOTIONS.values())
+SENTENCES = {
+    "a01": "Der Lappen liegt auf dem Eisschrank.",
+    "a02": "Das will sie am Mittwoch abgeben.",
+    "a04": "Heute abend könnte ich es ihm sagen.",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+    "a07": "In sieben Stunden wird es soweit sein.",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+}
 SEX = dict.fromkeys(("03", "10", "11", "12", "15"), "male") | dict.fromkeys(("08", "09", "13", "14", "16"), "female")
 NUM_FILES_2_0 = 816
 
@@ -88,6 +100,7 @@ def prepare_emodb(
         "data_folder": str(folder.resolve()),
         "label_order": list(label_order),
         "expect_official": expect_official,
+        "transcripts": True,
     }
 
     def build() -> Manifest:
@@ -126,7 +139,8 @@ def _rows(files: list[Path]) -> list[Utterance]:
             )
         else:
             speaker, emotion = name["speaker"], EMOTIONS[name["letter"]]
-            rows.append(unmeasured(path, speaker, emotion, sex=SEX.get(speaker, ""), text=name["text"]))
+            known = {"sex": SEX.get(speaker, ""), "text": name["text"], "transcript": SENTENCES.get(name["text"], "")}
+            rows.append(unmeasured(path, speaker, emotion, **known))
     raise_problems(problems, f"{len(problems)} of {len(files)} files of EmoDB")
     return rows
 

@@ -113,6 +113,7 @@ def prepare_iemocap(
         "use": use,
         "merge_excitement": merge_excitement,
         "attributes": attributes,
+        "transcripts": True,
     }
 
     def build() -> Manifest:
@@ -247,6 +248,7 @@ def _rows(chosen, audio: dict[str, Path], words: dict[str, str], attributes: boo
             problems.append(f"{turn.name} is labelled {turn.category} and has no recording; restore its .wav file.")
             continue
         known = {"sex": SEX[turn.sex], "text": words.get(turn.name, "")}
+        known["transcript"] = known["text"]
         known["attributes"] = turn.attributes if attributes else {}
         rows.append(unmeasured(audio[turn.name], f"Ses0{turn.session}{turn.sex}", label, **known))
     raise_problems(problems, f"{len(problems)} of {len(chosen)} turns of IEMOCAP")

@@ -8,6 +8,17 @@ from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers import ecapa_tdnn
 
 
+def save_text_encoder(folder):
+    """A random BERT with one token for each word of ``given``."""
+    from transformers import BertConfig, BertModel
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"word{index}" for index in range(30))]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 8}
+    BertModel(BertConfig(vocab_size=len(words), **sizes)).save_pretrained(folder)
+    return folder
+
+
 @pytest.fixture
 def build(tmp_path, monkeypatch):
     """Registered name -> a teacher; where one reads a model, a small random one is saved first."""
@@ -20,6 +31,8 @@ def build(tmp_path, monkeypatch):
             path = tmp_path / "table.csv"
             path.write_text("id,one,two\n" + "".join(f"{index},{index},0.5\n" for index in range(5)))
             options = {"source": str(path)}
+        if name == "transformers_text":
+            options = {"source": str(save_text_encoder(tmp_path))}
         if name == "transformers_encoder":
             from transformers import WhisperConfig, WhisperFeatureExtractor, WhisperModel
 

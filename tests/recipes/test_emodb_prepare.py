@@ -58,6 +58,8 @@ def test_the_real_corpus_has_the_published_counts(preparer, shared_folder, tmp_p
     assert Counter(row.sex for row in manifest) == {"female": 302, "male": 233}
     row = manifest.by_id["03a01Fa"]
     assert (row.speaker, row.emotion, row.sex, row.text, row.start) == ("03", "happiness", "male", "a01", 0)
+    assert row.transcript == "Der Lappen liegt auf dem Eisschrank."
+    assert len({row.transcript for row in manifest}) == 10 and all(row.transcript for row in manifest)
     assert sum(row.duration for row in manifest) == pytest.approx(1487.1, abs=0.05)
     assert Manifest.read(tmp_path / "manifest.csv") == manifest
     assert all(Path(row.wav).is_absolute() for row in manifest)

@@ -127,6 +127,7 @@ def test_the_5531_turns_have_the_published_counts_by_class_and_session(manifest)
 def test_speaker_attributes_and_words_come_from_the_turn(manifest):
     row = manifest.by_id["Ses01F_impro01a_M003"]
     assert (row.speaker, row.sex, row.text) == ("Ses01M", "male", "Well, I said 7.")
+    assert row.transcript == row.text
     assert row.attributes == {"valence": 2.5, "arousal": 3.0, "dominance": 3.3333}
     # The speaker is in the last field of the ID; the first field is who wears the markers.
     assert all(row.speaker == row.id[:5] + row.id.split("_")[-1][0] for row in manifest)

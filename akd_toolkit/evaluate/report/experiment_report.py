@@ -12,15 +12,18 @@ from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plo
 from akd_toolkit.evaluate.report.results import ABLATION, append_results, results_row
 from akd_toolkit.evaluate.report.summary import concordances, mean_agreement, summarise
 from akd_toolkit.evaluate.report.tables import frame_table, markdown_table, over_folds, percent, render, with_limits
+from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.record import read_json
 from akd_toolkit.experiment.scores_file import attributes_in, write_scores
+from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers import teacher_params
 
 logger = logging.getLogger(__name__)
 
+NEAR_CHANCE = 0.05  # UA above 1 / classes that is not called knowledge
 VALID = "valid/"  # prefix of the columns of metrics.csv that come from the held-out speakers of an inner split
 
 
@@ -36,6 +39,7 @@ def write_report(
     teachers: Mapping[str, pd.DataFrame] | None = None,
     curves: pd.DataFrame | None = None,
     trust: pd.DataFrame | None = None,
+    notes: Sequence[str] = (),
 ) -> dict:
     """Write report.md with its pictures into ``folder`` and return the result of ``summarise``.
 
@@ -51,6 +55,8 @@ def write_report(
         Name -> scores of each teacher under the same protocol, on the same utterances.
     curves, trust
         As ``histories`` returns them.
+    notes
+        Paragraphs below the scores.
     """
     folder, teachers = Path(folder), teachers or {}
     summary = summarise(scores, label_order)
@@ -82,6 +88,7 @@ def write_report(
         trust=trust is not None,
         several_epochs=several_epochs,
         tables=tables,
+        notes=notes,
         **{name: summary[name] for name in ("utterances", "speakers", "folds", "fold_table", "macro_f1", "ece")},
         num_seeds=summary["seeds"],
         seed_std=summary["ua_seed_std"],
@@ -100,7 +107,8 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
         write_scores(experiment.paths.teacher_scores(name), of_teacher)
     curves, trust, _ = histories([*runs, *chosen_inner_runs(experiment.paths, protocol.inner_runs())])
-    summary = _write(protocol, scores, title, teachers=teachers, curves=curves, trust=trust)
+    notes = text_notes(config, teachers)
+    summary = _write(protocol, scores, title, teachers=teachers, curves=curves, trust=trust, notes=notes)
     return _append_row(
         protocol,
         summary,
@@ -116,8 +124,26 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
 def report_teachers(protocol: NestedCrossValidation) -> None:
     """Write the report of each teacher alone under the same protocol, and its row of results."""
     for title, scores in protocol.teacher_scores().items():
-        _write(protocol, scores, title, folder=protocol.folder / title)
+        notes = text_notes(protocol.config, {title: scores})
+        _write(protocol, scores, title, folder=protocol.folder / title, notes=notes)
         report_row_of_teacher(protocol, title, scores)
+
+
+def text_notes(config: Config, teachers: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Of each teacher that reads transcripts, a sentence that says whether its UA is above chance, 1 / classes."""
+    notes = []
+    for title, scores in teachers.items():
+        if TEACHERS.get(config["teachers"][title]["name"]).modality != "text":
+            continue
+        found, chance = summarise(scores, config["label_order"]), 1 / scores["truth"].nunique()
+        verdict = "above chance: the words predict part of the emotion"
+        if found["ua_low"] <= chance:
+            verdict = "at chance: the words do not predict the emotion"
+        elif found["ua_pooled"] < chance + NEAR_CHANCE:
+            verdict = f"within {100 * NEAR_CHANCE:.0f} points of chance: the words predict next to nothing"
+        score = f"UA {with_limits(found, 'ua_pooled', 'ua')}, chance {percent(chance)}"
+        notes.append(f"Teacher {title} reads the transcripts alone. It is {verdict} ({score}).")
+    return notes
 
 
 def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: pd.DataFrame, system="teacher") -> dict:

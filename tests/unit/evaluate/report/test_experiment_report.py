@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from akd_toolkit.data.watermark import MARK, WATERMARK, marked
-from akd_toolkit.evaluate.report.experiment_report import histories, trust_at_the_end, write_report
+from akd_toolkit.evaluate.report.experiment_report import histories, text_notes, trust_at_the_end, write_report
 from akd_toolkit.evaluate.report.summary import summarise
 
 
@@ -84,6 +84,15 @@ def test_attributes_are_shown_with_those_of_teachers_that_have_any(tmp_path, inv
     assert "| teacher knows, pooled |" in page and "teacher silent" not in page
     cells = r"\d+ \| -?\d\.\d{3} ± \d\.\d{3} \| -?\d\.\d{3} \| \[-?\d\.\d{3}, \d\.\d{3}\] \| 1\.000 \|"
     assert re.search(rf"^\| valence \| {cells}$", page, flags=re.M)
+
+
+@pytest.mark.parametrize(("skill", "verdict"), [(0.0, "at chance"), (3.0, "above chance")])
+def test_a_teacher_of_transcripts_is_compared_with_chance_and_others_are_not(skill, verdict, invented, labels):
+    teachers = {"words": {"name": "transformers_text"}, "whisper": {"name": "transformers_encoder"}}
+    config = {"teachers": teachers, "label_order": labels}
+    scores = invented(skill=skill, seeds=(1,))
+    (note,) = text_notes(config, {"words": scores, "whisper": scores})
+    assert "words" in note and verdict in note and "chance 33.3" in note
 
 
 def test_trust_is_read_by_class_and_epoch_in_the_order_of_labels_and_teachers():
