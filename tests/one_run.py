@@ -11,6 +11,7 @@ def make_run(config, manifest, train, test) -> Run:
     """A run of seed 1 and fold 1."""
     place = {"folder": Path(config["output_folder"]) / "run", "name": "run", "seed": 1, "fold": 1}
     speakers = {"train_speakers": tuple(train), "test_speakers": tuple(test), "label_order": manifest.label_order}
+    speakers["label_share"] = config["label_share"]
     return Run(**place, **speakers, config=config, manifest=manifest, overrides={})
 
 

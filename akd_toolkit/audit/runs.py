@@ -67,7 +67,7 @@ def check_scores_written(runs: Runs) -> list[Finding]:
     for run, scores in runs.scores.items():
         if isinstance(scores, Exception):
             found.append(leak("scores", run, f"scores.csv cannot be trusted: {str(scores).rstrip('.')}"))
-        elif problem := wrong_scores(scores, experiment.manifest, run.test_speakers, run.seed, run.fold):
+        elif problem := wrong_scores(scores, experiment.manifest, run.tested(experiment.manifest), run.seed, run.fold):
             found.append(leak("scores", run, f"scores.csv {problem}; run it again"))
     teachers = _attempt(experiment.teacher_scores)
     if isinstance(teachers, Exception):
@@ -77,7 +77,7 @@ def check_scores_written(runs: Runs) -> list[Finding]:
         for fold in experiment.folds:
             number = fold.index + 1
             of_fold = scores[scores["fold"] == number]
-            place = experiment.manifest, fold.test_speakers, None, number
+            place = experiment.manifest, experiment.manifest.of(fold.test_speakers), None, number
             if problem := wrong_scores(of_fold, *place, complete=_needs_all(experiment, title)):
                 sentence = f"teacher {title}, fold {number}: scores.csv {problem}; run the recipe again."
                 found.append(Finding("leak", "scores", sentence))

@@ -78,6 +78,8 @@ class TrainSampler(Sampler[list[Draw]]):
         Unlabelled windows for each labelled one, > 0.
     sampling
         Which labelled utterances an epoch takes, a name of ``Sampling``.
+    epoch_size
+        Labelled windows of an epoch, which repeats a smaller labelled part; None means one for each utterance.
     rank, num_processes
         Which process of how many this is.
 
@@ -100,12 +102,14 @@ class TrainSampler(Sampler[list[Draw]]):
         sampling: str = "natural",
         rank: int = 0,
         num_processes: int = 1,
+        epoch_size: int | None = None,
     ):
         self.sources, self.size = tuple(sources), round(window_s * SAMPLE_RATE_HZ)
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.unlabelled_ratio, self.sampling = unlabelled_ratio, sampling
         self.rank, self.num_processes = rank, num_processes
-        smallest = len(self.sources[0].manifest) // len(self)
+        self.epoch_size = epoch_size or len(self.sources[0].manifest)
+        smallest = self.epoch_size // len(self)
         if smallest < num_processes:
             raise ValueError(
                 f"batch_size {batch_size} gives batches of {smallest} labelled windows for {num_processes} processes; "
@@ -116,12 +120,14 @@ class TrainSampler(Sampler[list[Draw]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.sources[0].manifest) // self.batch_size)
+        return -(-self.epoch_size // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Draw]]:
         random = np.random.default_rng([self.seed, self.epoch])
         labelled, *unlabelled = self.sources
-        order = epoch_order(labelled.manifest, self.sampling, random)
+        passes = -(-self.epoch_size // len(labelled.manifest))
+        order = np.concatenate([epoch_order(labelled.manifest, self.sampling, random) for _ in range(passes)])
+        order = order[: self.epoch_size]
         for number, rows in enumerate(np.array_split(order, len(self)), start=1):
             key = (self.seed, self.epoch, number) + ((self.rank,) if self.num_processes > 1 else ())
             draws = self._windows(0, rows, random, key)

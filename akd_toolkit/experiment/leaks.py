@@ -19,14 +19,16 @@ def audit(
     speaker_independent: bool = True,
     models: dict[str, dict] | None = None,
     augment: Sequence[dict] | None = None,
+    num_labelled: int | None = None,
 ) -> dict[str, list[str]]:
     """Check a split: ``{"proved": [...], "not_proved": [...]}``, a sentence each.
 
     ``unlabelled`` maps titles of sources to their training speech; ``teachers`` is a ``TeacherFold``; ``one_head`` says
     that losses imitate a head fitted on the same speakers; ``speaker_independent`` is False if the recipe says that
     speakers are unknown; ``models`` holds pretrained models as ``{"teacher whisper": {"name": ..., "source": ...}}``.
-    ValueError if training and test share a speaker, utterance, part of a recording or identical sound, or a head or a
-    pretrained model was trained on the test data.
+    ``num_labelled`` is the number of training utterances whose label is used, by default all. ValueError if training
+    and test share a speaker, utterance, part of a recording or identical sound, or a head or a pretrained model was
+    trained on the test data.
     """
     _refuse_leaks(train, test)
     unnamed = sum(is_unknown_speaker(row.speaker) for row in (*train, *test))
@@ -45,6 +47,8 @@ def audit(
         + (" in common" if without_sum else " and no identical recording in common"),
         "no two utterances across the split are cut from the same part of one audio file",
     ]
+    if num_labelled is not None and num_labelled < len(train):
+        proved.append(f"labels of {num_labelled} of {len(train)} training utterances are used, also by teachers")
     heads = _check_heads(teachers or (), test, one_head)
     if named:
         proved += heads

@@ -13,6 +13,7 @@ from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import build_augmentations, build_mixup, change_batch
 from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.draws import TrainSampler, loader_options, sampling_of, scoring_draws, whole_draws
+from akd_toolkit.data.label_share import labelled_ids
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import equal_chances
 from akd_toolkit.distill.objective import Objective
@@ -56,7 +57,7 @@ def build_student(run: Run) -> Student:
 
 def _attribute_scale(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each attribute over the training utterances, [A]."""
-    values = run.train.attribute_values(run.attributes)
+    values = run.labelled.attribute_values(run.attributes)
     for name, known in zip(run.attributes, ~np.isnan(values).all(axis=0)):
         if not known:
             raise ValueError(
@@ -69,7 +70,7 @@ def _attribute_scale(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def build_objective(run: Run, student: Student, teachers: TeacherFold | None) -> Objective:
     """The objective for the dimensions of this student and these teachers."""
-    train, num_classes, accuracies = run.train, len(run.manifest.label_order), []
+    train, num_classes, accuracies = run.labelled, len(run.manifest.label_order), []
     if teachers is not None:  # by heads that were not fitted on the speaker
         outputs = teachers.lookup(train.ids, embeddings=False)
         guesses, present = outputs.logits.argmax(dim=-1).numpy(), outputs.is_present().numpy()
@@ -122,7 +123,10 @@ class Datasets:
 def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) -> Datasets:
     """Windows of the training speakers with the teachers' outputs, and of the test speakers."""
     config, audio = run.config, AudioStore(run.manifest, run.config["store_folder"])
-    sources = [Speech(run.train, audio.waveform, _lookup(teachers, objective), config["views"], run.attributes)]
+    options = audio.waveform, _lookup(teachers, objective), config["views"], run.attributes
+    sources = [Speech(run.labelled, *options)]
+    if run.label_share < 1 and teachers is not None:
+        sources.append(Speech(run.hidden, *options, labelled=False))
     sources += [_unlabelled(run, objective, teachers, title, speech) for title, speech in run.unlabelled_train.items()]
     rank, count = rank_and_count()
     sampler = TrainSampler(
@@ -132,6 +136,7 @@ def make_datasets(run: Run, objective: Objective, teachers: TeacherFold | None) 
         seed=run.seed,
         unlabelled_ratio=config["unlabelled_ratio"],
         sampling=sampling_of(config["sampling"]),
+        epoch_size=len(run.train),
         rank=rank,
         num_processes=count,
     )
@@ -213,6 +218,7 @@ def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
         speaker_independent=run.config["speaker_independent"],
         models=models,
         augment=run.config["augment"],
+        num_labelled=len(run.labelled),
     )
 
 
@@ -267,5 +273,6 @@ def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: 
     With groups of the outer folds, the head that leaves out groups f and g serves the inner folds of both.
     """
     groups = [[speaker] for speaker in train_speakers] if len(train_speakers) <= FEW else config["outer_folds"]
-    bank = teacher_bank(config, manifest, config["views"])
-    return bank.fold(train_speakers, groups, one_head=one_head, attributes=attributes_of(config, manifest))
+    bank, kept = teacher_bank(config, manifest, config["views"]), labelled_ids(manifest, config["label_share"])
+    options = {"attributes": attributes_of(config, manifest), "labelled": np.array([i in kept for i in manifest.ids])}
+    return bank.fold(train_speakers, groups, one_head=one_head, **options)

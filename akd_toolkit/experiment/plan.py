@@ -5,13 +5,14 @@ training speakers; then one outer run (refit) on all of these speakers.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from akd_toolkit.data.folds import OuterFold, inner_folds
+from akd_toolkit.data.label_share import labelled_ids
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 from akd_toolkit.experiment.record import RunRecord, read_with
@@ -23,7 +24,7 @@ class PlannedRun:
     """One training of the plan, and the files it has written so far.
 
     ``name`` is its folder below the experiment's, such as ``seed17/fold1/inner2-candidate1``; ``fold``, ``split`` and
-    ``candidate`` count from 1, and the last two are None for an outer run.
+    ``candidate`` count from 1, and the last two are None for an outer run. ``label_share`` is the setting.
     """
 
     folder: Path
@@ -35,6 +36,15 @@ class PlannedRun:
     label_order: tuple[str, ...]
     split: int | None = None
     candidate: int | None = None
+    label_share: float = 1.0
+
+    def tested(self, manifest: Manifest) -> Manifest:
+        """The utterances that the run is scored on; of an inner run those that keep their label."""
+        test = manifest.of(self.test_speakers)
+        if self.kind == "outer" or self.label_share == 1:
+            return test
+        kept = labelled_ids(manifest, self.label_share)
+        return replace(test, utterances=tuple(row for row in test if row.id in kept))
 
     @property
     def kind(self) -> str:
@@ -65,7 +75,7 @@ class PlannedRun:
 
         def parsed(path: Path) -> pd.DataFrame:
             scores = parse_scores(path, self.label_order)
-            if manifest and (problem := wrong_scores(scores, manifest, self.test_speakers, self.seed, self.fold)):
+            if manifest and (problem := wrong_scores(scores, manifest, self.tested(manifest), self.seed, self.fold)):
                 raise ValueError(f"it {problem}")
             return scores
 
@@ -116,6 +126,7 @@ def planned_runs(
             label_order=tuple(label_order),
             split=split,
             candidate=candidate,
+            label_share=settings.get("label_share") or 1.0,
         )
 
     if settings.get("student") is None:

@@ -61,7 +61,7 @@ class NestedCrossValidation:
         paths = ExperimentPaths(self.folder)
         self._claim_folder(paths)
         plan = {
-            "recipe": "+".join([config.file.stem, *places]),
+            "recipe": "+".join([config.file.stem, *places]) + shown_share(config["label_share"]),
             "system": _system(config),
             "seeds": config["seeds"],
             "folds": [fold.index + 1 for fold in self.folds],
@@ -184,6 +184,17 @@ class NestedCrossValidation:
         write_text_aside(paths.environment, json.dumps(environment(), indent=2) + "\n")
         with written_aside(paths.settings) as aside, open(aside, "w", encoding="utf-8") as stream:
             YAML(typ="safe").dump(fixed, stream)  # last: a folder that has it is complete
+
+
+def shown_share(share: float) -> str:
+    """What the name of a recipe says of its ``label_share``.
+
+    Example
+    -------
+    >>> shown_share(0.25), shown_share(1.0)
+    (' (25 % of the labels)', '')
+    """
+    return f" ({100 * share:g} % of the labels)" if share < 1 else ""
 
 
 def find_teachers(config: Config) -> None:

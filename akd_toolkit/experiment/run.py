@@ -3,7 +3,7 @@
 import importlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ import torch
 from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.label_share import labelled_ids
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import Source, limited
 from akd_toolkit.experiment.config import Config
@@ -44,8 +45,21 @@ class Run(PlannedRun):
         return self.manifest.of(self.train_speakers)
 
     @property
+    def labelled(self) -> Manifest:
+        """The training utterances that keep their label."""
+        kept = labelled_ids(self.manifest, self.label_share)
+        return replace(self.train, utterances=tuple(row for row in self.train if row.id in kept))
+
+    @property
+    def hidden(self) -> Manifest:
+        """The other training utterances, without dimensional labels; their emotion must not be used."""
+        kept = labelled_ids(self.manifest, self.label_share)
+        rows = tuple(replace(row, attributes={}) for row in self.train if row.id not in kept)
+        return replace(self.train, utterances=rows)
+
+    @property
     def test(self) -> Manifest:
-        return self.manifest.of(self.test_speakers)
+        return self.tested(self.manifest)
 
     @property
     def sources(self) -> dict[str, Source]:

@@ -137,10 +137,10 @@ def parse_scores(path: Path, label_order: Sequence[str] | None = None) -> pd.Dat
 
 
 def wrong_scores(
-    scores: pd.DataFrame, manifest: Manifest, test_speakers, seed: int | None, fold: int, complete: bool = True
+    scores: pd.DataFrame, manifest: Manifest, test: Manifest, seed: int | None, fold: int, complete: bool = True
 ) -> str:
-    """How scores differ from the test utterances of the corpus; "" if not. ``complete``: none may be missing."""
-    expected = {row.id: row for row in manifest.of(test_speakers)}
+    """How scores differ from ``test``, a part of the corpus; "" if not. ``complete``: no utterance may be missing."""
+    expected = test.by_id
     ids = scores["ID"].astype(str).tolist()
     extra, missing = [name for name in ids if name not in expected], sorted(set(expected) - set(ids))
     if extra:

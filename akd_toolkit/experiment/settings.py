@@ -125,6 +125,7 @@ class Protocol(Section):
     prepare: Overrides = setting({}, "options of the recipe's prepare function")
     label_order: list[str] = setting(..., "class names in the order of the logits", min_length=2)
     speaker_independent: bool = setting(True, "false for a corpus without speaker labels, which marks its results")
+    label_share: float = setting(1.0, "share of the training utterances that keep their label", gt=0, le=1)
     outer_folds: list[Speakers] = setting(..., "groups of speakers that are tested together", min_length=2)
     candidates: list[Overrides] = setting([{}], "overrides that the inner folds choose from", min_length=1)
 
@@ -175,7 +176,7 @@ class Settings(Start, Protocol, Training):
         if self.unlabelled and not self.teachers:
             yield "unlabelled speech needs teachers to label it; add some or set unlabelled to null"
         for number, loss in enumerate((self.objective and self.objective.distill) or ()):
-            if loss.speech == "unlabelled" and not self.unlabelled:
+            if loss.speech == "unlabelled" and not self.unlabelled and self.label_share == 1:
                 yield f"objective.distill.{number}.speech is unlabelled and there is none; set it to all, or give some"
         titles = titled(self.unlabelled)
         for title in [title for title in self.sources if titles and title not in titles]:
