@@ -33,6 +33,7 @@ DEFAULTS = {
     "warmup": 0.0,  # share of all steps over which the learning rate rises
     "weight_average": 0.0,  # decay of averaged weights; 0 keeps the last ones
     "head_decay": None,
+    "unlabelled_ratio": 1.0,  # weight of unlabelled utterances when the head is fitted
     "augment": None,
     "valid_every": 1,  # epochs between validations; 0 for none
     "checkpoints": 2,  # how many are kept
@@ -146,7 +147,8 @@ class DistillBrain(sb.Brain):
         """Fit the student's head before training, as epoch 0; ``whole`` yields batches of whole utterances."""
         begin, self.log = time.monotonic(), {}
         store = EncoderStore(self.hparams.store_folder, self.student)
-        self.log_batch(*fit_head(self.student, self.objective, whole, self.hparams.head_decay, store, self.device))
+        options = self.hparams.head_decay, store, self.device, self.hparams.unlabelled_ratio
+        self.log_batch(*fit_head(self.student, self.objective, whole, *options))
         self.history.append({"epoch": 0, **self._means()})
         self.seconds += time.monotonic() - begin
 

@@ -19,7 +19,13 @@ from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Teache
 
 @torch.no_grad()
 def fit_head(
-    student: Student, objective: Objective, batches, decay: float, store: "EncoderStore", device: str = "cpu"
+    student: Student,
+    objective: Objective,
+    batches,
+    decay: float,
+    store: "EncoderStore",
+    device: str = "cpu",
+    unlabelled_ratio: float = 1.0,
 ) -> tuple[ObjectiveResult, TeacherOutput | None, Tensor]:
     """Fit the head of a student on the outputs of its pretrained encoder.
 
@@ -35,6 +41,8 @@ def fit_head(
         L2 penalty of the head's weights, >= 0.
     store
         Stores the encoder's outputs for other folds and seeds.
+    unlabelled_ratio
+        Weight of all unlabelled utterances together, relative to the labelled ones, > 0.
 
     Returns
     -------
@@ -52,7 +60,10 @@ def fit_head(
     output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
     objective.cpu().fit_weighting(output, teacher, labels, decay)
     targets, temperature = objective.blended_targets(output, teacher, labels)
-    logits = student.fit_head(embedding.to(device), targets.to(device), temperature, decay=decay).cpu()
+    labelled = (labels != UNLABELLED).to(device)
+    logits = student.fit_head(
+        *(embedding.to(device), targets.to(device), temperature, decay, labelled, unlabelled_ratio)
+    ).cpu()
     result = objective(replace(output, logits=logits), teacher, labels)
     objective.to(device)
     return result, teacher, labels
