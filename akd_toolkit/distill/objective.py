@@ -171,27 +171,29 @@ class Objective(nn.Module):
     @torch.no_grad()
     def blended_targets(
         self, student: ModelOutput, teacher: TeacherOutput | None, labels: Tensor
-    ) -> tuple[Tensor, float]:
-        """One target distribution per utterance [batch, classes], for a head fitted in closed form; its temperature.
+    ) -> tuple[Tensor, Tensor, float]:
+        """What a head fitted in closed form learns: targets [batch, classes], weights [batch] and a temperature.
 
-        target[b] = (1 - o[b]) one_hot(label[b]) + o[b] mixture[b],   o = gate where distillation has weight, else 0
+        labelled: target[b] = (1 - o[b]) one_hot(label[b]) + o[b] mixture[b],  weight 1,  o = gate
+        unlabelled: target[b] = mixture[b],  weight = gate[b]
 
-        o is 0 for labelled speech if every loss with weight is for unlabelled speech alone. The mixture is taken at the
-        temperature of the first distillation loss, schedules at their end. The target of an unlabelled utterance is the
-        mixture alone, that of an utterance without a teacher the label alone.
+        The gate counts as 0 without a teacher, and where every loss with weight is for the other kind of speech. The
+        mixture is taken at the temperature of the first distillation loss, schedules at their end.
         """
         self.set_progress(1.0)
         hard = nn.functional.one_hot(labels.clamp(min=0), student.logits.shape[-1]).float()
         losses = [loss for title, loss in self.distill.items() if self.weights[title] > 0]
         if teacher is None or not losses:
-            return hard, 1.0
+            return hard, (labels != UNLABELLED).float(), 1.0
         temperature = getattr(losses[0], "temperature", 1.0)
         teacher = self._weighted(student, teacher, labels)
         truth = _Truth(labels, None).completed(teacher)
-        followed = any(self.speech.get(title) != "unlabelled" for title in self.distill if self.weights[title] > 0)
-        share = torch.where(truth.has_label, self._gate(student, teacher, truth) * followed, 1.0)
-        share = (share * teacher.is_present().any(dim=0))[:, None]
-        return (1 - share) * hard + share * teacher.imitated().mixture(temperature), temperature
+        speech = {self.speech.get(title, "all") for title in self.distill if self.weights[title] > 0}
+        followed = torch.where(truth.has_label, speech != {"unlabelled"}, speech != {"labelled"})
+        gate = self._gate(student, teacher, truth) * teacher.is_present().any(dim=0) * followed
+        share = torch.where(truth.has_label, gate, 1.0)[:, None]
+        targets = (1 - share) * hard + share * teacher.imitated().mixture(temperature)
+        return targets, torch.where(truth.has_label, 1.0, gate), temperature
 
 
 class _Described:

@@ -131,18 +131,17 @@ class EncoderStudent(Student):
         self,
         pooled: Tensor,
         targets: Tensor,
+        weights: Tensor | None = None,
+        labelled: Tensor | None = None,
         temperature: float = 1.0,
         decay: float = 30.0,
-        labelled: Tensor | None = None,
-        unlabelled_ratio: float = 1.0,
     ) -> Tensor:
         """Fit standardisation and classifier on the training utterances' ``pooled`` statistics.
 
-        minimises  mean_i v_i H(targets_i, softmax((W x_i + b) / temperature)) + decay / (2 N T^2) * ‖W‖^2
+        minimises  sum_i v_i H(targets_i, softmax((W x_i + b) / temperature)) / N  +  decay / (2 N T^2) * ‖W‖^2
 
-        where T is the temperature. v_i makes all classes of the labelled utterances weigh the same, and all unlabelled
-        utterances together ``unlabelled_ratio`` times as much as the labelled ones. N is the number of labelled
-        utterances, times 1 + ``unlabelled_ratio`` where there are others. Mean and deviation are of labelled ones.
+        where T is the temperature and N the sum of the weights. v is the weights, with labelled utterances balanced so
+        that all classes weigh the same. The standardisation is by labelled utterances alone.
 
         Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features" (linear probe before
         fine-tuning).
@@ -153,38 +152,38 @@ class EncoderStudent(Student):
             [utterances, 2 * width], from ``pooled``; training utterances only.
         targets
             [utterances, classes]: one-hot labels, or a teacher's probabilities, softened by ``temperature``.
+        weights
+            [utterances], >= 0; None: 1 each.
+        labelled
+            [utterances], True where an utterance has a label, at least one; None: everywhere.
         temperature
             Softening of the targets, > 0; 1 for labels.
         decay
             Pull towards 0, >= 0, as many units as if it were one more utterance's loss.
-        labelled
-            [utterances], True where an utterance has a label, at least one; None: everywhere.
-        unlabelled_ratio
-            Weight of all unlabelled utterances together, relative to the labelled ones, > 0.
 
         Returns
         -------
         The fitted logits of the same utterances, [utterances, classes].
         """
-        count = len(targets)
-        labelled = torch.ones(count, dtype=torch.bool) if labelled is None else labelled
-        labelled, targets = labelled.to(pooled.device), targets.to(pooled)
+        targets = targets.to(pooled)
+        labelled = torch.ones(len(targets), dtype=torch.bool) if labelled is None else labelled
+        weights = torch.ones(len(targets), device=pooled.device) if weights is None else weights.to(pooled)
         deviation, centre = torch.std_mean(pooled[labelled], dim=0)
         self.centre.copy_(centre)
         self.scale.copy_(deviation.clamp(min=1e-5))
         inputs, known = (pooled - self.centre) / self.scale, targets[labelled]
         rarity = 1 / (known.sum(0).clamp(min=1e-6) * targets.shape[1])
-        size = len(known) * (1 + unlabelled_ratio * (len(known) < count))
-        share = torch.full((count,), unlabelled_ratio * count / size, device=pooled.device)  # mean of all: 1
-        share = share * len(known) / max(1, count - len(known))
-        share[labelled] = len(known) * known @ rarity * (count / size)
+        size = float(weights.sum())
+        balanced = weights.clone()
+        balanced[labelled] *= len(known) * known @ rarity  # mean 1
+        balanced *= len(targets) / size
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
 
         def loss() -> Tensor:
             # Not ``fit_classifier``: in float32 another order of the same sums ends 0.2 % of probability elsewhere.
             log_probs = torch.log_softmax(self.classifier(inputs), dim=-1)
-            error = -(share * (targets * log_probs).sum(-1)).mean()
+            error = -(balanced * (targets * log_probs).sum(-1)).mean()
             return error + decay / (2 * size) * self.classifier.weight.square().sum()
 
         minimise(loss, list(self.classifier.parameters()), steps=300, history=20, tolerance=1e-7)

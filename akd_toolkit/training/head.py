@@ -42,7 +42,7 @@ def fit_head(
     store
         Stores the encoder's outputs for other folds and seeds.
     unlabelled_ratio
-        Weight of all unlabelled utterances together, relative to the labelled ones, > 0.
+        Weight of all unlabelled utterances together, before the gate, relative to the labelled ones, > 0.
 
     Returns
     -------
@@ -59,11 +59,11 @@ def fit_head(
         embedding, peaks, labels, teacher = embedding[rows], peaks[rows], labels[rows], teacher.taken(rows)
     output = ModelOutput(torch.zeros(len(labels), student.num_classes), embedding, frames=peaks[:, None])
     objective.cpu().fit_weighting(output, teacher, labels, decay)
-    targets, temperature = objective.blended_targets(output, teacher, labels)
-    labelled = (labels != UNLABELLED).to(device)
-    logits = student.fit_head(
-        *(embedding.to(device), targets.to(device), temperature, decay, labelled, unlabelled_ratio)
-    ).cpu()
+    targets, weights, temperature = objective.blended_targets(output, teacher, labels)
+    labelled = labels != UNLABELLED
+    weights[~labelled] *= unlabelled_ratio * labelled.sum() / (~labelled).sum().clamp(min=1)
+    fitted = (part.to(device) for part in (embedding, targets, weights, labelled))
+    logits = student.fit_head(*fitted, temperature=temperature, decay=decay).cpu()
     result = objective(replace(output, logits=logits), teacher, labels)
     objective.to(device)
     return result, teacher, labels

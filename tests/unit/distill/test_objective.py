@@ -105,10 +105,11 @@ def test_a_loss_may_be_for_labelled_or_for_unlabelled_speech_alone(speech, pair)
     torch.testing.assert_close(result.total, result.parts["cross_entropy"] + 0.5 * expected)
     none = labels if speech == "unlabelled" else torch.full_like(labels, UNLABELLED)
     assert objective_of(distill=[part])(student, teacher, none).parts["integrated_soft_targets"] == 0
-    targets, _ = objective_of(distill=[part]).blended_targets(student, teacher, some)
+    targets, weights, _ = objective_of(distill=[part]).blended_targets(student, teacher, some)
     hard = one_hot(labels, 4).float()
     assert torch.equal(targets[known], hard[known]) == (speech == "unlabelled")
     assert not torch.equal(targets[~known], hard[~known])
+    assert torch.equal(weights, torch.where(known, 1.0, float(speech == "unlabelled")))
 
 
 @pytest.mark.parametrize("detach", [True, False])
@@ -161,11 +162,16 @@ def test_blended_targets_follow_the_gate_and_are_the_labels_without_teachers(pai
     some, gate = labels.clone(), gate_of(student, teacher, labels)
     some[0], gate[0] = UNLABELLED, 1.0
     objective, hard = objective_of(gate=GATE), one_hot(labels, 4).float()
-    targets, temperature = objective.blended_targets(student, teacher, some)
+    targets, weights, temperature = objective.blended_targets(student, teacher, some)
     torch.testing.assert_close(targets, (1 - gate)[:, None] * hard + gate[:, None] * teacher.mixture(2.0))
-    assert temperature == 2.0
-    targets, temperature = objective.blended_targets(student, None, labels)
-    assert torch.equal(targets, hard) and temperature == 1.0
+    assert temperature == 2.0 and weights.tolist() == [1.0] * len(labels)  # a gate by labels is open without one
+    targets, weights, temperature = objective.blended_targets(student, None, labels)
+    assert torch.equal(targets, hard) and weights.tolist() == [1.0] * len(labels) and temperature == 1.0
+    by_entropy = {"name": "teacher_entropy"}
+    objective = objective_of(gate=by_entropy)
+    _, weights, _ = objective.blended_targets(student, teacher, some)
+    torch.testing.assert_close(weights[0], objective(student, teacher, some).gate[0])
+    assert weights[1:].tolist() == [1.0] * (len(labels) - 1)
 
 
 def test_one_loss_may_be_listed_twice_under_two_titles(pair):

@@ -129,17 +129,18 @@ def test_fitted_head_gives_softened_targets_back(student):
     torch.testing.assert_close(torch.softmax(logits / 2, dim=1), targets, atol=2e-2, rtol=0)
 
 
-def test_a_fitted_head_weighs_unlabelled_utterances_by_their_ratio(student):
-    """Twenty unlabelled copies of one utterance at ratio 1/40 count as that utterance at half the weight of a label."""
+def test_a_fitted_head_weighs_unlabelled_utterances(student):
+    """Twenty unlabelled copies of one utterance with a weight of 1/40 each count as that utterance with 1/2."""
     generator = torch.Generator().manual_seed(1)
     labels = torch.arange(4).repeat(5)
     pooled, targets = torch.randn(20, 64, generator=generator), torch.nn.functional.one_hot(labels, 4).float()
     other, soft = torch.randn(1, 64, generator=generator) + 2, torch.tensor([[0.1, 0.2, 0.3, 0.4]])
     fitted = {}
     for copies in (1, 20):
-        mask = torch.cat([torch.ones(20), torch.zeros(copies)]).bool()
+        mask, weights = torch.arange(20 + copies) < 20, torch.ones(20 + copies)
+        weights[20:] = 0.5 / copies
         inputs, both = torch.cat([pooled, other.expand(copies, -1)]), torch.cat([targets, soft.expand(copies, -1)])
-        fitted[copies] = student.fit_head(inputs, both, decay=1.0, labelled=mask, unlabelled_ratio=1 / 40)[:20]
+        fitted[copies] = student.fit_head(inputs, both, weights, mask, decay=1.0)[:20]
         torch.testing.assert_close(student.centre, pooled.mean(0))  # of the labelled ones alone
     torch.testing.assert_close(fitted[1], fitted[20], atol=2e-3, rtol=1e-3)
     alone = student.fit_head(pooled, targets, decay=1.0)
