@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.audit.runs import Runs, leak
+from akd_toolkit.audit.runs import Runs, leak, or_proved
 from akd_toolkit.data.verdicts import Finding, counted, some
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
@@ -118,11 +118,8 @@ def check_epochs(runs: Runs) -> list[Finding]:
                 "chosen by its score; run it again"
             )
             found.append(leak("epochs", run, sentence))
-    if runs.records and not found:
-        count = counted(len(runs.records), "finished run")
-        sentence = f"{count} trained for the number of epochs set beforehand, and kept the last."
-        found.append(Finding("proved", "epochs", sentence))
-    return found
+    sentence = "trained for the number of epochs set beforehand, and kept the last"
+    return or_proved(found, "epochs", len(runs.records), "finished run", sentence)
 
 
 def _planned_epochs(experiment: Experiment, run: PlannedRun) -> list[int]:

@@ -8,15 +8,12 @@ from functools import lru_cache
 from itertools import combinations
 
 from akd_toolkit.audit.records import Placed
-from akd_toolkit.audit.tables import COLUMNS
-from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.audit.tables import COLUMNS, SUFFIX
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_unknown_speaker
 from akd_toolkit.data.verdicts import Split
 
-# The suffixes of a recording, and behind them the query of a URL.
-SUFFIX = re.compile(rf"({'|'.join(map(re.escape, SOUND_SUFFIXES + CONTAINER_SUFFIXES))})+(\?.*)?$", re.IGNORECASE)
 PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name
 MIN_COUNTED, DENSE = 3, 0.8  # names that count up: at least so many, and so dense
 Named = list[tuple[Placed, str]]

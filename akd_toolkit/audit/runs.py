@@ -39,6 +39,12 @@ def leak(check: str, run: PlannedRun, sentence: str) -> Finding:
     return Finding("leak", check, f"{run.name}: {sentence}.")
 
 
+def or_proved(found: list[Finding], check: str, number: int, what: str, sentence: str) -> list[Finding]:
+    """What was found, else the proof for that many things, if there are any."""
+    proof = [Finding("proved", check, f"{counted(number, what)} {sentence}.")] if number else []
+    return found or proof
+
+
 def check_speakers_written(runs: Runs) -> list[Finding]:
     """Each run was trained and tested on the planned speakers, none of them on both sides."""
     found = []
@@ -54,11 +60,8 @@ def check_speakers_written(runs: Runs) -> list[Finding]:
         elif (trained, tested) != (planned, planned_test):
             who = some(sorted(trained - planned) or sorted(tested ^ planned_test) or sorted(planned - trained))
             found.append(leak("runs", run, f"was run on other speakers than planned ({who}); run it again"))
-    if runs.records and not found:
-        count = counted(len(runs.records), "finished run")
-        sentence = f"{count} trained and tested on the planned speakers, none on both sides."
-        found.append(Finding("proved", "runs", sentence))
-    return found
+    sentence = "trained and tested on the planned speakers, none on both sides"
+    return or_proved(found, "runs", len(runs.records), "finished run", sentence)
 
 
 def check_scores_written(runs: Runs) -> list[Finding]:
@@ -85,11 +88,8 @@ def check_scores_written(runs: Runs) -> list[Finding]:
                 count = counted(lacking, "test utterance")
                 sentence = f"teacher {title}, fold {number}: has no output for {count}, where it was not scored."
                 masked.append(Finding("warning", "scores", sentence))
-    if runs.scores and not found:
-        count = counted(len(runs.scores), "scores file")
-        sentence = f"{count} hold exactly the utterances of their run's test, once each, with the manifest's labels."
-        found.append(Finding("proved", "scores", sentence))
-    return found + masked
+    sentence = "hold exactly the utterances of their run's test, once each, with the manifest's labels"
+    return or_proved(found, "scores", len(runs.scores), "scores file", sentence) + masked
 
 
 def _needs_all(experiment: Experiment, title: str) -> bool:

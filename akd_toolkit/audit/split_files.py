@@ -9,8 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from akd_toolkit.audit.names import doubtful, name_rows, path_of
-from akd_toolkit.audit.records import Placed, read_placed
-from akd_toolkit.audit.speakers import CURE, is_a_name_for_each, speakers_of
+from akd_toolkit.audit.records import CURE, Placed, is_a_name_for_each, read_placed, speakers_of
 from akd_toolkit.data.audio import read_recording
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance

@@ -7,10 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES
+from akd_toolkit.data.files import AUDIO_SUFFIXES
 from akd_toolkit.data.importers.tables import USUAL, plain_name, read_table
 from akd_toolkit.data.names import place_of
 
+# The suffixes of a recording, and behind them the query of a URL.
+SUFFIX = re.compile(rf"({'|'.join(map(re.escape, AUDIO_SUFFIXES))})+(\?.*)?$", re.IGNORECASE)
 SUFFIXES = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".lst")
 KALDI = ("utt2spk", "wav.scp")  # the first one found represents its folder
 
@@ -157,8 +159,7 @@ def _text(value) -> str:
 
 def _names(cells: Sequence) -> list[str]:
     """The cells, if each of them names a recording: it has a digit, or a suffix of sound files."""
-    suffixes = SOUND_SUFFIXES + CONTAINER_SUFFIXES
-    fit = (isinstance(cell, str) and (re.search(r"\d", cell) or cell.lower().endswith(suffixes)) for cell in cells)
+    fit = (isinstance(c, str) and (re.search(r"\d", c) or c.lower().endswith(AUDIO_SUFFIXES)) for c in cells)
     return list(cells) if all(fit) else []
 
 

@@ -14,7 +14,7 @@ def run(
     cited: Annotated[str | None, Option(metavar="CSV", help="published numbers of your own")] = None,
 ) -> None:
     from akd_toolkit.evaluate.report.full_report import report_experiments
-    from akd_toolkit.evaluate.report.grades import COMMITTED
+    from akd_toolkit.evaluate.report.systems import COMMITTED
 
     page = report_experiments(folders, to, title, baseline, cited or str(COMMITTED))
     print(f"see {page} and {Path(page).with_suffix('.md')}")

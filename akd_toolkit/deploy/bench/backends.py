@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from akd_toolkit.deploy.bench.machine import num_cores
+from akd_toolkit.deploy.bench.measures import num_cores
 
 PEERS = {
     "opensmile": "openSMILE eGeMAPS functionals (88 numbers; no classifier)",

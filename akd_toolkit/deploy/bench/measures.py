@@ -1,17 +1,30 @@
-"""Time of calls, and operations of one window."""
+"""What is measured: calls, operations, memory, energy, and the machine itself."""
 
 import gc
 import json
 import math
+import os
+import platform
+import re
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 _CONVOLUTIONS = {"Conv": 1, "FusedConv": 1, "ConvInteger": 1, "QLinearConv": 3}  # index of the kernel in the inputs
 _PRODUCTS = {"MatMul", "FusedMatMul", "MatMulInteger", "QLinearMatMul", "DynamicQuantizeMatMul"}
+PACKAGES = ("torch", "onnx", "onnxruntime", "openvino", "tensorrt", "opensmile", "transformers", "numpy")
+# Instruction sets that matter for 8-bit and half precision.
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "asimddp")
+BUSY = 0.25  # share of the cores from which the machine counts as busy
+POWERCAP = Path("/sys/class/powercap")
 
 
 def time_calls(
@@ -103,3 +116,119 @@ def _operations(kind: str, inputs: list[list[int]], outputs: list[list[int]]) ->
 def _shapes(profiled: list[dict]) -> list[list[int]]:
     """``[{"float": [1, 2]}]`` -> ``[[1, 2]]``."""
     return [shape for entry in profiled for shape in entry.values()]
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def describe_machine() -> dict:
+    """Plain data: processor, cores, memory, system, GPU, versions, time, and the load of the last minute."""
+    import torch
+
+    from akd_toolkit import __version__
+
+    versions = {"akd_toolkit": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = None
+    flags = _cpuinfo("flags|Features").split()
+    return {
+        "cpu": cpu_name(),
+        "instructions": [name for name in INSTRUCTIONS if name in flags],
+        "cores": num_cores(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "system": f"{platform.system()} {platform.release()}, {platform.machine()}",
+        "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
+        "versions": versions,
+        "load_at_start": round(psutil.getloadavg()[0], 2),
+        "date": datetime.now().astimezone().isoformat("T", "seconds"),
+    }
+
+
+def busy_warning(load: float | None, cores: int) -> str:
+    """A warning if the machine was busy, or an empty string."""
+    if load is None or load < BUSY * cores:
+        return ""
+    return f"The machine was busy before the measurement (load {load:.1f} on {cores} cores). Latencies may be too high."
+
+
+def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name."""
+    if sys.platform == "darwin":
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip() or platform.machine()
+    return _cpuinfo("model name", cpuinfo) or platform.processor() or platform.machine()
+
+
+def _cpuinfo(key: str, path: Path = Path("/proc/cpuinfo")) -> str:
+    """The first value of a key; empty where the file or the key is missing."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.search(rf"^({key})\s*:\s*(.*)$", text, re.MULTILINE)
+    return found[2].strip() if found else ""
+
+
+def resident_bytes() -> int:
+    """Memory that this process holds now."""
+    return psutil.Process().memory_info().rss
+
+
+def peak_bytes() -> int:
+    """Most memory that this process ever held."""
+    try:  # ru_maxrss of Linux would include the memory of the parent process, so that comes second
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])
+    except (OSError, TypeError):
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak  # macOS counts bytes, others KiB
+
+
+def energy_meter(on_gpu: bool = False, powercap: Path = POWERCAP) -> Callable[[], Callable[[], float]] | None:
+    """A meter: call it to start, and call what it returns for the joules since; None where there is no counter.
+
+    Joules of the whole package or board, including idle power, so only one process may measure at a time.
+
+    Source: Linux, Documentation/power/powercap (energy_uj counts microjoules and wraps at max_energy_range_uj); NVIDIA
+    NVML, nvmlDeviceGetTotalEnergyConsumption (millijoules since the driver was loaded).
+    """
+    return _nvml_meter() if on_gpu else _rapl_meter(powercap)
+
+
+def _rapl_meter(powercap: Path):
+    # intel-rapl:0 is a package, intel-rapl:0:1 a part of it; psys, on some machines, contains all packages.
+    zones = (path for path in powercap.glob("intel-rapl:*") if (path / "name").is_file())
+    packages = sorted(path for path in zones if (path / "name").read_text().startswith("package"))
+
+    def read() -> list[tuple[int, ...]]:
+        return [tuple(int((p / name).read_text()) for name in ("energy_uj", "max_energy_range_uj")) for p in packages]
+
+    def start():
+        before = read()
+        return lambda: sum((now - b) % (limit + 1) for (b, limit), (now, _) in zip(before, read(), strict=True)) / 1e6
+
+    try:
+        return start if read() else None
+    except (OSError, ValueError):  # often only root may read it
+        return None
+
+
+def _nvml_meter():
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        board = pynvml.nvmlDeviceGetHandleByIndex(0)
+        pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
+    except Exception:  # NVML has many error classes
+        return None
+
+    def start():
+        before = pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
+        return lambda: (pynvml.nvmlDeviceGetTotalEnergyConsumption(board) - before) / 1e3
+
+    return start

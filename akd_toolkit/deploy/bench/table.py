@@ -8,8 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside, written_aside
-from akd_toolkit.deploy.bench.machine import busy_warning
-from akd_toolkit.deploy.bench.measures import percentile_ms
+from akd_toolkit.deploy.bench.measures import busy_warning, percentile_ms
 from akd_toolkit.evaluate.report.plots import COLOURS, drawing
 from akd_toolkit.evaluate.report.tables import count, frame_table
 

@@ -13,8 +13,7 @@ from functools import partial
 
 import numpy as np
 
-from akd_toolkit.deploy.bench.machine import energy_meter, peak_bytes, resident_bytes
-from akd_toolkit.deploy.bench.measures import time_calls
+from akd_toolkit.deploy.bench.measures import energy_meter, peak_bytes, resident_bytes, time_calls
 
 SAMPLE_RATE_HZ = 16000
 Predict = Callable[[np.ndarray], object]

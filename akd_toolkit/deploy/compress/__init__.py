@@ -5,7 +5,7 @@
 """
 
 from akd_toolkit.deploy.compress import methods
-from akd_toolkit.deploy.compress.runs import compress
+from akd_toolkit.deploy.compress.pipeline import compress
 from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, read_steps
 
 __all__ = ["COMPRESSIONS", "Compression", "compress", "methods", "read_steps"]

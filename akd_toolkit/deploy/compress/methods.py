@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.augment.base import check_count
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.deploy.compress.pruning import groups_of, narrow_options, narrowed
-from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, Work, check_count, check_rate
+from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, Work, check_rate
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.evaluate.evaluation import training_speech

@@ -18,25 +18,13 @@ DEFAULT = Path(__file__).with_name("default.yaml")  # the same as hparams/compre
 
 @dataclass(frozen=True)
 class Work:
-    """What a step works on.
+    """What a step works on."""
 
-    Arguments
-    ---------
-    source
-        The run that is compressed: its speech, objective and speakers.
-    student, spec
-        The student after the steps before, in evaluation mode, and its options; the step may change it in place.
-    number
-        Position of the step, from 1.
-    folder
-        Where the step's files go; a checkpoint there is resumed.
-    """
-
-    source: Source
-    student: nn.Module
-    spec: dict
-    number: int
-    folder: Path
+    source: Source  # the run that is compressed: its speech, objective and speakers
+    student: nn.Module  # after the steps before, in evaluation mode; the step may change it in place
+    spec: dict  # options of the student
+    number: int  # of the step, from 1
+    folder: Path  # for the step's files; a checkpoint there is resumed
     progress: bool = True
 
     def train(self, student: nn.Module, spec: dict, epochs: int, lr: float, **changes) -> nn.Module:
@@ -76,12 +64,6 @@ class Compression:
     def write(self, work: Work, exported: Path, target: Path) -> None:
         """Write ``target``, made from the student's exported FP32 file."""
         raise NotImplementedError
-
-
-def check_count(name: str, value, lowest: int) -> None:
-    """Refuse anything but an integer >= ``lowest``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-        raise ValueError(f"{name} must be an integer >= {lowest}, got {value!r}.")
 
 
 def check_rate(lr) -> None:

@@ -15,8 +15,14 @@ from akd_toolkit.data.files import SETTINGS, WEIGHTS
 from akd_toolkit.deploy.export import PRECISIONS
 from akd_toolkit.deploy.export.run import export_run
 from akd_toolkit.deploy.release.card import write_card
-from akd_toolkit.deploy.release.corpora import student_licence
-from akd_toolkit.deploy.release.metadata import gather, is_path, private_paths, training_corpora, without_paths
+from akd_toolkit.deploy.release.metadata import (
+    gather,
+    is_path,
+    private_paths,
+    student_licence,
+    training_corpora,
+    without_paths,
+)
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 from akd_toolkit.inference.bundle import ALLOWED, CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list

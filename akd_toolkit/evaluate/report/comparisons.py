@@ -9,9 +9,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.evaluate.report.grades import grade, own_answers
 from akd_toolkit.evaluate.report.summary import compare
-from akd_toolkit.evaluate.report.systems import System, comparable, marks_of
+from akd_toolkit.evaluate.report.systems import System, comparable, grade, marks_of, own_answers
 from akd_toolkit.evaluate.report.tables import count, frame_table, over_folds, p_value, percent, with_limits
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm

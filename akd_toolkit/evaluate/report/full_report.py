@@ -22,7 +22,6 @@ from akd_toolkit.evaluate.report.comparisons import (
 )
 from akd_toolkit.evaluate.report.experiment_report import chosen_inner_runs, histories, trust_at_the_end
 from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
-from akd_toolkit.evaluate.report.grades import COMMITTED, GRADES, read_cited
 from akd_toolkit.evaluate.report.html import web_page
 from akd_toolkit.evaluate.report.plots import (
     COLOURS,
@@ -37,11 +36,14 @@ from akd_toolkit.evaluate.report.plots import (
 )
 from akd_toolkit.evaluate.report.summary import POOLED, speaker_scores
 from akd_toolkit.evaluate.report.systems import (
+    COMMITTED,
+    GRADES,
     MADE_UP,
     System,
     by_corpus,
     comparable,
     marks_of,
+    read_cited,
     read_experiments,
     systems_of,
 )

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from akd_toolkit.deploy.bench.machine import (
+from akd_toolkit.deploy.bench.measures import (
     energy_meter,
 )  # fmt: skip
 

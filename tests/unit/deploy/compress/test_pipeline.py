@@ -12,8 +12,7 @@ from akd_toolkit.cli import main
 from akd_toolkit.deploy.compress import pipeline
 from akd_toolkit.deploy.compress import steps as steps_module
 from akd_toolkit.deploy.compress.methods import Quantize, by_taylor, calibration
-from akd_toolkit.deploy.compress.pipeline import run_steps
-from akd_toolkit.deploy.compress.runs import table_markdown, table_of
+from akd_toolkit.deploy.compress.pipeline import run_steps, table_markdown, table_of
 from akd_toolkit.deploy.compress.source import Source
 from akd_toolkit.deploy.compress.steps import Work, build_steps
 from akd_toolkit.experiment.parts import build_parts
@@ -195,7 +194,7 @@ def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
 def test_every_run_of_an_experiment_gets_a_folder_and_a_wrong_folder_is_refused(
     experiment, tmp_path, capsys, monkeypatch
 ):
-    done, runs = [], "akd_toolkit.deploy.compress.runs."
+    done, runs = [], "akd_toolkit.deploy.compress.pipeline."
     monkeypatch.setattr(runs + "_compress_one", lambda source, **given: done.append(source.to))
     monkeypatch.setattr(runs + "records_of", lambda *given: {})
     monkeypatch.setattr(runs + "table_of", lambda *given: pd.DataFrame())

@@ -11,8 +11,7 @@ import torch
 
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.release import release as release_module
-from akd_toolkit.deploy.release.corpora import KNOWN, student_licence
-from akd_toolkit.deploy.release.metadata import gather, private_paths
+from akd_toolkit.deploy.release.metadata import KNOWN, gather, private_paths, student_licence
 from akd_toolkit.deploy.release.release import plain, release
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.bundle import check_bundle

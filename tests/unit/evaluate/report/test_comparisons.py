@@ -5,8 +5,7 @@ import json
 import pytest
 
 from akd_toolkit.evaluate.report.comparisons import Parts, choice_table, comparison_table, fold_tables, pair_tables
-from akd_toolkit.evaluate.report.grades import read_cited
-from akd_toolkit.evaluate.report.systems import read_experiments, systems_of
+from akd_toolkit.evaluate.report.systems import read_cited, read_experiments, systems_of
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics import holm

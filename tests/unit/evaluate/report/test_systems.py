@@ -7,11 +7,16 @@ import pytest
 
 from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.data.watermark import MARK
-from akd_toolkit.evaluate.report.grades import ANSWERS, COLUMNS, GRADES, grade, own_answers, read_cited
 from akd_toolkit.evaluate.report.systems import (
+    ANSWERS,
+    COLUMNS,
+    GRADES,
     MADE_UP,
     by_corpus,
     comparable,
+    grade,
+    own_answers,
+    read_cited,
     read_experiments,
     systems_of,
 )
