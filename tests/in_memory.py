@@ -1,7 +1,6 @@
 """A stand-in for ``AudioStore``."""
 
-from akd_toolkit.data.audio_store import VIEW_SEED
-from akd_toolkit.data.views import ViewSettings, make_view
+from akd_toolkit.data.audio_store import VIEW_SEED, ViewSettings, make_view
 
 
 class InMemoryAudio:

@@ -17,8 +17,8 @@ from akd_toolkit.data.importers.corpus import Source, find_tables
 from akd_toolkit.data.importers.groups import propose_groups
 from akd_toolkit.data.importers.patterns import guess_folders, list_recordings
 from akd_toolkit.data.importers.tables import choose_columns, read_table
+from akd_toolkit.data.manifest import WATERMARK
 from akd_toolkit.data.preparing import shortened
-from akd_toolkit.data.watermark import WATERMARK
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.registry import CORPORA
 

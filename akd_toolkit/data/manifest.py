@@ -13,11 +13,16 @@ import numpy as np
 
 from akd_toolkit.data.audio import read_recording
 from akd_toolkit.data.files import is_generated, write_text_aside
-from akd_toolkit.data.watermark import MARK, marked
 
 COLUMNS = ("ID", "wav", "start", "stop", "duration", "speaker", "emotion", "sex", "text", "sha256")
 OPTIONAL = ("video", "transcript")  # columns that only manifests with such a value have
 MAX_NAMED = 10  # problems that one message lists by name
+MARK = "NOT speaker-independent"
+WATERMARK = (
+    f"> **{MARK}.** The speakers of this corpus are unknown, so the same voice may be in training and in test. That "
+    "alone raises scores, often by several points: do not quote these, or compare them with others. Counts of "
+    "speakers are counts of utterances."
+)
 
 
 @dataclass(frozen=True)
@@ -242,3 +247,13 @@ def raise_problems(problems: list[str], what: str) -> None:
     if problems:
         rest = f"\n  ... and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
         raise ValueError(f"{what} cannot be used:\n  " + "\n  ".join(problems[:MAX_NAMED]) + rest)
+
+
+def marked(corpus: str, speakers_known: bool = True) -> str:
+    """The corpus's name, with the mark if its speakers are unknown."""
+    return corpus if speakers_known else f"{corpus} ({MARK})"
+
+
+def is_marked(text: str) -> bool:
+    """Whether a row of a written table has the mark."""
+    return MARK in text

@@ -14,12 +14,11 @@ from pydantic import Field
 from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
-from akd_toolkit.data.audio_store import AudioStore
+from akd_toolkit.data.audio_store import AudioStore, ViewSettings, make_view
 from akd_toolkit.data.files import MANIFEST, written_aside
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
 from akd_toolkit.data.sounds import find_sounds, without_copies
-from akd_toolkit.data.views import ViewSettings, make_view
 from akd_toolkit.declared import Section
 from akd_toolkit.registry import CORPORA
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.watermark import marked
+from akd_toolkit.data.manifest import Manifest, marked
 from akd_toolkit.evaluate.report.ablation_report import write_ablation
 from akd_toolkit.evaluate.report.experiment_report import report_row_of_teacher, report_student
 from akd_toolkit.experiment.config import Config, row_overrides

@@ -9,8 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from akd_toolkit.data.folds import OuterFold, outer_folds
-from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.watermark import marked
+from akd_toolkit.data.manifest import Manifest, marked
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 from akd_toolkit.experiment.plan import PlannedRun, candidates_of, planned_runs, speakers_known
 from akd_toolkit.experiment.record import RunRecord, read_json, read_with

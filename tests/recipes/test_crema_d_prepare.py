@@ -201,9 +201,3 @@ def test_audiowav_is_used_if_a_clone_holds_the_sound_twice(prepare, few, tmp_pat
     assert len(prepare(few)) == 24
     with pytest.raises(ValueError, match="1001_DFA_ANG_XX twice"):
         prepare(tmp_path)
-
-
-@pytest.mark.parametrize("labels", [LABELS[:4], [*LABELS[:5], "joy"], [*LABELS, "sad"]])
-def test_labels_must_be_the_six(prepare, few, labels):
-    with pytest.raises(ValueError, match="CREMA-D has exactly anger, disgust"):
-        prepare(few, labels)

@@ -222,11 +222,7 @@ def test_a_bad_label_is_named_and_nothing_is_written(prepare, copy, tmp_path, li
     assert not (tmp_path / "save").exists()
 
 
-def test_bad_recordings_and_missing_labels_are_named(prepare, copy):
-    path = copy / "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_F000.wav"
-    path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(ValueError, match=r"Ses01F_impro01_F000\.wav is trunc"):
-        prepare(copy)
+def test_missing_labels_are_named(prepare, copy):
     shutil.rmtree(copy / "Session2/dialog/EmoEvaluation")
     with pytest.raises(FileNotFoundError, match="Session2/dialog/EmoEvaluation"):
         prepare(copy)
@@ -235,7 +231,6 @@ def test_bad_recordings_and_missing_labels_are_named(prepare, copy):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"labels": LABELS[:3]}, "IEMOCAP has exactly ang, hap, sad, neu"),
         ({"labels": [*LABELS, "exc"]}, "'exc'"),
         ({"labels": [*LABELS, "fru"], "merge_excitement": False}, "exactly"),
         ({"use": "scripts"}, "'scripts'"),

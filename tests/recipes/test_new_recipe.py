@@ -14,8 +14,8 @@ import pytest
 from programs import run_recipe
 
 from akd_toolkit.cli import main
+from akd_toolkit.data.manifest import MARK, WATERMARK
 from akd_toolkit.data.synthetic import generate_corpus
-from akd_toolkit.data.watermark import MARK, WATERMARK
 from akd_toolkit.evaluate.report.results import read_results
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.scores_file import read_scores

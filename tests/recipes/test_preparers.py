@@ -1,14 +1,52 @@
-"""What the preparers of all corpora refuse alike."""
+"""What the preparers of all corpora do alike, on generated speech under the names of each."""
+
+import shutil
+from pathlib import Path
 
 import pytest
 from programs import RECIPES, imported
 
+from akd_toolkit.data.layouts import LAYOUTS
+from akd_toolkit.data.synthetic import generate_corpus
 
-@pytest.mark.parametrize("corpus", ["EmoDB", "RAVDESS", "CREMA-D", "IEMOCAP"])
+
+@pytest.fixture(scope="module", params=["EmoDB", "RAVDESS", "CREMA-D", "IEMOCAP"])
+def corpus(request, tmp_path_factory):
+    """(title, preparer, its labels, folder of generated speech)."""
+    title = request.param
+    layout = title.lower()
+    with imported(RECIPES / title / "prepare.py") as module:
+        prepare, labels = getattr(module, f"prepare_{layout.replace('-', '_')}"), list(module.LABELS)
+        spoken = {**LAYOUTS[layout].labels}
+        folder = tmp_path_factory.mktemp("spoken") / "corpus"
+        yield title, prepare, labels, generate_corpus(folder, 2, list(spoken), 1, layout=layout, progress=False)
+
+
 def test_missing_and_empty_folders_are_named(corpus, tmp_path):
-    with imported(RECIPES / corpus / "prepare.py") as module:
-        prepare = getattr(module, f"prepare_{corpus.lower().replace('-', '_')}")
-        with pytest.raises(FileNotFoundError, match="data_folder .*nowhere"):
-            prepare(tmp_path / "nowhere", tmp_path / "save", expect_official=False)
-        with pytest.raises(ValueError, match="no sound file"):
-            prepare(tmp_path, tmp_path / "save", expect_official=False)
+    _, prepare, _, _ = corpus
+    with pytest.raises(FileNotFoundError, match="data_folder .*nowhere"):
+        prepare(tmp_path / "nowhere", tmp_path / "save", expect_official=False)
+    with pytest.raises(ValueError, match="no sound file"):
+        prepare(tmp_path, tmp_path / "save", expect_official=False)
+
+
+def test_each_label_must_be_named_once(corpus, tmp_path):
+    title, prepare, labels, folder = corpus
+    for wrong in (labels[:3], [*labels[:-1], "joy"], [*labels, labels[0]]):
+        with pytest.raises(ValueError, match=f"{title} has exactly {labels[0]}, "):
+            prepare(folder, tmp_path / "save", wrong, expect_official=False)
+
+
+def test_bad_files_are_named_and_nothing_is_written(corpus, tmp_path):
+    title, prepare, labels, folder = corpus
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    files = sorted(copy.rglob("*.wav"))[:4]
+    whole = files[0].read_bytes()
+    for file, content in zip(files, (b"", whole[: len(whole) // 2], b"words", whole[:44] + bytes(len(whole) - 44))):
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"4 of .* of {title} cannot be used") as info:
+        prepare(copy, tmp_path / "save", labels, expect_official=False)
+    reasons = ("0 bytes", "truncated", "cannot be read", "only zeros")
+    for file, reason in zip(files, reasons):
+        assert any(file.name in line and reason in line for line in str(info.value).splitlines())
+    assert not (tmp_path / "save").exists()

@@ -4,12 +4,13 @@ import akd_toolkit.environment  # noqa: F401  (first, as it explains why SpeechB
 from akd_toolkit.data.augment.base import (
     Augmentation,
     FeatureAugmentation,
+    Mixup,
     WaveformAugmentation,
     build_augmentations,
+    build_mixup,
     change_batch,
 )
 from akd_toolkit.data.augment.log_mel import MelEqualizer, MelNoise, MelSilence, MelTempo, MelWarp, SpecAugment
-from akd_toolkit.data.augment.mixup import Mixup, build_mixup
 from akd_toolkit.data.augment.noise import AddedNoise, NoiseFiles
 from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, RandomGain, SpeedChange
 

@@ -28,8 +28,7 @@ from akd_toolkit.deploy.bench.measures import (
     percentile_ms,
     time_calls,
 )
-from akd_toolkit.deploy.compress.source import Source
-from akd_toolkit.deploy.compress.steps import Step, Work, build_steps, read_steps
+from akd_toolkit.deploy.compress.steps import Source, Step, Work, build_steps, read_steps
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.evaluate.evaluation import score
 from akd_toolkit.evaluate.report.summary import compare

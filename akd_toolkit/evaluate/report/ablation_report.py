@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.watermark import MARK, WATERMARK, is_marked
+from akd_toolkit.data.manifest import MARK, WATERMARK, is_marked
 from akd_toolkit.evaluate.report.plots import COLOURS, MUTED, plot_forest
 from akd_toolkit.evaluate.report.summary import compare, summarise
 from akd_toolkit.evaluate.report.tables import count, frame_table, p_value, render

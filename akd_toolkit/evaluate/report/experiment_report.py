@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.watermark import MARK, WATERMARK
+from akd_toolkit.data.manifest import MARK, WATERMARK
 from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plot_trust, plot_trust_epochs
 from akd_toolkit.evaluate.report.results import ABLATION, append_results, results_row
 from akd_toolkit.evaluate.report.summary import concordances, mean_agreement, summarise

@@ -10,8 +10,8 @@ from tqdm import tqdm
 
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.manifest import MARK
 from akd_toolkit.data.verdicts import Finding, counted, shortened, some
-from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.comparisons import (
     Parts,
     choice_table,
@@ -22,7 +22,6 @@ from akd_toolkit.evaluate.report.comparisons import (
 )
 from akd_toolkit.evaluate.report.experiment_report import chosen_inner_runs, histories, trust_at_the_end
 from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
-from akd_toolkit.evaluate.report.html import web_page
 from akd_toolkit.evaluate.report.plots import (
     COLOURS,
     MUTED,
@@ -47,7 +46,7 @@ from akd_toolkit.evaluate.report.systems import (
     read_experiments,
     systems_of,
 )
-from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, with_limits
+from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, web_page, with_limits
 from akd_toolkit.evaluate.studies.calibration import reliability
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment

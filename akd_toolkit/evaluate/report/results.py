@@ -8,7 +8,7 @@ import pandas as pd
 from filelock import FileLock
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.watermark import WATERMARK, is_marked
+from akd_toolkit.data.manifest import WATERMARK, is_marked
 from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation
 from akd_toolkit.evaluate.report.tables import count, frame_table
 from akd_toolkit.experiment.paths import ExperimentPaths

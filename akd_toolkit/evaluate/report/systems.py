@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from akd_toolkit.data.manifest import MARK
 from akd_toolkit.data.verdicts import Finding
-from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.ablation_report import read_ablation
 from akd_toolkit.evaluate.report.results import SYSTEMS
 from akd_toolkit.evaluate.report.summary import summarise

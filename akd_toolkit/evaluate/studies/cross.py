@@ -11,14 +11,15 @@ from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.evaluate.report.summary import deviation
 from akd_toolkit.evaluate.studies.evaluate_saved import (
     Condition,
+    SharedLabels,
     Task,
     is_current,
+    read_label_map,
     read_manifest,
     read_stored,
     run_all,
     saved_student,
 )
-from akd_toolkit.evaluate.studies.labels import SharedLabels, read_label_map
 from akd_toolkit.evaluate.studies.study import SUMMARY, Study, finished_runs, score_columns, score_row, system_names
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.watermark import WATERMARK
+from akd_toolkit.data.manifest import WATERMARK
 from akd_toolkit.evaluate.report.plots import GRID, STYLE, save_figure
 from akd_toolkit.evaluate.report.summary import compare, summarise
 from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, with_limits

@@ -5,9 +5,8 @@ import pytest
 import soundfile
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.data.audio_store import VIEW_SEED, AudioStore
+from akd_toolkit.data.audio_store import VIEW_SEED, AudioStore, ViewSettings, make_view
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.views import ViewSettings, make_view
 
 
 @pytest.fixture

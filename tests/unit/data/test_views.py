@@ -4,7 +4,7 @@ import math
 import numpy as np
 import pytest
 
-from akd_toolkit.data.views import ViewSettings, make_view
+from akd_toolkit.data.audio_store import ViewSettings, make_view
 
 STILL = {"speed_low": 1.0, "speed_high": 1.0, "tilt_db": 0.0, "bump_db": 0.0, "gain_db": 0.0, "snr_db": None}
 

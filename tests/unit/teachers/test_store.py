@@ -10,8 +10,8 @@ import pytest
 from in_memory import InMemoryAudio
 
 from akd_toolkit.data import array_store
+from akd_toolkit.data.audio_store import ViewSettings
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.views import ViewSettings
 from akd_toolkit.teachers.store import FeatureStore
 
 

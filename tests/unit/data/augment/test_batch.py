@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from akd_toolkit.data.augment import Mixup, build_augmentations, change_batch
-from akd_toolkit.data.augment.mixup import mixed, partners
+from akd_toolkit.data.augment.base import mixed, partners
 from akd_toolkit.data.batches import collate, collate_items
 from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.draws import TrainSampler

@@ -13,8 +13,7 @@ from akd_toolkit.deploy.compress import pipeline
 from akd_toolkit.deploy.compress import steps as steps_module
 from akd_toolkit.deploy.compress.methods import Quantize, by_taylor, calibration
 from akd_toolkit.deploy.compress.pipeline import run_steps, table_markdown, table_of
-from akd_toolkit.deploy.compress.source import Source
-from akd_toolkit.deploy.compress.steps import Work, build_steps
+from akd_toolkit.deploy.compress.steps import Source, Work, build_steps
 from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.record import RunRecord

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from akd_toolkit.deploy.compress import steps
-from akd_toolkit.deploy.compress.source import Source
-from akd_toolkit.deploy.compress.steps import read_steps
+from akd_toolkit.deploy.compress.steps import Source, read_steps
 from akd_toolkit.experiment.parts import build_student
 
 ROOT = Path(__file__).resolve().parents[4]

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from akd_toolkit.data.watermark import MARK, WATERMARK
+from akd_toolkit.data.manifest import MARK, WATERMARK
 from akd_toolkit.evaluate.report.ablation_report import COLUMNS, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.comparisons import Parts
 from akd_toolkit.evaluate.report.extras import ablation_part

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from akd_toolkit.data.watermark import MARK, WATERMARK, marked
+from akd_toolkit.data.manifest import MARK, WATERMARK, marked
 from akd_toolkit.evaluate.report.experiment_report import histories, text_notes, trust_at_the_end, write_report
 from akd_toolkit.evaluate.report.summary import summarise
 

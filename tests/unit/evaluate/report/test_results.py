@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from akd_toolkit.data.watermark import WATERMARK, is_marked, marked
+from akd_toolkit.data.manifest import WATERMARK, is_marked, marked
 from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation, write_ablation
 from akd_toolkit.evaluate.report.results import (
     COLUMNS,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from akd_toolkit.data.manifest import MARK
 from akd_toolkit.data.verdicts import Finding
-from akd_toolkit.data.watermark import MARK
 from akd_toolkit.evaluate.report.systems import (
     ANSWERS,
     COLUMNS,

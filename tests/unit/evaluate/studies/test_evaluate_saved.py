@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from akd_toolkit.data.audio import read_audio
-from akd_toolkit.data.watermark import MARK
+from akd_toolkit.data.manifest import MARK
 from akd_toolkit.evaluate.studies import conditions as changed
 from akd_toolkit.evaluate.studies import evaluate_saved as module
 from akd_toolkit.evaluate.studies import noise_study, overlap_study

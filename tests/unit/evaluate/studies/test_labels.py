@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from akd_toolkit.evaluate.studies.labels import COMMON_LABELS, SharedLabels, read_label_map
+from akd_toolkit.evaluate.studies.evaluate_saved import COMMON_LABELS, SharedLabels, read_label_map
 
 EMODB = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
