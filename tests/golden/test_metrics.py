@@ -160,6 +160,7 @@ def reference(systems):
         "ua_pooled": over_seeds(ua, a),
         "macro_f1": over_seeds(macro_f1, a),
         "ece": over_seeds(ece, a),
+        "ua_seed_std": np.std([ua([row for row in a if row[3] == seed]) for seed in SEEDS], ddof=1),
         "recalls": {label: over_seeds(lambda rows, label=label: recalls(rows)[label], a) for label in LABELS},
         "wa_of_folds": [of_fold(wa, a, fold) for fold in folds],
         "ua_of_folds": [of_fold(ua, a, fold) for fold in folds],
@@ -179,7 +180,7 @@ def reference(systems):
     }
 
 
-@pytest.mark.parametrize("name", ["wa_pooled", "ua_pooled", "macro_f1", "ece"])
+@pytest.mark.parametrize("name", ["wa_pooled", "ua_pooled", "macro_f1", "ece", "ua_seed_std"])
 def test_pooled_scores_equal_the_loops(summary, reference, name):
     assert summary[name] == pytest.approx(reference[name], abs=1e-12)
 

@@ -1,7 +1,6 @@
 """``akd new-recipe`` on small trees with the public names and tables of corpora: a right recipe, or what to do."""
 
 from itertools import count, product
-from unicodedata import normalize
 
 import numpy as np
 import pytest
@@ -55,29 +54,14 @@ def wav(speaker, emotion, number):
 
 
 WAVS = [wav(*turn) for turn in TURNS]
-SAVEE = [f"{s}_{e}{n}" for s, e, n in product(("DC", "JE", "JK", "KL"), ("a", "n", "sa", "su"), ("01", "30"))]
 RAVDESS = [f"Actor_{a}/03-01-{e}-01-01-0{n}-{a}.wav" for a, e, n in product(("01", "02", "03"), ("01", "03"), "12")]
-TESS = [f"TESS set/{s}_{e}/{s}_{w}_{e}.wav" for s, w, e in product(("OAF", "YAF"), ("back", "bar"), ("angry", "ps"))]
 RAVDESS_PATTERN = "*-*-{emotion}-*-*-*-{speaker}"
 
 
 @pytest.mark.parametrize(
     "paths, pattern, said",
     [
-        ([f"{name}.wav" for name in SAVEE], "{speaker}_{emotion}{take:2}", ["32 utterances, 4 speakers, 4 classes"]),
-        (
-            [name.replace("_", "/") + ".wav" for name in SAVEE],
-            "{speaker}/{emotion}{take:2}",
-            ["| a | n | sa | su | all"],
-        ),
         (RAVDESS, RAVDESS_PATTERN, [RIGHT, "classes are numbers (01, 03)"]),
-        ([name[9:] for name in RAVDESS], RAVDESS_PATTERN, [RIGHT]),
-        ([f"{s}/{e}-{s}-b{n}.WAV" for s, e, n in TURNS], "{emotion}-{speaker}-{text}", [RIGHT]),  # EMOVO
-        (
-            [f"{s}/{s}-m-21-{n}-{e}-10.ogg" for s, e, n in TURNS],
-            "{speaker}-{sex}-*-{text}-{emotion}-*",
-            [RIGHT],
-        ),  # BAVED
         ([f"{'train' if s == 'Ann' else 'dev'}/{s}/{e}/{n}.flac" for s, e, n in TURNS], None, [RIGHT]),
         ([f"set/{e}/{s}/{n}.aiff" for s, e, n in TURNS], None, [RIGHT]),
     ],
@@ -87,28 +71,11 @@ def test_names_and_folders_of_known_corpora_are_read_right(corpus, new_recipe, p
     assert code == 0 and all(part in text for part in said), text
 
 
-def test_a_second_copy_inside_is_left_out_with_one_line(corpus, new_recipe):
-    folder = corpus(RAVDESS)
-    for path in sorted(folder.rglob("*.wav")):
-        copy = folder / "audio_speech_actors_01-24" / path.relative_to(folder)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    code, text = new_recipe(folder, "--pattern", RAVDESS_PATTERN)
-    assert code == 0 and RIGHT in text and "audio_speech_actors_01-24 is left out: its 12" in text
-
-
 @pytest.mark.parametrize(
     "paths, options, token",
     [
-        (TESS, ["--pattern", "{speaker}_{text}_{emotion}"], "(OAF, YAF)"),
-        (TESS, ["--no-speakers"], "--pattern"),
         (RAVDESS, [], "Actor_01, Actor_02, Actor_03"),
         (RAVDESS, ["--no-speakers"], "Actor_01, Actor_02, Actor_03"),  # speakers are not emotions
-        (
-            [f"{part}/{e}{n}.wav" for part, e, n in product(("train", "test"), EMOTIONS, "12")],
-            ["--no-speakers"],
-            "--pattern",
-        ),
         ([f"train/{e}/{s}{n}.wav" for s, e, n in TURNS], [], "--no-speakers"),  # Hugging Face's audiofolder
         ([f"fold{n}/{e}/{s}.wav" for s, e, n in TURNS], ["--pattern", "{speaker}/{emotion}/*"], "fold1, fold2"),
         ([f"{s}/{e}/{n}.wav" for s, e, n in TURNS], ["--no-speakers"], "{speaker}"),
@@ -122,7 +89,6 @@ def test_names_that_do_not_say_enough_are_refused_with_what_to_do(corpus, new_re
 UNKNOWN = [*TURNS, ("Unknown", "joy", "1")]
 PLAIN = sheet("path,speaker,emotion", "{wav},{s},{e}")
 EXCEL = sheet("path;speaker;emotion;start;end;valence", "{wav};{s};{e};0,05;0,2;3,5")
-OFFSETS = sheet("path,speaker,emotion,offset,duration,id", "{wav},{s},{e},0.1,0.1,x")
 MELD = sheet(
     "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID,StartTime", '"Hey, you",{s},{e},{n},{u},"00:16:16,059"'
 )
@@ -136,19 +102,7 @@ SPLIT = {part: sheet("file_name,speaker_id,label", f"{{wav}},{part}{{s}},{{e}}")
     "paths, tables, options, said",
     [
         (WAVS, {"t.csv": PLAIN}, [], [RIGHT]),
-        (WAVS, {"t.csv": PLAIN.replace("\n", ",\n")}, [], [RIGHT]),
         (WAVS, {"t.csv": EXCEL.encode("utf-8-sig")}, [], [RIGHT, "valence is valence", "0.15 s"]),
-        (WAVS, {"t.tsv": PLAIN.replace(",", "\t").encode("utf-16")}, [], [RIGHT]),
-        (WAVS, {"t.csv": PLAIN.replace("wav/", "/home/ann/corpus/wav/")}, [], [RIGHT]),
-        (WAVS, {"t.csv": PLAIN.replace("wav/", "C:\\data\\").replace(".wav", "")}, [], [RIGHT]),
-        ([name[:-4] + ".FLAC" for name in WAVS], {"t.csv": PLAIN}, [], [RIGHT]),
-        (
-            [normalize("NFD", name.replace("joy", "Ä")) for name in WAVS],
-            {"t.csv": PLAIN.replace("joy", "Ä")},
-            [],
-            [RIGHT],
-        ),
-        (WAVS, {"t.csv": OFFSETS}, [], [RIGHT, "duration is duration", "0.10 s"]),
         (WAVS, {"df_iemocap.csv": IEMOCAP}, ["--columns", "start=-", "stop=-"], [RIGHT]),
         (WAVS, {"metadata.jsonl": JSON.lstrip()}, [], [RIGHT]),
         (
@@ -179,15 +133,11 @@ def test_tables_of_other_people_are_read_right(corpus, new_recipe, paths, tables
 @pytest.mark.parametrize(
     "text, token",
     [
-        (PLAIN.replace(",Ann,", ",Jörg,").encode("cp1252"), "UTF-8"),
         (PLAIN.replace("Ann,", "train,").replace("Bob,", "dev,").replace("Cem,", "test,"), "dev, test, train"),
         (PLAIN.replace(",Ann,", ",n/a,").replace(",Bob,", ",Unknown,").replace(",Cem,", ",?,"), "--no-speakers"),
-        (PLAIN.replace("speaker", "who"), "speaker=path"),
-        (PLAIN.replace("wav/Bob/joy1.wav", "wav/Bob/joy9.wav"), "line 6 names wav/Bob/joy9.wav"),
         (PLAIN + PLAIN.partition("\n")[2], "(lines 2, 14)"),
         (PLAIN.replace("wav/Ann/", "").replace("wav/Bob/", "").replace("wav/Cem/", ""), "wav/Ann and in wav/Bob"),
         (sheet("path,speaker,emotion,start,end", "{wav},{s},{e},6.2,8.2"), "start=-"),
-        (sheet("path,speaker,emotion,start", "{wav},{s},{e},1:02"), "start '1:02'"),
     ],
 )
 def test_tables_that_cannot_be_right_are_refused_with_what_to_do(corpus, new_recipe, text, token):

@@ -6,11 +6,10 @@ import shutil
 import numpy as np
 import pytest
 import soundfile
-from ruamel.yaml import YAML
+from finished import write_plan, write_scores_of
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.evaluate.evaluation import evaluation_set, score
-from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
 
@@ -44,17 +43,11 @@ def run_folder(tmp_path):
             rows.append(Utterance(path.stem, str(path), 0, 32000, 2.0, speaker=speaker, emotion=label))
     manifest = Manifest("toy", LABELS, tuple(rows))
     folder = tmp_path / "results"
-    folder.mkdir()
-    manifest.write(folder / "manifest.csv")
-    settings = {"corpus": "toy", "label_order": list(LABELS), "outer_folds": FOLDS, "student": {"name": "micro_cnn"}}
-    with open(folder / "settings.yaml", "w", encoding="utf-8") as stream:
-        YAML(typ="safe").dump({**settings, "manifest_hash": manifest.hash}, stream)
+    write_plan(folder, manifest, FOLDS)
     home = folder / "seed17/fold2/outer"
     home.mkdir(parents=True)
     (home / "student.json").write_text(json.dumps(STUDENT))
-    test = [row for row in rows if row.speaker == "B"]
-    who = [row.id for row in test], ["B", "B"], list(LABELS)
-    write_scores(home / "scores.csv", make_scores(*who, np.full((2, 2), 0.5), LABELS, 2, 17))
+    write_scores_of(home, manifest, "B", np.full((2, 2), 0.5), fold=2)
     return home
 
 

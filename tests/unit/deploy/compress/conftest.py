@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from ruamel.yaml import YAML
+from finished import write_plan, write_scores_of
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.record import RunRecord
-from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.registry import STUDENTS
 
@@ -21,9 +20,6 @@ FOLDS = [["A", "B"], ["C", "D"]]
 RATE = 16000
 SPEC = {"name": "micro_cnn", "channels": [8, 16], "dim": 16, "dilations": [1, 2], "embedding_dim": 16}
 SETTINGS = {
-    "corpus": "toy",
-    "label_order": list(LABELS),
-    "outer_folds": FOLDS,
     "student": SPEC,
     "candidates": [{"batch_size": 8}],
     "teachers": {"bands": {"name": "logmel_statistics", "num_mels": 8}},
@@ -61,10 +57,8 @@ def write_corpus(folder: Path) -> Manifest:
 def write_experiment(folder: Path, **changes) -> Experiment:
     """What the protocol leaves of an experiment of one seed; of one candidate. A store lies beside it."""
     manifest = write_corpus(folder / "wav")
-    manifest.write(folder / "manifest.csv")
     (folder.parent / "store").mkdir(exist_ok=True)
-    with open(folder / "settings.yaml", "w", encoding="utf-8") as stream:
-        YAML(typ="safe").dump({**SETTINGS, "manifest_hash": manifest.hash, **changes}, stream)
+    write_plan(folder, manifest, FOLDS, **{**SETTINGS, **changes})
     for fold, test in enumerate(FOLDS, start=1):
         torch.manual_seed(fold)
         student = STUDENTS.build(**SPEC, num_classes=2).eval()
@@ -81,9 +75,7 @@ def write_experiment(folder: Path, **changes) -> Experiment:
             candidate={"batch_size": 8},
         )
         record.write(RunPaths(home), student)
-        rows = list(manifest.of(test))
-        who = [row.id for row in rows], [row.speaker for row in rows], [row.emotion for row in rows]
-        write_scores(home / "scores.csv", make_scores(*who, np.full((len(rows), 2), 0.5), LABELS, fold, 17))
+        write_scores_of(home, manifest, test, np.full((6 * len(test), 2), 0.5), fold)
     return Experiment.read(folder)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from ruamel.yaml import YAML
+from finished import write_plan
 
 import akd_toolkit.deploy.export.run as export_run_module
 from akd_toolkit.cli import main
@@ -45,16 +45,7 @@ def experiment(tmp_path_factory):
             rows.append(Utterance(path.stem, str(path), 0, len(samples), len(samples) / 16000, **about))
     manifest = Manifest("Toy", LABELS, tuple(rows))
     results = folder / "results"
-    manifest.write(results / "manifest.csv")
-    settings = {
-        "corpus": "Toy",
-        "label_order": list(LABELS),
-        "outer_folds": [["A"], ["B", "C"]],
-        "student": {"name": "micro_cnn"},
-        "manifest_hash": Manifest.read(results / "manifest.csv").hash,
-    }
-    with (results / "settings.yaml").open("w") as file:
-        YAML(typ="safe").dump(settings, file)
+    write_plan(results, manifest, [["A"], ["B", "C"]])
     torch.manual_seed(0)
     student = STUDENTS.build("micro_cnn", num_classes=2, **OPTIONS).eval()
     run = results / "seed17/fold2/outer"

@@ -15,11 +15,10 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from ruamel.yaml import YAML
+from finished import write_plan, write_scores_of
 
 import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
 
@@ -250,19 +249,13 @@ def toy_experiment(folder: Path, corpus: str = "EmoDB", sound: bool = False, **s
                 soundfile.write(wav, 0.1 * noise, rate)
             rows.append(Utterance(name, str(wav), 0, rate, 1.0, speaker, label, text=name, sha256=f"{name}"))
     manifest = Manifest(corpus, LABELS, tuple(rows), generated=corpus == "generated")
-    manifest.write(folder / "manifest.csv")
     fixed = {
-        **{"corpus": corpus, "label_order": list(LABELS), "outer_folds": [["A", "B"], ["C", "D"]]},
-        **{"student": {"name": "micro_cnn"}, "manifest_hash": manifest.hash, "number_of_epochs": 2, "candidates": [{}]},
-        **{"objective": {"task": {"name": "cross_entropy"}}, "opt_class": {"!name:torch.optim.AdamW": {"lr": 0.1}}},
-        **{"window_s": 1.0, "test_overlap_s": 0.5, **settings},
+        **{"number_of_epochs": 2, "candidates": [{}], "objective": {"task": {"name": "cross_entropy"}}},
+        **{"opt_class": {"!name:torch.optim.AdamW": {"lr": 0.1}}, "window_s": 1.0, "test_overlap_s": 0.5, **settings},
     }
-    with (folder / "settings.yaml").open("w") as stream:
-        YAML(typ="safe").dump(fixed, stream)
-    (folder / "environment.json").write_text(json.dumps({"commit": "0a1b2c3", "torch": "2.11.0"}))
     plan = {"recipe": "student", "system": "student", "seeds": [17], "folds": [1, 2]}
-    (folder / "plan.json").write_text(json.dumps(plan))
-    for fold, tested in enumerate(fixed["outer_folds"], start=1):
+    folds = write_plan(folder, manifest, [["A", "B"], ["C", "D"]], plan, **fixed)
+    for fold, tested in enumerate(folds, start=1):
         _toy_run(folder / f"seed17/fold{fold}/outer", manifest, fold, tested)
     return folder
 
@@ -280,10 +273,7 @@ def _toy_run(run: Path, manifest: Manifest, fold: int, tested: list[str]) -> Non
     probs = np.full((len(test), len(LABELS)), 0.1)
     for place, row in enumerate(test):  # anger is classified as sadness, the others are right
         probs[place, LABELS.index({"anger": "sadness"}.get(row.emotion, row.emotion))] = 0.8
-    scores = make_scores(
-        test.ids, [row.speaker for row in test], [row.emotion for row in test], probs, LABELS, fold, 17
-    )
-    write_scores(run / "scores.csv", scores)
+    write_scores_of(run, manifest, tested, probs, fold)
     pd.DataFrame({"epoch": [1, 2], "total": [2.0, 1.0]}).to_csv(run / "metrics.csv", index=False)
     (run / "audit.json").write_text(json.dumps({"proved": ["no speaker is shared"], "not_proved": []}))
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from finished import scores_of, write_plan
 from matplotlib.figure import Figure
-from ruamel.yaml import YAML
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
@@ -60,20 +60,10 @@ def row():
 
 
 def corpus(name="Toy", speakers="ABCD", per_class=2, labels=EMOTIONS) -> Manifest:
+    cells = [(s, label, f"{label}{index}") for s in speakers for label in labels for index in range(per_class)]
     rows = [
-        Utterance(
-            f"{speaker}-{label}{index}",
-            f"/{speaker}-{label}{index}.wav",
-            0,
-            1600,
-            0.1,
-            speaker,
-            label,
-            sha256=f"{speaker}{label}{index}",
-        )
-        for speaker in speakers
-        for label in labels
-        for index in range(per_class)
+        Utterance(f"{s}-{tail}", f"/{s}-{tail}.wav", 0, 1600, 0.1, s, label, sha256=f"{s}{tail}")
+        for s, label, tail in cells
     ]
     return Manifest(name, labels, tuple(rows))
 
@@ -110,19 +100,11 @@ def written_experiment(
     folder = root / name
     speakers = list(manifest.speakers)
     folds = folds or [speakers[: len(speakers) // 2], speakers[len(speakers) // 2 :]]
-    manifest.write(folder / "manifest.csv")
-    fixed = {
-        **{"corpus": manifest.corpus, "label_order": list(manifest.label_order), "outer_folds": folds},
-        **{"student": {"name": "micro_cnn"}, "manifest_hash": manifest.hash, "number_of_epochs": 2},
-        **({"teachers": {title: {"name": "logmel_statistics"} for title in teachers}} if teachers else {}),
-        **({"candidates": candidates} if candidates else {}),
-        **settings,
-    }
-    with (folder / "settings.yaml").open("w") as stream:
-        YAML(typ="safe").dump(fixed, stream)
-    (folder / "environment.json").write_text(json.dumps({"commit": "0a1b2c3"}))
+    settings = {"number_of_epochs": 2, **settings}
+    settings |= {"teachers": {title: {"name": "logmel_statistics"} for title in teachers}} if teachers else {}
+    settings |= {"candidates": candidates} if candidates else {}
     plan = {"recipe": name, "system": system, "seeds": list(seeds), "folds": list(range(1, len(folds) + 1))}
-    (folder / "plan.json").write_text(json.dumps(plan))
+    write_plan(folder, manifest, folds, plan, **settings)
     for seed in seeds:
         missed = wrong.get(seed, ()) if isinstance(wrong, dict) else wrong
         for fold, tested in enumerate(folds, start=1):
@@ -139,13 +121,13 @@ def written_experiment(
 
 def scored(manifest: Manifest, seed, fold, speakers, wrong) -> pd.DataFrame:
     """Correct with probability 0.8, except for the utterances in ``wrong``, which get the next class."""
-    test, classes = manifest.of(speakers), len(manifest.label_order)
-    probs = np.full((len(test), classes), 0.2 / (classes - 1))
-    for place, row in enumerate(test):
-        predicted = (manifest.label_order.index(row.emotion) + (row.id in wrong)) % classes
-        probs[place, predicted] = 0.8
-    truth = [row.emotion for row in test]
-    return make_scores(test.ids, [row.speaker for row in test], truth, probs, manifest.label_order, fold, seed)
+    classes = len(manifest.label_order)
+
+    def probs(test):
+        places = (test.labels + [row.id in wrong for row in test]) % classes
+        return np.where(np.arange(classes) == places[:, None], 0.8, 0.2 / (classes - 1))
+
+    return scores_of(manifest, speakers, probs, fold, seed)
 
 
 def write_run(folder, manifest, seed, fold, tested, wrong, trust):

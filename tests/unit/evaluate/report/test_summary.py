@@ -10,24 +10,6 @@ from akd_toolkit.metrics import ccc
 
 
 @pytest.fixture
-def by_hand(labels):
-    """Two folds of one speaker each and two seeds, small enough to score with a pencil."""
-    predicted = {
-        (1, 0): ["ang", "ang", "neu", "sad"],  # 3 of 4; ang 2/2, sad 1/2
-        (1, 1): ["neu", "neu"],  # 1 of 2; neu 1/1, sad 0/1
-        (2, 0): ["ang", "neu", "neu", "neu"],  # 1 of 4; ang 1/2, sad 0/2
-        (2, 1): ["neu", "sad"],  # 2 of 2
-    }
-    truth = {0: ["ang", "ang", "sad", "sad"], 1: ["neu", "sad"]}
-    ids, speaker = {0: ["a", "b", "c", "d"], 1: ["e", "f"]}, {0: "03", 1: "08"}
-    runs = []
-    for (seed, fold), names in predicted.items():
-        probs = np.eye(3)[[labels.index(name) for name in names]]
-        runs.append(make_scores(ids[fold], [speaker[fold]] * len(names), truth[fold], probs, labels, fold, seed))
-    return pd.concat(runs, ignore_index=True)
-
-
-@pytest.fixture
 def rated(invented):
     """Invented scores with two attributes; the second is predicted well, and unknown for every tenth utterance."""
     scores = invented()
@@ -37,31 +19,6 @@ def rated(invented):
     columns = {"truth_valence": truth[:, 0], "prediction_valence": 3 + noise[:, 0]}
     columns |= {"truth_arousal": truth[:, 1] * known, "prediction_arousal": truth[:, 1] + 0.3 * noise[:, 1]}
     return scores.assign(**columns)
-
-
-def test_folds_are_averaged_over_seeds_first_and_then_spread_with_n_minus_1(by_hand, labels):
-    summary = summarise(by_hand, labels)
-    of_folds = [(3 / 4 + 1 / 4) / 2, (1 / 2 + 1) / 2]  # WA, and by chance UA
-    assert summary["fold_table"]["wa"].tolist() == summary["fold_table"]["ua"].tolist() == of_folds
-    assert summary["fold_table"]["speakers"].tolist() == ["03", "08"]
-    deviation = 0.25 / 2**0.5  # of 0.5 and 0.75
-    for score in ("wa", "ua"):
-        assert (summary[f"{score}_mean"], summary[f"{score}_std"]) == (0.625, pytest.approx(deviation))
-
-
-def test_pooled_scores_are_the_mean_over_seeds_of_all_outer_tests_together(by_hand, labels):
-    summary = summarise(by_hand, labels)
-    assert summary["wa_pooled"] == pytest.approx((4 / 6 + 3 / 6) / 2)
-    first, second = (2 / 2 + 1 / 1 + 1 / 3) / 3, (1 / 2 + 1 / 1 + 1 / 3) / 3
-    assert summary["ua_pooled"] == pytest.approx((first + second) / 2)
-    assert summary["ua_seed_std"] == pytest.approx((first - second) / 2**0.5)
-    assert summary["confusion"].tolist() == [[1.5, 0.5, 0], [0, 1, 0], [0, 2, 1]]
-    assert summary["class_table"]["utterances"].tolist() == [2, 1, 3]
-    assert summary["class_table"]["recall"].tolist() == pytest.approx([3 / 4, 1, 1 / 3])
-    assert (summary["folds"], summary["seeds"], summary["speakers"], summary["utterances"]) == (2, 2, 2, 6)
-    recalls = summary["speaker_recalls"]
-    assert recalls.loc["03"].tolist() == pytest.approx([0.75, np.nan, 0.25], nan_ok=True)
-    assert recalls.loc["08"].tolist() == pytest.approx([np.nan, 1.0, 0.5], nan_ok=True)
 
 
 def test_neither_the_order_of_rows_nor_equal_seeds_change_a_summary(invented, labels):

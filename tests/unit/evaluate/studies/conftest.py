@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from ruamel.yaml import YAML
+from finished import scores_of, write_plan
 
 from akd_toolkit.data.folds import inner_folds
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.experiment.scores_file import make_scores, write_scores
+from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
@@ -44,30 +44,20 @@ def write_corpus(folder: Path, name: str, labels, speakers=SPEAKERS, seed=0) -> 
 
 def random_scores(manifest: Manifest, speakers, fold: int, seed: int, sure: float = 2.0):
     """Scores that are right more often than not."""
-    test = manifest.of(speakers)
-    logits = np.random.default_rng([fold, seed]).standard_normal((len(test), len(manifest.label_order)))
-    logits[np.arange(len(test)), test.labels] += sure
-    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    about = test.ids, [row.speaker for row in test], [row.emotion for row in test]
-    return make_scores(*about, probs, manifest.label_order, fold, seed)
+
+    def probs(test):
+        logits = np.random.default_rng([fold, seed]).standard_normal((len(test), len(manifest.label_order)))
+        logits[np.arange(len(test)), test.labels] += sure
+        return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+    return scores_of(manifest, speakers, probs, fold, seed)
 
 
 def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1, settings=None, folds=FOLDS):
     """What a recipe leaves of an experiment, with students that were never trained."""
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest.write(folder / "manifest.csv")
     spec = {"name": "micro_cnn", **STUDENTS.get("micro_cnn").example_options}
-    said = {
-        "corpus": manifest.corpus,
-        "label_order": list(manifest.label_order),
-        "outer_folds": folds,
-        "manifest_hash": manifest.hash,
-        "student": spec,
-        "candidates": [{"warmup": 0.1 * index} for index in range(candidates)],
-        **(settings or {}),
-    }
-    with open(folder / "settings.yaml", "w", encoding="utf-8") as stream:
-        YAML(typ="safe").dump(said, stream)
+    warmups = [{"warmup": 0.1 * index} for index in range(candidates)]
+    write_plan(folder, manifest, folds, **{"student": spec, "candidates": warmups, **(settings or {})})
     for seed in seeds:
         for fold, test in enumerate(folds, start=1):
             train = [speaker for group in folds for speaker in group if group is not test]
