@@ -1,14 +1,9 @@
 """What every corpus preparer does: check the files, measure them, and write the manifest or reuse it."""
 
 import hashlib
-import http.client
 import logging
 import math
 import shutil
-import urllib.error
-import urllib.request
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -220,6 +215,9 @@ def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Cal
 
 def fetch_zip(url: str, folder) -> Path:
     """Download a ZIP archive and unpack it into ``folder``, completely or not at all; an existing folder is reused."""
+    import zipfile
+    import zlib
+
     folder = Path(folder)
     if folder.is_dir():
         logger.info("reused the archive unpacked in %s.", folder)
@@ -242,6 +240,10 @@ def fetch_zip(url: str, folder) -> Path:
 
 
 def _download(url: str, path: Path) -> None:
+    import http.client  # here, as are those above, because akd predict imports this module and would start later
+    import urllib.error
+    import urllib.request
+
     advice = "Check the network and run again, or download it by hand and give data_folder"
     logger.info("downloading %s to %s.", url, path)
     try:

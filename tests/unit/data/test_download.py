@@ -6,7 +6,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from akd_toolkit.data import preparing
 from akd_toolkit.data.preparing import fetch_zip
 
 
@@ -111,7 +110,7 @@ def test_a_server_that_cannot_be_reached_or_lacks_the_page_is_named(server, fold
         fetch_zip(server.url("/gone.zip"), folder)
     with pytest.raises(ConnectionError, match="cannot be reached .* data_folder"):
         fetch_zip("http://127.0.0.1:1/a.zip", folder)
-    monkeypatch.setattr(preparing.urllib.request, "urlopen", silent)
+    monkeypatch.setattr("urllib.request.urlopen", silent)
     with pytest.raises(ConnectionError, match=r"cannot be reached \(timed out\)"):
         fetch_zip(server.url("/a.zip"), folder)
     assert not list(folder.parent.iterdir())
