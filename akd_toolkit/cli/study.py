@@ -82,3 +82,13 @@ def groups(folders: Folders, to: To = None) -> None:
 def sources(folders: Folders, to: To = None) -> None:
     """candidates on inner folds, and what each source of unlabelled speech is worth"""
     study("sources", folders, to=to)
+
+
+@app.command(cls=Command)
+def shares(
+    folder: Annotated[str, Argument(metavar="FOLDER", help="output_folder of an ablation over label_share")],
+) -> None:
+    """systems by their share of labels (LiSER's table), from the finished rows of an ablation"""
+    from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
+
+    study("shares", list(map(str, experiments_at(folder))), to=ExperimentPaths(folder).study(""))

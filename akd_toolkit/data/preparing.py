@@ -18,6 +18,7 @@ from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 
 logger = logging.getLogger(__name__)
 
+VIDEOS = (".mp4", ".flv", ".avi", ".mkv", ".mov", ".webm")
 MAX_SHOWN = 5  # names in a message, before the rest is counted
 TIMEOUT_S = 30.0  # of a download
 
@@ -86,6 +87,27 @@ def measure(
     else:
         skipped += problems
     return measured
+
+
+def find_videos(folder: str | Path | None, corpus: str, first: int = 0) -> dict[str, Path]:
+    """Videos in ``folder``, at any depth, by the part of their names from character ``first`` on; none for None."""
+    if not folder:
+        return {}
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"video_folder {folder} is not a folder; give one with {corpus}'s videos, or null.")
+    paths = [path for path in Path(folder).rglob("*") if path.suffix.lower() in VIDEOS and path.is_file()]
+    if not paths:
+        raise ValueError(f"video_folder {folder} holds no video; give one with {corpus}'s videos, or null.")
+    return {path.stem[first:]: path.resolve() for path in sorted(paths, reverse=True)}  # of equal names the first
+
+
+def with_videos(rows: Sequence[Utterance], videos: dict[str, Path], corpus: str, first: int = 0) -> list[Utterance]:
+    """The rows with their videos from ``find_videos``; the log counts them."""
+    if not videos:
+        return list(rows)
+    rows = [replace(row, video=str(videos.get(row.id[first:], ""))) for row in rows]
+    logger.info("%s: %d of %d utterances have a video.", corpus, sum(bool(row.video) for row in rows), len(rows))
+    return rows
 
 
 def trim_silence(row: Utterance) -> Utterance:

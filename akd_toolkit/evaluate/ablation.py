@@ -9,12 +9,14 @@ import pandas as pd
 from akd_toolkit.data.manifest import Manifest, marked
 from akd_toolkit.evaluate.report.ablation_report import write_ablation
 from akd_toolkit.evaluate.report.experiment_report import report_row_of_teacher, report_student
+from akd_toolkit.evaluate.studies.shares import shares_study
 from akd_toolkit.experiment.config import Config, row_overrides
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.plan import speakers_known
 from akd_toolkit.experiment.protocol import NestedCrossValidation
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.experiment.scores_file import write_scores
+from akd_toolkit.experiment.stored import Experiment
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,10 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
         if waiting and row is not rows[-1]:
             write_report_of(config, manifest, done, len(done) + len(rows) - number)
     write_report_of(config, manifest, done, max(len(done), len(rows)))
-    logger.info("see %s", ExperimentPaths(config["output_folder"]).ablation_report)
+    paths = ExperimentPaths(config["output_folder"])
+    if len({row.config["label_share"] for row in rows}) > 1 and any(row["student"] for row in done):
+        logger.info("see %s", shares_study([Experiment.read(place) for place in paths.rows()], paths.study("")))
+    logger.info("see %s", paths.ablation_report)
 
 
 def write_report_of(config: Config, manifest: Manifest, done: list[dict], planned: int) -> None:

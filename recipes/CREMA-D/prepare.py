@@ -21,6 +21,7 @@ from tqdm import tqdm
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
     check_labels,
+    find_videos,
     measure,
     name_differences,
     prepare_once,
@@ -29,6 +30,7 @@ from akd_toolkit.data.preparing import (
     same_sounds,
     shortened,
     unmeasured,
+    with_videos,
 )
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
@@ -60,6 +62,7 @@ def prepare_crema_d(
     label_order: Sequence[str] = LABELS,
     expect_official: bool = True,
     drop_identical: bool = False,
+    video_folder: str | None = None,
 ) -> Manifest:
     """CREMA-D: 7442 clips, 91 actors, 6 classes, English, acted; the one clip without sound is left out.
 
@@ -81,6 +84,8 @@ def prepare_crema_d(
     drop_identical
         Leave out all clips whose sound is there under another name too: in the official files six, in pairs with two
         labels each. Most published work keeps them.
+    video_folder
+        Holds the videos, such as the corpus's folder ``VideoFlash``, for teachers that see faces.
 
     Raises
     ------
@@ -94,12 +99,14 @@ def prepare_crema_d(
     folder = folder / "AudioWAV" if (folder / "AudioWAV").is_dir() else folder
     folder, files = find_corpus(folder, "CREMA-D's folder AudioWAV, such as 1001_DFA_ANG_XX.wav", NAME.pattern)
     demographics = [path for path in (folder.parent / DEMOGRAPHICS, folder / DEMOGRAPHICS) if path.is_file()][:1]
+    videos = find_videos(video_folder, "CREMA-D")
     arguments = {
         "preparer": "crema_d",
         "data_folder": str(folder.resolve()),
         "label_order": list(label_order),
         "expect_official": expect_official,
         "drop_identical": drop_identical,
+        "video_folder": video_folder and str(Path(video_folder).resolve()),
     }
 
     def build() -> Manifest:
@@ -114,9 +121,10 @@ def prepare_crema_d(
         same = {row for pair in same_sounds(rows, IDENTICAL, "CREMA-D") for row in pair}
         if drop_identical:
             rows = [row for row in rows if row not in same]
+        rows = with_videos(rows, videos, "CREMA-D")
         return Manifest("CREMA-D", tuple(label_order), tuple(rows))
 
-    return prepare_once(save_folder, arguments, [*files, *demographics], build)
+    return prepare_once(save_folder, arguments, [*files, *demographics, *videos.values()], build)
 
 
 def official_checksums() -> dict[str, str]:

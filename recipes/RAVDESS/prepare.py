@@ -18,6 +18,7 @@ from akd_toolkit.data.findings import Findings
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
     check_labels,
+    find_videos,
     measure,
     name_differences,
     prepare_once,
@@ -26,6 +27,7 @@ from akd_toolkit.data.preparing import (
     shortened,
     trim_silence,
     unmeasured,
+    with_videos,
 )
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
@@ -52,6 +54,7 @@ def prepare_ravdess(
     expect_official: bool = True,
     trim: bool = True,
     drop_identical: bool = False,
+    video_folder: str | None = None,
 ) -> Manifest:
     """RAVDESS speech: 1440 files, 24 actors, 8 classes, English, acted.
 
@@ -72,6 +75,8 @@ def prepare_ravdess(
         Leave out the silence before and after the speech, on average 45 % of a file; see ``trim_silence``.
     drop_identical
         Leave out a recording whose sound was there before, one of the 1440; most published work keeps it.
+    video_folder
+        Holds the videos, 01-01-... with sound or 02-01-... without, in any folders, for teachers that see faces.
 
     Raises
     ------
@@ -83,6 +88,7 @@ def prepare_ravdess(
     check_labels(label_order, LABELS, "RAVDESS")
     folder, files = find_corpus(data_folder, "RAVDESS's files, such as 03-01-06-01-02-01-12.wav", NAME.pattern)
     files, others = _speech(files)
+    videos = find_videos(video_folder, "RAVDESS", first=3)  # names begin with the modality
     arguments = {
         "preparer": "ravdess",
         "data_folder": str(folder.resolve()),
@@ -90,6 +96,7 @@ def prepare_ravdess(
         "expect_official": expect_official,
         "trim": trim,
         "drop_identical": drop_identical,
+        "video_folder": video_folder and str(Path(video_folder).resolve()),
     }
 
     def build() -> Manifest:
@@ -105,11 +112,12 @@ def prepare_ravdess(
         again = {row for _, row in same_sounds(rows, [IDENTICAL], "RAVDESS")}
         if drop_identical:
             rows = [row for row in rows if row not in again]
+        rows = with_videos(rows, videos, "RAVDESS", first=3)
         if trim:
             rows = [trim_silence(row) for row in tqdm(rows, desc="trimming RAVDESS", unit="file")]
         return Manifest("RAVDESS", tuple(label_order), tuple(rows))
 
-    return prepare_once(save_folder, arguments, files, build)
+    return prepare_once(save_folder, arguments, [*files, *videos.values()], build)
 
 
 def _log_oddities(findings: Findings) -> None:

@@ -151,3 +151,21 @@ def test_both_sets_of_folds_test_every_actor_once(monkeypatch):
         groups, *others = [load_config([yaml, "--data_folder=x"])["outer_folds"] for yaml in yamls]
         assert [len(group) for group in groups] == sizes and sorted(itertools.chain(*groups)) == ACTORS
         assert others == [groups, groups]
+
+
+def test_videos_of_the_same_performance_are_found_and_those_with_sound_come_first(prepare, few, tmp_path, caplog):
+    caplog.set_level("INFO")
+    videos = tmp_path / "videos" / "Actor_01"
+    videos.mkdir(parents=True)
+    for name in ("01-01-03-01-01-01-01.mp4", "02-01-03-01-01-01-01.mp4", "02-01-04-01-01-01-01.mp4", "notes.txt"):
+        (videos / name).touch()
+    before = prepare(few)
+    manifest = prepare(few, video_folder=tmp_path / "videos")
+    assert manifest.by_id["03-01-03-01-01-01-01"].video == str(videos / "01-01-03-01-01-01-01.mp4")
+    assert manifest.by_id["03-01-04-01-01-01-01"].video == str(videos / "02-01-04-01-01-01-01.mp4")
+    assert "2 of 16 utterances have a video" in caplog.text and manifest.hash == before.hash
+    with pytest.raises(FileNotFoundError, match="video_folder"):
+        prepare(few, video_folder="nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="video_folder"):
+        prepare(few, video_folder=tmp_path / "empty")

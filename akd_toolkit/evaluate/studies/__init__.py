@@ -9,6 +9,7 @@ from akd_toolkit.evaluate.studies.calibration import calibration_study
 from akd_toolkit.evaluate.studies.conditions import noise_study, overlap_study
 from akd_toolkit.evaluate.studies.cross import cross_study
 from akd_toolkit.evaluate.studies.groups import groups_study
+from akd_toolkit.evaluate.studies.shares import shares_study
 from akd_toolkit.evaluate.studies.sources import sources_study
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "groups_study",
     "noise_study",
     "overlap_study",
+    "shares_study",
     "sources_study",
 ]

@@ -1,0 +1,155 @@
+"""What teachers are worth where only a share of the corpus is labelled: LiSER's table, from the rows of an ablation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from akd_toolkit.data.files import write_text_aside
+from akd_toolkit.data.manifest import WATERMARK
+from akd_toolkit.evaluate.report.plots import COLOURS, save_figure
+from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, percent, with_limits
+from akd_toolkit.evaluate.studies.study import draw_intervals, panels_of, score_row
+from akd_toolkit.experiment.stored import Experiment
+
+ALONE = "student alone"
+NOTES = (
+    "UA pooled over all outer tests, mean over seeds, with 95 % intervals over speakers; the labels of a share are the "
+    "same for every system. Ahead: the system minus the student alone with the same labels, on the same utterances, "
+    "paired; p is the permutation test by speaker, not corrected. Of full: its UA as a share of that of the student "
+    "alone with all labels. Worth: the share of labels at which the student alone reaches the same UA, by straight "
+    "lines between its scores. Source of the comparison: Pendyala, Morgado & Sethares 2025 (LiSER), arXiv 2507.00055."
+)
+
+
+def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
+    """Compare systems by ``label_share``; writes table.md, table.csv and a plot to ``to``, and returns the first.
+
+    Experiments that are not finished are left out; ValueError if none remains.
+    """
+    done = [one for one in experiments if one.outer_runs() and all(run.done for run in one.outer_runs())]
+    named = [(share_of(one), system_of(one), one) for one in done]
+    scores = {(share, system): one.scores() for share, system, one in named}
+    if len(scores) < len(named):
+        raise ValueError("two experiments have the same share of labels, teachers and weights; give one of them.")
+    if not scores:
+        raise ValueError("no experiment with a student is finished; run more rows of the ablation first.")
+    rows = []
+    for (share, system), own in sorted(scores.items(), key=lambda item: (item[0][0], _order(item[0][1]))):
+        against = None if system == ALONE else scores.get((share, ALONE))
+        rows.append({"share": share, "system": system, **score_row(own, against)})
+    table = with_worth(pd.DataFrame(rows))
+    folder = Path(to) / "shares"
+    write_text_aside(folder / "table.csv", table.to_csv(index=False, lineterminator="\n"))
+    save_figure(plot_shares(table), [folder / "plot.png", folder / "plot.svg"])
+    page = ["# Shares of the labels"]
+    page += [] if all(one.speakers_known for one in done) else [WATERMARK]
+    page += [GENERATED] if any(one.manifest.generated for one in done) else []
+    page += [NOTES, "![UA by share of labels, with 95 % intervals](plot.png)", _wide(table), _long(table)]
+    if teachers := _teachers(named):
+        page += ["## Teachers alone, UA", teachers]
+    write_text_aside(folder / "table.md", "\n\n".join(page) + "\n")
+    return folder / "table.md"
+
+
+def share_of(experiment: Experiment) -> float:
+    return float(experiment.settings.get("label_share") or 1.0)
+
+
+def system_of(experiment: Experiment) -> str:
+    """Its teachers and, for several, how they are weighted."""
+    teachers = list(experiment.settings.get("teachers") or {})
+    if len(teachers) < 2:
+        return f"+ {teachers[0]}" if teachers else ALONE
+    objective = experiment.settings.get("objective") or {}
+    weighting = (objective.get("weighting") or {}).get("name", "equal weights")
+    gate = (objective.get("gate") or {}).get("name", "no gate")
+    return f"+ {' + '.join(teachers)} ({weighting}, {gate})"
+
+
+def with_worth(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with ``of_full`` and ``worth``, both from the UA of the student alone; NaN if unknown.
+
+    Example
+    -------
+    >>> alone = [{"share": share, "system": ALONE, "ua_pooled": ua} for share, ua in ((0.1, 0.4), (0.5, 0.6), (1, 0.8))]
+    >>> taught = {"share": 0.1, "system": "+ face", "ua_pooled": 0.7}
+    >>> with_worth(pd.DataFrame([*alone, taught]))[["of_full", "worth"]].iloc[-1].round(3).tolist()  # 0.7 / 0.8
+    [0.875, 0.75]
+    """
+    alone = table[table["system"] == ALONE].sort_values("share")
+    if not len(alone):
+        return table.assign(of_full=np.nan, worth=np.nan)
+    full = alone.loc[alone["share"] == 1, "ua_pooled"]
+    best = np.maximum.accumulate(alone["ua_pooled"].to_numpy())  # more labels, but by chance a lower UA
+    worth = np.interp(table["ua_pooled"], best, alone["share"], left=np.nan, right=np.inf)
+    return table.assign(of_full=table["ua_pooled"] / (full.item() if len(full) else np.nan), worth=worth)
+
+
+def _order(system: str) -> tuple:
+    """The student alone first, then the simpler systems."""
+    return system != ALONE, len(system), system
+
+
+def _labels(share: float) -> str:
+    return f"{100 * share:g} %"
+
+
+def _wide(table: pd.DataFrame) -> str:
+    """Shares as rows, systems as columns."""
+    systems = sorted(table["system"].unique(), key=_order)
+    cells = {(row.share, row.system): with_limits(row._asdict(), "ua_pooled", "ua") for row in table.itertuples()}
+    shares = sorted(table["share"].unique())
+    rows = [[_labels(share), *(cells.get((share, system), "-") for system in systems)] for share in shares]
+    return markdown_table(["labels", *systems], rows)
+
+
+def _long(table: pd.DataFrame) -> str:
+    rows = []
+    for row in table.to_dict("records"):
+        ahead = with_limits(row, "ua_ahead", sign="+") if not pd.isna(row["ua_ahead"]) else "-"
+        p = "-" if pd.isna(row["ua_p"]) else f"{row['ua_p']:.3f}"
+        worth = (
+            "fewer" if pd.isna(row["worth"]) else "more than all" if np.isinf(row["worth"]) else _worth(row["worth"])
+        )
+        scores = [with_limits(row, "wa_pooled", "wa"), with_limits(row, "ua_pooled", "ua"), ahead, p]
+        rows.append([_labels(row["share"]), row["system"], *scores, percent(row["of_full"]), worth])
+    header = ["labels", "system", "WA pooled [95 %]", "UA pooled [95 %]", "UA ahead [95 %]", "p", "of full", "worth"]
+    return markdown_table(header, rows, left=2)
+
+
+def _worth(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _teachers(named: Sequence[tuple[float, str, Experiment]]) -> str:
+    """UA of each teacher by share; a teacher has the same heads in every experiment of a share."""
+    found = {}
+    for share, _, experiment in named:
+        for title, scores in experiment.teacher_scores().items():
+            found.setdefault((title, share), scores)
+    titles, shares = (sorted(set(keys)) for keys in zip(*found)) if found else ((), ())
+    cells = {key: with_limits(score_row(scores), "ua_pooled", "ua") for key, scores in found.items()}
+    rows = [[_labels(share), *(cells.get((title, share), "-") for title in titles)] for share in shares]
+    return markdown_table(["labels", *titles], rows) if rows else ""
+
+
+def plot_shares(table: pd.DataFrame) -> Figure:
+    """A line for each system over the share of labels, on a logarithmic axis."""
+    figure, panels = panels_of(1, 1, (6.0, 4.4))
+    axes, systems = panels[0, 0], sorted(table["system"].unique(), key=_order)
+    for index, system in enumerate(systems):
+        rows = table[table["system"] == system].sort_values("share").assign(ua=lambda own: own["ua_pooled"])
+        places = 100 * rows["share"] * 1.03 ** (index - len(systems) / 2)  # beside each other
+        style = {"marker": "osD^vX"[index % 6], "color": COLOURS[index % len(COLOURS)], "label": system}
+        draw_intervals(axes, places, rows, **{"linestyle": "-", "linewidth": 1.2, **style})
+    axes.set_xscale("log")
+    shares = sorted(table["share"].unique())
+    axes.set_xticks([100 * share for share in shares], [_labels(share) for share in shares])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("labelled share of the training utterances")
+    axes.set_ylabel("UA, %")
+    axes.legend(frameon=False, fontsize=8)
+    return figure
