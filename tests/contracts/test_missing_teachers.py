@@ -217,3 +217,13 @@ def test_distances_of_two_utterances_are_those_of_the_teacher_that_has_both():
     teacher = TeacherOutput(torch.zeros(1, 3, 2), embedding=(points,), present=present)
     values = DistanceRelation(space="embedding")(student, teacher, None)
     assert values.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_heads_fitted_in_closed_form_follow_the_label_alone_where_no_teacher_is_present(case):
+    student, teacher, labels = case
+    objective = objectives.Objective({}, {"d": (LOSSES.build("soft_target_kl"), 1.0)})
+    present = PRESENT.clone()
+    present[:, 1:3] = False
+    labels[2] = -1
+    targets, weights, _ = objective.blended_targets(student, with_garbage(teacher, present), labels)
+    assert targets[1].tolist() == torch.eye(4)[labels[1]].tolist() and weights.tolist() == [1, 1, 0, 1, 1, 1]

@@ -1,0 +1,92 @@
+"""Teachers that see or read what the student does not: training, results and the exported file."""
+
+import textwrap
+
+import numpy as np
+import pytest
+import soundfile
+from one_run import brain_of, make_run, train_and_keep
+
+from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.deploy.export import export_onnx
+from akd_toolkit.experiment.config import load_config
+from akd_toolkit.experiment.parts import build_parts
+from akd_toolkit.experiment.protocol import NestedCrossValidation
+from akd_toolkit.inference.engine import open_session
+from akd_toolkit.models.storage import load_student
+
+LABELS = ("anger", "sadness")
+YAML = """
+    seeds: [1]
+    corpus: Toy
+    output_folder: {folder}/out
+    store_folder: {folder}/store
+    label_order: [anger, sadness]
+    outer_folds: [["A", "B"], ["C"], ["D"]]
+    teachers:
+        face: {{name: feature_table, source: {folder}/faces.csv}}
+        bands: {{name: logmel_statistics, num_mels: 8}}
+    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+    objective:
+        task: {{name: cross_entropy}}
+        distill: [{{name: integrated_soft_targets}}, {{name: cosine_embedding, weight: 0.1}}]
+        weighting: {{name: adapter}}
+        gate: {{name: teacher_agreement}}
+    views: 1
+    number_of_epochs: 2
+    batch_size: 8
+    window_s: 1.0
+    test_overlap_s: 0.0
+    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
+"""
+MISSING = ("A0", "C1", "D2")
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Eight tones of each speaker, and a table in which three of the 32 are missing."""
+    rows, lines, random = [], ["id,smile"], np.random.default_rng(0)
+    for speaker in "ABCD":
+        for index in range(8):
+            name = f"{speaker}{index}"
+            soundfile.write(tmp_path / f"{name}.wav", 0.1 * random.standard_normal(4800), 16000)
+            facts = (0, 4800, 0.3, speaker, LABELS[index % 2])
+            rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), *facts, sha256=name))
+            lines += [] if name in MISSING else [f"{name},{index % 2 + 0.1 * random.standard_normal()}"]
+    (tmp_path / "faces.csv").write_text("\n".join(lines))
+    return Manifest("Toy", LABELS, tuple(rows))
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "toy.yaml"
+    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
+    return lambda *options: load_config([str(path), *options])
+
+
+def test_batches_carry_the_mask_and_training_ends_with_a_file_that_needs_the_sound_alone(config, manifest, tmp_path):
+    run = make_run(config(), manifest, "ABC", "D")
+    parts = build_parts(run)
+    for batch in parts.data.train_loader():
+        given = batch.teacher.is_present()
+        assert given[1].all() and given[0].tolist() == [name not in MISSING for name in batch.ids]
+        result = brain_of(run, parts).objective(
+            parts.student(batch.waveforms, batch.lengths), batch.teacher, batch.labels
+        )
+        assert result.total.isfinite() and not result.weights[~given].any()
+    _, brain = train_and_keep(run)
+    assert all(np.isfinite(value) for row in brain.history for value in row.values())
+    assert len(run.record.heads["face"]) == 4 and any("face" in line for line in run.record.not_proved)
+    kept, _ = load_student(run.folder)
+    export_onnx(kept, tmp_path / "student.onnx", LABELS)
+    assert [value.name for value in open_session(tmp_path / "student.onnx").get_inputs()] == ["waveform"]
+    # The table may be gone: neither the stored student nor its file refers to it.
+    assert b"faces" not in (tmp_path / "student.onnx").read_bytes()
+
+
+def test_a_teacher_is_scored_where_it_has_an_output(config, manifest, tmp_path):
+    manifest.write(tmp_path / "out" / "manifest.csv")
+    scores = NestedCrossValidation(config(), manifest).teacher_scores()
+    assert set(scores["bands"]["ID"]) == set(manifest.ids)
+    assert set(scores["face"]["ID"]) == set(manifest.ids) - set(MISSING)
+    assert (scores["face"]["truth"] == scores["face"]["prediction"]).mean() > 0.9
