@@ -164,6 +164,7 @@ def find_utterances(
         speaker = normalize("NFC", cell["speaker"]) if source.speakers else name
         sex = SEXES.get(cell.get("sex", "").lower(), cell.get("sex", ""))
         known = {"sex": sex, "text": cell.get("text", ""), "attributes": cell.get("attributes", {})}
+        known |= {} if source.pattern else {"transcript": known["text"]}  # in names it is a code
         rows.append(Utterance(name, str(cell["path"].resolve()), 0, 0, 0.0, speaker, cell["label"], **known))
         span = cell.get("start_s", math.nan), cell.get("stop_s", math.nan)
         if not all(map(math.isnan, span)):

@@ -183,3 +183,14 @@ def test_speakers_labels_and_rows_that_cannot_be_used_are_refused(corpus, tmp_pa
         folder, options = tmp_path, {**options, "table": "t.csv"}
     with pytest.raises(ValueError, match=token):
         find_utterances(folder, Source(**options))
+
+
+def test_the_text_of_a_table_is_a_transcript_and_that_of_a_name_is_not(tmp_path):
+    for name in ("a_joy_t1", "b_joy_t2"):
+        soundfile.write(tmp_path / f"{name}.wav", np.full(3200, 0.1), 16000)
+    lines = "path,speaker,emotion,transcript", "a_joy_t1.wav,1,joy,How nice", "b_joy_t2.wav,2,joy,"
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    rows, _ = find_utterances(tmp_path, Source(table="t.csv", columns={**COLUMNS, "text": "transcript"}))
+    assert [(row.text, row.transcript) for row in rows] == [("How nice", "How nice"), ("", "")]
+    rows, _ = find_utterances(tmp_path, Source("{speaker}_{emotion}_{text}"))
+    assert [(row.text, row.transcript) for row in rows] == [("t1", ""), ("t2", "")]
