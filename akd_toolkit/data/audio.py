@@ -105,12 +105,8 @@ def read_audio(path, start: int = 0, stop: int | None = None, sample_rate_hz: in
     -----
     Returns [samples], float32 in [-1, 1].
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is empty, not audio, truncated, shorter than 0.1 s, silent (all zeros), or not finite.
+    FileNotFoundError if there is no such file; ValueError if the file is empty, not audio, truncated, shorter than
+    0.1 s, silent (all zeros), or not finite.
 
     Example
     -------

@@ -52,10 +52,7 @@ def is_hub_name(source: str | Path) -> bool:
 def written_aside(path):
     """Yield a temporary path beside ``path``; it replaces ``path`` only when the block ends without an exception.
 
-    Raises
-    ------
-    OSError
-        If the disk is full; the message names the file.
+    OSError if the disk is full; the message names the file.
 
     Example
     -------

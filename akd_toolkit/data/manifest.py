@@ -49,11 +49,8 @@ class Utterance:
 class Manifest:
     """Utterances of a corpus in a fixed order, with the order of its labels.
 
-    Raises
-    ------
-    ValueError
-        If an ID is repeated, an emotion is not in ``label_order``, an utterance has no length, or an attribute is not a
-        number or named like another column.
+    ValueError if an ID is repeated, an emotion is not in ``label_order``, an utterance has no length, or an
+    attribute is not a number or named like another column.
 
     Example
     -------
@@ -225,10 +222,7 @@ def _row(cells: dict) -> Utterance:
 def load_waveforms(utterances: Collection[Utterance], progress: bool = True) -> dict[str, np.ndarray]:
     """Read utterances (a ``Manifest``, or rows of it) as 16 kHz mono waveforms: ID -> float32 [samples].
 
-    Raises
-    ------
-    ValueError
-        If any file is missing or bad; all of them are named.
+    ValueError if any file is missing or bad; all of them are named.
     """
     from tqdm import tqdm  # here, because akd predict, which shows no such bar, would start later
 

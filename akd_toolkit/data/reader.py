@@ -86,14 +86,8 @@ def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
     name
         For messages; by default the path.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    TypeError
-        If the file is open as text.
-    ValueError
-        If it is empty, not sound, or does not hold what its header promises.
+    FileNotFoundError if there is no such file; TypeError if the file is open as text; ValueError if it is empty,
+    not sound, or does not hold what its header promises.
     """
     own = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
     name = name or (str(own) if isinstance(own, (str, os.PathLike)) else "the sound")

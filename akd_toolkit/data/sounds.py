@@ -29,12 +29,8 @@ def find_sounds(folder, option: str = "data_folder", advice: str = "give the fol
     option, advice
         Begin and end of an error message: the setting that named the folder, and what to do.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder, or a sound file is a broken link.
-    ValueError
-        If there is no sound file.
+    FileNotFoundError if there is no such folder, or a sound file is a broken link; ValueError if there is no sound
+    file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -112,10 +108,7 @@ def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
     name
         Regular expression for the path of a file, without suffix, below the folder that is returned or one in it.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As ``find_sounds``, or if no name is one of the corpus, or a name occurs twice.
+    FileNotFoundError, ValueError as ``find_sounds``, or if no name is one of the corpus, or a name occurs twice.
     """
     folder = Path(folder)
     paths = without_copies(find_sounds(folder, advice=f"it must hold {what}"))

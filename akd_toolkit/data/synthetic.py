@@ -59,10 +59,7 @@ def generate_corpus(
         (wav/speaker_emotion_number), ``"emodb"``, ``"ravdess"``, ``"crema-d"`` or ``"iemocap"``. Sexes are those of the
         real speakers; voices and sentences are not.
 
-    Raises
-    ------
-    ValueError
-        If an argument is out of range or ``folder`` holds something that was not generated.
+    ValueError if an argument is out of range or ``folder`` holds something that was not generated.
 
     Example
     -------

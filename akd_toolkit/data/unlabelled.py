@@ -115,12 +115,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
     save_folder
         The manifest goes to a subfolder of it named after the folder.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError
-        If it holds no audio, or no file is good.
+    FileNotFoundError if there is no such folder; ValueError if it holds no audio, or no file is good.
     """
     folder = Path(folder)
     files = without_copies(find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null"))

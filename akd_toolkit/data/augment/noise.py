@@ -77,12 +77,7 @@ class NoiseFiles(WaveformAugmentation):
     snr_db
         [low, high] of the signal-to-noise ratio, dB, in [-10, 60]; drawn for each utterance.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ValueError
-        If the folder holds no sound.
+    FileNotFoundError if there is no such folder; ValueError if the folder holds no sound.
 
     Example
     -------

@@ -43,10 +43,7 @@ class Source:
         False for a corpus with unknown speakers: every utterance then counts as a separate speaker, and every table
         is marked as not speaker-independent.
 
-    Raises
-    ------
-    ValueError
-        If there are both pattern and table or none, or the pattern is invalid or lacks a field.
+    ValueError if there are both pattern and table or none, or the pattern is invalid or lacks a field.
     """
 
     pattern: str = ""
@@ -93,12 +90,8 @@ def prepare_table(
         Keep only the first so many utterances of each speaker and class, for a trial; None keeps all. Counts are then
         not checked.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder or table.
-    ValueError
-        If names, lines of the table, files or counts are wrong.
+    FileNotFoundError if there is no such folder or table; ValueError if names, lines of the table, files or counts
+    are wrong.
     """
     folder = Path(data_folder)
     if at_most is not None and (not isinstance(at_most, int) or at_most < 1):
@@ -140,10 +133,7 @@ def find_utterances(
     names
         Files of the folder, for a pattern, if ``list_recordings`` was already called.
 
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        See ``prepare_table``.
+    FileNotFoundError, ValueError as ``prepare_table``.
     """
     folder = Path(folder)
     if not folder.is_dir():

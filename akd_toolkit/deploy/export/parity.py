@@ -76,10 +76,7 @@ def check_parity(
     tolerance
         Largest allowed difference of a probability, > 0.
 
-    Raises
-    ------
-    ValueError
-        If a probability differs by more than ``tolerance`` or is not finite.
+    ValueError if a probability differs by more than ``tolerance`` or is not finite.
     """
     predict, padded_too = open_predict(path)
     batches = list(waveforms) if waveforms is not None else probe_waveforms(lengths, batch_sizes)

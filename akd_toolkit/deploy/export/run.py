@@ -99,12 +99,8 @@ def export_run(
     lengths
         Whether an ONNX file takes ``lengths`` (``export_onnx``).
 
-    Raises
-    ------
-    FileNotFoundError, ImportError
-        If the folder holds no saved student, or TensorRT is needed and not installed.
-    ValueError
-        If the format has no such precision, or the file is beyond its tolerance; then none is written.
+    FileNotFoundError, ImportError if the folder holds no saved student, or TensorRT is needed and not installed;
+    ValueError if the format has no such precision, or the file is beyond its tolerance; then none is written.
     """
     _check(format, precision, calibration)
     student, about = load_student(run_folder)

@@ -83,15 +83,9 @@ def release(
     source
         The source that the card tells readers to load; by default the folder's name.
 
-    Raises
-    ------
-    FileNotFoundError
-        If the folder is not a finished outer run.
-    FileExistsError
-        If ``to`` holds something that is not a bundle.
-    ValueError
-        If the audit finds a leak, a corpus' terms are unknown and no licence is given, or an exported file differs
-        from the student.
+    FileNotFoundError if the folder is not a finished outer run; FileExistsError if ``to`` holds something that is
+    not a bundle; ValueError if the audit finds a leak, a corpus' terms are unknown and no licence is given, or an
+    exported file differs from the student.
     """
     to = Path(os.path.abspath(Path(to).expanduser()))
     _check_target(to)
