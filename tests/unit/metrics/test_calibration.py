@@ -15,14 +15,6 @@ def predictions():
     return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), truth
 
 
-def test_error_equals_a_calculation_by_hand_over_two_bins():
-    # Bin (0.5, 0.75]: confidence 0.6 and 0.7, one right. Bin (0.75, 1]: confidence 0.9 twice, both right.
-    probs = [[0.6, 0.4], [0.7, 0.3], [0.9, 0.1], [0.1, 0.9]]
-    by_hand = (2 / 4) * abs(1 / 2 - 0.65) + (2 / 4) * abs(1 - 0.9)
-    assert expected_calibration_error(probs, [0, 1, 0, 1], num_bins=4) == pytest.approx(by_hand)
-    assert expected_calibration_error(np.eye(3), [1, 2, 0]) == 1
-
-
 def test_likelihood_and_brier_score_equal_plain_loops(predictions):
     probs, truth = predictions
     nll = [-np.log(row[label]) for row, label in zip(probs, truth)]

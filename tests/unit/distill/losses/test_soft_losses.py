@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch.nn.functional import huber_loss, one_hot
+from torch.nn.functional import huber_loss
 
 from akd_toolkit.distill.losses.relations import distances_between, soft_targets
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
@@ -65,25 +65,6 @@ def test_a_student_equal_to_its_teacher_has_no_loss_and_hardly_a_gradient(title)
     values, grads = check_finite(built(title), student, teacher, labels)
     torch.testing.assert_close(values, torch.zeros(6), rtol=0, atol=1e-5)
     assert max(grad.abs().max() for grad in grads) < 1e-4
-
-
-@every_form
-@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 1e4])
-def test_values_are_never_negative_and_gradients_finite(title, scale):
-    for seed, classes in enumerate((2, 3, 5, 7, 2, 7)):
-        check_finite(built(title), *random_pair(seed, classes=classes, teachers=2, scale=scale))
-
-
-@every_form
-@pytest.mark.parametrize("batch", [1, 2, 4])
-def test_equal_utterances_of_a_flat_student_and_of_certain_teachers_are_finite(title, batch):
-    _, teacher, labels = random_pair(batch=batch, teachers=2)
-    flat = ModelOutput(torch.zeros(batch, 5), embedding=torch.zeros(batch, 3))
-    certain = replace(teacher, logits=1e4 * one_hot(labels, 5).float().repeat(2, 1, 1))
-    for trust in (None, torch.tensor([[1.0], [0.0]]).expand(2, batch)):
-        check_finite(built(title), flat, replace(certain, weights=trust), labels)
-        check_finite(built(title), flat, replace(teacher, weights=trust), labels)
-    check_finite(built(title), flat, TeacherOutput(torch.zeros(2, batch, 5), embedding=(flat.embedding,) * 2), labels)
 
 
 @every_form
@@ -193,33 +174,6 @@ def test_size_and_offset_of_either_model_do_not_matter(seed, factor, shift):
     torch.testing.assert_close(loss(student, resized, labels), expected, rtol=1e-3, atol=1e-3)
 
 
-def test_the_gradient_of_a_flat_student_raises_the_right_classes():
-    student = ModelOutput(torch.zeros(1, 3).requires_grad_())
-    teacher = TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]]))
-    LOSSES.build("standardized_logit_kl")(student, teacher, None).sum().backward()
-    assert student.logits.grad.isfinite().all() and student.logits.grad[0, 0] < 0 < student.logits.grad[0, 2]
-
-
-def naive_dist(p, q, b):
-    """(inter, intra) as the paper has them: correlations of rows, and of columns."""
-
-    def correlation(u, v):
-        return torch.corrcoef(torch.stack([u, v]))[0, 1]
-
-    inter = 1 - correlation(p[b], q[b])
-    return inter, sum(1 - correlation(p[:, c], q[:, c]) for c in range(p.shape[1])) / p.shape[1]
-
-
-def test_dist_equals_correlations_written_out():
-    student, teacher, _ = random_pair(teachers=2)
-    p, q = torch.softmax(student.logits.double() / 4, dim=1), teacher.mixture(4.0).double()
-    inter = LOSSES.build("dist", gamma=0.0)(student, teacher, None)
-    intra = LOSSES.build("dist", beta=0.0)(student, teacher, None)
-    for b in range(6):
-        assert inter[b].item() == pytest.approx(naive_dist(p, q, b)[0].item(), rel=1e-4)
-    assert intra.mean().item() == pytest.approx(naive_dist(p, q, 0)[1].item(), rel=1e-4)
-
-
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
 @pytest.mark.parametrize("seed", range(2))
 def test_dist_is_blind_to_affine_maps_of_the_probabilities(seed, share):
@@ -235,11 +189,12 @@ def test_a_teacher_without_a_view_teaches_no_relation():
     assert not LOSSES.build("dist")(student, TeacherOutput(torch.zeros(1, 6, 5)), None).any()
 
 
-def test_a_flat_student_has_half_the_loss_and_a_useful_gradient():
+@pytest.mark.parametrize(("name", "options"), [("dist", {"gamma": 0.0}), ("standardized_logit_kl", {})])
+def test_the_gradient_of_a_flat_student_raises_the_right_classes(name, options):
     student = ModelOutput(torch.zeros(1, 3).requires_grad_())
-    values = LOSSES.build("dist", gamma=0.0)(student, TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]])), None)
+    values = LOSSES.build(name, **options)(student, TeacherOutput(torch.tensor([[[4.0, 2.0, 0.0]]])), None)
     values.sum().backward()
-    assert values.item() == pytest.approx(0.5)
+    assert name != "dist" or values.item() == pytest.approx(0.5)
     assert student.logits.grad.isfinite().all() and student.logits.grad[0, 0] < 0 < student.logits.grad[0, 2]
 
 
