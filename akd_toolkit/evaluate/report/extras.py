@@ -66,13 +66,15 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
     }
 
 
-def study_parts(parts: Parts, experiment: Experiment, key: str) -> list[tuple[str, str]]:
+def study_parts(parts: Parts, experiment: Experiment, key: str, folder: str | Path = "") -> list[tuple[str, str]]:
     """(title, Markdown) of every study of an experiment; its tables go to ``tables/`` and its pictures to ``studies/``.
 
-    Their names begin with ``key`` and the name of the study.
+    Their names begin with ``key`` and the name of the study. With ``folder`` they are those of an ablation, of which
+    the experiment is a row.
     """
     found, marks = [], marking(marks_of(experiment))
-    for page in experiment.paths.study_tables():
+    title = f"{experiment.corpus}: {Path(folder).resolve().name}" if folder else experiment.title
+    for page in (ExperimentPaths(folder) if folder else experiment.paths).study_tables():
         name = f"{key}-{page.parent.name}"
         try:
             text = page.read_text(encoding="utf-8").strip()
@@ -86,7 +88,7 @@ def study_parts(parts: Parts, experiment: Experiment, key: str) -> list[tuple[st
         text = PICTURE.sub(partial(_copied, parts, page, name, marks), re.sub("^#+", "####", text, flags=re.MULTILINE))
         if marks:
             text = re.sub(r"\n\n(?=\|)", f"\n\n*{marks.strip()}*\n\n", text)
-        found.append((f"{marks}{experiment.title}: {page.parent.name}", text))
+        found.append((f"{marks}{title}: {page.parent.name}", text))
     return found
 
 
@@ -127,7 +129,8 @@ def _row_scores(folder: Path, line: dict[str, str]) -> tuple[Experiment, pd.Data
 def _heads(experiment: Experiment, title: str) -> list:
     """What the scores of a teacher depend on, beside the corpus."""
     settings = experiment.settings
-    return [(settings.get("teachers") or {}).get(title), *(settings.get(key) for key in ("views", "outer_folds"))]
+    shared = [settings.get(key) for key in ("views", "outer_folds")]
+    return [(settings.get("teachers") or {}).get(title), settings.get("label_share") or 1.0, *shared]
 
 
 def _copied(parts: Parts, page: Path, name: str, marks: str, found: re.Match) -> str:

@@ -94,6 +94,9 @@ def report_experiments(
     parts = Parts(to)
     keys = _unique([slug(f"{one.manifest.corpus} {one.folder.resolve().name}") for one in experiments])
     studies = [part for experiment, key in zip(experiments, keys) for part in study_parts(parts, experiment, key)]
+    for folder in ablations:
+        first = Experiment.read(ExperimentPaths(folder).rows()[0])
+        studies += study_parts(parts, first, slug(f"{first.manifest.corpus} {folder.resolve().name}"), folder)
     for experiment in experiments:  # damage is found before anything is drawn
         histories(experiment.outer_runs(done=True)), calibration_bins(experiment)
     corpora = by_corpus(systems)

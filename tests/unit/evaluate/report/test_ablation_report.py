@@ -138,3 +138,13 @@ def test_a_row_without_stored_scores_is_left_out_and_named(ablation, tmp_path):
     (ablation / "micro-plus-kd/settings.yaml").unlink()
     with pytest.raises(ValueError, match="no row of the ablation"):
         recomputed(ablation, tmp_path / "out")
+
+
+def test_studies_of_an_ablation_are_shown_under_its_name(ablation, tmp_path):
+    study = ablation / "studies" / "shares"
+    study.mkdir(parents=True)
+    (study / "table.md").write_text("# Shares of the labels\n\n| labels | UA |\n|---|---:|\n| 10 % | 50.0 |\n")
+    (study / "table.csv").write_text("share,ua\n0.1,0.5\n")
+    page = report_experiments([ablation], tmp_path / "out").with_suffix(".md").read_text()
+    assert "Toy: ablation: shares" in page and "| 10 % | 50.0 |" in page
+    assert (tmp_path / "out/tables/study-toy-ablation-shares-table.csv").is_file()
