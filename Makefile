@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = requirements.lock
+PAGE = akd_toolkit/inference/page
 EXTRAS = train,opensmile,av,video,dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # All extras but tensorrt, whose libraries come from NVIDIA's own index.
@@ -11,12 +12,20 @@ COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-ann
 # One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo wheel test test-newest test-oldest lint lock clean
+.PHONY: demo page wheel test test-newest test-oldest lint lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml
 
-wheel: $(VENV)/bin/uv
+# ONNX Runtime for browsers, which the page of akd demo loads; needs npm.
+page: $(PAGE)/ort/ort-wasm-simd-threaded.wasm
+
+$(PAGE)/ort/ort-wasm-simd-threaded.wasm: tools/page/package-lock.json
+	npm ci --silent --prefix tools/page
+	mkdir -p $(@D)
+	cp $(addprefix tools/page/node_modules/onnxruntime-web/dist/,ort.wasm.bundle.min.mjs $(@F)) $(@D)
+
+wheel: $(VENV)/bin/uv page
 	$(BIN)/uv build --quiet --wheel --out-dir dist
 
 test: $(VENV)/.installed-tests

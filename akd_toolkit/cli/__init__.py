@@ -24,6 +24,7 @@ COMMANDS = {  # one module each; only the called one is imported
     "bench": "speed, size, memory and energy of a student on this machine",
     "predict": "the emotion of recordings, by a trained student",
     "listen": "emotions of live speech, from the microphone or a pipe",
+    "demo": "a web page that recognises emotions in the browser",
     "release": "bundle a finished run, and upload it if wanted",
 }
 

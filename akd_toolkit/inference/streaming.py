@@ -136,6 +136,8 @@ class StreamingRecognizer:
         if not pause_s > 0:
             raise ValueError(f"pause_s must be > 0, got {pause_s}.")
         self.engine = engine
+        self.options = {"hop_s": hop_s, "min_s": min_s, "pause_s": pause_s}
+        self.options |= {"smoothing_s": smoothing_s, "margin": margin, "hold_s": hold_s}
         self._rate = engine.sample_rate_hz
         self._hop, self._window, self._min, self._pause = (
             round(seconds * self._rate) for seconds in (hop_s, engine.window_s, min_s, pause_s)

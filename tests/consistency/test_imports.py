@@ -24,7 +24,7 @@ ORDER = [
     {"cli"},
 ]
 APART = [("distill", "models"), ("distill", "teachers"), ("models", "teachers")]
-INFERENCE = ("command", "predict", "listen")  # commands without the extra train
+INFERENCE = ("command", "predict", "listen", "demo")  # commands without the extra train
 HEAVY = {  # imported where they are used
     *("onnx", "onnxruntime", "tensorrt", "openvino", "opensmile", "ray", "sounddevice", "huggingface_hub", "pynvml"),
     *("av", "facenet_pytorch", "torchvision", "h5py"),
