@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +125,8 @@ class EmotionRecognizer:
         Arguments
         ---------
         x
-            A path, the bytes of a sound file, an open binary file, samples (see ``open_sound``), or a list of these.
+            A path, the bytes of a sound file, an open binary file, samples or a cell of an Audio column (see
+            ``open_sound``), or a list or column of these.
         sample_rate_hz
             Of samples; 16 000 if None.
         timeline
@@ -138,7 +139,7 @@ class EmotionRecognizer:
 
         FileNotFoundError, TypeError or ValueError if a sound cannot be read or classified.
         """
-        if isinstance(x, (list, tuple)):
+        if isinstance(x, Sequence) and not isinstance(x, (str, bytes, bytearray, memoryview)):
             names = [  # of what has no name itself
                 None if isinstance(item, (str, Path)) or hasattr(item, "name") else f"sound {number} of the list"
                 for number, item in enumerate(x, start=1)

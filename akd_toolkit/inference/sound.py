@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -11,7 +11,10 @@ import soxr
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ, mixed, opposite_channel
 from akd_toolkit.data.reader import SoundFile, block_samples, check_rate, check_samples, open_sound_file
 
-SOURCES = "a path, the bytes of a sound file, an open binary file, an array or tensor of samples, or a list of these"
+SOURCES = (
+    "a path, the bytes of a sound file, an open binary file, an array or tensor of samples, a dict with array and "
+    "sampling_rate, or a list of these"
+)
 FULL_SCALE = {"uint8": (128, 128), "int16": (0, 2**15), "int32": (0, 2**31)}  # type -> zero, and distance of 1.0
 MAX_CHANNELS = 2  # of an array; more would most often be a batch
 LONGEST_S = 2.0  # pauses up to this are kept
@@ -131,9 +134,13 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
 
     ``x`` is a path, the bytes of a sound file or an open binary file, as ``open_sound_file`` takes them; or samples as
     a NumPy array or a tensor: [samples], [channels, samples] or [samples, channels] with one or two channels, floats in
-    [-1, 1] or integers of the types uint8, int16 or int32, at ``sample_rate_hz`` (16 000 if None). ``name`` is used in
-    messages. FileNotFoundError, TypeError or ValueError if it cannot be read.
+    [-1, 1] or integers of the types uint8, int16 or int32, at ``sample_rate_hz`` (16 000 if None); or a cell of an
+    Audio column of the library datasets: ``{"array": samples, "sampling_rate": 16000}``, its decoder, or, undecoded,
+    ``{"bytes": content, "path": file}``. ``name`` is used in messages. FileNotFoundError, TypeError or ValueError if it
+    cannot be read.
     """
+    if isinstance(x, Mapping) or hasattr(x, "get_all_samples"):
+        x, sample_rate_hz = _of_audio_column(x, sample_rate_hz, name or "the sound")
     if isinstance(x, (str, os.PathLike, bytes, bytearray, memoryview)) or hasattr(x, "read"):
         with open_sound_file(x, name) as file:
             if sample_rate_hz not in (None, file.sample_rate_hz):
@@ -149,6 +156,21 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
         yield Sound(ArraySound(name or "the waveform", int(rate), x))
     else:
         raise TypeError(f"{name or 'the sound'} is a {type(x).__name__}; give {SOURCES}.")
+
+
+def _of_audio_column(cell, sample_rate_hz: int | None, name: str):
+    """The sound in a cell of an Audio column, and its rate."""
+    if isinstance(cell, Mapping) and "array" not in cell:
+        if (sound := cell.get("bytes") or cell.get("path")) is None:
+            raise ValueError(f"{name} is a dict of {', '.join(map(str, cell))}; give array and sampling_rate.")
+        return sound, sample_rate_hz
+    try:
+        array, rate = cell["array"], cell["sampling_rate"]
+    except KeyError as error:
+        raise ValueError(f"{name} is a dict without {error}; give array and sampling_rate.") from None
+    if sample_rate_hz not in (None, rate):
+        raise ValueError(f"{name} has a sampling_rate of {rate}, and sample_rate_hz is {sample_rate_hz}; leave it out.")
+    return np.asarray(array), rate  # a list, where a dataset was read from JSON or Parquet
 
 
 class WindowCutter:
