@@ -148,14 +148,14 @@ async function listen() {
     return;
   }
   busy = true;
-  let stream, context;
+  let stream, context, capture;
   try {
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false, channelCount: 1 };
     stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
     context = new AudioContext();
     await context.audioWorklet.addModule("worklet.js");
     const processorOptions = { sample_rate_hz: settings.sample_rate_hz };
-    const capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, processorOptions });
+    capture = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0, processorOptions });
     restart();
     capture.port.onmessage = ({ data: { samples, sent_ms } }) => {
       const peak = samples.reduce((largest, x) => Math.max(largest, Math.abs(x)), 1e-5);
@@ -175,6 +175,7 @@ async function listen() {
     stopSound = undefined;
     stream.getTracks().forEach((track) => track.stop());
     await context.close();
+    capture.port.onmessage = null; // pieces on their way would begin the next stream
     $("level").style.width = 0;
     await work;
     for (const moment of await recognizer.finish()) show(moment);
