@@ -9,6 +9,7 @@ from akd_toolkit.models import (
     micro_cnn,
     multihead_attention,
     tim_net,
+    two_branch_cnn,
     vanilla_transformer,
 )
 from akd_toolkit.models.base import Student
@@ -23,5 +24,6 @@ __all__ = [
     "micro_cnn",
     "multihead_attention",
     "tim_net",
+    "two_branch_cnn",
     "vanilla_transformer",
 ]

@@ -3,19 +3,18 @@
 import torch
 from torch import Tensor, nn
 
-from akd_toolkit.models.base import Student, check_waveform
+from akd_toolkit.models.base import Student
 from akd_toolkit.models.features.whisper_log_mel import WhisperLogMel
-from akd_toolkit.models.layers import mean_and_deviation
+from akd_toolkit.models.fitted_head import FittedHead
 from akd_toolkit.models.whisper_layers import WhisperLayers, load_whisper
-from akd_toolkit.outputs import ModelOutput, frame_mask
+from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
-from akd_toolkit.solvers import minimise
 
 ARCHITECTURE_KEYS = ("width", "heads", "feed_forward", "num_mels")
 
 
 @STUDENTS.register("encoder_student")
-class EncoderStudent(Student):
+class EncoderStudent(FittedHead, Student):
     """The lowest layers of Whisper, a learned mixture of them, mean and deviation, a linear classifier.
 
     frames = sum_l softmax(layer_logits)[l] * layer_l
@@ -95,8 +94,7 @@ class EncoderStudent(Student):
         self.layer_logits = nn.Parameter(torch.zeros(num_layers))
         with torch.no_grad():
             self.layer_logits[-1] = 2.0  # starts near the top layer kept, which is the best single one
-        self.register_buffer("centre", torch.zeros(2 * width))
-        self.register_buffer("scale", torch.ones(2 * width))
+        self.add_standardisation(2 * width)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * width, num_classes)
         if weights is not None:
@@ -112,7 +110,7 @@ class EncoderStudent(Student):
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         layers, num_valid = self._encode(waveform, lengths)
         frames = self._mix(layers)
-        embedding = (self._pooled(frames, num_valid) - self.centre) / self.scale
+        embedding = self.standardised(frames, num_valid)
         return ModelOutput(
             logits=self.classifier(self.dropout(embedding)),
             embedding=embedding,
@@ -120,78 +118,6 @@ class EncoderStudent(Student):
             layers={f"layer{number}": layer for number, layer in enumerate(layers, start=1)},
             lengths=num_valid / frames.shape[1],
         )
-
-    @torch.no_grad()
-    def pooled(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Mean and deviation of the mixed frames, not yet standardised: [batch, 2 * width]."""
-        layers, num_valid = self._encode(waveform, lengths)
-        return self._pooled(self._mix(layers), num_valid)
-
-    def fit_head(
-        self,
-        pooled: Tensor,
-        targets: Tensor,
-        weights: Tensor | None = None,
-        labelled: Tensor | None = None,
-        temperature: float = 1.0,
-        decay: float = 30.0,
-    ) -> Tensor:
-        """Fit standardisation and classifier on the training utterances' ``pooled`` statistics.
-
-        minimises  sum_i v_i H(targets_i, softmax((W x_i + b) / temperature)) / N  +  decay / (2 N T^2) * ‖W‖^2
-
-        where T is the temperature and N the sum of the weights. v is the weights, with labelled utterances balanced so
-        that all classes weigh the same. The standardisation is by labelled utterances alone.
-
-        Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features" (linear probe before
-        fine-tuning).
-
-        Arguments
-        ---------
-        pooled
-            [utterances, 2 * width], from ``pooled``; training utterances only.
-        targets
-            [utterances, classes]: one-hot labels, or a teacher's probabilities, softened by ``temperature``.
-        weights
-            [utterances], >= 0; None: 1 each.
-        labelled
-            [utterances], True where an utterance has a label, at least one; None: everywhere.
-        temperature
-            Softening of the targets, > 0; 1 for labels.
-        decay
-            Pull towards 0, >= 0, as many units as if it were one more utterance's loss.
-
-        Returns
-        -------
-        The fitted logits of the same utterances, [utterances, classes].
-        """
-        targets = targets.to(pooled)
-        labelled = torch.ones(len(targets), dtype=torch.bool) if labelled is None else labelled
-        weights = torch.ones(len(targets), device=pooled.device) if weights is None else weights.to(pooled)
-        deviation, centre = torch.std_mean(pooled[labelled], dim=0)
-        self.centre.copy_(centre)
-        self.scale.copy_(deviation.clamp(min=1e-5))
-        inputs, known = (pooled - self.centre) / self.scale, targets[labelled]
-        rarity = 1 / (known.sum(0).clamp(min=1e-6) * targets.shape[1])
-        size = float(weights.sum())
-        balanced = weights.clone()
-        balanced[labelled] *= len(known) * known @ rarity  # mean 1
-        balanced *= len(targets) / size
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
-
-        def loss() -> Tensor:
-            # Not ``fit_classifier``: in float32 another order of the same sums ends 0.2 % of probability elsewhere.
-            log_probs = torch.log_softmax(self.classifier(inputs), dim=-1)
-            error = -(balanced * (targets * log_probs).sum(-1)).mean()
-            return error + decay / (2 * size) * self.classifier.weight.square().sum()
-
-        minimise(loss, list(self.classifier.parameters()), steps=300, history=20, tolerance=1e-7)
-        # The targets were softened, so the fitted logits are the student's own divided by the temperature.
-        with torch.no_grad():
-            self.classifier.weight.mul_(temperature)
-            self.classifier.bias.mul_(temperature)
-            return self.classifier(inputs)
 
     def parameter_groups(self, learning_rate: float, layer_decay: float = 1.0) -> list[dict]:
         """Optimiser groups whose rate falls by ``layer_decay`` with each layer down; frozen weights left out.
@@ -212,22 +138,12 @@ class EncoderStudent(Student):
         return [group for group in groups if group["params"]]
 
     def _encode(self, waveform: Tensor, lengths: Tensor | None) -> tuple[list[Tensor], Tensor]:
-        check_waveform(waveform)
-        samples = waveform.shape[1]
-        if lengths is None:
-            num_samples = torch.full_like(waveform[:, 0], samples, dtype=torch.long)
-        else:
-            # A relative length came from a division: round, never cut.
-            num_samples = (lengths * samples).round().long()
-        if torch.is_autocast_enabled(waveform.device.type):
-            with torch.autocast(waveform.device.type, enabled=False):
-                mel, num_frames = self.front_end(waveform.float(), num_samples)
-        else:
-            mel, num_frames = self.front_end(waveform, num_samples)
+        mel, num_frames = self.front_end.of_batch(waveform, lengths)
         return self.encoder(mel, num_frames)
 
-    def _pooled(self, frames: Tensor, num_valid: Tensor) -> Tensor:
-        return mean_and_deviation(frames, frame_mask(num_valid, frames.shape[1]))
+    def _encoded(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        layers, num_valid = self._encode(waveform, lengths)
+        return self._mix(layers), num_valid
 
     def _mix(self, layers: list[Tensor]) -> Tensor:
         weights = torch.softmax(self.layer_logits, dim=0)

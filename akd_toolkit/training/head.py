@@ -83,7 +83,7 @@ class EncoderStore:
     def __init__(self, folder: str | Path, student: Student):
         digest = hashlib.sha256()
         for name, tensor in student.state_dict().items():
-            if not name.startswith("classifier"):  # differs between seeds
+            if not name.startswith(student.trained):  # differs between seeds
                 digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         self.file = Path(folder) / "encoder_outputs" / f"{digest.hexdigest()[:16]}.npz"
         self.rows = self._read()
@@ -95,8 +95,8 @@ class EncoderStore:
         for wave, count in zip(batch.waveforms, counts):
             keys.append(hashlib.sha256(wave[:count].numpy().tobytes()).hexdigest())
             if keys[-1] not in self.rows:
-                output = student(wave[None, :count].to(device), torch.ones(1, device=device))
-                self.rows[keys[-1]] = (output.embedding[0].cpu().numpy(), output.frames[0].amax(dim=0).cpu().numpy())
+                inputs, frames = student.head_inputs(wave[None, :count].to(device), torch.ones(1, device=device))
+                self.rows[keys[-1]] = (inputs[0].cpu().numpy(), frames[0].amax(dim=0).cpu().numpy())
         embeddings, peaks = zip(*(self.rows[key] for key in keys))
         return torch.from_numpy(np.stack(embeddings)), torch.from_numpy(np.stack(peaks))
 

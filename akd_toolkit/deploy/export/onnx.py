@@ -148,8 +148,8 @@ def _finish(path, metadata):
     onnx.save(model, path)
 
 
-def name_front_end(graph, module: str = "student.front_end") -> None:
-    """Prefix the names of all nodes that ``module`` wrote with ``front_end/``, in place.
+def name_front_end(graph) -> None:
+    """Prefix the names of all nodes that a module ``front_end`` wrote with ``front_end/``, in place.
 
     Quantisers skip these nodes and the benchmark times them alone. A node without the exporter's note on its module
     (an optimiser inserted it) belongs to the front end if all computed values that it reads come from there.
@@ -158,7 +158,7 @@ def name_front_end(graph, module: str = "student.front_end") -> None:
     for node in graph.node:
         scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), None)
         if scopes is not None:
-            inside = any(scope == module or scope.startswith(f"{module}.") for scope in ast.literal_eval(scopes))
+            inside = any("front_end" in scope.split(".") for scope in ast.literal_eval(scopes))
         else:
             origins = [from_front_end[value] for value in node.input if value in from_front_end]
             inside = bool(origins) and all(origins)

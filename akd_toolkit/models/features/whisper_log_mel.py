@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from akd_toolkit.models.base import check_waveform
 from akd_toolkit.outputs import frame_mask
 
 WINDOW = 400  # samples, 25 ms at 16 kHz
@@ -48,6 +49,20 @@ class WhisperLogMel(nn.Module):
         # Derived from formulas alone, so they need no place in a checkpoint.
         self.register_buffer("dft", dft_kernels(WINDOW), persistent=False)
         self.register_buffer("filters", slaney_filters(num_mels, WINDOW).float(), persistent=False)
+
+    def of_batch(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Energies of waveforms [batch, samples] with relative lengths; in full precision under autocast."""
+        check_waveform(waveform)
+        samples = waveform.shape[1]
+        if lengths is None:
+            num_samples = torch.full_like(waveform[:, 0], samples, dtype=torch.long)
+        else:
+            # A relative length came from a division: round, never cut.
+            num_samples = (lengths * samples).round().long()
+        if torch.is_autocast_enabled(waveform.device.type):
+            with torch.autocast(waveform.device.type, enabled=False):
+                return self(waveform.float(), num_samples)
+        return self(waveform, num_samples)
 
     def forward(self, waveform: Tensor, num_samples: Tensor) -> tuple[Tensor, Tensor]:
         spectrum = nn.functional.conv1d(mirrored(waveform, num_samples)[:, None], self.dft, stride=HOP)

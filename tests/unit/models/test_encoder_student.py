@@ -14,30 +14,6 @@ from akd_toolkit.registry import STUDENTS
 transformers = pytest.importorskip("transformers")
 
 
-@pytest.fixture(scope="module")
-def whisper():
-    """A small Whisper with random weights."""
-    encoder = {"encoder_layers": 3, "encoder_attention_heads": 4, "encoder_ffn_dim": 48, "max_source_positions": 50}
-    decoder = {"decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 48, "max_target_positions": 4}
-    tokens = dict.fromkeys(("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id"), 0)
-    tokens |= {"vocab_size": 10, "suppress_tokens": None, "begin_suppress_tokens": None}
-    config = transformers.WhisperConfig(num_mel_bins=80, d_model=32, **encoder, **decoder, **tokens)
-    with torch.random.fork_rng():
-        torch.manual_seed(3)
-        model = transformers.WhisperModel(config).eval()
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                torch.nn.init.normal_(parameter, std=0.2)
-    return model
-
-
-@pytest.fixture(scope="module")
-def source(whisper, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("whisper")
-    whisper.save_pretrained(folder)
-    return str(folder)
-
-
 @pytest.fixture
 def student(source):
     return EncoderStudent(num_classes=4, source=source, num_layers=2).eval()
