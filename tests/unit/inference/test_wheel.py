@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from programs import LIMIT_S
 
+from akd_toolkit import __version__
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.mistakes import TRAIN
 from akd_toolkit.models.storage import load_student
@@ -43,9 +44,10 @@ def akd(tmp_path_factory):
     source.mkdir()
     for name in ("akd_toolkit", "setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         (source / name).symlink_to(ROOT / name)
+    wheel = folder / f"akd_toolkit-{__version__}-py3-none-any.whl"
     commands = (
         [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", folder, source],
-        [*pip, "install", *offline, "--target", folder / "site", folder / "akd_toolkit-0.1.0-py3-none-any.whl"],
+        [*pip, "install", *offline, "--target", folder / "site", wheel],
     )
     for command in commands:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from akd_toolkit.inference import EmotionRecognizer
+from akd_toolkit.inference import EmotionRecognizer, contents, hub
 from akd_toolkit.inference.bundle import ALLOWED, DamagedFile, check_bundle, check_folder, is_bundle, write_list
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.inference.hub import resolve_source
@@ -262,3 +262,13 @@ def test_the_student_of_a_run_is_checked_before_it_is_built(make_experiment, rel
     with (run / "student.json").open("r+b") as file:
         file.truncate(1 << 40)  # a sparse terabyte
     refused(run, f"student.json has {1 << 40} bytes", check=check_folder)
+
+
+def test_the_student_in_the_package_is_the_default_and_its_exported_file_needs_no_pytorch(released, monkeypatch):
+    monkeypatch.setattr(hub, "PRETRAINED", released)
+    monkeypatch.delattr(contents, "_built")
+    recognizer = EmotionRecognizer.from_pretrained()
+    assert recognizer.engine.backend == "onnx"
+    np.testing.assert_array_equal(recognizer.engine(SOUND), open_engine(released)(SOUND))
+    with pytest.raises(NameError):
+        EmotionRecognizer.from_pretrained(backend="torch")
