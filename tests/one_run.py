@@ -1,10 +1,38 @@
-"""One training without a recipe."""
+"""The recipe of a toy corpus of four speakers, and one training without a recipe."""
 
+import re
+import textwrap
 from pathlib import Path
 
 from akd_toolkit.experiment.parts import Parts, build_parts, save_results, training_hparams
 from akd_toolkit.experiment.run import Run
 from akd_toolkit.training.brain import DistillBrain
+
+TOY = """
+seeds: [1]
+corpus: Toy
+output_folder: FOLDER/out
+store_folder: FOLDER/store
+label_order: [anger, sadness]
+outer_folds: [["A", "B"], ["C"], ["D"]]
+student: {name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}
+objective: {task: {name: cross_entropy}}
+number_of_epochs: 2
+batch_size: 4
+window_s: 1.0
+test_overlap_s: 0.0
+opt_class: !name:torch.optim.AdamW {lr: 0.02}
+"""
+
+
+def toy_recipe(folder: Path, own: str = "") -> str:
+    """Path of the recipe in ``folder``; ``own`` are settings in YAML that are added or replace others."""
+    own = textwrap.dedent(own).strip()
+    keys = re.findall(r"^\w+", own, re.MULTILINE)
+    shared = [line for line in TOY.strip().splitlines() if line.partition(":")[0] not in keys]
+    path = folder / "toy.yaml"
+    path.write_text("\n".join([*shared, own, ""]).replace("FOLDER", str(folder)))
+    return str(path)
 
 
 def make_run(config, manifest, train, test) -> Run:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import textwrap
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
+from one_run import toy_recipe
 from ruamel.yaml import YAML
 
 from akd_toolkit.audit.experiment import audit_experiment
@@ -22,20 +22,11 @@ from akd_toolkit.experiment.stored import Experiment
 
 LABELS = ("anger", "sadness")
 SETTINGS = """
-    seeds: [1]
-    corpus: Toy
-    output_folder: {folder}
-    store_folder: {folder}/store
-    label_order: [anger, sadness]
-    outer_folds: [["A", "B"], ["C"], ["D"]]
-    candidates: [{{batch_size: 1}}, {{batch_size: 2}}]
-    student: {{name: micro_cnn}}
-    objective: {{task: {{name: cross_entropy}}}}
-    number_of_epochs: 2
-    batch_size: 4
-    window_s: 1.0
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.1}}
+    output_folder: FOLDER/sound
+    store_folder: FOLDER/sound/store
+    candidates: [{batch_size: 1}, {batch_size: 2}]
+    student: {name: micro_cnn}
+    opt_class: !name:torch.optim.AdamW {lr: 0.1}
 """
 
 
@@ -92,7 +83,7 @@ class Planting:
 def original(tmp_path_factory):
     """Built once; tests use ``experiment``, a copy of it."""
     root = tmp_path_factory.mktemp("audited")
-    folder, recipe = root / "sound", root / "toy.yaml"
+    folder = root / "sound"
     rows = []
     for number, (speaker, emotion) in enumerate((s, e) for s in "ABCD" for e in (*LABELS, *LABELS)):
         name = f"{speaker}{number}"
@@ -100,8 +91,7 @@ def original(tmp_path_factory):
         soundfile.write(wav, syllables(number), 16000)
         rows.append(Utterance(name, str(wav), 0, 32000, 2.0, speaker, emotion, text=f"said by {speaker}", sha256=name))
     manifest = Manifest("Toy", LABELS, tuple(rows))
-    recipe.write_text(textwrap.dedent(SETTINGS.format(folder=folder)))
-    NestedCrossValidation(load_config([str(recipe)]), manifest).run(pretend_to_train)
+    NestedCrossValidation(load_config([toy_recipe(root, SETTINGS)]), manifest).run(pretend_to_train)
     manifest.write(folder / "manifest.csv")
     Planting(folder).settings(teachers={"loud": {"name": "logmel_statistics"}})
     Experiment.read(folder).scores().to_csv(folder / "scores.csv", index=False)

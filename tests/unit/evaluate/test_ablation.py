@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from one_run import toy_recipe
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.evaluate.ablation import rows_of, run_ablation
@@ -15,19 +16,11 @@ from akd_toolkit.experiment.parts import build_student, prove_split
 
 BASE = """
     seeds: [1, 2]
-    corpus: Toy
-    output_folder: {folder}/out
-    store_folder: {folder}/store
-    results_file: {folder}/results.csv
-    label_order: [anger, sadness]
+    results_file: FOLDER/results.csv
     outer_folds: [["A", "B"], ["C", "D"]]
-    student: {{name: micro_cnn}}
-    objective: {{task: {{name: cross_entropy}}}}
+    student: {name: micro_cnn}
     number_of_epochs: 1
-    batch_size: 4
-    window_s: 1.0
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.1}}
+    opt_class: !name:torch.optim.AdamW {lr: 0.1}
 """
 ROWS = """
     based_on: toy.yaml
@@ -42,7 +35,7 @@ ROWS = """
 @pytest.fixture
 def config(tmp_path):
     def load(rows=ROWS, *options):
-        (tmp_path / "toy.yaml").write_text(textwrap.dedent(BASE.format(folder=tmp_path)))
+        toy_recipe(tmp_path, BASE)
         (tmp_path / "more.yaml").write_text("number_of_epochs: 3\nbatch_size: 2\n")
         (tmp_path / "ablation.yaml").write_text(textwrap.dedent(rows).replace("FOLDER", str(tmp_path)))
         return load_config([str(tmp_path / "ablation.yaml"), *options])

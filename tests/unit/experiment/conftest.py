@@ -1,10 +1,9 @@
 """A toy experiment whose trainings are faked."""
 
-import textwrap
-
 import numpy as np
 import pytest
 import torch
+from one_run import toy_recipe
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
@@ -14,19 +13,10 @@ from akd_toolkit.experiment.protocol import NestedCrossValidation
 LABELS = ("anger", "sadness")
 YAML = """
     seeds: [1, 2]
-    corpus: Toy
-    output_folder: {folder}/out
-    store_folder: {folder}/store
-    label_order: [anger, sadness]
-    outer_folds: [["A", "B"], ["C"], ["D"]]
-    candidates: [{{batch_size: 1}}, {{batch_size: 2}}, {{batch_size: 3}}]
-    student: {{name: micro_cnn}}
-    objective: {{task: {{name: cross_entropy}}}}
+    candidates: [{batch_size: 1}, {batch_size: 2}, {batch_size: 3}]
+    student: {name: micro_cnn}
     number_of_epochs: 1
-    batch_size: 4
-    window_s: 1.0
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.1}}
+    opt_class: !name:torch.optim.AdamW {lr: 0.1}
 """
 
 
@@ -40,12 +30,11 @@ def manifest():
 @pytest.fixture
 def make(tmp_path, manifest):
     """(options) -> the protocol in ``tmp_path/out``."""
-    path = tmp_path / "toy.yaml"
-    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
+    path = toy_recipe(tmp_path, YAML)
 
     def protocol(*options, manifest=manifest):
         manifest.write(tmp_path / "out" / "manifest.csv")
-        return NestedCrossValidation(load_config([str(path), *options]), manifest)
+        return NestedCrossValidation(load_config([path, *options]), manifest)
 
     return protocol
 

@@ -1,12 +1,11 @@
 """A share of labels: what is hidden is used by nothing, and the protocol holds."""
 
-import textwrap
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from one_run import make_run, train_and_keep
+from one_run import make_run, toy_recipe, train_and_keep
 
 from akd_toolkit.audit.runs import Runs, check_scores_written
 from akd_toolkit.data.label_share import labelled_ids
@@ -18,28 +17,17 @@ from akd_toolkit.outputs import UNLABELLED
 
 LABELS = ("anger", "sadness")
 YAML = """
-    seeds: [1]
-    corpus: Toy
-    output_folder: {folder}/out
-    store_folder: {folder}/store
-    label_order: [anger, sadness]
     label_share: 0.5
     attributes: [arousal]
-    outer_folds: [["A", "B"], ["C"], ["D"]]
     teachers:
-        bands: {{name: logmel_statistics, num_mels: 8}}
-        prosody: {{name: logmel_statistics, parts: [prosody]}}
-    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+        bands: {name: logmel_statistics, num_mels: 8}
+        prosody: {name: logmel_statistics, parts: [prosody]}
     objective:
-        task: [{{name: cross_entropy, balanced: true}}, {{name: concordance}}]
-        distill: [{{name: integrated_soft_targets}}, {{name: logit_mse, speech: unlabelled}}]
-        weighting: {{name: adapter}}
-        gate: {{name: teacher_error}}
-    number_of_epochs: 2
+        task: [{name: cross_entropy, balanced: true}, {name: concordance}]
+        distill: [{name: integrated_soft_targets}, {name: logit_mse, speech: unlabelled}]
+        weighting: {name: adapter}
+        gate: {name: teacher_error}
     batch_size: 8
-    window_s: 1.0
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
 """
 
 
@@ -68,9 +56,8 @@ def make_protocol(make):
 
 @pytest.fixture
 def make_one(tmp_path):
-    path = tmp_path / "shared.yaml"
-    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
-    return lambda manifest, *options: make_run(load_config([str(path), *options]), manifest, "ABC", "D")
+    path = toy_recipe(tmp_path, YAML)
+    return lambda manifest, *options: make_run(load_config([path, *options]), manifest, "ABC", "D")
 
 
 def with_other_hidden_labels(manifest, share=0.5):

@@ -1,11 +1,10 @@
 """Teachers that see or read what the student does not: training, results and the exported file."""
 
-import textwrap
 
 import numpy as np
 import pytest
 import soundfile
-from one_run import brain_of, make_run, train_and_keep
+from one_run import brain_of, make_run, toy_recipe, train_and_keep
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.deploy.export import export_onnx
@@ -17,27 +16,16 @@ from akd_toolkit.models.storage import load_student
 
 LABELS = ("anger", "sadness")
 YAML = """
-    seeds: [1]
-    corpus: Toy
-    output_folder: {folder}/out
-    store_folder: {folder}/store
-    label_order: [anger, sadness]
-    outer_folds: [["A", "B"], ["C"], ["D"]]
     teachers:
-        face: {{name: feature_table, source: {folder}/faces.csv}}
-        bands: {{name: logmel_statistics, num_mels: 8}}
-    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+        face: {name: feature_table, source: FOLDER/faces.csv}
+        bands: {name: logmel_statistics, num_mels: 8}
     objective:
-        task: {{name: cross_entropy}}
-        distill: [{{name: integrated_soft_targets}}, {{name: cosine_embedding, weight: 0.1}}]
-        weighting: {{name: adapter}}
-        gate: {{name: teacher_agreement}}
+        task: {name: cross_entropy}
+        distill: [{name: integrated_soft_targets}, {name: cosine_embedding, weight: 0.1}]
+        weighting: {name: adapter}
+        gate: {name: teacher_agreement}
     views: 1
-    number_of_epochs: 2
     batch_size: 8
-    window_s: 1.0
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
 """
 MISSING = ("A0", "C1", "D2")
 
@@ -59,9 +47,8 @@ def manifest(tmp_path):
 
 @pytest.fixture
 def config(tmp_path):
-    path = tmp_path / "toy.yaml"
-    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
-    return lambda *options: load_config([str(path), *options])
+    path = toy_recipe(tmp_path, YAML)
+    return lambda *options: load_config([path, *options])
 
 
 def test_batches_carry_the_mask_and_training_ends_with_a_file_that_needs_the_sound_alone(config, manifest, tmp_path):

@@ -1,11 +1,9 @@
 """Training on a corpus with dimensional labels."""
 
-import textwrap
-
 import numpy as np
 import pytest
 import torch
-from one_run import brain_of, make_run, train_and_keep
+from one_run import brain_of, make_run, toy_recipe, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import collate
@@ -19,25 +17,15 @@ from akd_toolkit.training.posteriors import predict
 
 LABELS = ("anger", "sadness")
 YAML = """
-    seeds: [1]
-    corpus: Toy
-    output_folder: {folder}/out
-    store_folder: {folder}/store
-    label_order: [anger, sadness]
     attributes: [arousal, valence]
-    outer_folds: [["A", "B"], ["C"], ["D"]]
-    teachers: {{bands: {{name: logmel_statistics, num_mels: 8}}}}
-    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+    teachers: {bands: {name: logmel_statistics, num_mels: 8}}
     objective:
-        task: [{{name: cross_entropy, weight: 0.0}}, {{name: concordance}}]
-        distill: [{{name: teacher_concordance}}]
-        gate: {{name: teacher_concordance_error, theta: 0.9}}
+        task: [{name: cross_entropy, weight: 0.0}, {name: concordance}]
+        distill: [{name: teacher_concordance}]
+        gate: {name: teacher_concordance_error, theta: 0.9}
         complementary: true
     number_of_epochs: 12
     batch_size: 12
-    window_s: 1.0
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
 """
 
 
@@ -61,11 +49,10 @@ def manifest(tmp_path):
 
 @pytest.fixture
 def make(tmp_path, manifest):
-    path = tmp_path / "toy.yaml"
-    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
+    path = toy_recipe(tmp_path, YAML)
 
     def build(*options, corpus=manifest, train="ABC"):
-        return make_run(load_config([str(path), *options]), corpus, train, "D")
+        return make_run(load_config([path, *options]), corpus, train, "D")
 
     return build
 

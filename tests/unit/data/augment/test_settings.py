@@ -1,14 +1,13 @@
 """The settings augment, mixup and sampling: what they may be, what they do to a run, and what they leave alone."""
 
 import re
-import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from one_run import make_run, train_and_keep
+from one_run import make_run, toy_recipe, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.manifest import Manifest, Utterance
@@ -20,24 +19,14 @@ from akd_toolkit.training.posteriors import predict
 ROOT = Path(__file__).resolve().parents[4]
 LABELS = ("anger", "sadness")
 YAML = """
-    seeds: [1]
-    corpus: Toy
-    output_folder: {folder}/out
-    store_folder: {folder}/store
-    label_order: [anger, sadness]
     attributes: [arousal]
-    outer_folds: [["A", "B"], ["C"], ["D"]]
-    teachers: {{bands: {{name: logmel_statistics, num_mels: 8}}}}
-    student: {{name: micro_cnn, channels: [4, 8], dim: 16, dilations: [1, 2], embedding_dim: 8}}
+    teachers: {bands: {name: logmel_statistics, num_mels: 8}}
     objective:
-        task: [{{name: cross_entropy}}, {{name: concordance}}]
-        distill: [{{name: logit_mse}}, {{name: teacher_concordance}}]
-        gate: {{name: teacher_error}}
-    number_of_epochs: 2
+        task: [{name: cross_entropy}, {name: concordance}]
+        distill: [{name: logit_mse}, {name: teacher_concordance}]
+        gate: {name: teacher_error}
     batch_size: 6
     window_s: 0.4
-    test_overlap_s: 0.0
-    opt_class: !name:torch.optim.AdamW {{lr: 0.02}}
 """
 EVERYTHING = (
     "--augment=[{name: speed_change, p: 1.0}, {name: added_noise}, {name: spec_augment}]",
@@ -48,9 +37,7 @@ EVERYTHING = (
 
 @pytest.fixture
 def recipe(tmp_path):
-    path = tmp_path / "toy.yaml"
-    path.write_text(textwrap.dedent(YAML.format(folder=tmp_path)))
-    return str(path)
+    return toy_recipe(tmp_path, YAML)
 
 
 @pytest.fixture
