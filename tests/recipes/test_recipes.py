@@ -69,6 +69,15 @@ def test_the_ablation_runs_with_debug_and_can_be_reported_again(tmp_path, store,
     pd.testing.assert_frame_equal(again, first)
 
 
+def test_liser_runs_with_debug_and_makes_its_table(tmp_path, store):
+    done = run_recipe(RECIPES / "RAVDESS", "hparams/liser.yaml", "--debug", f"--output_folder={tmp_path}", store)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "studies/shares/table.csv")
+    assert table["share"].tolist() == [0.5, 0.5, 1.0, 1.0] and table["system"].str.startswith("+ face").sum() == 2
+    record = json.loads((tmp_path / "50-plus-both/seed17/fold1/outer/record.json").read_text())
+    assert any("labels of 76 of 152 training utterances" in line for line in record["proved"])
+
+
 def test_candidates_are_chosen_on_inner_folds_and_refit(demo):
     folder, done = demo
     fold = folder / "seed17" / "fold1"
