@@ -27,30 +27,16 @@ LEFT_OUT = "-"  # the label of codes that are left out
 class Source:
     """Where a corpus says who speaks, and with which emotion: in file names (``pattern``) or in a table (``table``).
 
-    Arguments
-    ---------
-    pattern
-        See ``compile_pattern``; empty if there is a table.
-    table
-        Path of a CSV or TSV file, absolute or from the data folder; with a ``*``, several such files of that folder.
-    columns
-        Kind -> column of the table: ``path``, ``speaker`` and ``emotion``, and optionally ``id``, ``sex``, ``text``,
-        ``start``, ``stop``, ``duration`` and attributes such as ``valence``. A column may be composed,
-        ``dia{Dialogue_ID}_utt{Utterance_ID}``.
-    labels
-        Code -> label; ``-`` leaves a code out. Other codes are used as labels.
-    speakers
-        False for a corpus with unknown speakers: every utterance then counts as a separate speaker, and every table
-        is marked as not speaker-independent.
-
     ValueError if there are both pattern and table or none, or the pattern is invalid or lacks a field.
     """
 
-    pattern: str = ""
-    table: str = ""
+    pattern: str = ""  # see ``compile_pattern``
+    table: str = ""  # path of a CSV or TSV file, absolute or from the data folder; with a ``*``, several of that folder
+    # Kind -> column of the table: path, speaker and emotion, and optionally id, sex, text, start, stop, duration and
+    # attributes such as valence. A column may be composed, ``dia{Dialogue_ID}_utt{Utterance_ID}``.
     columns: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    speakers: bool = True
+    labels: Mapping[str, str] = field(default_factory=dict)  # code -> label; ``-`` leaves a code out, others stay
+    speakers: bool = True  # if unknown, every utterance counts as a speaker, and every table is marked
 
     def __post_init__(self):
         where = self.pattern or self.table

@@ -1,6 +1,5 @@
 """``akd report``: tables and figures from nothing but the stored scores of finished experiments."""
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -46,7 +45,7 @@ from akd_toolkit.evaluate.report.systems import (
     read_experiments,
     systems_of,
 )
-from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, web_page, with_limits
+from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, slug, unique, web_page, with_limits
 from akd_toolkit.evaluate.studies.calibration import reliability
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
@@ -92,7 +91,7 @@ def report_experiments(
     if baseline is not None and baseline not in names:
         raise ValueError(f"there is no system '{baseline}'; give one of {', '.join(names) or 'none'}.")
     parts = Parts(to)
-    keys = _unique([slug(f"{one.manifest.corpus} {one.folder.resolve().name}") for one in experiments])
+    keys = unique([slug(f"{one.manifest.corpus} {one.folder.resolve().name}") for one in experiments])
     studies = [part for experiment, key in zip(experiments, keys) for part in study_parts(parts, experiment, key)]
     for folder in ablations:
         first = Experiment.read(ExperimentPaths(folder).rows()[0])
@@ -100,7 +99,7 @@ def report_experiments(
     for experiment in experiments:  # damage is found before anything is drawn
         histories(experiment.outer_runs(done=True)), calibration_bins(experiment)
     corpora = by_corpus(systems)
-    system_keys = _unique([slug(f"{system.corpus} {system.name}") for system in systems])
+    system_keys = unique([slug(f"{system.corpus} {system.name}") for system in systems])
     page = render(
         "report.md.jinja",
         title=title or f"{', '.join(corpora) or 'Ablation'}: report",
@@ -123,23 +122,6 @@ def report_experiments(
     write_text_aside(to / "report.md", page)
     write_text_aside(to / "report.html", web_page(page, to))
     return to / "report.html"
-
-
-def slug(text: str) -> str:
-    """A name of a file.
-
-    Example
-    -------
-    >>> slug("EmoDB akd+RAVDESS (micro_cnn)")
-    'emodb-akd-ravdess-micro-cnn'
-    """
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
-
-
-def _unique(names: list[str]) -> list[str]:
-    """The same names; repeated ones get a number."""
-    numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
-    return [name if number == 1 else f"{name}-{number}" for name, number in zip(names, numbers)]
 
 
 def _warnings(experiments: Sequence[Experiment], systems: Sequence[System]) -> list[str]:

@@ -42,6 +42,23 @@ def frame_table(frame: pd.DataFrame, left: int = 1) -> str:
     return markdown_table(list(frame), frame.to_numpy().tolist(), left)
 
 
+def slug(text: str) -> str:
+    """A name of a file.
+
+    Example
+    -------
+    >>> slug("EmoDB akd+RAVDESS (micro_cnn)")
+    'emodb-akd-ravdess-micro-cnn'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
+
+
+def unique(names: list[str]) -> list[str]:
+    """The same names; repeated ones get a number."""
+    numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
+    return [name if number == 1 else f"{name}-{number}" for name, number in zip(names, numbers)]
+
+
 def count(number: int | str) -> str:
     """A number of parameters in millions.
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import MARK
-from akd_toolkit.evaluate.report.full_report import report_experiments, slug
-from akd_toolkit.evaluate.report.tables import web_page
+from akd_toolkit.evaluate.report.full_report import report_experiments
+from akd_toolkit.evaluate.report.tables import slug, web_page
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
