@@ -35,7 +35,8 @@ def find_student(source: str | Path | None, **options) -> Path:
     """
     if source is None:
         if not is_bundle(PRETRAINED):
-            raise FileNotFoundError(f"this akd_toolkit {__version__} contains no trained student; give {SOURCES}.")
+            missing = f"this akd_toolkit {__version__} contains no trained student"
+            raise FileNotFoundError(f"{missing}; give source (--model): {SOURCES}.")
         source = PRETRAINED
     if not isinstance(source, (str, os.PathLike)) or not str(source):
         raise ValueError(f"source must be {SOURCES}, got {source!r}.")

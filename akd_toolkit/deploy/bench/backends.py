@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from akd_toolkit.deploy.bench.measures import num_cores
-
 PEERS = {
     "opensmile": "openSMILE eGeMAPS functionals (88 numbers; no classifier)",
     "wav2vec2": "wav2vec 2.0 base, frozen (no classifier)",
@@ -94,4 +92,6 @@ def thread_counts(counts: Sequence[int | str]) -> list[int]:
     for count in counts:
         if count != "all" and not (str(count).isdigit() and int(count) >= 1):
             raise ValueError(f"threads must be numbers >= 1 or 'all', got '{count}'.")
+    from akd_toolkit.deploy.bench.measures import num_cores  # loads numpy, which --help does not need
+
     return list(dict.fromkeys(num_cores() if count == "all" else int(count) for count in counts))

@@ -118,7 +118,9 @@ def test_a_mistake_is_one_sentence_and_exit_code_1(model, monkeypatch, capsys, o
     assert err.startswith("error: ") and key in err and err.count("\n") == 1
 
 
-def test_without_a_model_or_a_pipe_or_with_a_file_it_is_refused(model, monkeypatch, capsys):
+def test_without_a_model_or_a_pipe_or_with_a_file_it_is_refused(model, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("akd_toolkit.inference.hub.PRETRAINED", tmp_path)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
     assert main(["listen", "-"]) == 1
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     assert main(["listen", "-", "--model", model]) == 1

@@ -124,7 +124,7 @@ def test_ctrl_c_leaves_what_was_printed(predict, folder, monkeypatch):
 @pytest.mark.parametrize(
     "words, code, message",
     [
-        ([], 1, "contains no trained student; give the folder of a finished run or of a bundle, an .onnx file, or"),
+        ([], 1, "contains no trained student; give source (--model): the folder of a finished run or of a bundle, an"),
         (["--model", "/no/such"], 1, "error: /no/such does not exist"),
         (["--model", "/no/such", "--jobs", "0"], 2, "'--jobs': 0 is not in the range"),
         (["--model", "/no/such", "--json", "--csv"], 2, "--json and --csv"),
