@@ -4,6 +4,7 @@
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers import (
     ecapa_tdnn,
+    face_expression,
     feature_table,
     logmel_statistics,
     opensmile_functionals,

@@ -56,12 +56,12 @@ def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
     """
     if spec.get("name") in FORMULAS:
         return Provenance((), "it has learned nothing: its features are formulas")
-    source = str(spec.get("source") or "")
+    source = str(spec.get("source") or spec.get("name", ""))  # a package's model has the name of its teacher
     if spec.get("name") == "feature_table":
         return Provenance(None, f"nobody says what computed {Path(source).name}, and from which labels")
     folder = _folder(source, near)
     if folder is None:
-        return _known(source) or Provenance(None, f"nothing is known of '{source or spec.get('name', '')}'")
+        return _known(source) or Provenance(None, f"nothing is known of '{source}'")
     known = _known(folder.name) or _known(f"{folder.parent.name}/{folder.name}")
     datasets, bases = _card(folder)
     if known is not None and not datasets:
