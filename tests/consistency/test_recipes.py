@@ -11,6 +11,7 @@ from akd_toolkit.experiment.config import load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 YAMLS = sorted((ROOT / "recipes").glob("*/hparams/*.yaml"))
+SHARED = sorted(path.name for path in (ROOT / "hparams").glob("*.yaml") if path.name != "compress.yaml")  # no --with
 RECIPES = sorted(path for path in (ROOT / "recipes").iterdir() if path.is_dir() and path.name != "Pool")  # no recipe
 
 
@@ -22,6 +23,12 @@ def names(path):
 def test_yaml_binds(path, monkeypatch):
     monkeypatch.chdir(path.parents[1])
     load_config([f"hparams/{path.name}", "--data_folder=x"] if path.parents[1].name != "Generated" else [str(path)])
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_shared_settings_fit_a_recipe(name, monkeypatch):
+    monkeypatch.chdir(ROOT / "recipes/EmoDB")
+    load_config(["hparams/akd.yaml", "--data_folder=x", f"--with=../../hparams/{name}"])
 
 
 @pytest.mark.parametrize("path", YAMLS, ids=names)
