@@ -84,11 +84,12 @@ def test_options_reach_the_stream_and_wrong_ones_are_refused(recognizer, student
         (lambda: EmotionRecognizer(recognizer.engine, stream_options={"seconds": 1}), "seconds"),
         (lambda: EmotionRecognizer.from_hparams(student_folder, thread=1), "'thread', did you mean 'threads'"),
         (lambda: EmotionRecognizer.from_hparams(student_folder, threads=0), "threads"),
-        (lambda: EmotionRecognizer.from_hparams(None), "source"),
         (lambda: EmotionRecognizer.from_hparams(student_folder, run_opts={"device": "cuda:0"}), "run_opts"),
     ):
         with pytest.raises(ValueError, match=key):
             call()
+    with pytest.raises((FileNotFoundError, ValueError), match="nowhere"):
+        EmotionRecognizer.from_hparams("nowhere")
     cpu = EmotionRecognizer.from_hparams(student_folder, run_opts={"device": torch.device("cpu")})
     assert cpu.label_order == tuple(LABELS)
 

@@ -105,7 +105,7 @@ def test_an_array_has_the_given_rate(tmp_path):
 @pytest.mark.parametrize(
     "x, key",
     [
-        *((x, type(x).__name__) for x in (3, None, np.float32(0.5), {"path": "a.wav"})),
+        *((x, type(x).__name__) for x in (3, None, np.float32(0.5), {"file": "a.wav"})),
         (np.full(1599, 0.1), "1599 samples"),
         (np.empty((0, 2)), "0 samples"),
         (np.full(4000, np.nan), "NaN"),
