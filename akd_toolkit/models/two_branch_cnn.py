@@ -61,6 +61,7 @@ class TwoBranchCNN(FittedHead, Student):
     """
 
     trained = ("cnn.", "stem_classifier")
+    fitted_and_trained = True  # a recipe must do both
     example_options = {
         "ranks": [4, 8],
         "cnn": MicroCNN.example_options,

@@ -233,6 +233,17 @@ def test_a_teacher_that_is_null_is_left_out(load):
         load("--teachers.more=null", "--teachers.statistics=null")
 
 
+def test_a_student_of_two_branches_needs_both_of_its_trainings(load):
+    options = ["--student={name: two_branch_cnn, source: openai/whisper-base}", "--candidates=[{}]"]
+    load(*options, "--head_decay=1.0")
+    saved = "{name: two_branch_cnn, architecture: {width: 512, num_mels: 80}}"
+    load(f"--student={saved}", options[1])
+    with pytest.raises(ValueError, match="head_decay"):
+        load(*options)
+    with pytest.raises(ValueError, match="number_of_epochs"):
+        load(*options, "--head_decay=1.0", "--number_of_epochs=0")
+
+
 def test_a_head_that_is_fitted_before_training_reads_no_frames(load):
     encoder = "{name: encoder_student, source: openai/whisper-base}"
     options = [f"--student={encoder}", "--candidates=[{}]", "--head_decay=1.0"]

@@ -88,7 +88,7 @@ def test_options_reach_the_stream_and_wrong_ones_are_refused(recognizer, student
     ):
         with pytest.raises(ValueError, match=key):
             call()
-    with pytest.raises((FileNotFoundError, ValueError), match="nowhere"):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
         EmotionRecognizer.from_hparams("nowhere")
     cpu = EmotionRecognizer.from_hparams(student_folder, run_opts={"device": torch.device("cpu")})
     assert cpu.label_order == tuple(LABELS)
