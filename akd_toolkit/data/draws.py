@@ -23,8 +23,9 @@ from akd_toolkit.declared import Section, checked
 class Sampling(Section):
     """The setting ``sampling``."""
 
-    name: Literal["natural", "class_balanced", "speaker_balanced"] = Field(
-        description="natural has every utterance once, the others each class or speaker equally often"
+    name: Literal["natural", "class_balanced", "speaker_balanced", "corpus_balanced"] = Field(
+        description="natural has every utterance once, the others each class, speaker or corpus (the part of a "
+        "speaker's name before a slash) equally often"
     )
 
 
@@ -37,8 +38,10 @@ def epoch_order(manifest: Manifest, sampling: str, random: np.random.Generator) 
     """Rows of one epoch in random order, as many as the manifest has; see ``Sampling``."""
     if sampling == "natural":
         return random.permutation(len(manifest))
-    speakers = np.unique([row.speaker for row in manifest], return_inverse=True)[1]
-    return balanced_order(manifest.labels if sampling == "class_balanced" else speakers, random)
+    if sampling == "class_balanced":
+        return balanced_order(manifest.labels, random)
+    names = [row.speaker.partition("/")[0] if sampling == "corpus_balanced" else row.speaker for row in manifest]
+    return balanced_order(np.unique(names, return_inverse=True)[1], random)
 
 
 def balanced_order(groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -152,11 +155,15 @@ class TrainSampler(Sampler[list[Draw]]):
         return [Draw(source, row, view, place, self.size, key) for row, view, place in drawn]
 
 
-def whole_draws(sources: Sequence[Speech], batch_size: int) -> list[list[Draw]]:
-    """Batches of every view of every whole utterance, one source after another, sorted by length to save padding."""
+def whole_draws(sources: Sequence[Speech], batch_size: int, sampling: str = "natural") -> list[list[Draw]]:
+    """Batches of every view of whole utterances, one source after another, sorted by length to save padding.
+
+    The first source has the utterances of an epoch of ``sampling``, the same for every seed; the others have all.
+    """
     batches = []
     for source, speech in enumerate(sources):
-        order = np.argsort([row.duration for row in speech.manifest], kind="stable")
+        rows = np.sort(epoch_order(speech.manifest, "natural" if source else sampling, np.random.default_rng(0)))
+        order = rows[np.argsort([speech.manifest.utterances[row].duration for row in rows], kind="stable")]
         for view in range(speech.views + 1):
             for rows in np.array_split(order, -(-len(order) // batch_size)):
                 batches.append([Draw(source, row, view) for row in rows.tolist()])

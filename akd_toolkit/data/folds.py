@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import filter as matching
 
 from akd_toolkit.data.manifest import Manifest
 
@@ -17,6 +18,17 @@ class OuterFold:
     index: int
     test_speakers: tuple[str, ...]
     train_speakers: tuple[str, ...]
+
+
+def named_groups(speakers: Sequence[str], groups: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The groups with the speakers that each pattern matches, such as ``EmoDB/*``; other names stay.
+
+    Example
+    -------
+    >>> named_groups(["A/1", "A/2", "B/1"], [["A/*"], ["B/1"]])
+    [['A/1', 'A/2'], ['B/1']]
+    """
+    return [[found for name in group for found in matching(speakers, name) or [name]] for group in groups]
 
 
 def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> list[OuterFold]:

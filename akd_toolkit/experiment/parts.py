@@ -111,7 +111,8 @@ class Datasets:
     @property
     def whole(self) -> DataLoader:
         """Batches of whole training utterances, to fit the head of a student before training."""
-        draws = whole_draws(self.train.sources, self.train_options["batch_sampler"].batch_size)
+        sampler = self.train_options["batch_sampler"]
+        draws = whole_draws(self.train.sources, sampler.batch_size, sampler.sampling)
         return DataLoader(self.train, **loader_options(draws))
 
     def train_loader(self) -> DataLoader:

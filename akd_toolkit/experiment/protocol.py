@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.files import write_text_aside, written_aside
-from akd_toolkit.data.folds import OuterFold, outer_folds
+from akd_toolkit.data.folds import OuterFold, named_groups, outer_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import prepare_mixtures, prepare_unlabelled, titled
 from akd_toolkit.experiment.config import Config
@@ -45,6 +45,9 @@ class NestedCrossValidation:
     """
 
     def __init__(self, config: Config, manifest: Manifest):
+        groups = named_groups(manifest.speakers, config["outer_folds"])
+        if groups != config["outer_folds"]:
+            config = config.overridden({"outer_folds": groups})
         self.config = config
         self.manifest = manifest
         attributes_of(config, manifest)  # errors before teachers are run

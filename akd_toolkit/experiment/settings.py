@@ -207,7 +207,7 @@ class Settings(Start, Protocol, Training):
             if self.number_of_epochs == 0:
                 yield f"number_of_epochs is 0 and the CNN of '{student.name}' learns in epochs; give at least 1"
         sampling = self.sampling.name if self.sampling else "natural"
-        acting = {"augment": self.augment, "mixup": self.mixup, "sampling": sampling != "natural"}
+        acting = {"augment": self.augment, "mixup": self.mixup}
         for key in [key for key, value in acting.items() if value and self.number_of_epochs == 0]:
             yield f"{key} acts on training epochs, and number_of_epochs is 0; set {key} to null"
         balanced = [loss.name for loss in losses if loss.options.get("balanced")]

@@ -80,12 +80,17 @@ def test_balanced_groups_are_drawn_equally_often_and_no_row_twice_before_all_of_
         assert times.max() - times.min() <= 1
 
 
-def test_sampling_balances_speakers_or_classes(toy_manifest):
+def test_sampling_balances_speakers_classes_or_corpora(toy_manifest):
     manifest = toy_manifest("A:anger", "A:anger", "A:anger", "A:neutral", "B:neutral", "B:neutral")
     order = epoch_order(manifest, "speaker_balanced", np.random.default_rng(0))
     assert sum(manifest.utterances[row].speaker == "B" for row in order) == 3
     order = epoch_order(manifest, "class_balanced", np.random.default_rng(0))
     assert np.bincount(manifest.labels[order]).tolist() == [3, 3]
+    corpora = toy_manifest("X/1:anger", "X/1:neutral", "X/2:anger", "Y/1:anger")
+    speech = Speech(corpora, None)
+    sampler = TrainSampler([speech], 1.0, 2, 1, sampling="corpus_balanced")
+    for batches in (sampler, whole_draws([speech], 2, "corpus_balanced")):
+        assert sum(draw.row == 3 for draw in chain(*batches)) == 2
     assert sampling_of(None) == sampling_of({"name": "natural"}) == "natural"
     with pytest.raises(ValueError, match=r"sampling.name"):
         sampling_of({"name": "x"})
