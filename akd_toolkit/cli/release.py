@@ -19,6 +19,7 @@ def run(
     to: Annotated[str, Option(metavar="FOLDER|owner/name", help="where the bundle goes")],
     licence: Annotated[str | None, Option(metavar="NAME", help="of the student; else that of its corpora")] = None,
     precision: Annotated[list[str], Option(metavar="P...", help="exported files: fp32 fp16 int8")] = ("fp32",),
+    no_weights: Annotated[bool, Option("--no-weights", help="only the exported file, in one precision")] = False,
     private: Annotated[bool, Option("--private", help="a repository made now is private")] = False,
     revision: Annotated[str | None, Option(metavar="BRANCH", help="of the repository; else the main one")] = None,
     no_sound: Annotated[bool, Option("--no-sound", help="audit: do not compare how recordings sound")] = False,
@@ -26,7 +27,7 @@ def run(
     from akd_toolkit.data.files import is_hub_name
     from akd_toolkit.deploy.release.release import release
 
-    options = {"licence": licence, "precisions": tuple(precision), "sound": not no_sound}
+    options = {"licence": licence, "precisions": tuple(precision), "sound": not no_sound, "weights": not no_weights}
     if not is_hub_name(to):
         if private or revision:
             raise ValueError(f"--private and --revision are for a repository, and {to} is a folder.")

@@ -2,7 +2,7 @@
 
 ``student.safetensors`` (weights), ``student.json`` (a registered student, its options, labels, protocol), exported
 ``student*.onnx`` files, ``scores.json``, the model card ``README.md``, ``hyperparams.yaml`` for SpeechBrain, and
-``bundle.json``, which lists size and SHA-256 of all others.
+``bundle.json``, which lists size and SHA-256 of all others. A bundle to run alone has ``student.onnx`` but no weights.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ CHECKS = {  # every file that a bundle may hold -> the check of its content, and
     "LICENSE": (contents.check_text, MB),
 }
 ALLOWED = tuple(CHECKS)
-REQUIRED = (LIST, SETTINGS, WEIGHTS)
+REQUIRED = (LIST, SETTINGS)  # and weights or student.onnx
 EDITABLE = (CARD, "LICENSE")  # may be changed on the hub
 CODE = (".py", ".pyc", ".ipynb", ".sh", ".so", ".dll", ".dylib", ".exe", ".js", ".ckpt", ".bin", ".pt", ".pth", ".pkl")
 TORCHSCRIPT = "student.torchscript.pt"  # left in a run by exporting
@@ -94,7 +94,7 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None, with_
             _check_sum(folder / name, entry)
     for name in names:
         CHECKS[name][0](folder / name)
-    about = contents.check_student(folder, build=with_torch or ONNX_FILE not in names)
+    about = contents.check_student(folder, build=WEIGHTS in names and (with_torch or ONNX_FILE not in names))
     for name in names:
         if name.endswith(".onnx"):
             contents.check_onnx_metadata(folder / name, about)
@@ -169,7 +169,7 @@ def _listed_files(path: Path, bundle: dict) -> dict[str, dict]:
         if name not in ALLOWED or tuple(map(type, sizes)) != (int, str):
             raise ValueError(f"{path} does not list size and SHA-256 of allowed files; {CURE}.")
     for name in (SETTINGS, WEIGHTS):
-        if name not in files:
+        if name not in files and (name == SETTINGS or ONNX_FILE not in files):
             raise DamagedFile(f"{path} does not list {name}; {CURE}.", LIST)
     return files
 

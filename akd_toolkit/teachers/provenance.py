@@ -75,14 +75,14 @@ def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
 
 
 def names_corpus(corpora: Iterable[str], corpus: str) -> bool:
-    """Whether ``corpus`` is among the names, in any spelling and with or without the owner's name on the hub.
+    """Whether ``corpus``, or any of several joined by ``+``, is among the names, whose spelling and owner do not count.
 
     Example
     -------
     >>> names_corpus(["me/crema_d", "LibriSpeech"], "CREMA-D"), names_corpus(["LibriSpeech"], "EmoDB")
     (True, False)
     """
-    return _plain(corpus) in {_plain(name.rpartition("/")[2]) for name in corpora}
+    return not {_plain(name.rpartition("/")[2]) for name in corpora}.isdisjoint(map(_plain, corpus.split("+")))
 
 
 def _plain(name: str) -> str:

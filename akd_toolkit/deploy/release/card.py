@@ -47,6 +47,7 @@ def write_card(about: dict, metadata: dict, experiment: Experiment, source: str,
         scored_teachers=[teacher for teacher in metadata["teachers"] if teacher["ua"] is not None],
         size=f"{about['num_parameters'] / 1e6:.2f} M parameters",
         source=source,
+        studies=_studies(experiment),
         steps=_compression_steps(about),
         title=marked(metadata["corpus"], metadata["speaker_independent"]),
         unit="speaker" if metadata["speaker_independent"] else "utterance",
@@ -62,6 +63,15 @@ def write_card(about: dict, metadata: dict, experiment: Experiment, source: str,
         ),
     )
     return str(ModelCard(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"))
+
+
+def _studies(experiment: Experiment) -> dict[str, list[str]]:
+    """Title -> lines of the table of every study of the experiment."""
+    found = {}
+    for path in sorted(experiment.folder.glob("studies/*/table.md")):
+        lines = path.read_text(encoding="utf-8").partition("\n## ")[0].splitlines()
+        found[lines[0].lstrip("# ")] = [line for line in lines if line.startswith("|")]
+    return found
 
 
 def _card_data(about: dict, metadata: dict):
@@ -123,7 +133,7 @@ def _protocol(about: dict, metadata: dict, settings: dict) -> dict:
 
 def _training_data(about: dict, metadata: dict) -> dict:
     corpus, unlabelled = metadata["corpus"], metadata["unlabelled"]
-    rows = [("the student, with labels", corpus, _licence(corpus))]
+    rows = [("the student, with labels", one, _licence(one)) for one in corpus.split("+")]
     rows += [("the student, without labels", other or "not known", _licence(other)) for other in unlabelled]
     for teacher in metadata["teachers"]:
         user = f"teacher {teacher['title']} (`{teacher['model']}`)"

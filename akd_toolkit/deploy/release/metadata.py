@@ -183,9 +183,9 @@ def unlabelled_corpora(experiment: Experiment) -> list[str]:
 
 def training_corpora(experiment: Experiment) -> list[str]:
     """Corpora whose sound the student itself was trained on."""
-    own = "generated" if experiment.manifest.generated else experiment.manifest.corpus
+    own = ["generated"] if experiment.manifest.generated else experiment.manifest.corpus.split("+")
     unknown = "the speech without labels, whose manifest is missing,"
-    return [own, *(other or unknown for other in unlabelled_corpora(experiment))]
+    return [*own, *(other or unknown for other in unlabelled_corpora(experiment))]
 
 
 def private_paths(experiment: Experiment) -> dict[str, str]:

@@ -64,6 +64,7 @@ def release(
     precisions: tuple[str, ...] = ("fp32",),
     sound: bool = True,
     source: str | None = None,
+    weights: bool = True,
 ) -> Path:
     """Write the bundle of a finished outer run to the folder ``to``, all or nothing.
 
@@ -82,6 +83,8 @@ def release(
         Whether the audit compares how recordings sound.
     source
         The source that the card tells readers to load; by default the folder's name.
+    weights
+        False writes ``student.onnx`` in the one precision given and no weights: smaller, to run and not to change.
 
     FileNotFoundError if the folder is not a finished outer run; FileExistsError if ``to`` holds something that is
     not a bundle; ValueError if the audit finds a leak, a corpus' terms are unknown and no licence is given, or an
@@ -91,6 +94,8 @@ def release(
     _check_target(to)
     if unknown := [name for name in precisions if name not in PRECISIONS]:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{unknown[0]}'.")
+    if not weights and len(precisions) > 1:
+        raise ValueError(f"without weights a bundle holds one file, got precision {' '.join(precisions)}; give one.")
     if licence is not None and not all(letter.isalnum() or letter in ".-_+" for letter in licence or " "):
         raise ValueError(f"licence must be an identifier such as apache-2.0 or my-company-1.0, got '{licence}'.")
     experiment, run = Experiment.of_run(run_folder)
@@ -107,12 +112,18 @@ def release(
     metadata = gather(experiment, run, findings)
     about = _about(plain(vars(run.record)), experiment.corpus, metadata, licence)
     with _replaced(to) as aside:
-        shutil.copyfile(run.paths.weights, aside / WEIGHTS)
+        if weights:
+            shutil.copyfile(run.paths.weights, aside / WEIGHTS)
+            _write_hyperparams(aside / HYPERPARAMS, about, experiment)
         _write_json(aside / SETTINGS, about)
-        metadata["exported"] = _export(run.folder, precisions, aside)
+        metadata["exported"] = _export(run.folder, ("fp32", *precisions) if weights else precisions, aside)
+        whats = dict(DESCRIPTIONS)
+        if not weights:
+            (file,) = aside.glob("student*.onnx")
+            whats[ONNX_FILE] = f"waveform to probabilities, for ONNX Runtime, in {precisions[0]}"
+            file.rename(aside / ONNX_FILE)
         _write_json(aside / SCORES, {**metadata, "licence": licence})
-        _write_hyperparams(aside / HYPERPARAMS, about, experiment)
-        written = [(aside / name, what) for name, what in DESCRIPTIONS.items() if (aside / name).exists()]
+        written = [(aside / name, what) for name, what in whats.items() if (aside / name).exists()]
         files = [(path.name, path.stat().st_size, what) for path, what in written]
         card = write_card(about, metadata, experiment, source or f"path/to/{to.name}", files)
         (aside / CARD).write_text(card, encoding="utf-8")
@@ -143,7 +154,7 @@ def _export(run_folder: Path, precisions: tuple[str, ...], folder: Path) -> dict
     """Write the exported files and return their comparison with the student on the test speakers."""
     found = {}
     for precision in PRECISIONS:
-        if precision == "fp32" or precision in precisions:
+        if precision in precisions:
             logger.info("exporting in %s", precision)
             report = export_run(run_folder, "onnx", precision, folder)
             (folder / f"{report.file.name}.parity.json").unlink()  # scores.json holds the same

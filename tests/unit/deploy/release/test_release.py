@@ -17,6 +17,7 @@ from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.bundle import check_bundle
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.inference.hub import resolve_source, upload
+from akd_toolkit.inference.recognizer import EmotionRecognizer
 from akd_toolkit.inference.released import ReleasedStudent
 
 RUN = "seed17/fold1/outer"
@@ -133,6 +134,24 @@ def test_no_path_of_this_machine_is_in_a_bundle(make_experiment, no_export, tmp_
     assert "teacher big (`big`)" in texts["README.md"]
     lengths = [len(name) for name in private_paths(Experiment.read(folder))]
     assert lengths == sorted(lengths, reverse=True)
+
+
+def test_a_bundle_without_weights_runs_and_its_card_has_the_tables_of_studies(make_experiment, no_export, tmp_path):
+    folder = make_experiment(corpus="EmoDB+RAVDESS")
+    (folder / "studies/noise").mkdir(parents=True)
+    page = "# In noise\n\nProtocol.\n\n| a | b |\n|---|--:|\n| c | 1 |\n\n## More\n\n| x |\n"
+    (folder / "studies/noise/table.md").write_text(page)
+    options = {"precisions": ("int8",), "weights": False, "sound": False}
+    bundle = release(folder / RUN, tmp_path / "out", **options)
+    assert sorted(tree(bundle)) == ["README.md", "bundle.json", "scores.json", "student.json", "student.onnx"]
+    card = (bundle / "README.md").read_text()
+    assert "### In noise\n\n| a | b |\n|---|--:|\n| c | 1 |\n\n#" in card and "With SpeechBrain" not in card
+    assert "| the student, with labels | RAVDESS |" in card and card_data(bundle).license == "cc-by-nc-sa-4.0"
+    assert EmotionRecognizer.from_pretrained(bundle).engine.backend == "onnx"
+    with pytest.raises(FileNotFoundError, match="safetensors"):
+        EmotionRecognizer.from_pretrained(bundle, backend="torch")
+    with pytest.raises(ValueError, match="fp32 int8"):
+        release(folder / RUN, tmp_path / "two", **options | {"precisions": ("fp32", "int8")})
 
 
 def test_a_leak_is_not_released(make_experiment, no_export, tmp_path):
