@@ -41,7 +41,8 @@ def prepare_combined(
         The classes in the order of the logits.
     corpora
         Title -> ``recipe``, a folder with a prepare.py, and its options; or ``table`` or ``pattern``, see ``Source``
-        (columns with usual names are found). ``folder`` is where the recordings are, by default the title.
+        (columns with usual names are found), and ``at_most``, see ``prepare_table``. ``folder`` is where the recordings
+        are, by default the title.
     labels
         Emotion as a corpus has it -> class; ``-`` leaves it out.
     expect_official
@@ -105,6 +106,7 @@ def _from_source(folder: str, save: str, title: str, options: dict) -> Manifest:
     if table := options.get("table"):
         path = Path(folder, table)
         options["columns"] = choose_columns(read_table(path), options.get("columns", {}), path)
+    at_most = options.pop("at_most", None)
     source = Source(**options)
     rows, _ = find_utterances(Path(folder), source)
-    return prepare_table(folder, save, sorted({row.emotion for row in rows}), title, source)
+    return prepare_table(folder, save, sorted({row.emotion for row in rows}), title, source, at_most=at_most)

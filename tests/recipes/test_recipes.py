@@ -43,6 +43,7 @@ def test_emodb_recipe_runs_with_debug_and_writes_its_files(yaml, tmp_path, store
     [
         ("CREMA-D", ["--outer_folds=[['1001', '1002'], ['1003', '1004'], ['1005', '1006']]"], {"1001", "1002"}),
         ("IEMOCAP", ["--number_of_epochs=1"], {"Ses01F", "Ses01M"}),
+        ("Combined", ["--number_of_epochs=1"], {"EmoDB/03", "EmoDB/08", "EmoDB/09", "EmoDB/10"}),
     ],
 )
 def test_other_recipes_run_with_debug(recipe, options, speakers, tmp_path):
