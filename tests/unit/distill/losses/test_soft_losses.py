@@ -68,33 +68,11 @@ def test_a_student_equal_to_its_teacher_has_no_loss_and_hardly_a_gradient(title)
 
 
 @every_form
-def test_trust_in_one_teacher_alone_equals_that_teacher_alone(title):
-    student, teacher, labels = random_pair(teachers=2)
-    second = TeacherOutput(teacher.logits[1:], embedding=teacher.embedding[1:])
-    believed = teacher.weighted(torch.tensor([[0.0], [1.0]]).expand(2, 6))
-    loss = built(title)
-    torch.manual_seed(0)
-    expected = loss(student, second, labels)
-    torch.manual_seed(0)
-    torch.testing.assert_close(loss(student, believed, labels), expected)
-
-
-@every_form
 def test_the_weighting_gets_no_gradient_from_the_loss(title):
     student, teacher, labels = random_pair(teachers=2)
     weights = torch.full((2, 6), 0.5, requires_grad=True)
     built(title)(learning(student), teacher.weighted(weights), labels).sum().backward()
     assert weights.grad is None
-
-
-@pytest.mark.parametrize("title", [t for t in FORMS if t != "logit_mse not centred" and "embedding" not in t])
-def test_a_constant_added_to_all_logits_changes_nothing(title):
-    student, teacher, labels = random_pair(teachers=2)
-    moved = replace(student, logits=student.logits + 5), replace(teacher, logits=teacher.logits - 3)
-    torch.manual_seed(0)
-    expected = built(title)(student, teacher, labels)
-    torch.manual_seed(0)
-    torch.testing.assert_close(built(title)(*moved, labels), expected, rtol=1e-4, atol=1e-5)
 
 
 @every_form
@@ -127,20 +105,6 @@ def test_options_out_of_range_are_refused(name, options, key):
         LOSSES.build(name, **options)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 4.0])
-@pytest.mark.parametrize("scale", [0.1, 1.0, 5.0])
-@pytest.mark.parametrize("seed", range(2))
-def test_plain_distillation_is_its_target_part_and_its_weighted_other_part(seed, scale, temperature):
-    student, teacher, labels = random_pair(seed, scale=scale)
-    target, others = (
-        LOSSES.build("decoupled_kl", alpha=alpha, beta=1 - alpha, temperature=temperature)(student, teacher, labels)
-        for alpha in (1.0, 0.0)
-    )
-    true_probs = teacher.mixture(temperature).gather(1, labels[:, None]).squeeze(1)
-    plain = LOSSES.build("soft_target_kl", temperature=temperature)(student, teacher, labels)
-    torch.testing.assert_close(target + (1 - true_probs) * others, plain, rtol=1e-4, atol=1e-5)
-
-
 def test_two_classes_leave_nothing_to_compare_beside_the_target():
     student, teacher, labels = random_pair(classes=2)
     assert not LOSSES.build("decoupled_kl", alpha=0.0, beta=8.0)(student, teacher, labels).any()
@@ -154,34 +118,6 @@ def test_a_teacher_certain_of_the_label_still_teaches_how_the_others_compare():
     LOSSES.build("decoupled_kl")(student, teacher, torch.tensor([0])).sum().backward()
     # T^2 beta / T (q_student - q_teacher) = 32 (1/2 - sigmoid(1))
     assert student.logits.grad[0, 1].item() == pytest.approx(32 * (0.5 - 0.7310586), rel=1e-4)
-
-
-def test_centred_logit_mse_is_twice_the_limit_of_plain_distillation_as_the_temperature_grows():
-    student, teacher, labels = random_pair()
-    limit = LOSSES.build("soft_target_kl", temperature=50.0)(student, teacher, labels)
-    torch.testing.assert_close(LOSSES.build("logit_mse")(student, teacher, labels), 2 * limit, rtol=0.05, atol=1e-3)
-
-
-@pytest.mark.parametrize(("factor", "shift"), [(0.1, -10.0), (1.0, 3.0), (30.0, 0.0), (1e3, 10.0)])
-@pytest.mark.parametrize("seed", range(2))
-def test_size_and_offset_of_either_model_do_not_matter(seed, factor, shift):
-    student, teacher, labels = random_pair(seed)
-    loss = LOSSES.build("standardized_logit_kl")
-    expected = loss(student, teacher, labels)
-    resized = replace(student, logits=factor * student.logits + shift)
-    torch.testing.assert_close(loss(resized, teacher, labels), expected, rtol=1e-3, atol=1e-3)
-    resized = replace(teacher, logits=factor * teacher.logits + shift)
-    torch.testing.assert_close(loss(student, resized, labels), expected, rtol=1e-3, atol=1e-3)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])
-@pytest.mark.parametrize("seed", range(2))
-def test_dist_is_blind_to_affine_maps_of_the_probabilities(seed, share):
-    student, teacher, _ = random_pair(seed)
-    smoothed = (1 - share) * torch.softmax(student.logits, dim=1) + share / 5
-    loss = LOSSES.build("dist", temperature=1.0)
-    expected = loss(student, teacher, None)
-    torch.testing.assert_close(loss(ModelOutput(smoothed.log()), teacher, None), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_a_teacher_without_a_view_teaches_no_relation():
@@ -221,47 +157,6 @@ def test_angles_equal_the_definition_and_leave_out_triplets_of_equal_points():
     for j in range(7):
         expected = naive_angles(x_s, x_t, j, apart=lambda a, b: {a, b} not in equal)
         assert values[j].item() == pytest.approx(expected, rel=1e-4)
-
-
-def test_distances_of_equal_points_are_0():
-    student, teacher, _ = random_pair(batch=5)
-    student.embedding[2] = student.embedding[1]
-    values = LOSSES.build("distance_relation", space="embedding")(student, teacher, None)
-    x_s, x_t = student.embedding.double(), teacher.embedding[0].double()
-    pairs = [(i, j) for i in range(5) for j in range(5) if i != j]
-    mean_s = sum((x_s[i] - x_s[j]).norm() for i, j in pairs) / 20
-    mean_t = sum((x_t[i] - x_t[j]).norm() for i, j in pairs) / 20
-    for i in range(5):
-        terms = [
-            huber_loss((x_s[i] - x_s[j]).norm() / mean_s, (x_t[i] - x_t[j]).norm() / mean_t) for j in range(5) if j != i
-        ]
-        assert values[i].item() == pytest.approx(sum(terms).item() / 4, rel=1e-4)
-
-
-@pytest.mark.parametrize("title", ["angles of embeddings", "distances of embeddings"])
-@pytest.mark.parametrize("factor", [0.01, 1.0, 7.0, 100.0])
-@pytest.mark.parametrize("seed", range(2))
-def test_turning_moving_and_scaling_the_embeddings_changes_no_relation(title, seed, factor):
-    student, teacher, _ = random_pair(seed, teachers=2)
-    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(seed)))[0]
-    moved = replace(student, embedding=factor * (student.embedding @ turn + torch.tensor([1.0, -2.0, 3.0])))
-    expected = built(title)(student, teacher, None)
-    torch.testing.assert_close(built(title)(moved, teacher, None), expected, rtol=1e-3, atol=1e-4)
-
-
-def test_teachers_of_embeddings_are_weighed_at_each_utterance():
-    student, teacher, _ = random_pair(teachers=2)
-    weights = torch.linspace(0, 1, 6)
-    weights = torch.stack([weights, 1 - weights])
-    for title in ("angles of embeddings", "distances of embeddings"):
-        alone = [
-            built(title)(
-                student, TeacherOutput(teacher.logits[t : t + 1], embedding=teacher.embedding[t : t + 1]), None
-            )
-            for t in range(2)
-        ]
-        values = built(title)(student, teacher.weighted(weights), None)
-        torch.testing.assert_close(values, weights[0] * alone[0] + weights[1] * alone[1])
 
 
 def test_a_sample_is_the_mean_over_the_partners_that_were_drawn():
