@@ -201,9 +201,3 @@ def test_audiowav_is_used_if_a_clone_holds_the_sound_twice(prepare, few, tmp_pat
     assert len(prepare(few)) == 24
     with pytest.raises(ValueError, match="1001_DFA_ANG_XX twice"):
         prepare(tmp_path)
-
-
-def test_videos_are_found_by_the_name_of_the_clip(prepare, few, shared_folder):
-    manifest = prepare(few, video_folder=shared_folder / "data/clips")
-    found = {row.id for row in manifest if row.video}
-    assert found == {f"1001_DFA_{code}_XX" for code in ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")}

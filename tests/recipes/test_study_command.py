@@ -1,12 +1,10 @@
 """akd study, as a user calls it, on an experiment that a recipe has trained."""
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from akd_toolkit.cli import main
 from akd_toolkit.evaluate.studies import evaluate_saved
-from akd_toolkit.experiment.scores_file import read_scores
 
 
 @pytest.fixture(scope="module")
@@ -16,22 +14,6 @@ def folder(demo):
 
 def table(folder, study, name="table.csv"):
     return pd.read_csv(folder / "studies" / study / name)
-
-
-def test_overlap_repeats_the_stored_scores_under_the_windows_of_the_recipe(folder, capsys):
-    assert main(["study", "overlap", str(folder), "--window_s", "0.5", "--overlap_s", "0.25"]) == 0
-    page = capsys.readouterr().out
-    assert page.startswith("# Overlap of test windows\n\n> **The corpus is generated") and "generated speech" in page
-    stored = read_scores(folder / "seed17/fold1/outer/scores.csv").set_index("ID")
-    windows = table(folder, "overlap")
-    assert windows["window_s"].nunique() == 2 and windows["trained_window"].sum() == 2
-    own = windows[windows["trained_window"]]["window_s"].iloc[0]
-    about = [float(overlap) for overlap in windows[windows["trained_window"]]["overlap_s"]]
-    again = read_scores(folder / f"studies/overlap/seed17/fold1/window-{own:g}-s-overlap-{about[0]:g}-s.csv")
-    again = again.set_index("ID").loc[stored.index]
-    columns = [name for name in stored.columns if name.startswith("p_")]
-    # Generated utterances are not longer than the window of the recipe, so that overlap changes nothing.
-    np.testing.assert_allclose(again[columns], stored[columns], atol=1e-5)
 
 
 def test_scores_of_teachers_speakers_and_bins_are_read_again(folder, capsys):

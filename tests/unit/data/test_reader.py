@@ -68,19 +68,3 @@ def test_threads_read_side_by_side(path):
     with ThreadPoolExecutor(4) as pool:
         for samples in pool.map(lambda _: read_recording(path).samples, range(16)):
             np.testing.assert_allclose(samples, expected, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "name, seconds",
-    [
-        ("vbr_without_xing.mp3", 1.9),
-        ("cbr_from_a_pipe.mp3", 1.98),
-        ("chained.ogg", 3.89),
-        ("pipe_from_sox.wav", 30045 / 16000),
-        ("pipe_from_arecord.wav", 30045 / 16000),
-    ],
-)
-def test_real_files_that_were_read_in_part_are_read_whole(shared_folder, name, seconds):
-    path = shared_folder / "cases/sound" / name
-    assert read_recording(path).duration_s == pytest.approx(seconds, abs=0.02)
-    assert len(all_of(path.read_bytes())) == len(read_recording(path).samples)

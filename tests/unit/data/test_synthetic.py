@@ -1,6 +1,4 @@
-import csv
 import hashlib
-import re
 from itertools import product
 from pathlib import Path
 
@@ -135,16 +133,6 @@ def test_impossible_corpora_are_refused(tmp_path, options, message):
 
 def every_path(layout):
     return [path for one in product(layout.speakers, layout.labels, range(layout.most)) if (path := layout.path(*one))]
-
-
-def test_crema_d_has_the_names_of_the_original_and_the_sexes_of_its_table(shared_folder):
-    folder = shared_folder / "data" / "CREMA-D"
-    official = set(re.findall(r"\d{4}_[A-Z]{3}_[A-Z]{3}_[A-Z]{2}", (folder / "AudioWAV.official.sha256").read_text()))
-    made = {Path(path).stem for path in every_path(LAYOUTS["crema-d"])}
-    # A handful of clips of five actors were lost, or their level was not noted down.
-    assert len(made) == 7462 and len(official) == 7442 and len(official - made) <= 20
-    rows = csv.DictReader((folder / "VideoDemographics.csv").read_text().splitlines())
-    assert {row["ActorID"]: row["Sex"].lower() for row in rows} == dict(LAYOUTS["crema-d"].speakers)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)

@@ -56,18 +56,6 @@ def test_a_cut_container_is_refused(contained, read, container, codec, share):
         read(data[: int(share * len(data))])
 
 
-def test_real_clips_are_read_whole_and_cut_ones_are_refused(shared_folder, read):
-    pytest.importorskip("av")
-    clips = sorted(path for path in (shared_folder / "data/clips").iterdir() if path.suffix in (".mp4", ".flv"))
-    assert len(clips) == 7
-    for clip in clips:
-        data = clip.read_bytes()
-        assert len(read(data)) > 80000
-        for share in (0.3, 0.999):
-            with pytest.raises(ValueError, match="truncated"):
-                read(data[: int(share * len(data))])
-
-
 def test_a_video_without_sound_is_refused(read):
     av = pytest.importorskip("av")
     buffer = io.BytesIO()
