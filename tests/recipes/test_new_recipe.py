@@ -101,7 +101,7 @@ def test_folders_with_blanks_and_umlauts_make_a_recipe_that_trains(arranged, mak
     assert (row["corpus"], row["recipe"], row["folds"]) == ("Mine", "student", "1")
 
 
-def test_a_table_makes_a_recipe_that_trains(speech, make, tmp_path):
+def test_a_table_makes_a_recipe_that_trains(speech, make, refused, tmp_path):
     lines = ["file;who;label;gender;start;stop"]
     numbers = {name: f"{index:02d}" for index, name in enumerate(["f01", "m01", "f02", "m02", "f03", "m03"], start=6)}
     for path in sorted(speech.glob("*.wav")):
@@ -109,6 +109,9 @@ def test_a_table_makes_a_recipe_that_trains(speech, make, tmp_path):
         lines.append(f"{path.name};{numbers[speaker]};{emotion};{speaker[0]};0.1;1.1")
     (tmp_path / "sheet.csv").write_text("\n".join(lines), encoding="utf-8")
     options = ("--table", str(tmp_path / "sheet.csv"), "--columns", "speaker=who", "--labels", "sadness=sad")
+    shutil.copy(tmp_path / "sheet.csv", speech)
+    assert "--table sheet.csv" in refused(speech)  # what to do where a folder holds a table
+    (speech / "sheet.csv").unlink()
     recipe = make(speech, *options)
     text = (recipe / "hparams/akd.yaml").read_text(encoding="utf-8")
     assert '"06"' in text and '"08"' in text
