@@ -1,7 +1,6 @@
 """Import SpeechBrain as ``sb``; one sentence instead of a traceback if torch and torchaudio do not fit together."""
 
 import logging
-import sys
 import traceback
 from importlib.metadata import PackageNotFoundError, version
 
@@ -9,7 +8,7 @@ import torch
 
 
 def torchaudio_problem(error: Exception) -> ImportError | None:
-    """The message if torchaudio failed to load, else None; uncaught, it prints without a traceback."""
+    """The message if torchaudio failed to load, else None."""
     frames = traceback.extract_tb(error.__traceback__)
     if getattr(error, "name", "") != "torchaudio" and not any("torchaudio" in frame.filename for frame in frames):
         return None
@@ -18,17 +17,10 @@ def torchaudio_problem(error: Exception) -> ImportError | None:
     except PackageNotFoundError:
         found = "torchaudio"
     build = "" if torch.version.cuda else ", a CPU-only build, which no torchaudio fits"
-    problem = ImportError(
+    return ImportError(
         f"{found} does not load with torch {torch.__version__}{build} ({str(error).splitlines()[0]}); install a pair "
         "that fits: pip install torch==2.14.1 torchaudio==2.11.1."  # setup.cfg lists the tested pairs
     )
-    default = sys.excepthook
-
-    def hook(kind, value, trace):
-        print(f"error: {value}", file=sys.stderr) if value is problem else default(kind, value, trace)
-
-    sys.excepthook = hook
-    return problem
 
 
 try:

@@ -20,6 +20,25 @@ def require(module: str) -> None:
         raise ImportError(NEEDS_TRAIN.format(module))
 
 
+def import_hook(default: Callable) -> Callable:
+    """An exception hook that prints an ImportError of the toolkit's modules as one sentence.
+
+    A recipe imports them before ``exit_code`` runs.
+    """
+
+    def hook(kind, error, trace):
+        import traceback
+
+        packages = [frame.f_globals.get("__package__") or "" for frame, _ in traceback.walk_tb(trace)]
+        ours = issubclass(kind, ImportError) and any(package.startswith("akd_toolkit") for package in packages)
+        if ours and (sentence := sentence_for(error)):
+            print(f"error: {sentence}", file=sys.stderr)
+        else:
+            default(kind, error, trace)
+
+    return hook
+
+
 def exit_code(program: Callable[[], int | None]) -> int:
     """Run ``program`` and return its exit code (0 for None).
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.fft import rfft
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_audio
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.verdicts import Finding, Split, counted
+from akd_toolkit.progress import tqdm
 
 WINDOW, HOP = 4096, 320  # samples at 16 kHz: 256 ms every 20 ms
 REACH = 64  # frames before and after the middle: 1.28 s each

@@ -6,8 +6,6 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from tqdm import tqdm
-
 from akd_toolkit.audit.names import doubtful, name_rows, path_of
 from akd_toolkit.audit.records import CURE, Placed, is_a_name_for_each, read_placed, speakers_of
 from akd_toolkit.data.audio import read_recording
@@ -22,6 +20,7 @@ from akd_toolkit.data.split_checks import (
     check_utterances,
 )
 from akd_toolkit.data.verdicts import Finding, Split, counted, some
+from akd_toolkit.progress import tqdm
 
 
 def audit_split_files(

@@ -12,10 +12,10 @@ from pathlib import Path
 import cloudpickle
 import numpy as np
 from filelock import FileLock
-from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.parallel import run_tasks
+from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 CHUNK = 16  # utterances per file while computing: what a kill can cost

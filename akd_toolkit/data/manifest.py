@@ -224,7 +224,7 @@ def load_waveforms(utterances: Collection[Utterance], progress: bool = True) -> 
 
     ValueError if any file is missing or bad; all of them are named.
     """
-    from tqdm import tqdm  # here, because akd predict, which shows no such bar, would start later
+    from akd_toolkit.progress import tqdm  # here, because akd predict, which shows no such bar, would start later
 
     waveforms, problems = {}, []
     for row in tqdm(utterances, desc="reading sound", unit="file", disable=not progress):

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import Recording, read_recording
 from akd_toolkit.data.files import MANIFEST, is_generated, written_aside
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
+from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

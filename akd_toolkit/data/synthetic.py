@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import GENERATED, write_text_aside
@@ -22,6 +21,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.preparing import measure, prepare_once, unmeasured
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.voice import ACTINGS, Speaker, attributes_of, random_sentence, random_speaker, speak
+from akd_toolkit.progress import tqdm
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import soundfile
 from pydantic import Field
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.audio_store import AudioStore, ViewSettings, make_view
@@ -20,6 +19,7 @@ from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
 from akd_toolkit.data.sounds import find_sounds, without_copies
 from akd_toolkit.declared import Section
+from akd_toolkit.progress import tqdm
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)

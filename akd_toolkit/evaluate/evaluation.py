@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import make_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
+from akd_toolkit.progress import tqdm
 
 
 @dataclass(frozen=True)

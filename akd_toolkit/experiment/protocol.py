@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 import torch
 from ruamel.yaml import YAML
-from tqdm import tqdm
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.files import write_text_aside, written_aside
@@ -34,6 +33,7 @@ from akd_toolkit.experiment.stored import Experiment, read_settings
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.models.features.log_mel import LogMel
 from akd_toolkit.outputs import Posteriors
+from akd_toolkit.progress import tqdm
 from akd_toolkit.registry import TEACHERS
 
 

@@ -1,7 +1,9 @@
 """One training of the protocol: its settings and corpus, the files it writes, and how several are run."""
 
 import importlib
+import itertools
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -9,7 +11,6 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import torch
-from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.label_share import labelled_ids
@@ -21,6 +22,7 @@ from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.record import RunRecord, environment
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.parallel import run_tasks
+from akd_toolkit.progress import tqdm
 from akd_toolkit.registry import AUGMENTATIONS, GATES, LOSSES, SCHEDULES, STUDENTS, TEACHERS, WEIGHTINGS
 from akd_toolkit.teachers import TeacherFold
 
@@ -180,8 +182,15 @@ def run_all(
     if jobs > 1:  # workers import the modules that registered plugins, such as the recipe's own
         registries = (LOSSES, GATES, WEIGHTINGS, SCHEDULES, TEACHERS, STUDENTS, AUGMENTATIONS)
         plugins = sorted({name for registry in registries for name in registry.modules()} - {"__main__"})
+    numbers = itertools.count(done + 1)
+
+    def count():
+        bar.update()
+        if not sys.stderr.isatty():
+            logger.info("%s: training %d of %d is done.", what, next(numbers), len(runs))
+
     with tqdm(total=len(runs), initial=done, desc=what, unit="training", disable=jobs < 2) as bar:
-        run_tasks(partial(_run_one, train, threads, plugins), waiting, jobs, backend, on_done=bar.update)
+        run_tasks(partial(_run_one, train, threads, plugins), waiting, jobs, backend, on_done=count)
 
 
 def _run_one(train: Callable[[Run], None], threads: int, plugins: list[str], run: Run) -> None:

@@ -146,7 +146,7 @@ class EmotionRecognizer:
             ]
             items = zip(x, names)
             if progress is True:
-                from tqdm import tqdm  # its import would be a tenth of the start-up
+                from akd_toolkit.progress import tqdm  # its import would be a tenth of the start-up
 
                 items = tqdm(items, total=len(x), unit="sound", leave=False)
             return [self.recognize(item, sample_rate_hz, timeline, progress, name) for item, name in items]
@@ -264,7 +264,7 @@ class _SpeechScorer:
 def _with_progress(sound: Sound, rate_hz: int, progress: bool | Callable[[float], None]) -> Iterator[np.ndarray]:
     total_s, bar = sound.num_samples / sound.sample_rate_hz, None
     if progress is True and total_s >= LONG_S:
-        from tqdm import tqdm
+        from akd_toolkit.progress import tqdm
 
         bar = tqdm(total=round(total_s), unit="s", desc=Path(sound.name).name, leave=False)
     with bar or nullcontext():

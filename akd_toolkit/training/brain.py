@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from akd_toolkit.data.augment import build_augmentations
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.environment import sb
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
+from akd_toolkit.progress import tqdm
 from akd_toolkit.training.averaging import WeightAverage
 from akd_toolkit.training.front_end import changed_front_end
 from akd_toolkit.training.head import EncoderStore, fit_head

@@ -16,8 +16,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
     check_labels,
@@ -33,6 +31,7 @@ from akd_toolkit.data.preparing import (
     with_videos,
 )
 from akd_toolkit.data.sounds import find_corpus
+from akd_toolkit.progress import tqdm
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)

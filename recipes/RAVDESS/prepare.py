@@ -12,8 +12,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from akd_toolkit.data.findings import Findings
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
 from akd_toolkit.data.preparing import (
@@ -30,6 +28,7 @@ from akd_toolkit.data.preparing import (
     with_videos,
 )
 from akd_toolkit.data.sounds import find_corpus
+from akd_toolkit.progress import tqdm
 from akd_toolkit.registry import CORPORA
 
 logger = logging.getLogger(__name__)

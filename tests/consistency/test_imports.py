@@ -13,7 +13,7 @@ from akd_toolkit.mistakes import TRAIN
 PACKAGE = Path(akd_toolkit.__file__).parent
 # A subpackage may import itself and what comes before it in this order, except for the pairs in APART.
 ORDER = [
-    {"outputs", "registry", "declared", "metrics", "solvers", "parallel", "mistakes", "environment"},
+    {"outputs", "registry", "declared", "metrics", "solvers", "parallel", "mistakes", "environment", "progress"},
     {"data"},
     {"distill", "models", "teachers"},
     {"training"},

@@ -53,6 +53,7 @@ def test_other_recipes_run_with_debug(recipe, options, speakers, tmp_path):
     done = run_recipe(RECIPES / recipe, *words)
     assert done.returncode == 0, done.stderr
     assert set(read_scores(tmp_path / "akd/scores.csv")["speaker"]) == speakers and "unseen" in done.stderr
+    assert "training 1 of" in done.stderr and "\r" not in done.stderr  # no progress bar in a pipe
     assert (tmp_path / "akd/seed17/fold1/outer/record.json").is_file()
 
 

@@ -42,3 +42,9 @@ def test_a_bug_within_another_package_keeps_its_traceback(run, tmp_path):
     (tmp_path / "speechbrain.py").write_text('raise RuntimeError("something else")\n')
     done = run("", "-m", "akd_toolkit.cli", "plugins")
     assert done.returncode == 1 and done.stderr.startswith("Traceback") and "something else" in done.stderr
+
+
+def test_recipes_say_that_the_extra_train_is_missing(run, tmp_path):
+    (tmp_path / "hyperpyyaml.py").write_text('raise ModuleNotFoundError("none", name="hyperpyyaml")\n')
+    done = run("", "train.py", "hparams/akd.yaml", cwd=ROOT / "recipes" / "EmoDB")
+    assert done.returncode == 1 and "akd-toolkit[train]" in done.stderr and done.stderr.count("\n") == 1, done.stderr

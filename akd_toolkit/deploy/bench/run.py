@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from akd_toolkit.deploy.bench.backends import BACKENDS, PEERS, check_options, thread_counts
 from akd_toolkit.deploy.bench.measures import describe_machine
 from akd_toolkit.deploy.bench.sources import generated_signals, open_source, peer_rows, student_rows
 from akd_toolkit.deploy.bench.table import FEATURES, ROUNDS, WHOLE, Bench, Row
 from akd_toolkit.deploy.export.onnx import quiet
+from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

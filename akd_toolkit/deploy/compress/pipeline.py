@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from akd_toolkit import __version__
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
@@ -40,6 +39,7 @@ from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.metrics.scores import ua, wa
 from akd_toolkit.models.storage import load_student
 from akd_toolkit.parallel import run_tasks
+from akd_toolkit.progress import tqdm
 from akd_toolkit.training.checkpointer import remove_checkpoints
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside, written_aside
@@ -33,6 +32,7 @@ from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine, engine_of
 from akd_toolkit.metrics import ua, wa
 from akd_toolkit.models.storage import load_student
+from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

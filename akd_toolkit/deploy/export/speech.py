@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.segments import window_starts
@@ -16,6 +15,7 @@ from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set, training_speech
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
+from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,6 @@ from itertools import combinations
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.evaluate.report.summary import compare
@@ -14,6 +13,7 @@ from akd_toolkit.evaluate.report.systems import System, comparable, grade, marks
 from akd_toolkit.evaluate.report.tables import count, frame_table, over_folds, p_value, percent, with_limits
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm
+from akd_toolkit.progress import tqdm
 
 
 class Parts:

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.evaluate.report.ablation_report import ablation_table, read_ablation, write_ablation
@@ -16,6 +15,7 @@ from akd_toolkit.evaluate.report.tables import percent
 from akd_toolkit.evaluate.studies.calibration import BEFORE, STUDY
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import write_text_aside
@@ -49,6 +48,7 @@ from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, sl
 from akd_toolkit.evaluate.studies.calibration import reliability
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.progress import tqdm
 
 MAX_NAMED = 12  # missing trainings that one sentence lists
 MEANING = {

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import with_limits
@@ -21,6 +20,7 @@ from akd_toolkit.metrics.calibration import (
     tempered,
 )
 from akd_toolkit.metrics.intervals import jackknife_interval, ratio
+from akd_toolkit.progress import tqdm
 
 STUDY = "calibration"
 BEFORE, AFTER = "before", "after"

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from akd_toolkit.evaluate.report.plots import COLOURS, INK, MUTED
 from akd_toolkit.evaluate.studies.disturbances import CLEAN, CODECS, NOISES, ROOM
@@ -22,6 +21,7 @@ from akd_toolkit.evaluate.studies.study import (
     score_row,
 )
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.progress import tqdm
 
 WINDOWS_S, OVERLAPS_S = (1.0, 2.0, 3.0), (0.0, 0.25, 0.5)
 SNRS_DB, T60S_S = (20.0, 10.0, 5.0, 0.0), (0.3, 0.6, 1.0)

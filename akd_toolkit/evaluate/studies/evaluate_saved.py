@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from tqdm import tqdm
 
 from akd_toolkit.data.draws import scoring_batches
 from akd_toolkit.data.manifest import Manifest, load_waveforms
@@ -28,6 +27,7 @@ from akd_toolkit.experiment.scores_file import make_scores, read_scores, write_s
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.models.storage import load_student
 from akd_toolkit.parallel import run_tasks
+from akd_toolkit.progress import tqdm
 from akd_toolkit.training.posteriors import predict
 
 # Labels as EmoDB, RAVDESS, IEMOCAP, CREMA-D and their recipes write them. IEMOCAP's excited is merged into happy, as in
