@@ -14,7 +14,7 @@ from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.base import Teacher, file_hash
 from akd_toolkit.teachers.faces import largest_track, load_detector
 from akd_toolkit.teachers.mini_xception import GREY, SIDE, load_mini_xception, weights_path
-from akd_toolkit.teachers.transformers_encoder import find_folder, load_checked, weight_files
+from akd_toolkit.teachers.pretrained import find_folder, load_checked, weight_files
 
 logger = logging.getLogger(__name__)
 FER = "fer"

@@ -1,20 +1,17 @@
 """Frozen speech encoders of the ``transformers`` library, from the hub or from a folder."""
 
 import json
-import logging
 import re
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from akd_toolkit.data.files import is_hub_name
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, count_parameters, file_hash
+from akd_toolkit.teachers.pretrained import find_folder, load_checked, weight_files
 
-logger = logging.getLogger(__name__)
 MODEL_TYPES = ("hubert", "wav2vec2", "wavlm", "whisper")
 MAX_WINDOW = 30 * SAMPLE_RATE_HZ  # Whisper has positions for 30 s; the others would need memory for all pairs
 WHISPER_HOP = 320  # samples per frame after the second convolution's stride
@@ -203,45 +200,6 @@ class TransformersEncoder(Teacher):
         self.__dict__.pop("_positions", None)
 
 
-def find_folder(source: str, revision: str | None = None, patterns: tuple[str, ...] = ("*.json",)) -> Path:
-    """The local folder of a model: ``source`` itself, or a copy of the hub's files that hold no code."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        weight_files(folder)
-        return folder.resolve()
-    if not is_hub_name(source):
-        raise FileNotFoundError(f"teacher folder {source} does not exist; give a save_pretrained folder or a hub name.")
-    from huggingface_hub import HfApi, snapshot_download
-
-    wanted = {"allow_patterns": [*patterns, "*.safetensors"]}
-    try:
-        folder = Path(snapshot_download(source, revision=revision, **wanted))
-        if revision is None and not any(folder.glob("*.safetensors")):
-            # Older models hold a pickle only; the hub's own converter keeps the same weights on another branch.
-            from transformers.safetensors_conversion import get_conversion_pr_reference
-
-            revision = get_conversion_pr_reference(HfApi(), source)
-            logger.info("teacher %s: weights of revision %s; name it in the YAML to work offline.", source, revision)
-            folder = Path(snapshot_download(source, revision=revision, **wanted))
-    except Exception as error:  # of many kinds, from no network to no such model
-        raise FileNotFoundError(
-            f"teacher {source} is neither in models_folder nor available from the hub ({type(error).__name__}); check "
-            "the name and the network, or give --models_folder, a folder that holds it as owner/name."
-        ) from error
-    weight_files(folder)
-    return folder
-
-
-def weight_files(folder: Path) -> list[Path]:
-    files = sorted(folder.glob("model*.safetensors"))
-    if not files:
-        raise FileNotFoundError(
-            f"teacher folder {folder} holds no weights (model.safetensors); copy them there or save the model again "
-            "with save_pretrained."
-        )
-    return files
-
-
 def _load_checked(folder: Path, config: dict, depth: int, title: str):
     """The lowest ``depth`` layers; a model with a weight that is not in the file is refused."""
     from transformers import AutoModel
@@ -253,39 +211,6 @@ def _load_checked(folder: Path, config: dict, depth: int, title: str):
         smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     used = "encoder." if config["model_type"] == "whisper" else ""
     return load_checked(AutoModel, folder, title, lambda key: key.startswith(used), **smaller)
-
-
-def load_checked(kind, folder: Path, title: str, is_used: Callable[[str], bool], **smaller):
-    """A model of ``kind``, such as ``AutoModel``, from safetensors; ValueError if a weight that it uses is missing."""
-    from transformers.utils import logging as transformers_logging
-
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()  # unused keys are expected: layers were left out
-    try:
-        model, info = kind.from_pretrained(
-            folder,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # so that they are listed, and refused below
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            dtype=torch.float32,
-            **smaller,
-        )
-    except Exception as error:
-        raise ValueError(f"teacher {title} cannot be loaded from {folder} ({error}); copy the folder again.") from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        transformers_logging.enable_progress_bar()
-    mismatched = {entry if isinstance(entry, str) else entry[0] for entry in info["mismatched_keys"]}
-    wrong = sorted(filter(is_used, {*info["missing_keys"], *mismatched}))
-    if wrong:
-        raise ValueError(
-            f"teacher {title} would be partly random: {len(wrong)} weights are missing from {folder} or have another "
-            f"shape ({', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}). Use the model's complete folder."
-        )
-    return model
 
 
 def _catch_outputs(blocks, caught: dict[int, torch.Tensor]) -> None:

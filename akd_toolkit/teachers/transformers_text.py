@@ -9,7 +9,8 @@ import torch
 
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.base import count_parameters, file_hash
-from akd_toolkit.teachers.transformers_encoder import TransformersEncoder, load_checked, weight_files
+from akd_toolkit.teachers.pretrained import load_checked, weight_files
+from akd_toolkit.teachers.transformers_encoder import TransformersEncoder
 
 MAX_TOKENS = 512  # of one pass; longer transcripts are cut into several
 TOKENIZER_FILES = ("tokenizer.json", "*.model", "vocab.txt", "merges.txt")
@@ -26,18 +27,7 @@ class TransformersText(TransformersEncoder):
     Source: Devlin et al. 2019 (BERT), Conneau et al. 2020 (XLM-R), Lan et al. 2020 (ALBERT), Raffel et al. 2020 (T5);
     tokenizers: Kudo & Richardson 2018 (SentencePiece).
 
-    Arguments
-    ---------
-    source
-        Name on the hub, such as ``FacebookAI/xlm-roberta-base``, or a folder in ``save_pretrained`` layout with its
-        tokenizer. Only safetensors are read, and no code of the model is ever run.
-    layers
-        Layers to describe, 0 to the number of transformer layers; null means all.
-    revision
-        Revision on the hub; null means the newest.
-
-    A missing folder, file or hub raises FileNotFoundError; a model of another type, or with a weight that is missing or
-    has another shape, ValueError.
+    Arguments and errors are those of ``transformers_encoder``, without ``frame_layer``; the folder holds the tokenizer.
 
     Example
     -------

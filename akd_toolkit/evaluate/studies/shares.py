@@ -13,6 +13,7 @@ from akd_toolkit.evaluate.report.plots import COLOURS, save_figure
 from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, percent, with_limits
 from akd_toolkit.evaluate.studies.study import draw_intervals, panels_of, score_row
 from akd_toolkit.experiment.stored import Experiment
+from akd_toolkit.teachers import TEACHERS
 
 ALONE = "student alone"
 NOTES = (
@@ -20,7 +21,9 @@ NOTES = (
     "same for every system. Ahead: the system minus the student alone with the same labels, on the same utterances, "
     "paired; p is the permutation test by speaker, not corrected. Of full: its UA as a share of that of the student "
     "alone with all labels. Worth: the share of labels at which the student alone reaches the same UA, by straight "
-    "lines between its scores. Source of the comparison: Pendyala, Morgado & Sethares 2025 (LiSER), arXiv 2507.00055."
+    "lines between its scores. Student and a teacher that reads no audio: the product of their posteriors, which needs "
+    "that teacher's input in the test too: an upper bound (product rule, Kittler et al. 1998). "
+    "Source of the comparison: Pendyala, Morgado & Sethares 2025 (LiSER), arXiv 2507.00055."
 )
 
 
@@ -34,6 +37,10 @@ def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
     scores = {(share, system): one.scores() for share, system, one in named}
     if len(scores) < len(named):
         raise ValueError("two experiments have the same share of labels, teachers and weights; give one of them.")
+    teachers = teacher_scores(named)
+    for (share, title), (seen, modality) in teachers.items():
+        if modality != "audio" and (share, ALONE) in scores:
+            scores[share, f"student and {title} in the test"] = fused(scores[share, ALONE], seen)
     if not scores:
         raise ValueError("no experiment with a student is finished; run more rows of the ablation first.")
     rows = []
@@ -48,8 +55,8 @@ def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
     page += [] if all(one.speakers_known for one in done) else [WATERMARK]
     page += [GENERATED] if any(one.manifest.generated for one in done) else []
     page += [NOTES, "![UA by share of labels, with 95 % intervals](plot.png)", _wide(table), _long(table)]
-    if teachers := _teachers(named):
-        page += ["## Teachers alone, UA", teachers]
+    if teachers:
+        page += ["## Teachers alone, UA", _teachers(teachers)]
     write_text_aside(folder / "table.md", "\n\n".join(page) + "\n")
     return folder / "table.md"
 
@@ -67,6 +74,38 @@ def system_of(experiment: Experiment) -> str:
     weighting = (objective.get("weighting") or {}).get("name", "equal weights")
     gate = (objective.get("gate") or {}).get("name", "no gate")
     return f"+ {' + '.join(teachers)} ({weighting}, {gate})"
+
+
+def teacher_scores(
+    named: Sequence[tuple[float, str, Experiment]],
+) -> dict[tuple[float, str], tuple[pd.DataFrame, str]]:
+    """(share, title) -> scores and modality; a teacher has the same heads in every experiment of a share."""
+    found = {}
+    for share, _, experiment in named:
+        for title, scores in experiment.teacher_scores().items():
+            found.setdefault((share, title), (scores, _modality(experiment.settings["teachers"][title]["name"])))
+    return found
+
+
+def _modality(name: str) -> str:
+    try:
+        return TEACHERS.get(name).modality
+    except ValueError:  # a plugin of another folder
+        return "audio"
+
+
+def fused(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
+    """Scores of the product of both posteriors, scaled to sum to 1; the student's own where the teacher has none.
+
+    Source: Kittler, Hatef, Duin & Matas 1998, "On combining classifiers", product rule with equal priors.
+    """
+    keys = ["ID", "seed"] if set(scores["seed"]) <= set(teacher["seed"]) else ["ID"]
+    names = [name for name in scores if name.startswith("p_")]
+    seen = scores[keys].merge(teacher[[*keys, *names]], "left", on=keys)[names].fillna(1.0)
+    product = scores[names].to_numpy() * seen.to_numpy()
+    product /= product.sum(axis=1, keepdims=True)
+    labels = np.array([name.removeprefix("p_") for name in names])
+    return scores.assign(**dict(zip(names, product.T)), prediction=labels[product.argmax(axis=1)])
 
 
 def with_worth(table: pd.DataFrame) -> pd.DataFrame:
@@ -124,16 +163,12 @@ def _worth(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _teachers(named: Sequence[tuple[float, str, Experiment]]) -> str:
-    """UA of each teacher by share; a teacher has the same heads in every experiment of a share."""
-    found = {}
-    for share, _, experiment in named:
-        for title, scores in experiment.teacher_scores().items():
-            found.setdefault((title, share), scores)
-    titles, shares = (sorted(set(keys)) for keys in zip(*found)) if found else ((), ())
-    cells = {key: with_limits(score_row(scores), "ua_pooled", "ua") for key, scores in found.items()}
-    rows = [[_labels(share), *(cells.get((title, share), "-") for title in titles)] for share in shares]
-    return markdown_table(["labels", *titles], rows) if rows else ""
+def _teachers(found: dict[tuple[float, str], tuple[pd.DataFrame, str]]) -> str:
+    """UA of each teacher by share."""
+    shares, titles = (sorted(set(keys)) for keys in zip(*found))
+    cells = {key: with_limits(score_row(scores), "ua_pooled", "ua") for key, (scores, _) in found.items()}
+    rows = [[_labels(share), *(cells.get((share, title), "-") for title in titles)] for share in shares]
+    return markdown_table(["labels", *titles], rows)
 
 
 def plot_shares(table: pd.DataFrame) -> Figure:

@@ -8,8 +8,8 @@ import pytest
 
 from akd_toolkit.cli import main
 from akd_toolkit.evaluate.report.summary import compare
-from akd_toolkit.evaluate.studies.shares import shares_study, system_of, with_worth
-from akd_toolkit.experiment.scores_file import write_scores
+from akd_toolkit.evaluate.studies.shares import fused, shares_study, system_of, with_worth
+from akd_toolkit.experiment.scores_file import make_scores, write_scores
 from akd_toolkit.metrics.scores import ua
 
 FACE = {"face": {"name": "feature_table", "source": "faces.csv"}}
@@ -29,9 +29,11 @@ def rows(make_experiment, make_random_scores):
             write_scores(run.paths.scores, scores)
         return one
 
+    seen = row("10-plus-face", 0.1, 2.0, FACE)
+    write_scores(seen.paths.teacher_scores("face"), seen.scores())
     return [
         row("10-student", 0.1, 0.0),
-        row("10-plus-face", 0.1, 2.0, FACE),
+        seen,
         row("100-student", None, 2.0),
         row("100-plus-both", 1.0, 3.0, FACE | SPEECH, ADAPTER),
     ]
@@ -46,6 +48,8 @@ def test_systems_are_compared_with_the_student_alone_of_the_same_share(rows, tmp
     assert line["ua_ahead"] == pytest.approx(compare(taught, alone)["ua_difference"])
     assert line["of_full"] == pytest.approx(line["ua_pooled"] / table.loc[1.0, "student alone"]["ua_pooled"])
     assert np.isnan(table.loc[0.1, "student alone"]["ua_ahead"])
+    fused = table.loc[0.1, "student and face in the test"]
+    assert fused["ua_ahead"] == pytest.approx(fused["ua_pooled"] - table.loc[0.1, "student alone"]["ua_pooled"])
     text = path.read_text()
     assert "+ face + speech (adapter, teacher_error)" in text and "| 10 %" in text and "more than all" in text
     assert path.with_name("plot.png").is_file()
@@ -68,6 +72,18 @@ def test_two_rows_of_the_same_system_are_refused_and_equal_weights_named(rows, m
         shares_study([*rows, again], tmp_path)
     even = make_experiment("liser/even", settings={"teachers": FACE | SPEECH, "objective": {}})
     assert system_of(even) == "+ face + speech (equal weights, no gate)"
+
+
+def test_a_teacher_in_the_test_multiplies_the_posteriors_and_is_left_out_where_it_has_none():
+    def of(ids, probs, seed):
+        places = [ids, ["A"] * len(ids), ["x"] * len(ids), np.array(probs), ["x", "y"]]
+        return make_scores(*places, fold=1, seed=seed)
+
+    student = of(["a", "b"], [[0.6, 0.4], [0.3, 0.7]], seed=17)
+    both = fused(student, of(["a"], [[0.2, 0.8]], seed=0))
+    assert both["p_x"].tolist() == pytest.approx([0.12 / (0.12 + 0.32), 0.3])
+    assert both["prediction"].tolist() == ["y", "y"] and both["ID"].tolist() == ["a", "b"]
+    assert fused(student, of(["a"], [[0.9, 0.1]], seed=17))["prediction"].tolist() == ["x", "y"]
 
 
 def test_worth_is_between_the_shares_of_the_student_alone():
