@@ -1,5 +1,7 @@
 """A student initialised from its teacher: the lowest layers of a speech encoder, with a new head."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 
@@ -7,10 +9,12 @@ from akd_toolkit.models.base import Student
 from akd_toolkit.models.features.whisper_log_mel import WhisperLogMel
 from akd_toolkit.models.fitted_head import FittedHead
 from akd_toolkit.models.whisper_layers import WhisperLayers, load_whisper
+from akd_toolkit.models.whisper_reduction import reduce_layers
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 
 ARCHITECTURE_KEYS = ("width", "heads", "feed_forward", "num_mels")
+RANK_KEYS = ("conv1", "conv2", "attention", "project", "expand", "contract")
 
 
 @STUDENTS.register("encoder_student")
@@ -24,6 +28,9 @@ class EncoderStudent(FittedHead, Student):
     nothing is padded to 30 s, padding is masked, upper layers and the last layer norm are dropped. Knowledge
     passes by weights: fit the head on the untouched encoder first (``fit_head``), then fine-tune with a small
     learning rate.
+
+    With ``ranks`` the encoder is a small copy of the source's: each of its linear maps has a low rank and is fitted,
+    without labels, to what the source computes on the training speech (``reduce``), before the head is fitted.
 
     Arguments
     ---------
@@ -39,6 +46,9 @@ class EncoderStudent(FittedHead, Student):
         The convolutions and this many of the lowest layers keep the source's weights; None lets all learn.
     dropout
         Probability with which the classifier's inputs are dropped, in [0, 1).
+    ranks
+        Ranks, each >= 1, of ``conv1``, ``conv2`` and, in every layer, ``attention`` (query, key and value
+        together), ``project``, ``expand`` and ``contract``; None keeps the source's full maps.
     architecture
         ``width``, ``heads``, ``feed_forward`` and ``num_mels``; read from the source where one is given.
 
@@ -51,8 +61,8 @@ class EncoderStudent(FittedHead, Student):
     Raises
     ------
     ValueError
-        If the source is not a Whisper, has fewer layers, lacks weights, or neither source nor architecture is
-        given.
+        If the source is not a Whisper, has fewer layers, lacks weights, neither source nor architecture is
+        given, or a rank is missing or larger than its map.
 
     Example
     -------
@@ -74,6 +84,7 @@ class EncoderStudent(FittedHead, Student):
         num_layers: int = 3,
         frozen_layers: int | None = 0,
         dropout: float = 0.0,
+        ranks: dict | None = None,
         architecture: dict | None = None,
     ):
         super().__init__(num_classes)
@@ -81,31 +92,51 @@ class EncoderStudent(FittedHead, Student):
         if source is not None:
             architecture, weights = load_whisper(source, num_layers)
         _check_options(num_layers, frozen_layers, dropout, architecture)
+        if ranks is not None:
+            _check_ranks(ranks, architecture)
         self.options = {
             "num_classes": num_classes,
             "num_layers": num_layers,
             "frozen_layers": frozen_layers,
             "dropout": dropout,
+            "ranks": None if ranks is None else dict(ranks),
             "architecture": dict(architecture),
         }
         width = architecture["width"]
         self.front_end = WhisperLogMel(architecture["num_mels"])
-        self.encoder = WhisperLayers(num_layers=num_layers, **architecture)
+        self.encoder = WhisperLayers(num_layers=num_layers, **architecture, ranks=ranks)
+        self._full: list[WhisperLayers] = []  # in a list, so that it is no part of the student; empty after ``reduce``
         self.layer_logits = nn.Parameter(torch.zeros(num_layers))
         with torch.no_grad():
             self.layer_logits[-1] = 2.0  # starts near the top layer kept, which is the best single one
         self.add_standardisation(2 * width)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * width, num_classes)
-        if weights is not None:
+        if weights is not None and ranks is None:
             self.encoder.load_state_dict(weights)
+        elif weights is not None:
+            self._full = [WhisperLayers(num_layers=num_layers, **architecture).eval()]
+            self._full[0].load_state_dict(weights)
         for part in self.encoder.lowest(frozen_layers):
             part.requires_grad_(False)
 
     @property
     def build_options(self) -> dict:
         """Plain options that rebuild this student without its source; weights come from a state dict."""
-        return {**self.options, "architecture": dict(self.options["architecture"])}
+        return deepcopy(self.options)
+
+    @property
+    def to_reduce(self) -> bool:
+        """True where ``reduce`` must be called: low ranks, not yet fitted to the source."""
+        return bool(self._full)
+
+    @torch.no_grad()
+    def reduce(self, waveforms: list[Tensor]) -> None:
+        """Fit the maps of low rank to the source's on training utterances, each [samples]; see ``reduce_layers``."""
+        (full,) = self._full
+        mels = [self.front_end.of_batch(waveform[None], None)[0] for waveform in waveforms]
+        reduce_layers(full.to(mels[0].device), self.encoder, mels)
+        self._full = []
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         layers, num_valid = self._encode(waveform, lengths)
@@ -173,3 +204,18 @@ def _check_options(num_layers: int, frozen_layers: int | None, dropout: float, a
         raise ValueError(f"encoder_student: frozen_layers must be 0 to {num_layers} or null, got {frozen_layers}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"encoder_student: dropout must be in [0, 1), got {dropout}.")
+
+
+def _check_ranks(ranks: dict, architecture: dict) -> None:
+    if sorted(ranks) != sorted(RANK_KEYS):
+        raise ValueError(
+            f"encoder_student: ranks needs exactly {', '.join(RANK_KEYS)}, got "
+            f"{', '.join(sorted(map(str, ranks))) or 'nothing'}."
+        )
+    width, limits = architecture["width"], dict.fromkeys(RANK_KEYS, architecture["width"])
+    limits["conv1"] = min(width, 3 * architecture["num_mels"])
+    for name, rank in ranks.items():
+        if not isinstance(rank, int) or not 1 <= rank <= limits[name]:
+            raise ValueError(
+                f"encoder_student: ranks.{name} is {rank}; give a whole number from 1 to {limits[name]}, the full rank."
+            )

@@ -9,6 +9,7 @@ from akd_toolkit.models.base import Student
 from akd_toolkit.models.features.whisper_log_mel import WhisperLogMel
 from akd_toolkit.models.fitted_head import FittedHead
 from akd_toolkit.models.layers import halved, masked
+from akd_toolkit.models.low_rank import LowRankConvolution
 from akd_toolkit.models.micro_cnn import MicroCNN
 from akd_toolkit.models.whisper_layers import load_whisper
 from akd_toolkit.outputs import ModelOutput, frame_mask
@@ -143,33 +144,3 @@ class WhisperStem(nn.Module):
         mel, num_frames = self.front_end.of_batch(waveform, lengths)
         hidden = masked(nn.functional.gelu(self.conv1(mel)), frame_mask(num_frames, mel.shape[2]), time=2)
         return nn.functional.gelu(self.conv2(hidden)).transpose(1, 2).float(), halved(num_frames)
-
-
-class LowRankConvolution(nn.Module):
-    """A convolution of three taps as one of fewer channels and a linear layer: [B, C, T] -> [B, C', T / stride].
-
-    Example
-    -------
-    >>> conv, full = LowRankConvolution(2, 3, rank=3, stride=1), nn.Conv1d(2, 3, 3, padding=1)
-    >>> conv.approximate(full.weight, full.bias)  # 3 is the full rank
-    >>> x = torch.arange(8.0).reshape(1, 2, 4)
-    >>> torch.allclose(conv(x), full(x), atol=1e-5)
-    True
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, rank: int, stride: int):
-        super().__init__()
-        self.narrow = nn.Conv1d(channels_in, rank, 3, stride=stride, padding=1, bias=False)
-        self.widen = nn.Conv1d(rank, channels_out, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.widen(self.narrow(x))
-
-    @torch.no_grad()
-    def approximate(self, weight: Tensor, bias: Tensor) -> None:
-        """Take over a convolution's weights [C', C, 3], as near as the rank allows (singular values)."""
-        left, values, right = torch.linalg.svd(weight.flatten(1), full_matrices=False)
-        rank = self.narrow.out_channels
-        self.narrow.weight.copy_(right[:rank].unflatten(1, weight.shape[1:]))
-        self.widen.weight.copy_((left[:, :rank] * values[:rank])[:, :, None])
-        self.widen.bias.copy_(bias)

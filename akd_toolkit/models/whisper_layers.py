@@ -8,11 +8,14 @@ from torch import Tensor, nn
 
 from akd_toolkit.data.files import is_hub_name
 from akd_toolkit.models.layers import halved, masked
+from akd_toolkit.models.low_rank import LowRankConvolution, LowRankLinear
 from akd_toolkit.outputs import frame_mask
 
 
 class WhisperLayers(nn.Module):
     """Convolutions, sinusoidal positions and the lowest transformer layers of Whisper, with masks.
+
+    With ``ranks``, every convolution and linear map is one of low rank, see ``low_rank.py``.
 
     Shape
     -----
@@ -20,11 +23,17 @@ class WhisperLayers(nn.Module):
     each [batch, ceil(T / 2), width], and how many of their frames are not padding, [batch].
     """
 
-    def __init__(self, num_layers: int, width: int, heads: int, feed_forward: int, num_mels: int):
+    def __init__(
+        self, num_layers: int, width: int, heads: int, feed_forward: int, num_mels: int, ranks: dict | None = None
+    ):
         super().__init__()
-        self.conv1 = nn.Conv1d(num_mels, width, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
-        self.layers = nn.ModuleList(WhisperLayer(width, heads, feed_forward) for _ in range(num_layers))
+        if ranks is None:
+            self.conv1 = nn.Conv1d(num_mels, width, kernel_size=3, padding=1)
+            self.conv2 = nn.Conv1d(width, width, kernel_size=3, stride=2, padding=1)
+        else:
+            self.conv1 = LowRankConvolution(num_mels, width, ranks["conv1"], stride=1)
+            self.conv2 = LowRankConvolution(width, width, ranks["conv2"], stride=2)
+        self.layers = nn.ModuleList(WhisperLayer(width, heads, feed_forward, ranks) for _ in range(num_layers))
 
     def parts(self) -> list[nn.Module]:
         """From the lowest: the convolutions, then every layer."""
@@ -52,34 +61,52 @@ class WhisperLayers(nn.Module):
 class WhisperLayer(nn.Module):
     """One transformer layer of Whisper: norm before attention, norm before feed-forward, no key bias.
 
+    With ``ranks``, query, key and value are one linear map of low rank.
+
     Shape
     -----
     hidden: [batch, T, width]; mask: [batch, T], True where frames may be attended to. Returns [batch, T,
     width].
     """
 
-    def __init__(self, width: int, heads: int, feed_forward: int):
+    def __init__(self, width: int, heads: int, feed_forward: int, ranks: dict | None = None):
         super().__init__()
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
-        self.query = nn.Linear(width, width)
-        self.key = nn.Linear(width, width, bias=False)
-        self.value = nn.Linear(width, width)
-        self.project = nn.Linear(width, width)
+        if ranks is None:
+            self.query = nn.Linear(width, width)
+            self.key = nn.Linear(width, width, bias=False)
+            self.value = nn.Linear(width, width)
+            self.project = nn.Linear(width, width)
+            self.expand = nn.Linear(width, feed_forward)
+            self.contract = nn.Linear(feed_forward, width)
+        else:
+            self.attention = LowRankLinear(width, 3 * width, ranks["attention"])
+            self.project = LowRankLinear(width, width, ranks["project"])
+            self.expand = LowRankLinear(width, feed_forward, ranks["expand"])
+            self.contract = LowRankLinear(feed_forward, width, ranks["contract"])
         self.feed_forward_norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, feed_forward)
-        self.contract = nn.Linear(feed_forward, width)
 
-    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        hidden = hidden + self.project(self.attended(self.compared(hidden), mask))
+        return hidden + self.contract(self.expanded(hidden))
+
+    def compared(self, hidden: Tensor) -> Tensor:
+        """Queries, keys and values side by side: [batch, T, 3 * width]."""
         normed = self.attention_norm(hidden)
-        query, key, value = (self._split(part(normed)) for part in (self.query, self.key, self.value))
-        mask = mask[:, None, None]  # [batch, 1, 1, T], the same for every head and query
-        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        hidden = hidden + self.project(attended.transpose(1, 2).flatten(2))
-        return hidden + self.contract(nn.functional.gelu(self.expand(self.feed_forward_norm(hidden))))
+        if hasattr(self, "attention"):
+            return self.attention(normed)
+        return torch.cat([self.query(normed), self.key(normed), self.value(normed)], dim=-1)
 
-    def _split(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [batch, heads, T, width / heads]
+    def attended(self, compared: Tensor, mask: Tensor | None) -> Tensor:
+        """The heads' sums of values: [batch, T, width]."""
+        parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in compared.chunk(3, dim=-1))
+        mask = None if mask is None else mask[:, None, None]  # [batch, 1, 1, T], the same for every head and query
+        return nn.functional.scaled_dot_product_attention(*parts, attn_mask=mask).transpose(1, 2).flatten(2)
+
+    def expanded(self, hidden: Tensor) -> Tensor:
+        """Inside the feed-forward part: [batch, T, feed_forward]."""
+        return nn.functional.gelu(self.expand(self.feed_forward_norm(hidden)))
 
 
 def sinusoids(num_positions: int, width: int, device=None) -> Tensor:

@@ -20,7 +20,7 @@ from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Poster
 from akd_toolkit.progress import tqdm
 from akd_toolkit.training.averaging import WeightAverage
 from akd_toolkit.training.front_end import changed_front_end
-from akd_toolkit.training.head import EncoderStore, fit_head
+from akd_toolkit.training.head import EncoderStore, fit_head, reduce_encoder
 from akd_toolkit.training.optimisation import parameter_groups, warmup_cosine
 from akd_toolkit.training.posteriors import MeanPosteriors
 from akd_toolkit.training.processes import average_buffers, broadcast, is_main, mean_over_processes
@@ -146,6 +146,8 @@ class DistillBrain(sb.Brain):
     def fit_head(self, whole) -> None:
         """Fit the student's head before training, as epoch 0; ``whole`` yields batches of whole utterances."""
         begin, self.log = time.monotonic(), {}
+        if getattr(self.student, "to_reduce", False):
+            reduce_encoder(self.student, whole, self.device)
         store = EncoderStore(self.hparams.store_folder, self.student)
         options = self.hparams.head_decay, store, self.device, self.hparams.unlabelled_ratio
         self.log_batch(*fit_head(self.student, self.objective, whole, *options))

@@ -9,12 +9,15 @@ import numpy as np
 import torch
 from filelock import FileLock
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, TeacherOutput
+
+SPEECH_TO_REDUCE = 240  # utterances
 
 
 @torch.no_grad()
@@ -67,6 +70,19 @@ def fit_head(
     result = objective(replace(output, logits=logits), teacher, labels)
     objective.to(device)
     return result, teacher, labels
+
+
+def reduce_encoder(student: Student, batches: DataLoader, device: str = "cpu") -> None:
+    """Fit an encoder of low rank to its source on ``SPEECH_TO_REDUCE`` training utterances, evenly over ``batches``."""
+    total = sum(map(len, batches.batch_sampler))
+    wanted = set(np.linspace(0, total - 1, min(SPEECH_TO_REDUCE, total)).round().astype(int).tolist())
+    waveforms, row = [], 0
+    for batch in batches:
+        for waveform, length in zip(batch.waveforms, batch.lengths):
+            if row in wanted:
+                waveforms.append(waveform[: round(float(length) * len(waveform))].to(device))
+            row += 1
+    student.reduce(waveforms)
 
 
 class EncoderStore:
