@@ -12,7 +12,7 @@ COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-ann
 # One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo page wheel test test-newest test-oldest lint lock clean
+.PHONY: demo page pretrained wheel test test-newest test-oldest lint lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml
@@ -24,6 +24,14 @@ $(PAGE)/ort/ort-wasm-simd-threaded.wasm: tools/page/package-lock.json
 	npm ci --silent --prefix tools/page
 	mkdir -p $(@D)
 	cp $(addprefix tools/page/node_modules/onnxruntime-web/dist/,ort.wasm.bundle.min.mjs $(@F)) $(@D)
+
+# The student of the package, trained again: make pretrained CORPORA=/path/to/corpora (which holds the folder EmoDB).
+pretrained: RESULTS = recipes/Combined/results/release
+pretrained: $(VENV)/.installed
+	cd recipes/Combined && $(abspath $(BIN))/python train.py hparams/release.yaml --data_folder $(abspath $(CORPORA))
+	$(BIN)/akd compress $(RESULTS)
+	$(BIN)/akd study noise $(RESULTS)
+	$(BIN)/akd release $(RESULTS)/compressed/seed17/fold1/1-prune --to akd_toolkit/pretrained --precision int8 --no-weights
 
 wheel: $(VENV)/bin/uv page
 	$(BIN)/uv build --quiet --wheel --out-dir dist
