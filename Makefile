@@ -4,15 +4,15 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 LOCK = requirements.lock
 PAGE = akd_toolkit/inference/page
-EXTRAS = train,opensmile,av,video,dev
+EXTRAS = train,opensmile,av,video,docs,dev
 PIP = $(BIN)/python -m pip --disable-pip-version-check install --quiet
 # All extras but tensorrt, whose libraries come from NVIDIA's own index.
-LOCKED_EXTRAS = $(addprefix --extra ,train opensmile av video ray live openvino dev)
+LOCKED_EXTRAS = $(addprefix --extra ,train opensmile av video ray live openvino docs dev)
 COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-annotate --no-emit-index-url
 # One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo page pretrained wheel test test-newest test-oldest lint lock clean
+.PHONY: demo page pretrained wheel docs notebook test test-newest test-oldest lint lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml
@@ -35,6 +35,12 @@ pretrained: $(VENV)/.installed
 
 wheel: $(VENV)/bin/uv page
 	$(BIN)/uv build --quiet --wheel --out-dir dist
+
+docs: $(VENV)/.installed-tests
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebook: $(VENV)/.installed-tests
+	$(BIN)/python tools/run_notebook.py docs/tutorial_python.ipynb
 
 test: $(VENV)/.installed-tests
 	$(BIN)/ruff check .
@@ -75,4 +81,4 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf .venv .venv-newest .venv-oldest
+	rm -rf site .venv .venv-newest .venv-oldest

@@ -5,7 +5,7 @@ import runpy
 from pathlib import Path
 
 from akd_toolkit.cli import main
-from akd_toolkit.cli.plugins import plugin_markdown
+from akd_toolkit.cli.plugins import KINDS, plugin_markdown, registries
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 from akd_toolkit.registry import LOSSES, STUDENTS
 
@@ -17,6 +17,13 @@ def test_plugin_table_is_the_one_that_the_command_prints():
     page = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     table = page.split("<!-- plugins -->")[1].split("<!-- /plugins -->")[0].strip()
     assert table == plugin_markdown(), "run `akd plugins --markdown` and paste it into docs/plugins.md"
+
+
+def test_every_loss_gate_weighting_and_schedule_has_its_equation():
+    page = (ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8")
+    titles = [section for section in re.split(r"^#+ ", page, flags=re.M)[1:] if "```math" in section]
+    named = {name for section in titles for name in re.findall(r"`(\w+)`", section.splitlines()[0])}
+    assert named == {name for kind in KINDS[:4] for name in registries()[kind].names()}
 
 
 def test_the_page_of_settings_is_made_from_their_declaration():
