@@ -180,6 +180,8 @@ class DistillBrain(sb.Brain):
             super().fit(epoch_counter, train_set, valid_set, False, {}, dict(valid_loader_kwargs or {}))
             if self.kept is not self.student:
                 self._estimate_norms(train_set, epochs)
+        if (writer := getattr(self.hparams.train_logger, "writer", None)) is not None:  # of TensorBoard
+            writer.close()
         if not all(weights.isfinite().all() for weights in self.kept.state_dict().values()):
             raise self._diverged("a weight is not finite after")
         self.kept.eval()

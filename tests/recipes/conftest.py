@@ -8,7 +8,8 @@ from programs import RECIPES, imported, run_recipe, small_demo
 def demo(tmp_path_factory):
     """Folder of a small demo with two candidates, and its run."""
     folder = tmp_path_factory.mktemp("demo") / "demo"
-    options = ("--candidates=[{}, {number_of_epochs: 1}]", f"--results_file={folder.parent}/results.csv")
+    options = ("--candidates=[{}, {number_of_epochs: 1}]", "--train_logger=tensorboard")
+    options += (f"--results_file={folder.parent}/results.csv",)
     done = run_recipe(RECIPES / "Generated", *small_demo(folder, *options))
     assert done.returncode == 0, done.stderr
     return folder, done

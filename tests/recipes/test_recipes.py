@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 from programs import RECIPES, run_python, run_recipe, small_demo
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from akd_toolkit.cli import main
 from akd_toolkit.evaluate.report.results import read_results
@@ -94,6 +95,19 @@ def test_candidates_are_chosen_on_inner_folds_and_refit(demo):
     row = read_results(folder.parent / "results.csv").iloc[0]
     assert (row["corpus"], row["system"], row["folds"], row["seeds"]) == ("generated", "kd", "1", "1")
     assert (folder / "student.onnx").is_file() and "GENERATED" in done.stdout
+
+
+def test_tensorboard_gets_losses_gate_trust_of_each_class_and_valid_ua(demo):
+    folder = demo[0] / "seed17/fold1"
+    runs = ("inner1-candidate1", "outer")
+    inner, outer = (EventAccumulator(str(folder / run / "tensorboard")).Reload() for run in runs)
+    emotions = ("anger", "happiness", "neutral", "sadness")
+    curves = [*("total", "cross_entropy", "integrated_soft_targets", "gate"), *(f"trust/log-mel/{e}" for e in emotions)]
+    assert {f"{curve}/train" for curve in curves} | {"lr"} <= set(outer.Tags()["scalars"])
+    assert [0 <= event.value <= 1 for event in inner.Scalars("ua/valid")] == [True, True]
+    written = pd.read_csv(folder / "inner1-candidate1/metrics.csv")
+    for tag, column in (("gate/train", "gate"), ("ua/valid", "valid/ua")):
+        assert [event.value for event in inner.Scalars(tag)] == pytest.approx(list(written[column]), rel=1e-5)
 
 
 def test_sources_of_unlabelled_speech_are_candidates_and_the_audit_names_each(tmp_path, capsys):
