@@ -6,12 +6,12 @@ from collections import defaultdict
 from akd_toolkit.data.manifest import Manifest
 
 
-def labelled_ids(manifest: Manifest, share: float) -> frozenset[str]:
+def labelled_ids(manifest: Manifest, share: float, seed: int) -> frozenset[str]:
     """IDs of the utterances that keep their label: of every speaker the same share, each class as often as possible.
 
-    The draw depends on the corpus and the share alone, so it is the same for every system, seed and fold, and that of
-    a speaker does not depend on the labels of others. Classes take turns: within a speaker none is drawn again before
-    every other one was, and where one speaker stops the next goes on.
+    The draw depends on the corpus, the share and the seed alone, so it is the same for every system and fold, and that
+    of a speaker does not depend on the labels of others. Classes take turns: within a speaker none is drawn again
+    before every other one was, and where one speaker stops the next goes on.
 
     Arguments
     ---------
@@ -23,13 +23,13 @@ def labelled_ids(manifest: Manifest, share: float) -> frozenset[str]:
     >>> from akd_toolkit.data.manifest import Utterance
     >>> names = [speaker + label + number for speaker in "AB" for label in "xyz" for number in "12"]
     >>> rows = [Utterance(name, "-", 0, 1, 1.0, speaker=name[0], emotion=name[1]) for name in names]
-    >>> chosen = labelled_ids(Manifest("toy", ("x", "y", "z"), tuple(rows)), share=0.5)
+    >>> chosen = labelled_ids(Manifest("toy", ("x", "y", "z"), tuple(rows)), share=0.5, seed=17)
     >>> sorted(name[:2] for name in chosen)
     ['Ax', 'Ay', 'Az', 'Bx', 'By', 'Bz']
     """
 
     def draw(name: str) -> str:
-        return hashlib.sha256(f"{manifest.corpus}/{share:g}/{name}".encode()).hexdigest()
+        return hashlib.sha256(f"{manifest.corpus}/{share:g}/{seed}/{name}".encode()).hexdigest()
 
     if share == 1:
         return frozenset(manifest.ids)

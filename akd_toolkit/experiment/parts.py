@@ -41,7 +41,7 @@ def build_teachers(run: Run) -> TeacherFold | None:
     """The teachers, with heads fitted on the training speakers; None without teachers."""
     if not run.config["teachers"]:
         return None
-    return fold_teachers(run.config, run.manifest, run.train_speakers, run.one_head)
+    return fold_teachers(run.config, run.manifest, run.train_speakers, run.seed, run.one_head)
 
 
 def build_student(run: Run) -> Student:
@@ -268,12 +268,12 @@ def teacher_bank(config: Config, manifest: Manifest, views: int) -> TeacherBank:
     return TeacherBank(specs, AudioStore(manifest, folder), folder, num_views=views + 1, frames=frames, device=device)
 
 
-def fold_teachers(config: Config, manifest: Manifest, train_speakers, one_head: bool = False) -> TeacherFold:
+def fold_teachers(config: Config, manifest: Manifest, train_speakers, seed: int, one_head: bool = False) -> TeacherFold:
     """Heads of one set of training speakers, cross-fitted by single speakers or, for many, by the outer folds.
 
     With groups of the outer folds, the head that leaves out groups f and g serves the inner folds of both.
     """
     groups = [[speaker] for speaker in train_speakers] if len(train_speakers) <= FEW else config["outer_folds"]
-    bank, kept = teacher_bank(config, manifest, config["views"]), labelled_ids(manifest, config["label_share"])
+    bank, kept = teacher_bank(config, manifest, config["views"]), labelled_ids(manifest, config["label_share"], seed)
     options = {"attributes": attributes_of(config, manifest), "labelled": np.array([i in kept for i in manifest.ids])}
     return bank.fold(train_speakers, groups, one_head=one_head, **options)

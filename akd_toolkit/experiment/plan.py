@@ -43,7 +43,7 @@ class PlannedRun:
         test = manifest.of(self.test_speakers)
         if self.kind == "outer" or self.label_share == 1:
             return test
-        kept = labelled_ids(manifest, self.label_share)
+        kept = labelled_ids(manifest, self.label_share, self.seed)
         return replace(test, utterances=tuple(row for row in test if row.id in kept))
 
     @property

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from itertools import compress
+from itertools import compress, product
 from pathlib import Path
 
 import numpy as np
@@ -104,16 +104,18 @@ class NestedCrossValidation:
         return [*inner, *self.outer_runs()] if all(run.done for run in inner) else inner
 
     def teacher_scores(self) -> dict[str, pd.DataFrame]:
-        """Title -> scores of each teacher under the same protocol; heads are deterministic and have seed 0."""
+        """Title -> scores of each teacher under the same protocol, of seed 0 where heads are fitted on all labels."""
         found: dict[str, list] = {title: [] for title in self.config["teachers"] or {}}
-        for fold in tqdm(self.folds, desc="teachers", unit="fold"):
-            for title, scores in self._teacher_scores(fold).items():
+        seeds = self.config["seeds"] if self.config["label_share"] < 1 else [0]
+        for seed, fold in tqdm([*product(seeds, self.folds)], desc="teachers", unit="fold"):
+            for title, scores in self._teacher_scores(fold, seed).items():
                 found[title].append(scores)
         return {title: pd.concat(scores, ignore_index=True) for title, scores in found.items()}
 
-    def _teacher_scores(self, fold: OuterFold) -> dict[str, pd.DataFrame]:
+    def _teacher_scores(self, fold: OuterFold, seed: int) -> dict[str, pd.DataFrame]:
         test, names = self.manifest.of(fold.test_speakers), attributes_of(self.config, self.manifest)
-        outputs = fold_teachers(self.config, self.manifest, fold.train_speakers).lookup(test.ids, embeddings=False)
+        teachers = fold_teachers(self.config, self.manifest, fold.train_speakers, seed)
+        outputs = teachers.lookup(test.ids, embeddings=False)
         found = {}
         for index, (title, logits) in enumerate(zip(outputs.names, outputs.logits)):
             attributes = dict(zip(test.ids, outputs.attributes[index].numpy())) if names else {}
@@ -121,7 +123,7 @@ class NestedCrossValidation:
             posteriors = Posteriors(dict(zip(test.ids, probs)), attributes)
             scored = compress(test, outputs.is_present()[index])  # a teacher is scored where it has an output
             part = replace(test, utterances=tuple(scored))
-            found[title] = label_posteriors(part, posteriors, fold.index + 1, 0, names)
+            found[title] = label_posteriors(part, posteriors, fold.index + 1, seed, names)
         return found
 
     def _planned(self, inner: bool = True) -> list[PlannedRun]:

@@ -49,13 +49,13 @@ class Run(PlannedRun):
     @property
     def labelled(self) -> Manifest:
         """The training utterances that keep their label."""
-        kept = labelled_ids(self.manifest, self.label_share)
+        kept = labelled_ids(self.manifest, self.label_share, self.seed)
         return replace(self.train, utterances=tuple(row for row in self.train if row.id in kept))
 
     @property
     def hidden(self) -> Manifest:
         """The other training utterances, without dimensional labels; their emotion must not be used."""
-        kept = labelled_ids(self.manifest, self.label_share)
+        kept = labelled_ids(self.manifest, self.label_share, self.seed)
         rows = tuple(replace(row, attributes={}) for row in self.train if row.id not in kept)
         return replace(self.train, utterances=rows)
 

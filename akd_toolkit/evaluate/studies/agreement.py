@@ -96,7 +96,8 @@ def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
     labels = label_order_of(scores)
     if set(scores["ID"]) != set(teacher["ID"]) or label_order_of(teacher) != labels:
         raise ValueError("student and teacher were not scored on the same utterances and labels; run the recipe again.")
-    teacher = teacher.drop_duplicates("ID").set_index("ID").loc[scores["ID"]].reset_index()
+    keys = ["ID", "seed"] if set(scores["seed"]) <= set(teacher["seed"]) else ["ID"]  # a label share differs by seed
+    teacher = scores[keys].merge(teacher.drop_duplicates(keys), "left", on=keys)
     s, t = (np.maximum(probs_and_truth(rows)[0], LEAST) for rows in (scores, teacher))
     m = (s + t) / 2
     prediction, truth = scores["prediction"].to_numpy(), scores["truth"].to_numpy()

@@ -1,4 +1,4 @@
-"""Which utterances keep their label: a property of the corpus and the share alone."""
+"""Which utterances keep their label: a property of the corpus, the share and the seed alone."""
 
 from collections import Counter
 from dataclasses import replace
@@ -25,7 +25,7 @@ def corpus(speakers=24, repeats=8, name="RAVDESS"):
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_every_speaker_keeps_the_share_and_the_classes_are_as_even_as_can_be(share):
     manifest = corpus()
-    kept = [manifest.by_id[name] for name in labelled_ids(manifest, share)]
+    kept = [manifest.by_id[name] for name in labelled_ids(manifest, share, 17)]
     assert len(kept) == round(share * len(manifest))
     assert set(Counter(row.speaker for row in kept).values()) == {round(share * 60)}
     classes = Counter(row.emotion for row in kept)
@@ -37,18 +37,19 @@ def test_every_speaker_keeps_the_share_and_the_classes_are_as_even_as_can_be(sha
 
 def test_the_draw_does_not_depend_on_the_order_of_the_rows_or_on_labels_of_other_speakers():
     manifest = corpus(6)
-    first = labelled_ids(manifest, 0.1)
-    assert labelled_ids(replace(manifest, utterances=manifest.utterances[::-1]), 0.1) == first
+    first = labelled_ids(manifest, 0.1, 17)
+    assert labelled_ids(replace(manifest, utterances=manifest.utterances[::-1]), 0.1, 17) == first
     rows = [replace(row, emotion="sad") if row.speaker == "03" else row for row in manifest]
     others = {
-        name for name in labelled_ids(replace(manifest, utterances=tuple(rows)), 0.1) if not name.startswith("03")
+        name for name in labelled_ids(replace(manifest, utterances=tuple(rows)), 0.1, 17) if not name.startswith("03")
     }
     assert others == {name for name in first if not name.startswith("03")}
-    assert labelled_ids(replace(manifest, corpus="another"), 0.1) != first
+    assert labelled_ids(replace(manifest, corpus="another"), 0.1, 17) != first
+    assert labelled_ids(manifest, 0.1, 18) != first
 
 
 def test_all_labels_are_kept_by_1_and_few_utterances_of_each_speaker_are_no_obstacle():
     manifest = corpus(3)
-    assert labelled_ids(manifest, 1.0) == set(manifest.ids)
+    assert labelled_ids(manifest, 1.0, 17) == set(manifest.ids)
     lonely = [replace(row, speaker=row.id) for row in manifest]
-    assert len(labelled_ids(replace(manifest, utterances=tuple(lonely)), 0.1)) == round(0.1 * len(manifest))
+    assert len(labelled_ids(replace(manifest, utterances=tuple(lonely)), 0.1, 17)) == round(0.1 * len(manifest))

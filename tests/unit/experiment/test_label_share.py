@@ -60,9 +60,9 @@ def make_one(tmp_path):
     return lambda manifest, *options: make_run(load_config([path, *options]), manifest, "ABC", "D")
 
 
-def with_other_hidden_labels(manifest, share=0.5):
+def with_other_hidden_labels(manifest, share=0.5, seed=1):
     """The same draw with every hidden label turned and other hidden attributes."""
-    kept = labelled_ids(manifest, share)
+    kept = labelled_ids(manifest, share, seed)
     rows = [
         row
         if row.id in kept or row.speaker == "D"
@@ -75,7 +75,7 @@ def with_other_hidden_labels(manifest, share=0.5):
 def test_training_is_the_same_whatever_the_hidden_labels_are(make_one, corpus, monkeypatch, tmp_path):
     other, kept = with_other_hidden_labels(corpus)
     for module in ("run", "parts", "plan"):  # the draw itself balances classes, so it may differ: keep the first
-        monkeypatch.setattr(f"akd_toolkit.experiment.{module}.labelled_ids", lambda manifest, share: kept)
+        monkeypatch.setattr(f"akd_toolkit.experiment.{module}.labelled_ids", lambda *_: kept)
     students = []
     for manifest in (corpus, other):
         run = make_one(manifest, f"--output_folder={tmp_path / manifest.hash}")
@@ -88,7 +88,7 @@ def test_batches_hold_as_many_labelled_windows_as_with_all_labels_and_the_others
     parts = build_parts(run)
     batches = list(parts.data.train_loader())
     assert [(batch.labels != UNLABELLED).sum().item() for batch in batches] == [8, 8, 8]  # 24 training utterances
-    kept = labelled_ids(corpus, 0.5)
+    kept = labelled_ids(corpus, 0.5, seed=1)
     for batch in batches:
         known = batch.labels != UNLABELLED
         assert [name in kept for name in batch.ids] == known.tolist() and (~known).sum() == 8
@@ -101,15 +101,17 @@ def test_batches_hold_as_many_labelled_windows_as_with_all_labels_and_the_others
 
 def test_heads_use_the_labelled_share_alone(make_one, corpus, monkeypatch):
     other, kept = with_other_hidden_labels(corpus)
-    monkeypatch.setattr("akd_toolkit.experiment.parts.labelled_ids", lambda manifest, share: kept)
-    folds = [fold_teachers(make_one(manifest).config, manifest, ["A", "B", "C"]) for manifest in (corpus, other)]
-    outs = [fold.lookup(corpus.ids) for fold in folds]
+    monkeypatch.setattr("akd_toolkit.experiment.parts.labelled_ids", lambda *_: kept)
+    outs = [
+        fold_teachers(make_one(manifest).config, manifest, ["A", "B", "C"], seed=1).lookup(corpus.ids)
+        for manifest in (corpus, other)
+    ]
     assert torch.equal(outs[0].logits, outs[1].logits) and torch.equal(outs[0].attributes, outs[1].attributes)
 
 
 def test_candidates_are_compared_on_labelled_utterances_and_outer_tests_are_whole(make_protocol, trainer, manifest):
     protocol = make_protocol("--label_share=0.5", "--seeds=[1]")
-    kept = labelled_ids(manifest, 0.5)
+    kept = labelled_ids(manifest, 0.5, seed=1)
     scores = protocol.run(trainer)
     assert set(scores["ID"]) == set(manifest.ids)
     for run in trainer.runs:
