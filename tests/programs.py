@@ -32,6 +32,18 @@ def run_python(*arguments: str, cwd: Path, python: str | Path = sys.executable) 
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=LIMIT_S, env=environment)
 
 
+def check_mistakes(command: str, calls: dict[str, str], cwd: Path) -> None:
+    """Each call of ``akd COMMAND`` is refused in one sentence with its token, before PyTorch is imported."""
+    code = (
+        "import sys; from akd_toolkit.cli import main\n"
+        "print({main([sys.argv[1], *line.split()]) for line in sys.argv[2:]}, 'torch' in sys.modules)"
+    )
+    done = run_python("-c", code, command, *calls, cwd=cwd)
+    assert done.stdout == "{1} False\n", done.stderr
+    for line, token in zip(done.stderr.splitlines(), calls.values(), strict=True):
+        assert line.startswith("error: ") and token in line
+
+
 def small_demo(folder: Path, *options: str) -> list[str]:
     """Arguments of a small demo in ``folder``; ``options`` replace the defaults."""
     given = {option.split("=")[0] for option in options}

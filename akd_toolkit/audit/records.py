@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from akd_toolkit.audit.tables import COLUMNS, KALDI, SUFFIX, SUFFIXES, cell_of, read_records
+from akd_toolkit.audit.split_tables import COLUMNS, KALDI, SUFFIX, SUFFIXES, cell_of, read_records
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.importers.patterns import EMOTION_WORDS
 from akd_toolkit.data.importers.tables import plain_name

@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
-from akd_toolkit.audit.names import doubtful, name_rows, path_of
 from akd_toolkit.audit.records import CURE, Placed, is_a_name_for_each, read_placed, speakers_of
+from akd_toolkit.audit.utterance_ids import doubtful, name_rows, path_of
 from akd_toolkit.data.audio import read_recording
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance

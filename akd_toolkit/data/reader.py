@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from akd_toolkit.data.formats import DamagedError, ForeignError, Pieces, decode_container, parts_of, read_at
+from akd_toolkit.data.formats import ForeignError, Pieces, decode_container, named, parts_of, read_at
 
 MAX_PEAK = 2.0  # a float file above this holds integers or is broken
 MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, the header is broken
@@ -113,13 +113,8 @@ def _named(name: str, path=None) -> Iterator[None]:
     out = Path(own).with_suffix(".wav").name if not own.endswith(("IN", ".wav")) else "OUT.wav"
     convert = shlex.join(["ffmpeg", "-i", own, "-ac", "1", "-ar", "16000", out])
     try:
-        yield
-    except ForeignError as error:
-        raise ValueError(f"{name} {error}; convert it with {convert}") from error
-    except DamagedError as error:
-        raise ValueError(f"{name} {error}. Get it again.") from error
-    except OSError as error:
-        raise ValueError(f"{name} cannot be read ({error}). Get it again.") from error
+        with named(name, f"convert it with {convert}"):
+            yield
     except soundfile.LibsndfileError as error:
         reason = error.error_string.strip().rstrip(".")
         raise ValueError(f"{name} cannot be read as audio ({reason}); convert it with {convert}") from error

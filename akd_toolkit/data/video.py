@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from akd_toolkit.data.formats import DamagedError, ForeignError, check_seconds, container_kind, open_container
+from akd_toolkit.data.formats import DamagedError, ForeignError, check_seconds, container_kind, named, open_container
 
 SHORT_SIDE = 360  # pixels of the shorter side that pictures are reduced to
 EARLY = 1e-3  # s that a frame may be early, because containers round times
@@ -42,18 +42,12 @@ def read_pictures(path, pictures_per_s: float) -> Iterator[np.ndarray]:
         raise ValueError(f"pictures_per_s must be > 0, got {pictures_per_s}.")
     if not Path(path).is_file():
         raise FileNotFoundError(f"video {path} is not a file; check the path.")
-    try:
-        with open(path, "rb", buffering=0) as file:
-            if (kind := container_kind(file)) is None:
-                raise ForeignError("cannot be read as a video; MP4, MOV, WebM, Matroska, AVI and FLV can")
-            with open_container(file, *kind) as container:
-                yield from _pictures(container, kind[0], pictures_per_s)
-    except ForeignError as error:
-        raise VideoError(f"video {path} {error}; convert it with ffmpeg, or leave it out.") from error
-    except DamagedError as error:
-        raise VideoError(f"video {path} {error}. Get it again.") from error
-    except OSError as error:
-        raise VideoError(f"video {path} cannot be read ({error}). Get it again.") from error
+    cure = "convert it with ffmpeg, or leave it out."
+    with named(f"video {path}", cure, VideoError), open(path, "rb", buffering=0) as file:
+        if (kind := container_kind(file)) is None:
+            raise ForeignError("cannot be read as a video; MP4, MOV, WebM, Matroska, AVI and FLV can")
+        with open_container(file, *kind) as container:
+            yield from _pictures(container, kind[0], pictures_per_s)
 
 
 def _pictures(container, name: str, rate: float) -> Iterator[np.ndarray]:

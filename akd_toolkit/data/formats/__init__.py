@@ -6,7 +6,7 @@ from typing import BinaryIO
 from akd_toolkit.data.formats.chunked import chunked_part
 from akd_toolkit.data.formats.containers import check_seconds, container_kind, decode_container, open_container
 from akd_toolkit.data.formats.mpeg import mpeg_parts, skip_tag
-from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, Pieces, read_at
+from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, Pieces, named, read_at
 from akd_toolkit.data.formats.streams import flac_part, ogg_parts
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "check_seconds",
     "container_kind",
     "decode_container",
+    "named",
     "open_container",
     "parts_of",
     "read_at",

@@ -1,7 +1,9 @@
-"""Parts of a file, read as if they were one file."""
+"""Parts of a file, read as if they were one file, and why a file is not read."""
 
 import os
 from bisect import bisect_right
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from typing import BinaryIO
 
@@ -15,6 +17,19 @@ class DamagedError(ValueError):
 
 class ForeignError(ValueError):
     """The same, of a file that another program can convert."""
+
+
+@contextmanager
+def named(name: str, cure: str, kind: type[ValueError] = ValueError) -> Iterator[None]:
+    """Errors as one sentence of this kind that begins with the name; ``cure`` is for files of other formats."""
+    try:
+        yield
+    except ForeignError as error:
+        raise kind(f"{name} {error}; {cure}") from error
+    except DamagedError as error:
+        raise kind(f"{name} {error}. Get it again.") from error
+    except OSError as error:
+        raise kind(f"{name} cannot be read ({error}). Get it again.") from error
 
 
 class Pieces:

@@ -10,7 +10,7 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import MARK, WATERMARK, is_marked
 from akd_toolkit.evaluate.report.plots import COLOURS, MUTED, plot_forest
 from akd_toolkit.evaluate.report.summary import compare, summarise
-from akd_toolkit.evaluate.report.tables import count, frame_table, p_value, render
+from akd_toolkit.evaluate.report.tables import count, frame_table, p_value, read_cells, render
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.metrics.significance import EXACT_SPEAKERS, holm
 
@@ -92,15 +92,7 @@ def plot_ablation(table: pd.DataFrame, paths: Sequence[str | Path], title: str =
 
 def read_ablation(path: str | Path) -> pd.DataFrame:
     """The rows of ablation.csv as text: percent with one decimal, empty where there is no value."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no table of an ablation {path}; run hparams/ablation.yaml first.")
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if tuple(rows.columns) != COLUMNS:
-        raise ValueError(
-            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; run the ablation again."
-        )
-    return rows
+    return read_cells(path, COLUMNS, "table of an ablation", "run hparams/ablation.yaml")
 
 
 def ablation_markdown(path: str | Path) -> str:

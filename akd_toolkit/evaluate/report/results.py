@@ -10,7 +10,7 @@ from filelock import FileLock
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import WATERMARK, is_marked
 from akd_toolkit.evaluate.report.ablation_report import ablation_markdown, read_ablation
-from akd_toolkit.evaluate.report.tables import count, frame_table
+from akd_toolkit.evaluate.report.tables import count, frame_table, read_cells
 from akd_toolkit.experiment.paths import ExperimentPaths
 
 KEY_COLUMNS = ("corpus", "recipe", "system", "student", "teachers")
@@ -62,14 +62,7 @@ def publish_results(path: str | Path, run: pd.DataFrame) -> pd.DataFrame:
 
 def read_results(path: str | Path) -> pd.DataFrame:
     """The rows of results.csv as text, scores in percent with one decimal."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no results table {path}; run a recipe to its end first.")
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if tuple(rows.columns) != COLUMNS:
-        raise ValueError(
-            f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; move it away or fix it."
-        )
+    rows = read_cells(path, COLUMNS, "results table", "run a recipe to its end, which writes one")
     for row in rows.to_dict("records"):
         _check_system(row, f"{path}: ")
     return rows

@@ -13,6 +13,7 @@ from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.evaluate.report.ablation_report import read_ablation
 from akd_toolkit.evaluate.report.results import SYSTEMS
 from akd_toolkit.evaluate.report.summary import summarise
+from akd_toolkit.evaluate.report.tables import read_cells
 from akd_toolkit.experiment.paths import ExperimentPaths, experiments_at
 from akd_toolkit.experiment.stored import Experiment
 
@@ -204,12 +205,7 @@ def read_cited(path: str | Path = COMMITTED) -> pd.DataFrame:
 
     Refused: a row without source or score, and a grade better than its answers. A worse one needs a note.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no table of published numbers {path}; give another path.")
-    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if tuple(rows.columns) != COLUMNS:
-        raise ValueError(f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(COLUMNS)}; fix it.")
+    rows = read_cells(path, COLUMNS, "table of published numbers", "give another one")
     for line, row in enumerate(rows.to_dict("records"), start=2):
         try:
             _check(row)

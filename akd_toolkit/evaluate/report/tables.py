@@ -42,6 +42,16 @@ def frame_table(frame: pd.DataFrame, left: int = 1) -> str:
     return markdown_table(list(frame), frame.to_numpy().tolist(), left)
 
 
+def read_cells(path: str | Path, columns: Sequence[str], what: str, cure: str) -> pd.DataFrame:
+    """A CSV table as text; FileNotFoundError if it is missing, ValueError if it has other columns."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no {what} {path}; {cure}.")
+    rows = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if tuple(rows.columns) != tuple(columns):
+        raise ValueError(f"{path} has the columns {', '.join(rows.columns)} but needs {', '.join(columns)}; {cure}.")
+    return rows
+
+
 def slug(text: str) -> str:
     """A name of a file.
 

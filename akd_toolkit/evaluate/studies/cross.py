@@ -68,7 +68,7 @@ def cross_study(
     return Study(
         name=name,
         title=f"{system}, tested on {other.corpus}",
-        table=pd.DataFrame(rows).assign(system=system, heard=["", verdict], classes=" ".join(shared.shared)),
+        table=pd.DataFrame(rows).assign(system=system, in_training=["", verdict], classes=" ".join(shared.shared)),
         columns={
             "trained → tested": lambda row: f"{corpus} → {row['tested_on']}",
             "utterances": lambda row: str(row["utterances"]),
@@ -77,7 +77,7 @@ def cross_study(
             "WA, runs": lambda row: f"{100 * row['wa_mean']:.1f} ± {100 * row['wa_std']:.1f}",
             "UA, runs": lambda row: f"{100 * row['ua_mean']:.1f} ± {100 * row['ua_std']:.1f}",
             **pooled,
-            "tested speech in training": lambda row: IN_TRAINING[row["heard"]],
+            "tested speech in training": lambda row: IN_TRAINING[row["in_training"]],
         },
         notes=lambda _: [*_protocol(experiment.manifest, other, shared), sentence],
     ).write([experiment])

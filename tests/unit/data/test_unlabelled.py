@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import soundfile
+from corpora import write_corpus
 
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.unlabelled import (
@@ -64,14 +65,12 @@ def test_bad_files_are_left_out_and_counted_unless_all_are_bad(spoken, tmp_path,
 @pytest.fixture
 def corpus(tmp_path):
     rng = np.random.default_rng(1)
-    rows = []
-    for speaker in "AB":
-        for number in range(3):
-            path = tmp_path / f"{speaker}{number}.wav"
-            soundfile.write(path, 0.3 * rng.standard_normal(6000 + 1000 * number), 16000)
-            length = 6000 + 1000 * number
-            rows.append(Utterance(path.stem, str(path), 0, length, length / 16000, speaker, "sad", sha256=path.stem))
-    return Manifest("toy", ("sad",), tuple(rows))
+    speech = [
+        (f"{speaker}{number}", speaker, "sad", 0.3 * rng.standard_normal(6000 + 1000 * number))
+        for speaker in "AB"
+        for number in range(3)
+    ]
+    return write_corpus(tmp_path, speech, ("sad",), "toy")
 
 
 def test_mixtures_keep_their_speaker_and_are_made_once(corpus, tmp_path):

@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from corpora import write_corpus
 from programs import LIMIT_S
 from torch.utils.data import DataLoader
 
@@ -20,7 +20,6 @@ from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import Mixup, build_augmentations, change_batch
 from akd_toolkit.data.dataset import OUTPUTS, Speech, WindowDataset, provides, takes
 from akd_toolkit.data.draws import TrainSampler, loader_options
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.outputs import TeacherOutput
 
@@ -48,13 +47,10 @@ def bug(batch, key):
 
 @pytest.fixture
 def sources(tmp_path):
-    random, rows = np.random.default_rng(0), []
-    for index in range(10):
-        samples = 3200 + 400 * index
-        soundfile.write(tmp_path / f"u{index}.wav", 0.1 * random.standard_normal(samples), 16000)
-        path = str(tmp_path / f"u{index}.wav")
-        rows.append(Utterance(f"u{index}", path, 0, samples, samples / 16000, "s", "sad", sex="f", sha256=f"{index}"))
-    manifest = Manifest("toy", ("sad",), tuple(rows))
+    random = np.random.default_rng(0)
+    waves = [0.1 * random.standard_normal(3200 + 400 * index) for index in range(10)]
+    speech = [(f"u{index}", "s", "sad", wave, {"sex": "f"}) for index, wave in enumerate(waves)]
+    manifest = write_corpus(tmp_path, speech, ("sad",), "toy")
     audio = AudioStore(manifest, tmp_path / "store", progress=False)
     audio.prepare(2)
     labelled = Speech(manifest, audio.waveform, lambda *key: teachers(*key), views=1)  # pickle refuses a lambda

@@ -5,10 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
-import soundfile
+from corpora import write_corpus
 from finished import write_plan, write_scores_of
 
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.evaluate.evaluation import evaluation_set, score
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
@@ -32,16 +31,10 @@ STUDENT = {"student": {"name": "micro_cnn"}, "label_order": LABELS, "train_speak
 @pytest.fixture
 def run_folder(tmp_path):
     """A finished run of fold 2, tested on speaker B: one soft utterance, and one that ends loud."""
-    rows = []
-    for speaker in "AB":
-        for label in LABELS:
-            wave = np.full(32000, 0.25, np.float32)
-            if label == "loud":
-                wave[-100:] = 0.875
-            path = tmp_path / f"{speaker}{label}.wav"
-            soundfile.write(path, wave, 16000)
-            rows.append(Utterance(path.stem, str(path), 0, 32000, 2.0, speaker=speaker, emotion=label))
-    manifest = Manifest("toy", LABELS, tuple(rows))
+    waves = {label: np.full(32000, 0.25, np.float32) for label in LABELS}
+    waves["loud"][-100:] = 0.875
+    speech = [(speaker + label, speaker, label, wave) for speaker in "AB" for label, wave in waves.items()]
+    manifest = write_corpus(tmp_path, speech, LABELS, "toy")
     folder = tmp_path / "results"
     write_plan(folder, manifest, FOLDS)
     home = folder / "seed17/fold2/outer"

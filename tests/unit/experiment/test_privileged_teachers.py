@@ -1,12 +1,12 @@
 """Teachers that see or read what the student does not: training, results and the exported file."""
 
+from itertools import product
 
 import numpy as np
 import pytest
-import soundfile
+from corpora import write_corpus
 from one_run import brain_of, make_run, toy_recipe, train_and_keep
 
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import build_parts
@@ -33,16 +33,13 @@ MISSING = ("A0", "C1", "D2")
 @pytest.fixture
 def manifest(tmp_path):
     """Eight tones of each speaker, and a table in which three of the 32 are missing."""
-    rows, lines, random = [], ["id,smile"], np.random.default_rng(0)
-    for speaker in "ABCD":
-        for index in range(8):
-            name = f"{speaker}{index}"
-            soundfile.write(tmp_path / f"{name}.wav", 0.1 * random.standard_normal(4800), 16000)
-            facts = (0, 4800, 0.3, speaker, LABELS[index % 2])
-            rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), *facts, sha256=name))
-            lines += [] if name in MISSING else [f"{name},{index % 2 + 0.1 * random.standard_normal()}"]
+    speech, lines, random = [], ["id,smile"], np.random.default_rng(0)
+    for speaker, index in product("ABCD", range(8)):
+        name = f"{speaker}{index}"
+        speech.append((name, speaker, LABELS[index % 2], 0.1 * random.standard_normal(4800)))
+        lines += [] if name in MISSING else [f"{name},{index % 2 + 0.1 * random.standard_normal()}"]
     (tmp_path / "faces.csv").write_text("\n".join(lines))
-    return Manifest("Toy", LABELS, tuple(rows))
+    return write_corpus(tmp_path, speech)
 
 
 @pytest.fixture

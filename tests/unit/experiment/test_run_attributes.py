@@ -1,13 +1,15 @@
 """Training on a corpus with dimensional labels."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
+from corpora import write_corpus
 from one_run import brain_of, make_run, toy_recipe, train_and_keep
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import collate
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import build_parts, build_student
 from akd_toolkit.models.encoder_student import EncoderStudent
@@ -32,19 +34,14 @@ YAML = """
 @pytest.fixture
 def manifest(tmp_path):
     """Twelve tones of each speaker; arousal is their level, valence is known of the first speaker alone."""
-    import soundfile
-
-    rows, random = [], np.random.default_rng(0)
-    for speaker in "ABCD":
-        for index in range(12):
-            level_db, name = 2.0 * index, f"{speaker}{index}"
-            tone = 10 ** ((level_db - 34) / 20) * np.sin(np.arange(4800) * random.uniform(0.1, 0.2))
-            soundfile.write(tmp_path / f"{name}.wav", tone + 1e-3 * random.standard_normal(4800), 16000)
-            ratings = {"arousal": 1 + level_db / 5.5} | ({"valence": random.uniform(1, 5)} if speaker == "A" else {})
-            emotion = LABELS[index < 6]
-            facts = (0, 4800, 0.3, speaker, emotion)
-            rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), *facts, sha256=name, attributes=ratings))
-    return Manifest("Toy", LABELS, tuple(rows))
+    speech, random = [], np.random.default_rng(0)
+    for speaker, index in product("ABCD", range(12)):
+        level_db = 2.0 * index
+        tone = 10 ** ((level_db - 34) / 20) * np.sin(np.arange(4800) * random.uniform(0.1, 0.2))
+        tone += 1e-3 * random.standard_normal(4800)
+        ratings = {"arousal": 1 + level_db / 5.5} | ({"valence": random.uniform(1, 5)} if speaker == "A" else {})
+        speech.append((f"{speaker}{index}", speaker, LABELS[index < 6], tone, {"attributes": ratings}))
+    return write_corpus(tmp_path, speech)
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from corpora import write_corpus
 from one_run import make_run, toy_recipe, train_and_keep
 from torch.utils.data import DataLoader
 
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.registry import AUGMENTATIONS
@@ -42,15 +41,15 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def manifest(tmp_path):
-    rows, random = [], np.random.default_rng(0)
-    for speaker in "ABCD":
-        for index in range(6):
-            name = f"{speaker}{index}"
-            soundfile.write(tmp_path / f"{name}.wav", 0.1 * random.standard_normal(8000), 16000)
-            facts = (0, 8000, 0.5, speaker, LABELS[index < 2])
-            ratings = {"arousal": float(index)} if index else {}
-            rows.append(Utterance(name, str(tmp_path / f"{name}.wav"), *facts, sha256=name, attributes=ratings))
-    return Manifest("Toy", LABELS, tuple(rows))
+    random = np.random.default_rng(0)
+    return write_corpus(
+        tmp_path,
+        (
+            (f"{speaker}{index}", speaker, LABELS[index < 2], 0.1 * random.standard_normal(8000), known)
+            for speaker in "ABCD"
+            for index, known in enumerate([{}, *({"attributes": {"arousal": float(index)}} for index in range(1, 6))])
+        ),
+    )
 
 
 def make(recipe, manifest, *options):

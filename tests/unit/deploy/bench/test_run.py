@@ -1,7 +1,5 @@
-import subprocess
-import sys
-
 import pytest
+from programs import check_mistakes
 
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.bench import run as bench_run
@@ -124,7 +122,7 @@ def test_the_command_prints_and_writes_the_table_and_shows_progress(tiny_file, t
     assert "Stopped early" in capsys.readouterr().out
 
 
-def test_mistakes_are_found_without_pytorch():
+def test_mistakes_are_found_without_pytorch(tmp_path):
     calls = {
         "a/b": "'a/b'",
         "micro_cnn --ways onyx": "'onyx'",
@@ -132,11 +130,4 @@ def test_mistakes_are_found_without_pytorch():
         "micro_cnn --threads some": "'some'",
         f"micro_cnn --to {__file__}": "is a file",
     }
-    call = (
-        "import sys; from akd_toolkit.cli import main\n"
-        "print({main(['bench', *line.split()]) for line in sys.argv[1:]}, 'torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", call, *calls], capture_output=True, text=True, check=True)
-    assert done.stdout == "{1} False\n"
-    for line, token in zip(done.stderr.splitlines(), calls.values(), strict=True):
-        assert line.startswith("error: ") and token in line
+    check_mistakes("bench", calls, tmp_path)

@@ -1,15 +1,15 @@
 """A finished experiment without any training: noise for speech, tiny students with random weights, a cheap teacher."""
 
-import hashlib
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from corpora import write_corpus
 from finished import write_plan, write_scores_of
 
-from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.paths import RunPaths
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.stored import Experiment
@@ -35,28 +35,19 @@ SETTINGS = {
 }
 
 
-def write_corpus(folder: Path) -> Manifest:
+def dark_and_bright(folder: Path) -> Manifest:
     """Noise, dark where sad, of four speakers: 0.4 to 0.8 s, three utterances an emotion."""
-    random = np.random.default_rng(0)
-    rows = []
-    folder.mkdir(parents=True)
-    for speaker in "ABCD":
-        for label in LABELS:
-            for copy in range(3):
-                samples = round(RATE * random.uniform(0.4, 0.8))
-                wave = 0.1 * random.standard_normal(samples)
-                wave = np.cumsum(wave) / 20 if label == "sadness" else wave
-                path = folder / f"{speaker}-{label}-{copy}.wav"
-                soundfile.write(path, np.clip(wave, -0.9, 0.9), RATE, subtype="PCM_16")
-                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                columns = (str(path), 0, samples, samples / RATE, speaker, label)
-                rows.append(Utterance(path.stem, *columns, sha256=sha256))
-    return Manifest("toy", LABELS, tuple(rows))
+    random, speech = np.random.default_rng(0), []
+    for speaker, label, copy in product("ABCD", LABELS, range(3)):
+        wave = 0.1 * random.standard_normal(round(RATE * random.uniform(0.4, 0.8)))
+        wave = np.cumsum(wave) / 20 if label == "sadness" else wave
+        speech.append((f"{speaker}-{label}-{copy}", speaker, label, np.clip(wave, -0.9, 0.9)))
+    return write_corpus(folder, speech, name="toy")
 
 
 def write_experiment(folder: Path, **changes) -> Experiment:
     """What the protocol leaves of an experiment of one seed; of one candidate. A store lies beside it."""
-    manifest = write_corpus(folder / "wav")
+    manifest = dark_and_bright(folder / "wav")
     (folder.parent / "store").mkdir(exist_ok=True)
     write_plan(folder, manifest, FOLDS, **{**SETTINGS, **changes})
     for fold, test in enumerate(FOLDS, start=1):

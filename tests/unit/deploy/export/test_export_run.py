@@ -1,20 +1,19 @@
 """`akd export`: a run, an experiment or a bundle as files that were compared on held-out speech."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import torch
+from corpora import write_corpus
 from finished import write_plan
+from programs import check_mistakes
 
 import akd_toolkit.deploy.export.run as export_run_module
 from akd_toolkit.cli import main
-from akd_toolkit.data.manifest import Manifest, Utterance, load_waveforms
+from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.deploy.export.parity import ParityReport
 from akd_toolkit.deploy.export.run import ExportReport, check_together, export_experiment, export_run
@@ -34,16 +33,12 @@ OPTIONS = {"channels": [16, 32], "dim": 128, "dilations": [1], "embedding_dim": 
 def experiment(tmp_path_factory):
     """Two folds, one finished run: a micro CNN that has learned nothing, on six recordings of three speakers."""
     folder = tmp_path_factory.mktemp("experiment")
-    rows = []
-    for number, speaker in enumerate("ABC"):
-        for emotion, loud in zip(LABELS, (2.0, 0.5), strict=True):
-            path = folder / "wav" / f"{speaker}{emotion}.wav"
-            path.parent.mkdir(exist_ok=True)
-            samples = loud * voices(3, num_samples=17600 + 4800 * number)[number]
-            soundfile.write(path, samples, 16000)
-            about = {"speaker": speaker, "emotion": emotion, "sha256": path.stem}
-            rows.append(Utterance(path.stem, str(path), 0, len(samples), len(samples) / 16000, **about))
-    manifest = Manifest("Toy", LABELS, tuple(rows))
+    speech = [
+        (f"{speaker}{emotion}", speaker, emotion, loud * voices(3, num_samples=17600 + 4800 * number)[number])
+        for number, speaker in enumerate("ABC")
+        for emotion, loud in zip(LABELS, (2.0, 0.5), strict=True)
+    ]
+    manifest = write_corpus(folder / "wav", speech)
     results = folder / "results"
     write_plan(results, manifest, [["A"], ["B", "C"]])
     torch.manual_seed(0)
@@ -182,13 +177,4 @@ def test_mistakes_are_found_without_pytorch(tmp_path):
         ". --batch 1 2 4": "--batch",
         ". --precision int8 --calibration 0": "calibration",
     }
-    call = (
-        "import sys; from akd_toolkit.cli import main\n"
-        "print({main(['export', *line.split()]) for line in sys.argv[1:]}, 'torch' in sys.modules)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", call, *calls], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "{1} False\n"
-    for line, token in zip(done.stderr.splitlines(), calls.values(), strict=True):
-        assert line.startswith("error: ") and token in line
+    check_mistakes("export", calls, tmp_path)

@@ -1,18 +1,18 @@
 """A finished experiment without any training: bursts of noise as speech, students with random weights."""
 
-import hashlib
 import json
 import shutil
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 import torch
+from corpora import write_corpus
 from finished import scores_of, write_plan
 
 from akd_toolkit.data.folds import inner_folds
-from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.models.storage import save_student
@@ -23,21 +23,15 @@ FOLDS = [["f1", "m1"], ["f2", "m2"]]
 RATE = 16000
 
 
-def write_corpus(folder: Path, name: str, labels, speakers=SPEAKERS, seed=0) -> Manifest:
+def bursts(folder: Path, name: str, labels, speakers=SPEAKERS, seed=0) -> Manifest:
     """Two utterances of each class by each speaker, 0.6 to 1.2 s, as 16-bit WAV files, and a manifest."""
-    random = np.random.default_rng(seed)
-    (folder / "wav").mkdir(parents=True)
-    rows = []
-    for speaker in speakers:
-        for number, label in enumerate([*labels] * 2):
-            samples = round(RATE * random.uniform(0.6, 1.2))
-            wave = 0.1 * random.standard_normal(samples) * (np.arange(samples) % 4000 < 3000)
-            path = folder / "wav" / f"{speaker}-{label}-{number // len(labels)}.wav"
-            soundfile.write(path, wave, RATE, subtype="PCM_16")
-            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-            sex = {"f": "female", "m": "male"}.get(speaker[0], "")
-            rows.append(Utterance(path.stem, str(path), 0, samples, samples / RATE, speaker, label, sex, sha256=sha256))
-    manifest = Manifest(name, tuple(labels), tuple(rows))
+    random, speech = np.random.default_rng(seed), []
+    for speaker, (number, label) in product(speakers, enumerate([*labels] * 2)):
+        samples = round(RATE * random.uniform(0.6, 1.2))
+        wave = 0.1 * random.standard_normal(samples) * (np.arange(samples) % 4000 < 3000)
+        sex, title = {"f": "female", "m": "male"}.get(speaker[0], ""), f"{speaker}-{label}-{number // len(labels)}"
+        speech.append((title, speaker, label, wave, {"sex": sex, "sha256": f"{name}-{title}"}))
+    manifest = write_corpus(folder / "wav", speech, labels, name)
     manifest.write(folder / "manifest.csv")
     return manifest
 
@@ -81,7 +75,7 @@ def write_experiment(folder: Path, manifest: Manifest, seeds=(17,), candidates=1
 
 @pytest.fixture(scope="session")
 def corpus(tmp_path_factory) -> Manifest:
-    return write_corpus(tmp_path_factory.mktemp("toy") / "toy", "toy", ("anger", "boredom", "neutral"))
+    return bursts(tmp_path_factory.mktemp("toy") / "toy", "toy", ("anger", "boredom", "neutral"))
 
 
 @pytest.fixture(scope="session")
@@ -105,7 +99,7 @@ def make_experiment(tmp_path, corpus):
 
 @pytest.fixture(scope="session")
 def make_corpus():
-    return write_corpus
+    return bursts
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def test_every_student_is_scored_on_all_shared_utterances_among_the_shared_class
     assert across["ua_mean"] == pytest.approx(np.mean(each)) and across["ua_std"] == pytest.approx(np.std(each, ddof=1))
     assert across["ua_pooled"] == pytest.approx(np.mean(each))  # all students are scored on the same utterances
     assert "toy's boredom and Else's calm left out" in page and "50.0 UA" in page
-    assert across["heard"] == "no"
+    assert across["in_training"] == "no"
 
 
 def test_the_own_corpus_is_scored_on_the_same_classes(experiment, other, tmp_path):
@@ -85,16 +85,16 @@ def test_the_table_says_whether_the_corpus_was_in_training_without_labels(
     mixed.write(tmp_path / "results/store/mixed/manifest.csv")
     found = make_experiment("with", settings={"unlabelled_hash": mixed.hash})
     table, page = table_of(cross_study(found, tmp_path / "else"))
-    assert table["heard"].tolist()[1] == verdict
+    assert table["in_training"].tolist()[1] == verdict
     assert ("**5 of these 12 recordings of Else" in page) == (verdict == "yes")  # two of the seven are calm
 
 
 def test_without_the_manifest_of_unlabelled_speech_the_verdict_is_open(tmp_path, make_experiment, make_corpus, other):
     third = make_corpus(tmp_path / "third", "third", ("unlabelled",), seed=5)
     found = make_experiment("with", settings={"unlabelled_hash": third.hash})
-    assert table_of(cross_study(found, tmp_path / "else"))[0]["heard"].tolist()[1] == "unknown"
+    assert table_of(cross_study(found, tmp_path / "else"))[0]["in_training"].tolist()[1] == "unknown"
     table, _ = table_of(cross_study(found, tmp_path / "else", unlabelled=tmp_path / "third/manifest.csv"))
-    assert table["heard"].tolist()[1] == "no"
+    assert table["in_training"].tolist()[1] == "no"
     with pytest.raises(ValueError, match="unlabelled"):
         cross_study(found, tmp_path / "else", unlabelled=tmp_path / "else/manifest.csv")
 

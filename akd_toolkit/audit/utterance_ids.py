@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import combinations
 
 from akd_toolkit.audit.records import Placed
-from akd_toolkit.audit.tables import COLUMNS, SUFFIX
+from akd_toolkit.audit.split_tables import COLUMNS, SUFFIX
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.names import is_unknown_speaker

@@ -10,7 +10,7 @@ import soundfile
 
 from akd_toolkit.cli import main
 from akd_toolkit.inference import EmotionRecognizer
-from akd_toolkit.inference.tables import recognize_index
+from akd_toolkit.inference.audformat_index import recognize_index
 
 
 @pytest.fixture(scope="module")
