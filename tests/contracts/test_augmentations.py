@@ -86,7 +86,7 @@ def test_augmentation_draws_from_torch_alone(name, build):
 
 
 @each_augmentation
-def test_augmentation_of_an_utterance_does_not_hear_the_others(name, build):
+def test_augmentation_of_an_utterance_does_not_depend_on_the_others(name, build):
     plugin = build(name, p=1.0)
     values, counts = sound(plugin.stage)
     louder = values.clone()

@@ -21,11 +21,6 @@ def test_other_rates_are_resampled_to_the_same_tone(sound_file, tone, rate):
     np.testing.assert_allclose(waveform[middle], expected[middle], atol=5e-3)
 
 
-def test_what_a_higher_rate_holds_above_8_khz_does_not_fold_back(sound_file, tone):
-    waveform = read_audio(sound_file(samples=tone(0.5, 48000, hz=11000.0), sample_rate_hz=48000))
-    assert np.abs(waveform[800:-800]).max() < 0.01
-
-
 @pytest.mark.parametrize("suffix, subtype", [("wav", "FLOAT"), ("flac", "PCM_16")])
 @pytest.mark.parametrize("right", [-1.0, -0.9, -1.1])
 def test_of_channels_that_cancel_each_other_the_first_is_taken(sound_file, tone, right, suffix, subtype):

@@ -1,6 +1,5 @@
 """Sounds and results in the forms of datasets, audformat and pandas."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,7 +7,6 @@ import pandas as pd
 import pytest
 import soundfile
 
-from akd_toolkit.cli import main
 from akd_toolkit.inference import EmotionRecognizer
 from akd_toolkit.inference.audformat_index import recognize_index
 
@@ -85,14 +83,3 @@ def test_a_table_of_audformat_gets_its_index_back(recognizer, speech, tmp_path):
         recognize_index(recognizer, audformat.segmented_index(["a.wav"], ["0s"], ["9s"]), tmp_path)
     with pytest.raises(ValueError, match="audformat"):
         recognize_index(recognizer, pd.Index(["a.wav"]), tmp_path)
-
-
-def test_csv_is_read_by_pandas(student_folder, speech, tmp_path, capsys, recognizer):
-    file = speech(1.5)
-    soundfile.write(tmp_path / "zeros.wav", np.zeros(16000), 16000)
-    assert main(["predict", str(tmp_path), "--model", str(student_folder), "--csv"]) == 0
-    table = pd.read_csv(io.StringIO(capsys.readouterr().out), index_col="file")
-    result = recognizer(file)
-    assert table.label[str(file)] == result.label and table.speech.dtype == bool
-    assert table.filter(like="p_").loc[str(file)].tolist() == pytest.approx(list(result.probabilities.values()))
-    assert table.filter(like="p_").loc[str(tmp_path / "zeros.wav")].isna().all()

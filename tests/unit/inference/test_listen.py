@@ -135,8 +135,8 @@ def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, ta
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
     def start():  # Ctrl-C reaches it even if the tests run in the background, where it is ignored
-        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        return subprocess.Popen(command, env=os.environ, preexec_fn=heeds, **pipes)
+        restore = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(command, env=os.environ, preexec_fn=restore, **pipes)
 
     unread, stopped = start(), start()
     stopped.stdin.write(talk.tobytes())

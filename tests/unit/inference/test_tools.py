@@ -1,6 +1,6 @@
 """Short runs of the tools that check recognition at length."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,9 @@ from akd_toolkit.inference import Moment
 
 
 @pytest.fixture
-def tool():
-    def load(name):
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).parents[3] / f"tools/{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+def tool(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "tools")
+    return importlib.import_module
 
 
 def test_streaming_check_passes_and_finds_faults(tool, student_folder, speech, tmp_path, capsys):

@@ -7,10 +7,9 @@ import numpy as np
 import onnx
 import pytest
 
-from akd_toolkit.data.audio import read_audio
 from akd_toolkit.deploy.export import export_onnx, read_metadata
 from akd_toolkit.deploy.export.graph import without_lengths
-from akd_toolkit.deploy.export.precision import to_fp16, to_int8
+from akd_toolkit.deploy.export.precision import to_fp16
 from akd_toolkit.inference.session import by_row, open_session, padded_batch, predict_function, takes_lengths
 from tests.unit.deploy.export.conftest import LABELS, voices
 
@@ -75,13 +74,6 @@ def test_openvino_takes_lengths_where_they_have_no_default(files, tmp_path):
     model.graph.initializer.remove(next(each for each in model.graph.initializer if each.name == "lengths"))
     onnx.save(model, tmp_path / "both.onnx")
     np.testing.assert_allclose(run(tmp_path / "both.onnx", batch, lengths), answer(batch, lengths), atol=1e-5)
-
-
-def test_real_speech_in_padded_batches_keeps_every_decision(shared_folder, files, tmp_path):
-    speech = [read_audio(path) for path in sorted((shared_folder / "data/EmoDB/wav").glob("*.flac"))[::40]]
-    static = to_int8(files["fp32"], tmp_path / "static.onnx", [waveform[:16000] for waveform in speech[:5]])
-    for precision, file in {**files, "static": static}.items():
-        compare_with_rows_alone(opened(file, tmp_path), *padded_batch(speech), precision)
 
 
 def test_the_example_in_the_docs_runs(micro_file, tmp_path, monkeypatch):
