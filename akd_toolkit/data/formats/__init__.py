@@ -24,8 +24,7 @@ __all__ = [
 
 
 def parts_of(file: BinaryIO) -> list[Pieces] | None:
-    """What libsndfile must read, one after the other, to get the whole sound; None if it does not read such files.
-    """
+    """What libsndfile must read, one after the other, to get the whole sound; None if it does not read such files."""
     size = file.seek(0, os.SEEK_END)
     start = skip_tag(file, 0)
     head = read_at(file, start, 4)

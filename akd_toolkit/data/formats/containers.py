@@ -96,8 +96,7 @@ def check_seconds(held: float, promised: float | None, shorter: float = SHORTER)
 
 
 def decode_container(file: BinaryIO, into: BinaryIO) -> bool:
-    """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is not a container.
-    """
+    """Write the first sound track of a container as W64 with float32 samples; False if ``file`` is not a container."""
     kind = container_kind(file)
     if kind is None:
         return False

@@ -14,6 +14,7 @@ CODED_SAMPLES = (0, 192, *(576 << n for n in range(4)), 0, 0, *(256 << n for n i
 FIRST, LAST = 2, 4  # flags of an Ogg page
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
+
 def flac_part(file: BinaryIO | Pieces, start: int, size: int) -> Pieces:
     """The file from ``start`` on, with its true length in the header if that has none (RFC 9639).
 

@@ -77,8 +77,7 @@ def _expression(pattern: str) -> str:
 
 
 def list_recordings(folder: Path) -> list[Path]:
-    """Every sound file below ``folder``, relative and sorted; without a second copy of the corpus inside it.
-    """
+    """Every sound file below ``folder``, relative and sorted; without a second copy of the corpus inside it."""
     found = [path.relative_to(folder) for path in without_copies(find_sounds(folder))]
     twice = [str(name) for name, count in Counter(name.with_suffix("") for name in found).items() if count > 1]
     if twice:
@@ -87,8 +86,7 @@ def list_recordings(folder: Path) -> list[Path]:
 
 
 def match_names(names: Sequence[Path], pattern: str, folder: Path) -> list[dict[str, str]]:
-    """The fields of every name; a pattern without a slash is matched with the file's name alone.
-    """
+    """The fields of every name; a pattern without a slash is matched with the file's name alone."""
     compiled = compile_pattern(normalize("NFC", pattern))
     texts = [name.with_suffix("").as_posix() if "/" in pattern else name.stem for name in names]
     found = [compiled.fullmatch(normalize("NFC", text)) for text in texts]

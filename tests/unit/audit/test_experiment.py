@@ -199,9 +199,7 @@ def test_unlabelled_speech_of_other_people(experiment, found_in, plant, tmp_path
     assert len(found["proved", "unlabelled"]) == 1 and "1 of 17 recordings" in found["not_proved", "unlabelled"][0]
 
 
-def test_the_manifest_of_unlabelled_speech_is_found_in_a_store_or_requested(
-    experiment, found_in, plant
-):
+def test_the_manifest_of_unlabelled_speech_is_found_in_a_store_or_requested(experiment, found_in, plant):
     manifest = unlabelled(plant, speaker="A")
     assert "--unlabelled" in found_in(experiment)["not_proved", "unlabelled"][0]
     checked = ["5 unlabelled utterances (street) hold no recording of the test"]

@@ -1,6 +1,7 @@
 """The results of a stream follow its definition and do not depend on the size of the pieces."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -125,6 +126,19 @@ def test_finish_processes_the_rest_and_starts_a_new_stream():
         assert (last.start_s, last.time_s, last.speaking) == (1.0, 1.5, True) and last.label is not None
     recognizer.push(tone[: 16000 + 319])  # the rest has no whole frame
     assert recognizer.finish() == recognizer.finish() == recognizer.push(tone[:0]) == []
+
+
+def test_memory_does_not_grow():
+    recognizer = StreamingRecognizer(level_engine(), hop_s=3.0, activity=Loud())
+    minute = np.full(60 * 16000, 0.25, np.float32)
+    tracemalloc.start()
+    taken = []
+    for _ in range(60):
+        recognizer.push(minute)
+        taken.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    # A second of sound takes 64 000 bytes, the moments of 50 minutes half a million.
+    assert abs(taken[-1] - taken[9]) < 20000 and recognizer.push(minute)[-1].time_s == 61 * 60
 
 
 @pytest.mark.parametrize(
