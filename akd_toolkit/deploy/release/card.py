@@ -137,9 +137,9 @@ def _training_data(about: dict, metadata: dict) -> dict:
     rows += [("the student, without labels", other or "not known", _licence(other)) for other in unlabelled]
     for teacher in metadata["teachers"]:
         user = f"teacher {teacher['title']} (`{teacher['model']}`)"
-        rows += [(user, name, _licence(name)) for name in teacher["corpora"] or ()]
-        if teacher["corpora"] is None or not teacher["complete"]:
-            rows.append((user, "more, not published" if teacher["corpora"] else "not published", teacher["source"]))
+        rows += [(user, name, _licence(name)) for name in teacher["heard"] or ()]
+        if teacher["heard"] is None or not teacher["complete"]:
+            rows.append((user, "more, not published" if teacher["heard"] else "not published", teacher["source"]))
     terms = terms_of(corpus) or Terms("", "")
     description = f"{corpus}: {terms.speech}" if terms.speech else corpus
     return {"data_rows": rows, "corpus_description": description, "acted": "act" in terms.speech}

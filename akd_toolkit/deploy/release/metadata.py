@@ -224,7 +224,7 @@ def _teacher(experiment: Experiment, title: str, spec: dict, paths: dict[str, st
     return {
         "title": title,
         "model": without_paths(str(spec.get("source") or spec.get("name", "")), paths),
-        "corpora": None if known.corpora is None else list(known.corpora),
+        "heard": None if known.corpora is None else list(known.corpora),
         "complete": known.complete,
         "source": without_paths(known.source, paths),
         "ua": None if scores is None else summary(scores, experiment.label_order)["ua"],
