@@ -69,7 +69,8 @@ def _page(config, uri: str, text: str) -> File:
 
 
 def _code(path: Path) -> str:
-    return f"# {path.name}\n\n`{_uri(path)}`\n\n````{FENCES[path.suffix]}\n{path.read_text('utf-8')}````\n"
+    head = f"---\nsearch: {{exclude: true}}\n---\n# {path.name}\n\n`{_uri(path)}`"
+    return f"{head}\n\n````{FENCES[path.suffix]}\n{path.read_text('utf-8')}````\n"
 
 
 def _notebook(path: Path) -> str:
