@@ -8,7 +8,7 @@ from typer import Option
 from akd_toolkit.cli.command import Model, Revision
 
 EPILOG = """examples:
-  akd demo --model student.onnx
+  akd demo
   akd demo --model owner/name --folder site
 The page needs no server program: put the folder on any https host. Sound never leaves the browser."""
 

@@ -14,7 +14,7 @@ FORMATS = ("s16le", "s32le", "f32le")  # those of inference.live, which loads sl
 BAR = 20  # characters
 LEAST_S = 0.1  # of audio in a pipe
 EPILOG = """examples:
-  akd listen --model student.onnx
+  akd listen
   ffmpeg -i talk.mp3 -f s16le -ar 16000 -ac 1 - | akd listen - --model student.onnx
   arecord -f S16_LE -r 48000 | akd listen - --model owner/name --json
 exit code: 0 at the end of the pipe, 1 for a mistake, 130 after Ctrl-C"""

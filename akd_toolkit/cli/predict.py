@@ -20,6 +20,7 @@ from akd_toolkit.cli.command import Activity, Backend, Jobs, Model, Revision, ch
 STDIN = "-"
 LOG_S = 10  # between two lines of progress if standard error is not a terminal
 EPILOG = """examples:
+  akd predict speech.wav
   akd predict speech.wav --model results/akd/seed17/fold1/outer
   akd predict recordings/ more.mp3 --model student.onnx --csv > emotions.csv
   akd predict meeting.flac --model owner/name --timeline
