@@ -40,7 +40,8 @@ class LowRank(nn.Module):
         yx = yx / count - y_mean.outer(x_mean)
         xx.diagonal().add_(RIDGE * xx.diagonal().mean())
         regression = torch.linalg.solve(xx, yx.T).T
-        directions = torch.linalg.eigh(regression @ yx.T).eigenvectors[:, -self.rank :]
+        basis, rest = torch.linalg.qr(regression)  # so that the matrix below has the smaller of both sizes
+        directions = basis @ torch.linalg.eigh(rest @ xx @ rest.T).eigenvectors[:, -self.rank :]
         narrow = directions.T @ regression
         self.narrow.weight.copy_(narrow.unflatten(1, self.narrow.weight.shape[1:]))
         self.widen.weight.copy_(directions.reshape(self.widen.weight.shape))
