@@ -73,13 +73,9 @@ def fit_head(
 
 
 def reduce_encoder(student: Student, batches: DataLoader, device: str = "cpu") -> None:
-    """Fit an encoder of low rank to its source on ``SPEECH_TO_REDUCE`` utterances, evenly over those without labels.
-
-    So the encoder, and what ``EncoderStore`` keeps of it, is the same for all folds; only where all speech is labelled,
-    it is fitted on that.
-    """
+    """Fit an encoder of low rank to its source on ``SPEECH_TO_REDUCE`` utterances of the training speakers, evenly."""
     draws = [draw for batch in batches.batch_sampler for draw in batch]
-    rows = [row for row, draw in enumerate(draws) if draw.source > 0] or range(len(draws))
+    rows = [row for row, draw in enumerate(draws) if draw.source == 0]
     spread = np.linspace(0, len(rows) - 1, min(SPEECH_TO_REDUCE, len(rows))).round().astype(int)
     wanted, row, waveforms = {rows[place] for place in spread}, 0, []
     for batch in batches:

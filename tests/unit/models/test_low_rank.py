@@ -82,16 +82,15 @@ def test_lower_ranks_are_smaller_and_close_on_new_speech(source, sounds):
     assert errors[0] < 0.7 * errors[1]
 
 
-@pytest.mark.parametrize("sources, used", [((0, 0, 0), slice(None)), ((0, 1, 1), slice(10, None))])
-def test_it_is_reduced_on_unlabelled_speech_and_rebuilt_without_its_source(source, sounds, sources, used):
+def test_it_is_reduced_on_the_training_speakers_and_rebuilt_without_its_source(source, sounds):
     batches = {}
-    for number, kind in enumerate(sources):
+    for number, kind in enumerate((0, 0, 1)):
         waves = [wave.numpy() for wave in sounds[10 * number : 10 * number + 10]]
         batches[Draw(kind, number, place=0.0)] = collate([str(number)] * 10, waves, [0] * 10)
     loader = DataLoader(batches, batch_sampler=[[draw] * 10 for draw in batches], collate_fn=itemgetter(0))
     student, by_hand = student_of(source, LOW), student_of(source, LOW)
     reduce_encoder(student, loader)
-    by_hand.reduce(sounds[used])
+    by_hand.reduce(sounds[:20])
     torch.testing.assert_close(student.encoder.state_dict(), by_hand.encoder.state_dict(), atol=1e-3, rtol=1e-3)
     rebuilt = STUDENTS.build("encoder_student", **student.build_options).eval()
     assert not rebuilt.to_reduce
