@@ -71,21 +71,24 @@ class WhisperLayer(nn.Module):
 
     def __init__(self, width: int, heads: int, feed_forward: int, ranks: dict | None = None):
         super().__init__()
+
+        def linear(name: str, channels_in: int, channels_out: int) -> nn.Module:
+            if ranks is None:
+                return nn.Linear(channels_in, channels_out)
+            return LowRankLinear(channels_in, channels_out, ranks[name])
+
         self.heads = heads
         self.attention_norm = nn.LayerNorm(width)
         if ranks is None:
             self.query = nn.Linear(width, width)
             self.key = nn.Linear(width, width, bias=False)
             self.value = nn.Linear(width, width)
-            self.project = nn.Linear(width, width)
-            self.expand = nn.Linear(width, feed_forward)
-            self.contract = nn.Linear(feed_forward, width)
         else:
-            self.attention = LowRankLinear(width, 3 * width, ranks["attention"])
-            self.project = LowRankLinear(width, width, ranks["project"])
-            self.expand = LowRankLinear(width, feed_forward, ranks["expand"])
-            self.contract = LowRankLinear(feed_forward, width, ranks["contract"])
+            self.attention = linear("attention", width, 3 * width)
+        self.project = linear("project", width, width)
         self.feed_forward_norm = nn.LayerNorm(width)
+        self.expand = linear("expand", width, feed_forward)
+        self.contract = linear("contract", feed_forward, width)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
         hidden = hidden + self.project(self.attended(self.compared(hidden), mask))
