@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from akd_toolkit import progress
 from akd_toolkit.cli.plugins import registries
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
 
@@ -102,3 +103,10 @@ def build_for():
         return registry.example(name, **{**filled, **options})
 
     return build
+
+
+@pytest.fixture
+def terminal(capsys, monkeypatch):
+    """``capsys`` with progress bars, as on a terminal."""
+    monkeypatch.setattr(progress, "HIDDEN", False)
+    return capsys

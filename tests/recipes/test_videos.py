@@ -48,6 +48,7 @@ def test_a_student_that_only_listens_is_trained_with_a_teacher_that_sees(corpus,
         *(f"--data_folder={folder}", f"--prepare.video_folder={videos[0].parent}", "--prepare.expect_official=false"),
         *(f"--output_folder={tmp_path}/out", f"--store_folder={tmp_path}/store", "--results_file=null"),
         *("--only=['100 % + both']", f"--teachers={teachers}", "--views=0", "--number_of_epochs=1"),
+        "--objective.weighting={name: adapter, supervision_weight: 1.0}",
         *("--outer_folds=[['01', '02'], ['03', '04', '05', '06']]", "--folds=1", "--seeds=[17]"),
     )
     assert done.returncode == 0, done.stderr

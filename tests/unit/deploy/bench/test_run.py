@@ -110,16 +110,16 @@ def test_a_real_process_is_measured(tiny_file):
     assert 0 < row.p50_ms() < 1000 and 0 < row.memory_mb < 1000
 
 
-def test_the_command_prints_and_writes_the_table_and_shows_progress(tiny_file, tmp_path, capsys, monkeypatch):
+def test_the_command_prints_and_writes_the_table_and_shows_progress(tiny_file, tmp_path, terminal, monkeypatch):
     Workers(monkeypatch, "a")
     code = main(["bench", str(tiny_file), "--peers", "none", "--threads", "1", "--to", str(tmp_path / "out")])
-    printed, progress = capsys.readouterr()
+    printed, progress = terminal.readouterr()
     assert code == 0 and "| a | backend | 1 |" in printed and "written to" in printed
     assert (tmp_path / "out" / "bench.md").is_file()
     assert "starting" in progress and f"measuring, round {ROUNDS} of {ROUNDS}" in progress
     Workers(monkeypatch, "a").stop_after = 2
     assert main(["bench", str(tiny_file), "--peers", "none", "--threads", "1"]) == 130
-    assert "Stopped early" in capsys.readouterr().out
+    assert "Stopped early" in terminal.readouterr().out
 
 
 def test_mistakes_are_found_without_pytorch(tmp_path):

@@ -57,7 +57,7 @@ def run(experiment):
     return experiment / "seed17/fold2/outer"
 
 
-def test_a_run_becomes_an_8_bit_file_calibrated_on_its_training_speakers(run, tmp_path, caplog, capsys):
+def test_a_run_becomes_an_8_bit_file_calibrated_on_its_training_speakers(run, tmp_path, caplog, terminal):
     with caplog.at_level("INFO"):
         report = export_run(run, precision="int8", to=tmp_path)
     assert report.file == tmp_path / "student.int8.onnx" and report.size_bytes == report.file.stat().st_size
@@ -71,12 +71,12 @@ def test_a_run_becomes_an_8_bit_file_calibrated_on_its_training_speakers(run, tm
     assert stored == json.loads(json.dumps(report.as_dict())) and str(tmp_path) not in json.dumps(stored)
     assert len(stored["parity"]["lengths"]) >= 5 and len(stored["parity"]["batch_sizes"]) >= 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["student.int8.onnx", "student.int8.onnx.parity.json"]
-    assert "calibrated on 4 windows" in caplog.text and "the file" in capsys.readouterr().err
+    assert "calibrated on 4 windows" in caplog.text and "the file" in terminal.readouterr().err
 
 
-def test_an_experiment_becomes_a_file_for_every_finished_run_and_one_table(experiment, run, tmp_path, capsys):
+def test_an_experiment_becomes_a_file_for_every_finished_run_and_one_table(experiment, run, tmp_path, terminal):
     assert main(["export", str(experiment), "--to", str(tmp_path)]) == 0
-    printed, progress = capsys.readouterr()
+    printed, progress = terminal.readouterr()
     assert "exporting Toy: results" in progress and "seed17/fold2/outer" in progress
     assert (tmp_path / "seed17/fold2/outer/student.onnx").is_file()
     assert "0 of 4 (0.00 %)" in printed and not (run / "student.onnx").exists()
