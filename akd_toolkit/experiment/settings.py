@@ -201,10 +201,13 @@ class Settings(Start, Protocol, Training):
                 yield f"head_decay: '{student.name}' cannot fit its head before training; set it to null"
             if self.number_of_epochs == 0:
                 yield f"number_of_epochs is 0 and '{student.name}' cannot fit its head; give at least 1"
-        if student and getattr(student.plugin, "fitted_and_trained", False):
-            if self.head_decay is None and student.options.get("source"):  # a saved student has a fitted head
-                yield f"head_decay is null and '{student.name}' has a head that only fitting changes; give a number"
-            if self.number_of_epochs == 0:
+        if student:
+            both = getattr(student.plugin, "fitted_and_trained", False)
+            # A saved student, which has no source, is fitted already.
+            fitted = (both or student.options.get("ranks")) and student.options.get("source")
+            if fitted and self.head_decay is None:
+                yield f"head_decay is null and '{student.name}' has parts that only fitting sets; give a number"
+            if both and self.number_of_epochs == 0:
                 yield f"number_of_epochs is 0 and the CNN of '{student.name}' learns in epochs; give at least 1"
         sampling = self.sampling.name if self.sampling else "natural"
         acting = {"augment": self.augment, "mixup": self.mixup}

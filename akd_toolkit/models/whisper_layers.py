@@ -91,19 +91,19 @@ class WhisperLayer(nn.Module):
         self.contract = linear("contract", feed_forward, width)
 
     def forward(self, hidden: Tensor, mask: Tensor | None) -> Tensor:
-        hidden = hidden + self.project(self.attended(self.compared(hidden), mask))
+        hidden = hidden + self.project(self.attended(self.qkv(hidden), mask))
         return hidden + self.contract(self.expanded(hidden))
 
-    def compared(self, hidden: Tensor) -> Tensor:
+    def qkv(self, hidden: Tensor) -> Tensor:
         """Queries, keys and values side by side: [batch, T, 3 * width]."""
         normed = self.attention_norm(hidden)
         if hasattr(self, "attention"):
             return self.attention(normed)
         return torch.cat([self.query(normed), self.key(normed), self.value(normed)], dim=-1)
 
-    def attended(self, compared: Tensor, mask: Tensor | None) -> Tensor:
+    def attended(self, qkv: Tensor, mask: Tensor | None) -> Tensor:
         """The heads' sums of values: [batch, T, width]."""
-        parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in compared.chunk(3, dim=-1))
+        parts = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in qkv.chunk(3, dim=-1))
         mask = None if mask is None else mask[:, None, None]  # [batch, 1, 1, T], the same for every head and query
         return nn.functional.scaled_dot_product_attention(*parts, attn_mask=mask).transpose(1, 2).flatten(2)
 

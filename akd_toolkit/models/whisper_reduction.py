@@ -31,10 +31,10 @@ def reduce_layers(full: WhisperLayers, own: WhisperLayers, mels: list[Tensor]) -
     for whole, small in zip(full.layers, own.layers, strict=True):
         for norm in ("attention_norm", "feed_forward_norm"):
             getattr(small, norm).load_state_dict(getattr(whole, norm).state_dict())
-        compared = [whole.compared(x) for x in theirs]
-        small.attention.fit((small.attention_norm(x)[0] for x in ours), (y[0] for y in compared))
-        theirs = [x + whole.project(whole.attended(y, None)) for x, y in zip(theirs, compared)]
-        ours = _residual(small.project, ours, [small.attended(small.compared(x), None) for x in ours], theirs)
+        qkv = [whole.qkv(x) for x in theirs]
+        small.attention.fit((small.attention_norm(x)[0] for x in ours), (y[0] for y in qkv))
+        theirs = [x + whole.project(whole.attended(y, None)) for x, y in zip(theirs, qkv)]
+        ours = _residual(small.project, ours, [small.attended(small.qkv(x), None) for x in ours], theirs)
         expanded = [whole.expand(whole.feed_forward_norm(x)) for x in theirs]
         small.expand.fit((small.feed_forward_norm(x)[0] for x in ours), (y[0] for y in expanded))
         theirs = [x + whole.contract(gelu(y)) for x, y in zip(theirs, expanded)]

@@ -146,7 +146,7 @@ class DistillBrain(sb.Brain):
     def fit_head(self, whole) -> None:
         """Fit the student's head before training, as epoch 0; ``whole`` yields batches of whole utterances."""
         begin, self.log = time.monotonic(), {}
-        if getattr(self.student, "to_reduce", False):
+        if self.student.to_reduce:
             reduce_encoder(self.student, whole, self.device)
         store = EncoderStore(self.hparams.store_folder, self.student)
         options = self.hparams.head_decay, store, self.device, self.hparams.unlabelled_ratio

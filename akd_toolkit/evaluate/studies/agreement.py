@@ -9,7 +9,7 @@ from scipy.special import rel_entr
 
 from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import with_limits
-from akd_toolkit.evaluate.studies.study import Study, named
+from akd_toolkit.evaluate.studies.study import Study, named, same_rows
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import jackknife_interval, ratio
@@ -96,8 +96,7 @@ def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
     labels = label_order_of(scores)
     if set(scores["ID"]) != set(teacher["ID"]) or label_order_of(teacher) != labels:
         raise ValueError("student and teacher were not scored on the same utterances and labels; run the recipe again.")
-    keys = ["ID", "seed"] if set(scores["seed"]) <= set(teacher["seed"]) else ["ID"]  # a label share differs by seed
-    teacher = scores[keys].merge(teacher.drop_duplicates(keys), "left", on=keys)
+    teacher = same_rows(teacher, scores)
     s, t = (np.maximum(probs_and_truth(rows)[0], LEAST) for rows in (scores, teacher))
     m = (s + t) / 2
     prediction, truth = scores["prediction"].to_numpy(), scores["truth"].to_numpy()

@@ -11,7 +11,7 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import WATERMARK
 from akd_toolkit.evaluate.report.plots import COLOURS, save_figure
 from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, percent, with_limits
-from akd_toolkit.evaluate.studies.study import draw_intervals, panels_of, score_row
+from akd_toolkit.evaluate.studies.study import draw_intervals, panels_of, same_rows, score_row
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.teachers import TEACHERS
 
@@ -99,10 +99,8 @@ def fused(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
 
     Source: Kittler, Hatef, Duin & Matas 1998, "On combining classifiers", product rule with equal priors.
     """
-    keys = ["ID", "seed"] if set(scores["seed"]) <= set(teacher["seed"]) else ["ID"]
     names = [name for name in scores if name.startswith("p_")]
-    seen = scores[keys].merge(teacher[[*keys, *names]], "left", on=keys)[names].fillna(1.0)
-    product = scores[names].to_numpy() * seen.to_numpy()
+    product = scores[names].to_numpy() * same_rows(teacher, scores)[names].fillna(1.0).to_numpy()
     product /= product.sum(axis=1, keepdims=True)
     labels = np.array([name.removeprefix("p_") for name in names])
     return scores.assign(**dict(zip(names, product.T)), prediction=labels[product.argmax(axis=1)])

@@ -134,6 +134,15 @@ def score_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> di
     return row
 
 
+def same_rows(teacher: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
+    """The teacher's row for each row of ``scores``, in that order; NaN where it has none.
+
+    Rows are of the same seed, if the teacher was scored for each (``label_share``).
+    """
+    keys = ["ID", "seed"] if set(scores["seed"]) <= set(teacher["seed"]) else ["ID"]
+    return scores[keys].merge(teacher.drop_duplicates(keys), "left", on=keys)
+
+
 def score_columns(reference: str) -> Columns:
     """Columns of a table with ``score_row``."""
     return {

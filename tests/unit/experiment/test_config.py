@@ -244,6 +244,14 @@ def test_a_student_of_two_branches_needs_both_of_its_trainings(load):
         load(*options, "--head_decay=1.0", "--number_of_epochs=0")
 
 
+def test_an_encoder_of_low_rank_is_not_trained_from_random_weights(load):
+    ranks = "{conv1: 8, conv2: 8, attention: 8, project: 8, expand: 8, contract: 8}"
+    options = [f"--student={{name: encoder_student, source: openai/whisper-base, ranks: {ranks}}}", "--candidates=[{}]"]
+    load(*options, "--head_decay=1.0")
+    with pytest.raises(ValueError, match="head_decay"):
+        load(*options)
+
+
 def test_a_head_that_is_fitted_before_training_reads_no_frames(load):
     encoder = "{name: encoder_student, source: openai/whisper-base}"
     options = [f"--student={encoder}", "--candidates=[{}]", "--head_decay=1.0"]

@@ -10,6 +10,7 @@ from akd_toolkit.data.batches import collate
 from akd_toolkit.data.draws import Draw
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.models.low_rank import LowRankConvolution, LowRankLinear
+from akd_toolkit.models.whisper_layers import sinusoids
 from akd_toolkit.registry import STUDENTS
 from akd_toolkit.training.head import reduce_encoder
 
@@ -113,3 +114,37 @@ def test_the_frozen_copy_learns_nothing(source, sounds):
     student.train()(torch.stack([sounds[-1]] * 2)).logits.square().sum().backward()
     assert not any(weight.grad is not None for weight in student.encoder.parameters())
     assert student.classifier.weight.grad.isfinite().all()
+
+
+def test_later_maps_correct_the_errors_of_earlier_ones(source, sounds, monkeypatch):
+    """Fitted to the full model's sums, the layers end nearer to it than fitted to its own additions."""
+
+    def additions_alone(part, before, inputs, targets):
+        part.fit((x[0] for x in inputs), (y[0] for y in next(added)))
+        return [x + part(y) for x, y in zip(before, inputs)]
+
+    ranks = {**FULL, "conv2": 8}
+    whole, student, other = student_of(source, None), student_of(source, ranks), student_of(source, ranks)
+    student.reduce(sounds)
+    added = additions(whole, sounds)
+    monkeypatch.setattr("akd_toolkit.models.whisper_reduction._residual", additions_alone)
+    other.reduce(sounds)
+    expected = [whole(x[None]).frames.detach() for x in sounds]
+    errors = [
+        sum((each(x[None]).frames - y).square().sum().item() for x, y in zip(sounds, expected))
+        for each in (student, other)
+    ]
+    assert errors[0] < 0.95 * errors[1]
+
+
+def additions(whole, sounds):
+    """What attention and the feed-forward part of each full layer add, for all sounds, one after the other."""
+    mels = [whole.front_end.of_batch(x[None], None)[0] for x in sounds]
+    states = [torch.nn.functional.gelu(whole.encoder.conv1(mel)) for mel in mels]
+    states = [torch.nn.functional.gelu(whole.encoder.conv2(x)).transpose(1, 2) for x in states]
+    states = [x + sinusoids(*x.shape[1:]) for x in states]
+    for layer in whole.encoder.layers:
+        yield (added := [layer.project(layer.attended(layer.qkv(x), None)).detach() for x in states])
+        states = [x + y for x, y in zip(states, added)]
+        yield (added := [layer.contract(layer.expanded(x)).detach() for x in states])
+        states = [x + y for x, y in zip(states, added)]
