@@ -94,18 +94,24 @@ class TrainingProcesses:
         """Take part in every training of the main process until it is finished."""
         while (run := self._share(None)) is not None:
             train(run)
+        self._leave()
 
     def dismiss(self) -> None:
         """End the other processes."""
         if self.control is not None:
             self._share(None)
-            torch.distributed.destroy_process_group()
+            self._leave()
 
     def _share(self, run):
         """Send the run of the main process to all."""
         shared = [run]
         torch.distributed.broadcast_object_list(shared, src=0, group=self.control)
         return shared[0]
+
+    def _leave(self) -> None:
+        """Join the threads of both groups; a process that ends while they run may abort."""
+        self.control = None  # the last reference
+        torch.distributed.destroy_process_group()
 
 
 def launched() -> bool:
