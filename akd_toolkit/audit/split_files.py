@@ -39,7 +39,7 @@ def audit_split_files(
     if speaker and partition and speaker.lower() == partition.lower():
         raise ValueError(f"--speaker and --partition are both '{speaker}'; a partition is not a speaker. {CURE}.")
     placed, found = read_placed(paths, partition, [name for name in (speaker, partition, *ids) if name])
-    placed, unproved, unsure = name_rows(placed, ids)
+    placed, unproved = name_rows(placed, ids)
     speakers, source = speakers_of(placed, speaker, pattern)
     placed = [item.of(speaker=who) for item, who in zip(placed, speakers)]
     if audio is not None:
@@ -61,7 +61,7 @@ def audit_split_files(
         found.append(Finding("not_proved", "speakers", f"{sentence}; {CURE}."))
     else:
         found += check_speakers(splits)
-    found += _check_names(splits, unproved, doubtful(splits, unsure)) + check_sentences(splits)
+    found += _check_names(splits, unproved, doubtful(splits)) + check_sentences(splits)
     found += _check_sound(splits, audio) + _not_compared(placed, splits)
     title = f"{counted(len(splits), 'split')} in {counted(len({item.file for item in placed}), 'file')}"
     return f"{some(map(str, paths))}: {title}{f', speakers from {source}' if source else ''}", found

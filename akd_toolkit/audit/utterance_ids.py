@@ -5,13 +5,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 
 from akd_toolkit.audit.records import Placed
 from akd_toolkit.audit.split_tables import COLUMNS, SUFFIX
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_unknown_speaker
 from akd_toolkit.data.verdicts import Split
 
 PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name
@@ -32,35 +31,28 @@ def path_of(name: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part not in ("", "..", ".") and not part.endswith(":"))
 
 
-def one_spelling(names: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """(name -> one spelling for all names of its file, name -> another that may be the same file).
+def one_spelling(names: Iterable[str]) -> dict[str, str]:
+    """Name -> one spelling for all names of its file.
 
     A path that is the end of another, such as ``b.wav`` of ``corpus/a/b.wav``, is the same file, unless it is the end
     of several or a plain number, which many folders have.
 
     Example
     -------
-    >>> one_spelling(["wav/B2x.wav", "b2x", "anna/1.wav", "1.wav"])[0]
+    >>> one_spelling(["wav/B2x.wav", "b2x", "anna/1.wav", "1.wav"])
     {'wav/B2x.wav': 'wav/B2x.wav', 'b2x': 'wav/B2x.wav', 'anna/1.wav': 'anna/1.wav', '1.wav': '1.wav'}
-    >>> one_spelling(["anna/1.wav", "1.wav"])[1]
-    {'1.wav': 'anna/1.wav'}
     """
     names = list(dict.fromkeys(names))
     first: dict[tuple, str] = {}
     for name in names:
         first.setdefault(path_of(name), posixpath.normpath(name.replace("\\", "/")))
-    longer, unsure = defaultdict(list), {}
-    for path in first:
+    whole = defaultdict(set)  # the end of a path -> spellings of the longer paths
+    for path in sorted(first, key=len, reverse=True):
+        if len(whole[path]) == 1 and not PLAIN.fullmatch(path[-1]):
+            (first[path],) = whole[path]
         for skipped in range(1, len(path)):
-            if path[skipped:] in first:
-                longer[path[skipped:]].append(path)
-    for path, others in longer.items():
-        whole = [other for other in others if other not in longer]
-        if len(whole) == 1 and not PLAIN.fullmatch(path[-1]):
-            first[path] = first[whole[0]]
-        else:
-            unsure[first[path]] = first[whole[0]]
-    return {name: first[path_of(name)] for name in names}, unsure
+            whole[path[skipped:]].add(first[path])
+    return {name: first[path_of(name)] for name in names}
 
 
 def counts_from_start(names: Iterable[str]) -> str:
@@ -75,24 +67,20 @@ def counts_from_start(names: Iterable[str]) -> str:
     shapes = {re.sub(r"\d+", "#", name) for name in names}
     if len(names) < MIN_COUNTED or len(shapes) > 1 or "#" not in (shape := shapes.pop()):
         return ""
-    numbers = [tuple(map(int, re.findall(r"\d{1,18}", name))) for name in names]
-    firsts, lasts = {number[0] for number in numbers}, defaultdict(int)
-    for number in numbers:
-        lasts[number[:-1]] = max(lasts[number[:-1]], number[-1])
-    start = min(number[-1] for number in numbers)
-    slots = sum(last - start + 1 for last in lasts.values())
-    counts = max(start, min(firsts)) <= 1 and len(firsts) >= DENSE * (max(firsts) - min(firsts) + 1)
-    return shape if counts and len(names) >= DENSE * slots else ""
+    numbers = sorted(tuple(map(int, re.findall(r"\d{1,18}", name))) for name in names)
+    lasts = {number[:-1]: number[-1] for number in numbers}  # the highest of each beginning
+    slots = sum(last - numbers[0][-1] + 1 for last in lasts.values())
+    return shape if max(numbers[0]) <= 1 and len(names) >= DENSE * slots else ""
 
 
-def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Placed], dict[str, str], dict[str, str]]:
-    """(rows with IDs, check -> why their names do not prove it, names -> others that may be of the same recording).
+def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Placed], dict[str, str]]:
+    """(rows with IDs, check -> why their names do not prove it).
 
-    ``given`` are columns that together are the ID. Without them the first usual column is used whose values restart
-    neither within a partition nor in the next, then the path, and last the number of the row. ValueError if a row lacks
-    a given column, or its values repeat within a partition.
+    ``given`` are columns that together are the ID. Without them the first usual column is used that holds neither plain
+    numbers nor values that restart within a partition or in the next, then the path, and last the number of the row.
+    ValueError if a row lacks a given column, or its values repeat within a partition.
     """
-    spelling, unsure = one_spelling(item.row.wav for item in placed if item.row.wav)
+    spelling = one_spelling(item.row.wav for item in placed if item.row.wav)
     placed = [item.of(wav=spelling.get(item.row.wav, "")) for item in placed]
     across = _restart_across([(item, item.row.wav) for item in placed if item.row.wav])
     rejected = {"path": across} if across else {}
@@ -100,14 +88,13 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Plac
     unproved = {"segments": f"column 'path': {across}"} if across else {}
     if all(names):
         names = [SUFFIX.sub("", name) for name in names]
-        spelling, more = one_spelling(names)
-        names, unsure = [spelling[name] for name in names], unsure | more
+        spelling = one_spelling(names)
+        names = [spelling[name] for name in names]
     else:
         names = [item.where for item in placed]
         why = "; ".join(f"column '{column}': {why}" for column, why in rejected.items())
         unproved = dict.fromkeys(("utterances", "segments"), why or "no column names the recordings")
-    placed = [item.of(id=name, wav="" if across else item.row.wav) for item, name in zip(placed, names)]
-    return placed, unproved, unsure
+    return [item.of(id=name, wav="" if across else item.row.wav) for item, name in zip(placed, names)], unproved
 
 
 def _from_given_columns(placed: Sequence[Placed], given: Sequence[str]) -> list[str]:
@@ -130,7 +117,7 @@ def _from_usual_columns(placed: Sequence[Placed], rejected: dict[str, str]) -> l
         wrong = {}
         for column in set(chosen) - {""}:
             named = [(item, _id_cell(item, column)) for item, own in zip(placed, chosen) if own == column]
-            if why := _restart_within(named) or _restart_across(named) or _numbers_rows(named):
+            if why := _plain_numbers(named) or _restart_within(named) or _restart_across(named):
                 wrong[column] = why
         if not wrong:
             return [_id_cell(item, column) for item, column in zip(placed, chosen)]
@@ -164,46 +151,39 @@ def _restart_within(named: Named) -> str:
 
 
 def _restart_across(named: Named) -> str:
-    """Two partitions whose names count up from the start, each by itself, or a number that two speakers have."""
+    """Two partitions whose names count up from the start, each by itself."""
     groups = _groups(named)
     shapes = {place: shape for place, names in groups.items() if (shape := counts_from_start(names))}
     for one, other in combinations(shapes, 2):
         comparable = one[0] == other[0] and (one[1] == other[1] or not (one[1] and one[2] and other[1] and other[2]))
         if comparable and shapes[one] == shapes[other] and set(groups[one]) & set(groups[other]):
             return f"it counts {shapes[one]} from the start in {one[2] or one[1]} and again in {other[2] or other[1]}"
-    owners: dict[str, Placed] = {}  # of plain numbers
-    for item, name in named if all(SUFFIX.sub("", name).isdecimal() for _, name in named) else ():
-        other = owners.setdefault(name, item)
-        speakers = {one.cell("speaker") for one in (item, other)}
-        if len(speakers) > 1 and not any(map(is_unknown_speaker, speakers)):
-            return f"{name} belongs to {' and to '.join(sorted(speakers))} ({other.where}, {item.where})"
     return ""
 
 
-def _numbers_rows(named: Named) -> str:
-    files = defaultdict(list)
-    for item, name in named:
-        files[item.file].append(name)
-    for file, names in files.items():
-        if len(names) >= MIN_COUNTED and names in ([str(i + start) for i in range(len(names))] for start in (0, 1)):
-            return f"it numbers the rows of {file.name}"
-    return ""
+def _plain_numbers(named: Named) -> str:
+    """Numbers that occur once each may be those of the rows; those of two speakers are each speaker's own."""
+    owners = {(name, item.cell("speaker")) for item, name in named}
+    names = {name for name, _ in owners}
+    wrong = all(map(str.isdecimal, names)) and (len(names) == len(named) or len(owners) > len(names))
+    return f"it holds plain numbers ({named[0][1]})" if wrong else ""
 
 
-def doubtful(splits: Sequence[Split], unsure: dict[str, str]) -> list[tuple[str, str]]:
+def doubtful(splits: Sequence[Split]) -> list[tuple[str, str]]:
     """Pairs (training, test) of names that may mean the same recording; only comparing the sound can decide."""
     found = []
     for split in splits:
-        sides = [[row for row in rows if not row.sha256] for rows in (split.train, split.test)]
-        train, test = ({name for row in rows for name in (row.id, row.wav)} for rows in sides)
-        found += [(one, other) for one, other in unsure.items() if one in train and other in test]
-        found += [(other, one) for one, other in unsure.items() if one in test and other in train]
-        files = [_by_file_name(rows) for rows in sides]
-        repeated = any(len(names) > 1 for side in files for names in side.values())  # so folders are part of a name
-        if not repeated and not all(map(counts_from_start, files)):
-            shared = [name for name in files[0] if name in files[1] and files[0][name] != files[1][name]]
-            found += [(*files[0][name], *files[1][name]) for name in shared if not PLAIN.fullmatch(name)]
-    return list(dict.fromkeys(found))
+        train, test = (_by_file_name(row for row in rows if not row.sha256) for rows in (split.train, split.test))
+        # Where a name occurs in several folders, or all names count up, the folders are a part of it.
+        apart = any(len(names) > 1 for side in (train, test) for names in side.values())
+        apart = apart or all(map(counts_from_start, (train, test)))
+        for name in train.keys() & test.keys():
+            for one, other in product(train[name], test[name]):
+                paths = sorted((path_of(one), path_of(other)), key=len)
+                within = paths[1][-len(paths[0]) :] == paths[0]
+                if paths[0] != paths[1] and (within or not (apart or PLAIN.fullmatch(name))):
+                    found.append((one, other))
+    return sorted(found)
 
 
 def _by_file_name(rows: Iterable[Utterance]) -> dict[str, set[str]]:

@@ -39,6 +39,10 @@ class Split:
         """IDs of training and of test."""
         return {row.id for row in self.train}, {row.id for row in self.test}
 
+    def divides(self, one: Utterance, other: Utterance) -> bool:
+        """Whether the first is in training and the second in test."""
+        return one.id in self.ids[0] and other.id in self.ids[1]
+
     def wrong(self, check: str, sentence: str, leak: bool = True) -> Finding:
         """A leak, or a warning if the split is not strict or ``leak`` is False."""
         verdict = "leak" if self.strict and leak else "warning"
