@@ -9,7 +9,7 @@ from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, as_text
 from akd_toolkit.data.manifest import WATERMARK, marked
 from akd_toolkit.data.verdicts import VERDICTS, counted, shortened
-from akd_toolkit.deploy.release.metadata import IDENTIFIERS, UNKNOWN, Terms, terms_of
+from akd_toolkit.deploy.release.metadata import IDENTIFIERS, UNKNOWN, terms_of
 from akd_toolkit.evaluate.report.tables import GENERATED
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.registry import STUDENTS
@@ -22,7 +22,7 @@ def write_card(about: dict, metadata: dict, experiment: Experiment, source: str,
     """Markdown with the hub's YAML at its head.
 
     ``about`` is the content of the bundle's ``student.json``, ``metadata`` comes from ``gather``, ``source`` is what
-    users give to load it, ``files`` are (name, bytes, description).
+    users give to load it ("" for the student in the package), ``files`` are (name, bytes, description).
     """
     import jinja2
     from huggingface_hub import ModelCard
@@ -140,9 +140,9 @@ def _training_data(about: dict, metadata: dict) -> dict:
         rows += [(user, name, _licence(name)) for name in teacher["heard"] or ()]
         if teacher["heard"] is None or not teacher["complete"]:
             rows.append((user, "more, not published" if teacher["heard"] else "not published", teacher["source"]))
-    terms = terms_of(corpus) or Terms("", "")
-    description = f"{corpus}: {terms.speech}" if terms.speech else corpus
-    return {"data_rows": rows, "corpus_description": description, "acted": "act" in terms.speech}
+    speech = terms.speech if (terms := terms_of(corpus)) else ""
+    description = f"{corpus}: {speech}" if speech else corpus
+    return {"data_rows": rows, "corpus_description": description, "acted": "act" in speech}
 
 
 def _licence(corpus: str) -> str:

@@ -27,6 +27,7 @@ from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 from akd_toolkit.inference.bundle import ALLOWED, CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list
 from akd_toolkit.inference.engine import ONNX_FILE
+from akd_toolkit.inference.hub import PRETRAINED
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def release(
     sound
         Whether the audit compares how recordings sound.
     source
-        The source that the card tells readers to load; by default the folder's name.
+        The source that the card tells readers to load; by default the folder's name, and none for the package's own.
     weights
         False writes ``student.onnx`` in the one precision given and no weights: smaller, to run and not to change.
 
@@ -98,6 +99,7 @@ def release(
         raise ValueError(f"without weights a bundle holds one file, got precision {' '.join(precisions)}; give one.")
     if licence is not None and not all(letter.isalnum() or letter in ".-_+" for letter in licence or " "):
         raise ValueError(f"licence must be an identifier such as apache-2.0 or my-company-1.0, got '{licence}'.")
+    source = source or ("" if to == PRETRAINED else f"path/to/{to.name}")
     experiment, run = Experiment.of_run(run_folder)
     licence = licence or student_licence(training_corpora(experiment))
     logger.info("auditing %s", experiment.folder)
@@ -125,7 +127,7 @@ def release(
         _write_json(aside / SCORES, {**metadata, "licence": licence})
         written = [(aside / name, what) for name, what in whats.items() if (aside / name).exists()]
         files = [(path.name, path.stat().st_size, what) for path, what in written]
-        card = write_card(about, metadata, experiment, source or f"path/to/{to.name}", files)
+        card = write_card(about, metadata, experiment, source, files)
         (aside / CARD).write_text(card, encoding="utf-8")
         write_list(aside)
         check_bundle(aside)

@@ -17,7 +17,6 @@ from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.bundle import check_bundle
 from akd_toolkit.inference.engine import open_engine
 from akd_toolkit.inference.hub import resolve_source, upload
-from akd_toolkit.inference.recognizer import EmotionRecognizer
 from akd_toolkit.inference.released import ReleasedStudent
 
 RUN = "seed17/fold1/outer"
@@ -66,8 +65,7 @@ def test_a_bundle_holds_the_student_with_its_results(released):
     about = json.loads((released / "student.json").read_text())
     assert about["student"]["name"] == "micro_cnn" and about["label_order"] == ["anger", "sadness", "neutral"]
     assert (about["train_speakers"], about["test_speakers"]) == (["C", "D"], ["A", "B"])
-    assert (about["window_s"], about["test_overlap_s"], about["licence"]) == (1.0, 0.5, "apache-2.0")
-    assert "seconds" not in about
+    assert (about["window_s"], about["test_overlap_s"]) == (1.0, 0.5) and "seconds" not in about
     scores = json.loads((released / "scores.json").read_text())
     assert scores["this_student"]["ua"]["pooled"] == 66.67 and scores["experiment"]["folds"] == 2
     assert scores["runs"] == {"done": 2, "planned": 2} and scores["licence"] == "apache-2.0"
@@ -86,9 +84,8 @@ def test_the_card_shows_the_stored_scores(released):
     assert "NOT speaker-independent" not in card and "compress" not in card
     data = card_data(released)
     assert (data.license, data.pipeline_tag, data.language) == ("apache-2.0", "audio-classification", "de")
-    assert {result.dataset_split for result in data.eval_results} == {"fold 1: speakers A, B"}
-    metrics = [(one.dataset_name, one.metric_type, one.metric_value) for one in data.eval_results]
-    assert metrics == [("EmoDB", "accuracy", 66.67), ("EmoDB", "recall", 66.67)]
+    metrics = [(one.dataset_split, one.metric_type, one.metric_value) for one in data.eval_results]
+    assert metrics == [("fold 1: speakers A, B", name, 66.67) for name in ("accuracy", "recall")]
 
 
 def test_speechbrain_s_own_pretrained_loads_a_bundle(released, tmp_path):
@@ -108,10 +105,6 @@ def test_a_student_is_pushed_to_the_hub_and_comes_back(hub, token, released, tmp
     assert hub.repositories["me/emotion"].private
     student = ReleasedStudent.from_pretrained("me/emotion", revision=commit, cache_folder=tmp_path / "kept")
     assert tree(student.folder) == tree(released) and student.about["label_order"] == ["anger", "sadness", "neutral"]
-    expected = open_engine(released, "torch")(SOUND)
-    with torch.no_grad():
-        found = student(torch.from_numpy(SOUND)).logits.softmax(-1).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-6)
     student.push_to_hub("me/copy")
     assert "student.onnx" in hub.repositories["me/copy"].commits[hub.repositories["me/copy"].at("main")]
     assert upload(released, "me/emotion", revision="next") == hub.repositories["me/emotion"].refs["next"]
@@ -136,7 +129,10 @@ def test_no_path_of_this_machine_is_in_a_bundle(make_experiment, no_export, tmp_
     assert lengths == sorted(lengths, reverse=True)
 
 
-def test_a_bundle_without_weights_runs_and_its_card_has_the_tables_of_studies(make_experiment, no_export, tmp_path):
+def test_the_package_s_own_student_is_loaded_without_a_name_and_its_card_has_the_tables_of_studies(
+    make_experiment, no_export, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(release_module, "PRETRAINED", tmp_path / "out")
     folder = make_experiment(corpus="EmoDB+RAVDESS")
     (folder / "studies/noise").mkdir(parents=True)
     page = "# In noise\n\nProtocol.\n\n| a | b |\n|---|--:|\n| c | 1 |\n\n## More\n\n| x |\n"
@@ -147,9 +143,7 @@ def test_a_bundle_without_weights_runs_and_its_card_has_the_tables_of_studies(ma
     card = (bundle / "README.md").read_text()
     assert "### In noise\n\n| a | b |\n|---|--:|\n| c | 1 |\n\n#" in card and "With SpeechBrain" not in card
     assert "| the student, with labels | RAVDESS |" in card and card_data(bundle).license == "cc-by-nc-sa-4.0"
-    assert EmotionRecognizer.from_pretrained(bundle).engine.backend == "onnx"
-    with pytest.raises(FileNotFoundError, match="safetensors"):
-        EmotionRecognizer.from_pretrained(bundle, backend="torch")
+    assert "from_pretrained()" in card and "`akd predict speech.wav`" in card and "path/to" not in card
     with pytest.raises(ValueError, match="fp32 int8"):
         release(folder / RUN, tmp_path / "two", **options | {"precisions": ("fp32", "int8")})
 
@@ -159,7 +153,7 @@ def test_a_leak_is_not_released(make_experiment, no_export, tmp_path):
     change_json(folder / "seed17/fold2/outer/student.json", train_speakers=["A", "B", "C"])
     with pytest.raises(ValueError, match="leak.*fold2.*speaker C") as caught:
         release(folder / RUN, tmp_path / "out", sound=False)
-    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists() and not list(tmp_path.glob(".out*"))
+    assert "\n" not in str(caught.value) and [path.name for path in tmp_path.iterdir()] == ["experiment"]
 
 
 def test_scores_without_known_speakers_are_marked(make_experiment, no_export, tmp_path):
@@ -184,7 +178,7 @@ def test_unknown_terms_need_a_licence(make_experiment, no_export, tmp_path):
         student_licence(["EmoDB", "IEMOCAP"])
     assert student_licence(["EmoDB", "CREMA-D", "RAVDESS"]) == "cc-by-nc-sa-4.0"
     for corpus, terms in KNOWN.items():
-        assert terms.licence and terms.source and (terms.student is None or student_licence([corpus]) == terms.student)
+        assert terms.licence and terms.source and (not terms.student or student_licence([corpus]) == terms.student)
 
 
 def test_speech_without_labels_counts_as_training_data(make_experiment):
@@ -222,14 +216,6 @@ def test_a_compressed_student_is_described(make_experiment, no_export, tmp_path)
     shutil.rmtree(folder / "compressed/seed17/fold2")
     card = (release(run, out, sound=False) / "README.md").read_text()
     assert "1 of 2 students are compressed like it" in card and "its recipe" not in card
-
-
-def test_only_a_finished_run_is_released(make_experiment, tmp_path):
-    folder = make_experiment()
-    (folder / RUN / "scores.csv").unlink()
-    for place in (folder, folder / RUN):
-        with pytest.raises(FileNotFoundError, match="finished run"):
-            release(place, tmp_path / "out")
 
 
 def test_only_a_bundle_is_replaced(make_experiment, no_export, tmp_path):
