@@ -4,7 +4,7 @@ import codecs
 import io
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -42,7 +42,6 @@ MILLISECONDS = re.compile(r"([^a-zA-Z]|(?<=[a-z])(?=M))(?i:ms|msecs?|millisecond
 UNKNOWN = ("", "nat", "nan", "none", "null")  # how programs write an unknown number
 UNUSED = "-"  # instead of a column's name
 PART = re.compile(r"\{([^{}]+)\}")  # of a name composed of columns
-SAMPLE = 500  # rows that decide how paths of the table become paths of the folder
 Parts = tuple[str, ...]
 
 
@@ -214,9 +213,9 @@ def _numbers(cells: pd.Series, time_column: str) -> pd.Series:
 def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
     """The file of each text; the text itself below ``folder`` if there is none.
 
-    Tried in this order: as written, from ``folder`` or from the table's folder; ignoring the suffix, the Unicode form
-    and the kind of slash; with the beginning of the path replaced (``/home/ann/corpus/wav`` by ``wav``), in the same
-    way for all rows; and if texts are names only, in whatever folder the name is found once.
+    Paths as written, from ``folder`` or from the table's folder, where at least half of them are found; else the file
+    whose path in ``folder`` is the end of the text (``/home/ann/corpus/wav/a.wav``), or the only one whose path ends
+    like the text (``a.wav``). Suffix, Unicode form and the kind of slash may differ.
     """
     bases = folder, table.parent
     for base in bases:
@@ -224,22 +223,19 @@ def find_paths(texts: Sequence[str], folder: Path, table: Path) -> list[Path]:
         if all(path.is_file() for path in paths):
             return paths
     files: dict[Parts, list[Path]] = defaultdict(list)
-    by_name: dict[str, list[Parts]] = defaultdict(list)
     for path in walk_files(folder):
         if path.suffix.lower() in AUDIO_SUFFIXES:
             files[_parts(path.relative_to(folder).as_posix())].append(path)
-    for parts in files:
-        by_name[parts[-1]].append(parts)
     wanted = [_parts(text) for text in texts]
-    sample = wanted[:: len(wanted) // SAMPLE + 1]
-    votes = Counter(_change(parts, other) for parts in sample if parts for other in by_name[parts[-1]])
     home = _parts(table.parent.relative_to(folder).as_posix()) if table.is_relative_to(folder) else ()
-    as_written = [change for change in (((), ()), ((), home)) if 2 * votes[change] >= len(sample)]
-    if not as_written and all(len(parts) == 1 and len(by_name[parts[0]]) < 2 for parts in wanted):
-        places = [(by_name[parts[0]] or [()])[0] for parts in wanted]
+    for places in (wanted, [(*home, *parts) for parts in wanted]):
+        if 2 * sum(place in files for place in places) >= len(places):
+            break
     else:
-        old, new = as_written[0] if as_written else _clearest(votes)
-        places = [(*new, *parts[len(old) :]) if parts[: len(old)] == old else () for parts in wanted]
+        by_name: dict[str, list[Parts]] = defaultdict(list)
+        for place in files:
+            by_name[place[-1]].append(place)
+        places = [_place_of(parts, by_name["".join(parts[-1:])]) for parts in wanted]
     found = []
     for place, text in zip(places, texts):
         suffix = PurePosixPath(text).suffix.lower()
@@ -257,21 +253,14 @@ def _parts(text: str) -> Parts:
     return tuple(parts)
 
 
-def _change(parts: Parts, other: Parts) -> tuple[Parts, Parts]:
-    """The beginning of ``parts``, and what must replace it, to get ``other``."""
-    same = 1
-    while parts[-same - 1 : -same] and parts[-same - 1 : -same] == other[-same - 1 : -same]:
-        same += 1
-    return parts[:-same], other[:-same]
-
-
-def _clearest(votes: Counter) -> tuple[Parts, Parts]:
-    """The change that has at least twice as many votes as any other."""
-    (best, most), (second, fewer), *_ = [*votes.most_common(2), (((), ()), 0), (((), ()), 0)]
-    if most < 2 * fewer:
-        places = ["/".join(new) or "the data folder itself" for _, new in (best, second)]
+def _place_of(parts: Parts, places: list[Parts]) -> Parts:
+    """The longest of the places that is the end of the path, or else the only one that ends with it; () for none."""
+    within = max((place for place in places if parts[-len(place) :] == place), key=len, default=())
+    ending = [place for place in places if place[-len(parts) :] == parts]
+    if not within and len(ending) > 1:
+        folders = ["/".join(place[:-1]) or "the data folder itself" for place in ending]
         raise ValueError(
-            f"files of the table are found in {places[0]} and in {places[1]}; write the folder into its paths, "
+            f"{'/'.join(parts)} is found in {folders[0]} and in {folders[1]}; write the folder into the table's paths, "
             "such as --columns 'path=folder/{name of the column}'."
         )
-    return best
+    return within or (ending[0] if ending else ())
