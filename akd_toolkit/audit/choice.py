@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from akd_toolkit.audit.runs import Runs, leak, or_proved
-from akd_toolkit.data.verdicts import Finding, counted, some
+from akd_toolkit.data.names import counted, some
+from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua

@@ -8,6 +8,7 @@ from akd_toolkit.audit.choice import check_choice, check_epochs
 from akd_toolkit.audit.runs import Runs, check_heads, check_report, check_scores_written, check_speakers_written
 from akd_toolkit.data.folds import inner_folds
 from akd_toolkit.data.manifest import Manifest
+from akd_toolkit.data.names import counted, some
 from akd_toolkit.data.split_checks import (
     check_identical,
     check_segments,
@@ -16,7 +17,7 @@ from akd_toolkit.data.split_checks import (
     check_utterances,
 )
 from akd_toolkit.data.unlabelled import find_unlabelled, hashes
-from akd_toolkit.data.verdicts import Finding, Split, counted, some
+from akd_toolkit.data.verdicts import Finding, Split
 from akd_toolkit.experiment.leaks import check_model, check_noise
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override

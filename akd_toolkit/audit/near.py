@@ -6,7 +6,8 @@ import numpy as np
 from scipy.fft import rfft
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, read_audio
-from akd_toolkit.data.verdicts import Finding, Split, counted
+from akd_toolkit.data.names import counted
+from akd_toolkit.data.verdicts import Finding, Split
 from akd_toolkit.progress import tqdm
 
 WINDOW, HOP = 4096, 320  # samples at 16 kHz: 256 ms every 20 ms

@@ -16,8 +16,8 @@ from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.importers.patterns import EMOTION_WORDS
 from akd_toolkit.data.importers.tables import plain_name
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import are_partitions, is_unknown_speaker, place_of
-from akd_toolkit.data.verdicts import Finding, counted, some
+from akd_toolkit.data.names import are_partitions, counted, is_unknown_speaker, place_of, some
+from akd_toolkit.data.verdicts import Finding
 
 # Where the names of well-known corpora hold the speaker; used only where every name of a split fits.
 SPEAKERS_IN_NAMES = {

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from akd_toolkit.data.verdicts import Finding, counted, some
+from akd_toolkit.data.names import counted, some
+from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.record import RunRecord
 from akd_toolkit.experiment.scores_file import read_scores, wrong_scores

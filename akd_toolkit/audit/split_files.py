@@ -11,7 +11,7 @@ from akd_toolkit.audit.utterance_ids import doubtful, name_rows, path_of
 from akd_toolkit.data.audio import read_recording
 from akd_toolkit.data.files import walk_files
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import PARTITIONS
+from akd_toolkit.data.names import PARTITIONS, counted, some
 from akd_toolkit.data.split_checks import (
     check_identical,
     check_segments,
@@ -19,7 +19,7 @@ from akd_toolkit.data.split_checks import (
     check_speakers,
     check_utterances,
 )
-from akd_toolkit.data.verdicts import Finding, Split, counted, some
+from akd_toolkit.data.verdicts import Finding, Split
 from akd_toolkit.progress import tqdm
 
 

@@ -18,7 +18,7 @@ from akd_toolkit.data.importers.groups import propose_groups
 from akd_toolkit.data.importers.patterns import guess_folders, list_recordings
 from akd_toolkit.data.importers.tables import choose_columns, read_table
 from akd_toolkit.data.manifest import WATERMARK
-from akd_toolkit.data.preparing import shortened
+from akd_toolkit.data.names import some
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.registry import CORPORA
 
@@ -116,7 +116,7 @@ def _table(given: str | None, folder: Path) -> str:
         return (table.relative_to(folder) if table.is_relative_to(folder) else table).as_posix()
     found = _tables(folder)
     if len(found) != 1:
-        names = ", ".join(shortened(found)) or "none"
+        names = some(found) or "none"
         raise ValueError(
             f"{folder} has {len(found)} CSV or TSV files ({names}); name one with --table, or several that have the "
             "same columns with a *."

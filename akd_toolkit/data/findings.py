@@ -8,12 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, Recording
 from akd_toolkit.data.importers.corpus import Source, find_utterances
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_unknown_speaker
-from akd_toolkit.data.preparing import measure, shortened
+from akd_toolkit.data.names import is_unknown_speaker, some
+from akd_toolkit.data.preparing import measure
+from akd_toolkit.data.split_checks import spelling
 
 QUIET_RMS = 0.001  # of full scale
 SHORT_S, LONG_S = 0.5, 30.0
@@ -50,12 +52,10 @@ class Findings:
         return dict(sorted(Counter(row.emotion for row in self.rows).items()))
 
     @cached_property
-    def of_speakers(self) -> dict[str, Counter]:
-        """Speaker -> utterances by label; empty where speakers are unknown."""
-        named = defaultdict(Counter)
-        for row in sorted(self.rows, key=lambda row: row.speaker) if self.speakers else ():
-            named[row.speaker][row.emotion] += 1
-        return dict(named)
+    def cells(self) -> pd.DataFrame:
+        """Utterances of each speaker (index) by label (columns)."""
+        speakers, labels = ([getattr(row, name) for row in self.rows] for name in ("speaker", "emotion"))
+        return pd.crosstab(pd.Series(speakers, name="speaker"), pd.Series(labels))
 
     @cached_property
     def seconds(self) -> np.ndarray:
@@ -69,7 +69,7 @@ class Findings:
 
     def sentence(self) -> str:
         """``96 utterances, 8 speakers, 4 classes``."""
-        who = f"{len(self.of_speakers)} speakers" if self.speakers else "speakers unknown"
+        who = f"{len(self.cells)} speakers" if self.speakers else "speakers unknown"
         return f"{len(self.rows)} utterances, {who}, {len(self.counts)} classes"
 
     def lengths(self) -> str:
@@ -80,18 +80,18 @@ class Findings:
 
     def table(self) -> tuple[list[str], list[list]]:
         """Header and rows of utterances by speaker and class; by class alone for many or unknown speakers."""
-        if 0 < len(self.of_speakers) <= MAX_SPEAKERS:
-            rows = [[name, *(of[label] for label in self.counts), of.total()] for name, of in self.of_speakers.items()]
-            return ["speaker", *self.counts, "all"], [*rows, ["all", *self.counts.values(), len(self.rows)]]
-        rows = [[label, count] for label, count in self.counts.items()]
         if not self.speakers:
-            return ["class", "utterances"], rows
-        spoken = Counter(label for of in self.of_speakers.values() for label in of)
-        return ["class", "utterances", "speakers"], [[label, count, spoken[label]] for label, count in rows]
+            return ["class", "utterances"], [list(pair) for pair in self.counts.items()]
+        if len(self.cells) > MAX_SPEAKERS:
+            rows = [[label, count, int((self.cells[label] > 0).sum())] for label, count in self.counts.items()]
+            return ["class", "utterances", "speakers"], rows
+        whole = self.cells.assign(all=self.cells.sum(axis=1))
+        whole.loc["all"] = whole.sum()
+        return ["speaker", *whole], [[name, *row] for name, row in zip(whole.index, whole.to_numpy().tolist())]
 
     def oddities(self) -> list[str]:
         """What a reader should know before trusting a score, a sentence each."""
-        of, rows = self.of_speakers, self.rows
+        rows, of = self.rows, list(self.cells.index) if self.speakers else []
         odd = [f"class {label} has few utterances, {count}" for label, count in self.counts.items() if count < FEW]
         if self.without_label:
             odd.append(f"no label was given for {', '.join(self.without_label)}; it stays")
@@ -102,13 +102,16 @@ class Findings:
             "classes are numbers ({}); --labels {first}=NAME names them": filter(str.isdigit, self.counts),
             "classes may not be emotions ({}); --labels '{first}=-' leaves them out": unknown,
             "names of speakers contain a field separator ({}); check that the field holds only the speaker": joined,
-            "some class is missing from speakers {}": [name for name in of if len(of[name]) < len(self.counts)],
+            "some class is missing from speakers {}": [name for name in of if self.cells.loc[name].min() == 0],
         }.items():
             if names := list(names):
-                odd.append(sentence.format(", ".join(shortened(names)), first=names[0]))
+                odd.append(sentence.format(some(names), first=names[0]))
         if 2 * len(of) > len(rows):
             odd.append(f"{len(of)} speakers for {len(rows)} utterances; are they speakers?")
-        odd += self._same_sound()
+        same = _grouped(rows, lambda row: row.sha256)
+        odd += [f"{one.id} and {other.id} hold the same sound" for one, other, *_ in same[:5]]
+        unlike = [group for group in same if len({row.emotion for row in group}) > 1]
+        odd += [f"{one.id} has another label than {other.id}, which is the same sound" for one, other, *_ in unlike[:1]]
         if self.stereo:
             odd.append(f"stereo, so that channels are averaged: {len(self.stereo)}")
         odd += [
@@ -121,21 +124,13 @@ class Findings:
             f"shorter than {SHORT_S} s": [row.id for row in rows if row.duration < SHORT_S],
             f"longer than {LONG_S:.0f} s": [row.id for row in rows if row.duration > LONG_S],
         }.items():
-            odd += [f"{what}: {len(ids)} ({', '.join(shortened(ids))})"] if ids else []
+            odd += [f"{what}: {len(ids)} ({some(ids)})"] if ids else []
         return odd
-
-    def _same_sound(self) -> list[str]:
-        same, unlike = [], []
-        for rows in _grouped(self.rows, lambda row: row.sha256):
-            same.append(f"{rows[0].id} and {rows[1].id} hold the same sound")
-            if len({row.emotion for row in rows}) > 1:
-                unlike.append(f"{rows[0].id} has another label than {rows[1].id}, which is the same sound")
-        return [*shortened(same), *unlike[:1]]
 
 
 def _alike(what: str, names: Iterable[str]) -> list[str]:
-    """Names that may mean the same, because they differ only in capitals or in leading zeros."""
-    groups = _grouped(names, lambda name: name.lower().lstrip("0").removesuffix(".0"))
+    """Names that may mean the same, spelled differently."""
+    groups = _grouped(names, spelling)
     return [f"the {what} {', '.join(group)} may be the same, spelled differently" for group in groups]
 
 

@@ -1,7 +1,7 @@
-"""Names of the parts of a split, and names that mark an unknown speaker."""
+"""Names of the parts of a split, names that mark an unknown speaker, and lists of names in sentences."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,3 +71,21 @@ def is_unknown_speaker(name: str) -> bool:
     [True, True, True, True, True, True, False]
     """
     return NOBODY.fullmatch(name.strip(" <>[](){}'\"")) is not None
+
+
+def some(names: Iterable, shown: int = 5) -> str:
+    """The first names and how many more.
+
+    Example
+    -------
+    >>> some("abcd", shown=2)
+    'a, b and 2 more'
+    """
+    names = list(map(str, names))
+    listed = ", ".join(names[:shown])
+    return f"{listed} and {len(names) - shown} more" if len(names) > shown else listed
+
+
+def counted(number: int, what: str) -> str:
+    """A number and its noun: ``1 fold``, ``5 folds``."""
+    return f"{number} {what}" + ("" if number == 1 else "s")

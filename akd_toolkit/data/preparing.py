@@ -14,12 +14,12 @@ import numpy as np
 from akd_toolkit.data.audio import Recording, read_recording
 from akd_toolkit.data.files import MANIFEST, is_generated, written_aside
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
+from akd_toolkit.data.names import some
 from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
 
 VIDEOS = (".mp4", ".flv", ".avi", ".mkv", ".mov", ".webm")
-MAX_SHOWN = 5  # names in a message, before the rest is counted
 TIMEOUT_S = 30.0  # of a download
 
 
@@ -147,12 +147,8 @@ def count_differences(found: Iterable[str], expected: Iterable[str], what: str) 
     ['class anger 1 instead of 2']
     """
     have, want = Counter(found), Counter(expected)
-    cells = [
-        " ".join(f"{what} {cell} {have[cell]} instead of {want[cell]}".split())
-        for cell in sorted(have | want)
-        if have[cell] != want[cell]
-    ]
-    return shortened(cells)
+    cells = [cell for cell in sorted(have | want) if have[cell] != want[cell]]
+    return [some(" ".join(f"{what} {c} {have[c]} instead of {want[c]}".split()) for c in cells)] if cells else []
 
 
 def name_differences(
@@ -174,19 +170,8 @@ def name_differences(
     for what, cell in (("files", lambda name: ""), *cells):
         differences += count_differences(map(cell, found), map(cell, expected), what)
     for what, names in (("missing", set(expected) - set(found)), ("extra", set(found) - set(expected))):
-        differences += [f"{what}: {', '.join(shortened(sorted(names)))}"] if names else []
+        differences += [f"{what}: {some(sorted(names))}"] if names else []
     return differences
-
-
-def shortened(items: Sequence[str]) -> list[str]:
-    """The first few, and the number of others.
-
-    Example
-    -------
-    >>> shortened("abcdefgh")
-    ['a', 'b', 'c', 'd', 'e', 'and 3 more']
-    """
-    return [*items[:MAX_SHOWN], *([f"and {len(items) - MAX_SHOWN} more"] if len(items) > MAX_SHOWN else [])]
 
 
 def refuse_or_warn(differences: Sequence[str], what: str, expect_official: bool) -> None:
@@ -263,24 +248,16 @@ def fetch_zip(url: str, folder) -> Path:
 
 def _download(url: str, path: Path) -> None:
     import http.client  # here, as are those above, because akd predict imports this module and would start later
-    import urllib.error
     import urllib.request
 
     advice = "Check the network and run again, or download it by hand and give data_folder"
     logger.info("downloading %s to %s.", url, path)
     try:
-        with written_aside(path) as aside, urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, written_aside(path) as aside:
             expected = int(response.headers.get("Content-Length") or 0)
-            with (
-                aside.open("wb") as file,
-                tqdm.wrapattr(response, "read", total=expected or None, desc=path.name) as stream,
-            ):
+            with aside.open("wb") as file, tqdm.wrapattr(response, "read", expected or None, desc=path.name) as stream:
                 shutil.copyfileobj(stream, file)
-                received = file.tell()
-            if received < expected:
-                raise ConnectionError(f"{url} stopped after {received} of {expected} bytes. {advice}.")
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise ConnectionError(f"{url} answered {error.code} {error.reason}. {advice}.") from None
-    except (urllib.error.URLError, http.client.HTTPException, ConnectionResetError, TimeoutError) as error:
-        raise ConnectionError(f"{url} cannot be reached ({getattr(error, 'reason', error)}). {advice}.") from None
+            if aside.stat().st_size < expected:
+                raise ConnectionError(f"it stopped after {aside.stat().st_size} of {expected} bytes")
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+        raise ConnectionError(f"{url} cannot be downloaded ({error}). {advice}.") from None

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES, walk_files
-from akd_toolkit.data.preparing import shortened
+from akd_toolkit.data.names import some
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +40,18 @@ def find_sounds(folder, option: str = "data_folder", advice: str = "give the fol
     found = [path for path in paths if path.suffix.lower() in readable]
     unread = [path for path in paths if path.suffix.lower() not in readable and path.suffix.lower() in UNREAD_SUFFIXES]
     if unread:
-        names = ", ".join(shortened([str(path.relative_to(folder)) for path in unread]))
+        names = some([str(path.relative_to(folder)) for path in unread])
         logger.warning("%s: %d sound files are not read (%s); %s.", folder, len(unread), names, CONVERT)
     if not found:
         suffixes = sorted({path.suffix for path in paths if path.suffix})
-        there = f" (it holds files {', '.join(shortened(suffixes))})" if suffixes else ""
+        there = f" (it holds files {some(suffixes)})" if suffixes else ""
         what = f"{option} {folder} holds no sound file that can be read{there}"
         raise ValueError(f"{what}; {CONVERT if unread else advice}.")
     absent = [str(path) for path in found if not path.exists()]
     if absent:
         raise FileNotFoundError(
             f"{len(absent)} of {len(found)} sound files of {folder} are links to files that do not exist "
-            f"({', '.join(shortened(absent))}); fetch those files, such as with git annex get, or remove the links."
+            f"({some(absent)}); fetch those files, such as with git annex get, or remove the links."
         )
     return found
 
@@ -117,7 +117,7 @@ def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
     if not any(matches):
         raise ValueError(
             f"data_folder {folder} must hold {what}, and none of its {len(paths)} sound files is one of them "
-            f"({', '.join(shortened([path.name for path in paths]))}). Check the path."
+            f"({some([path.name for path in paths])}). Check the path."
         )
     home = folder / os.path.commonpath([match[1] or "/" for match in matches if match])[1:]
     inside = [path for path in paths if path.is_relative_to(home)]

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
 from akd_toolkit.data.manifest import Utterance
-from akd_toolkit.data.names import is_unknown_speaker
-from akd_toolkit.data.verdicts import Finding, Split, counted, some
+from akd_toolkit.data.names import counted, is_unknown_speaker, some
+from akd_toolkit.data.verdicts import Finding, Split
 
 # What cutting and changing add to a name: _seg3, -part02, _aug2, _noise, _sp0.9, and times such as _0.00_3.00.
 SEGMENT = re.compile(

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.names import counted
 
 VERDICTS = {"leak": "LEAK", "warning": "WARNING", "not_proved": "COULD NOT PROVE", "proved": "PROVED"}
-MAX_NAMED = 5  # names in a sentence, and findings of one kind in a text; the rest is counted
+MAX_SHOWN = 5  # findings of one kind in a text; the rest is counted
 
 
 @dataclass(frozen=True)
@@ -53,35 +54,17 @@ class Split:
         return f"{one.id} ({self.sides[0]}) and {other.id} ({self.sides[1]})"
 
 
-def some(names: Iterable[str], shown: int = MAX_NAMED) -> str:
-    """The first names and how many more.
-
-    Example
-    -------
-    >>> some("abcd", shown=2)
-    'a, b and 2 more'
-    """
-    names = list(names)
-    listed = ", ".join(names[:shown])
-    return f"{listed} and {len(names) - shown} more" if len(names) > shown else listed
-
-
-def counted(number: int, what: str) -> str:
-    """A number and its noun: ``1 fold``, ``5 folds``."""
-    return f"{number} {what}" + ("" if number == 1 else "s")
-
-
 def shortened(findings: Sequence[Finding]) -> list[Finding]:
-    """At most ``MAX_NAMED`` leaks and warnings of each check, and a sentence that counts the rest."""
+    """At most ``MAX_SHOWN`` leaks and warnings of each check, and a sentence that counts the rest."""
     kept, seen = [], Counter()
     for finding in findings:
         key = finding.verdict, finding.check
         seen[key] += 1
-        if seen[key] <= MAX_NAMED or finding.verdict in ("proved", "not_proved"):
+        if seen[key] <= MAX_SHOWN or finding.verdict in ("proved", "not_proved"):
             kept.append(finding)
     for (verdict, check), count in seen.items():
-        if count > MAX_NAMED and verdict in ("leak", "warning"):
-            kept.append(Finding(verdict, check, f"... and {counted(count - MAX_NAMED, 'more finding')} of this kind."))
+        if count > MAX_SHOWN and verdict in ("leak", "warning"):
+            kept.append(Finding(verdict, check, f"... and {counted(count - MAX_SHOWN, 'more finding')} of this kind."))
     return kept
 
 

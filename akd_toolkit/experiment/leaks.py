@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.names import is_unknown_speaker
+from akd_toolkit.data.names import counted, is_unknown_speaker
 from akd_toolkit.data.split_checks import check_identical, check_segments, check_speakers, check_utterances
-from akd_toolkit.data.verdicts import Finding, Split, counted
+from akd_toolkit.data.verdicts import Finding, Split
 from akd_toolkit.teachers.provenance import names_corpus, provenance_of
 
 

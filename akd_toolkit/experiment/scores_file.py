@@ -12,7 +12,7 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.verdicts import counted, some
+from akd_toolkit.data.names import counted, some
 
 COLUMNS = ("ID", "speaker", "fold", "seed", "truth", "prediction")
 ROUNDING = 1e-3  # probabilities may be stored with few digits

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
+from akd_toolkit.data.names import some
 from akd_toolkit.data.preparing import (
     check_labels,
     find_videos,
@@ -26,7 +27,6 @@ from akd_toolkit.data.preparing import (
     read_checksums,
     refuse_or_warn,
     same_sounds,
-    shortened,
     unmeasured,
     with_videos,
 )
@@ -145,7 +145,7 @@ def _sexes(demographics: list[Path], folder: Path) -> dict[str, str]:
         sexes = {row["ActorID"]: (row["Sex"] or "").lower() for row in table}
     unknown = [actor for actor in ACTORS if sexes.get(actor) not in ("female", "male")]
     if unknown:
-        logger.warning("CREMA-D: %s does not say the sex of %s.", demographics[0], ", ".join(shortened(unknown)))
+        logger.warning("CREMA-D: %s does not say the sex of %s.", demographics[0], some(unknown))
     return {actor: sex for actor, sex in sexes.items() if sex in ("female", "male")}
 
 
@@ -201,4 +201,4 @@ def _byte_differences(rows: list[Utterance]) -> list[str]:
             f"{len(pointers)} of {len(rows)} files of CREMA-D are Git LFS pointers in place of sound, the first "
             f"{pointers[0]}; run `git lfs pull` in the clone, or give data_folder a copy that holds the sound."
         )
-    return [f"other bytes than the official file: {', '.join(shortened(other))}"] if other else []
+    return [f"other bytes than the official file: {some(other)}"] if other else []

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
+from akd_toolkit.data.names import some
 from akd_toolkit.data.preparing import (
     check_labels,
     fetch_zip,
@@ -20,7 +21,6 @@ from akd_toolkit.data.preparing import (
     prepare_once,
     read_checksums,
     refuse_or_warn,
-    shortened,
     unmeasured,
 )
 from akd_toolkit.data.sounds import find_corpus
@@ -159,7 +159,7 @@ def _count_differences(rows: list[Utterance]) -> list[str]:
 def _sound_differences(rows: list[Utterance]) -> list[str]:
     official = official_checksums()
     other = [row.id for row in rows if row.id in official and row.sha256 != official[row.id]]
-    return [f"other sound than the official file: {', '.join(shortened(other))}"] if other else []
+    return [f"other sound than the official file: {some(other)}"] if other else []
 
 
 def _compared(folder: Path, num_files: int) -> str:

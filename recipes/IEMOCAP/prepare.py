@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
-from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, shortened, unmeasured
+from akd_toolkit.data.names import some
+from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, unmeasured
 from akd_toolkit.data.sounds import find_corpus
 from akd_toolkit.registry import CORPORA
 
@@ -173,7 +174,7 @@ def _turns(evaluations: list[Path]) -> list[Turn]:
     problems += [f"turn {name} is labelled twice; keep one of its lines." for name in twice]
     raise_problems(problems, f"{len(problems)} labels of IEMOCAP")
     if strange:
-        logger.warning("IEMOCAP: ignored lines of an unknown kind: %s.", ", ".join(shortened(strange)))
+        logger.warning("IEMOCAP: ignored lines of an unknown kind: %s.", some(strange))
     return turns
 
 
@@ -254,5 +255,5 @@ def _rows(chosen, audio: dict[str, Path], words: dict[str, str], attributes: boo
     raise_problems(problems, f"{len(problems)} of {len(chosen)} turns of IEMOCAP")
     silent = [row.id for row in rows if not row.text]
     if silent:
-        logger.warning("IEMOCAP: no words are known of %d turns: %s.", len(silent), ", ".join(shortened(silent)))
+        logger.warning("IEMOCAP: no words are known of %d turns: %s.", len(silent), some(silent))
     return rows

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from akd_toolkit.data.findings import Findings
 from akd_toolkit.data.manifest import Manifest, Utterance, raise_problems
+from akd_toolkit.data.names import some
 from akd_toolkit.data.preparing import (
     check_labels,
     find_videos,
@@ -22,7 +23,6 @@ from akd_toolkit.data.preparing import (
     prepare_once,
     refuse_or_warn,
     same_sounds,
-    shortened,
     trim_silence,
     unmeasured,
     with_videos,
@@ -100,7 +100,7 @@ def prepare_ravdess(
 
     def build() -> Manifest:
         if others:
-            names = ", ".join(shortened([path.stem for path in others]))
+            names = some([path.stem for path in others])
             logger.info("RAVDESS: %d files of song or with pictures are left out: %s.", len(others), names)
         rows = _rows(files)
         compared = f"{folder} differs from the official RAVDESS speech (1440 files)"
@@ -124,9 +124,9 @@ def _log_oddities(findings: Findings) -> None:
         logger.info("RAVDESS: %d files are stereo; their channels are averaged.", len(findings.stereo))
     odd = sorted(set(findings.stereo) - set(STEREO))
     if odd:
-        logger.warning("RAVDESS: %s should be mono and are stereo.", ", ".join(shortened(odd)))
+        logger.warning("RAVDESS: %s should be mono and are stereo.", some(odd))
     if findings.quiet:
-        logger.info("RAVDESS: %d files are very quiet: %s.", len(findings.quiet), ", ".join(shortened(findings.quiet)))
+        logger.info("RAVDESS: %d files are very quiet: %s.", len(findings.quiet), some(findings.quiet))
 
 
 def _speech(files: list[Path]) -> tuple[list[Path], list[Path]]:

@@ -14,8 +14,8 @@ from akd_toolkit.data.files import AUDIO_SUFFIXES, walk_files
 from akd_toolkit.data.importers.patterns import compile_pattern, list_recordings, match_names
 from akd_toolkit.data.importers.tables import table_rows
 from akd_toolkit.data.manifest import Manifest, Utterance
-from akd_toolkit.data.names import are_partitions, is_unknown_speaker
-from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn, shortened
+from akd_toolkit.data.names import are_partitions, is_unknown_speaker, some
+from akd_toolkit.data.preparing import count_differences, measure, prepare_once, refuse_or_warn
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ def _labelled(cells: list[dict], source: Source) -> list[dict]:
     codes = Counter(normalize("NFC", cell["emotion"]) for cell in cells)
     unused = sorted(set(labels) - set(codes))
     if unused:
-        known = ", ".join(shortened(sorted(codes)))
+        known = some(sorted(codes))
         logger.warning("labels name %s, which no utterance has; codes are %s.", ", ".join(unused), known)
     left_out = [f"{count} of {code}" for code, count in sorted(codes.items()) if labels.get(code) == LEFT_OUT]
     if left_out:
@@ -176,7 +176,7 @@ def _labelled(cells: list[dict], source: Source) -> list[dict]:
             kept.append({**cell, "label": label})
     empty = [cell["path"].name for cell in kept if not cell["label"] or (source.speakers and not cell["speaker"])]
     if empty:
-        raise ValueError(f"{', '.join(shortened(empty))}: no emotion or no speaker in the name; correct the pattern.")
+        raise ValueError(f"{some(empty)}: no emotion or no speaker in the name; correct the pattern.")
     _refuse_partitions({cell["label"] for cell in kept}, "emotion")
     slashed = sorted({cell["label"] for cell in kept if "/" in cell["label"]})
     if slashed:
@@ -189,7 +189,7 @@ def _with_known_speakers(cells: list[dict]) -> list[dict]:
     unknown = [cell["path"].name for cell in cells if is_unknown_speaker(cell["speaker"])]
     known = [cell for cell in cells if not is_unknown_speaker(cell["speaker"])]
     if unknown:
-        count = f"{len(unknown)} of {len(cells)} utterances have no known speaker ({', '.join(shortened(unknown))})"
+        count = f"{len(unknown)} of {len(cells)} utterances have no known speaker ({some(unknown)})"
         if not known:
             raise ValueError(f"{count}; name the speakers, or give --no-speakers.")
         logger.warning("%s and are left out, because the same person may be on the other side of a split.", count)
@@ -200,7 +200,7 @@ def _with_known_speakers(cells: list[dict]) -> list[dict]:
 def _refuse_partitions(names: set[str], kind: str) -> None:
     if are_partitions(names):
         raise ValueError(
-            f"{', '.join(shortened(sorted(names)))} are the parts of a split and not {kind}s; correct --columns, or "
+            f"{some(sorted(names))} are the parts of a split and not {kind}s; correct --columns, or "
             f"write * instead of {{{kind}}}."
         )
 
@@ -212,7 +212,7 @@ def _warn_of_others(named: set[Path], folder: Path) -> None:
     resolved = {path.resolve() for path in named}
     others = [path for path in sounds if path not in named and path.resolve() not in resolved]
     if others:
-        names = ", ".join(shortened([str(path.relative_to(folder)) for path in others]))
+        names = some([str(path.relative_to(folder)) for path in others])
         logger.warning("%d sound files of %s are in no row of the table (%s).", len(others), folder, names)
 
 
@@ -229,9 +229,9 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         lines = {name: [str(cell.get("line")) for cell, other in zip(cells, ids) if other == name] for name in repeated}
-        named = shortened([f"{name} (lines {', '.join(lines[name])})" for name in repeated])
+        named = some(f"{name} (lines {', '.join(lines[name])})" for name in repeated)
         raise ValueError(
-            f"utterances have the same ID: {', '.join(named)}. Keep one line of each, or ignore a column that does not "
+            f"utterances have the same ID: {named}. Keep one line of each, or ignore a column that does not "
             "hold IDs (--columns id=-)."
         )
     return ids

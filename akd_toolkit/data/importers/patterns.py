@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from unicodedata import normalize
 
-from akd_toolkit.data.names import are_partitions
-from akd_toolkit.data.preparing import shortened
+from akd_toolkit.data.names import are_partitions, some
 from akd_toolkit.data.sounds import find_sounds, without_copies
 
 TOKEN = re.compile(r"\{(?P<field>\w+)(:(?P<width>\d+))?\}|(?P<star>\*)|(?P<literal>[^{}*]+)|(?P<wrong>.)")
@@ -81,7 +80,7 @@ def list_recordings(folder: Path) -> list[Path]:
     found = [path.relative_to(folder) for path in without_copies(find_sounds(folder))]
     twice = [str(name) for name, count in Counter(name.with_suffix("") for name in found).items() if count > 1]
     if twice:
-        raise ValueError(f"{folder} holds {', '.join(shortened(twice))} in two formats; keep one of each.")
+        raise ValueError(f"{folder} holds {some(twice)} in two formats; keep one of each.")
     return found
 
 
@@ -94,7 +93,7 @@ def match_names(names: Sequence[Path], pattern: str, folder: Path) -> list[dict[
     if others:
         raise ValueError(
             f"{len(others)} of {len(names)} files of {folder} do not match the pattern {pattern}: "
-            f"{', '.join(shortened(others))}. Rename or move them, or write a pattern for all: without suffixes, and "
+            f"{some(others)}. Rename or move them, or write a pattern for all: without suffixes, and "
             "with folders only if it has a '/'."
         )
     return [{field: text or "" for field, text in match.groupdict().items()} for match in found]

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.files import AUDIO_SUFFIXES, walk_files
-from akd_toolkit.data.preparing import shortened
+from akd_toolkit.data.names import some
 
 # Usual names of columns, in lower case with "_" for blanks and signs; the first that is found is taken.
 USUAL = {
@@ -186,8 +186,8 @@ def table_rows(table: Path, folder: Path, columns: Mapping[str, str]) -> list[di
     for line, text, path in zip(cells.index, cells["path"], paths):
         problems += [(line, f"names {text}, which is not a file in {folder}")] if text and not path.is_file() else []
     if problems:
-        shown = shortened([f"line {line} {what}" for line, what in sorted(problems)])
-        raise ValueError(f"{table} cannot be used: {'; '.join(shown)}. Correct the table.")
+        shown = some(f"line {line} {what}" for line, what in sorted(problems))
+        raise ValueError(f"{table} cannot be used: {shown}. Correct the table.")
     cells = cells.assign(path=paths, start_s=start.mask((start == 0) & stop.isna()), stop_s=stop, line=cells.index)
     attributes = [row.dropna().to_dict() for _, row in numbers.iterrows()]
     return [row | {"attributes": known} for row, known in zip(cells.to_dict("records"), attributes)]

@@ -8,7 +8,8 @@ from pathlib import Path
 from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, as_text
 from akd_toolkit.data.manifest import WATERMARK, marked
-from akd_toolkit.data.verdicts import VERDICTS, counted, shortened
+from akd_toolkit.data.names import counted
+from akd_toolkit.data.verdicts import VERDICTS, shortened
 from akd_toolkit.deploy.release.metadata import IDENTIFIERS, UNKNOWN, terms_of
 from akd_toolkit.evaluate.report.tables import GENERATED
 from akd_toolkit.experiment.stored import Experiment

@@ -9,7 +9,8 @@ import pandas as pd
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import MARK
-from akd_toolkit.data.verdicts import Finding, counted, shortened, some
+from akd_toolkit.data.names import counted, some
+from akd_toolkit.data.verdicts import Finding, shortened
 from akd_toolkit.evaluate.report.comparisons import (
     Parts,
     choice_table,
