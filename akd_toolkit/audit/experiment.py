@@ -122,8 +122,7 @@ def _check_source(runs: Runs, title: str, wanted: str, manifest: Manifest | None
             f"({wanted}) was not found; give it with --unlabelled."
         )
         proofs = [getattr(record, "proved", ()) for record in runs.records.values()]
-        checked = (f"utterances ({title}) hold no", "unlabelled utterances hold no")  # the latter in older runs
-        passed = sum(any(part in line for line in proof for part in checked) for proof in proofs)
+        passed = sum(any(f"utterances ({title}) hold no" in line for line in proof) for proof in proofs)
         gate = f" {counted(passed, 'run')} compared the recordings at the start and found no copy." if passed else ""
         return [Finding("not_proved", "unlabelled", sentence + gate)]
     if set(manifest.speakers) <= set(experiment.manifest.speakers):

@@ -129,7 +129,7 @@ def check_heads(runs: Runs) -> list[Finding]:
                 elif others:
                     sentence = f"{who} speaker {some(others)}, outside the run's training; run again"
                     found.append(leak("heads", run, sentence))
-                own |= bool(fitted & _speakers(runs.experiment, head["answers_for"]))
+                own |= bool(fitted & set(head["answers_for"]))
         if unknown:
             sentence = f"which speakers every head of {run.name} was fitted on: {unknown}"
             found.append(Finding("not_proved", "heads", sentence))
@@ -140,12 +140,6 @@ def check_heads(runs: Runs) -> list[Finding]:
         sentence = f"{counted(number, 'head')} of teachers, each with its standardisation, were fitted on no speaker"
         found.append(Finding("proved", "heads", f"{sentence} of their run's test."))
     return found
-
-
-def _speakers(experiment: Experiment, names: list[str]) -> set[str]:
-    """Speakers that a head is used for; older records list utterances instead."""
-    rows = experiment.manifest.by_id
-    return {rows[name].speaker if name in rows else name for name in names}
 
 
 def check_report(runs: Runs) -> list[Finding]:

@@ -131,3 +131,15 @@ def read_recording(path, start: int = 0, stop: int | None = None) -> Recording:
         blocks = list(sound.blocks(start, end))
         samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         return Recording(Path(path), samples, sound.sample_rate_hz)
+
+
+def window_starts(total: int, window: int, step: int) -> list[int]:
+    """Where windows begin that cover ``total`` samples: every ``step``, the last one ending with the sound.
+
+    Example
+    -------
+    >>> window_starts(5, window=2, step=2), window_starts(1, window=2, step=2)
+    ([0, 2, 3], [0])
+    """
+    last = max(0, total - window)
+    return [*range(0, last, step), last]

@@ -12,11 +12,10 @@ import torch
 from pydantic import Field
 from torch.utils.data import Sampler
 
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ, window_starts
 from akd_toolkit.data.batches import Batch, collate_items
 from akd_toolkit.data.dataset import Draw, Speech, WindowDataset
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.segments import cut
 from akd_toolkit.declared import Section, checked
 
 
@@ -170,8 +169,37 @@ def whole_draws(sources: Sequence[Speech], batch_size: int, sampling: str = "nat
     return batches
 
 
+def cut(manifest: Manifest, window_s: float, overlap_s: float = 0.0) -> list[tuple[int, slice]]:
+    """(row, samples at 16 kHz) of windows of ``window_s`` that overlap by ``overlap_s`` and cover every utterance.
+
+    The last window is moved back so that it ends with the utterance. An utterance shorter than a window is one window
+    of its own length. Call it with one partition only, so that no utterance has windows in two.
+
+    Arguments
+    ---------
+    window_s
+        Seconds, at least 0.1.
+    overlap_s
+        Seconds shared by neighbours, in [0, window_s).
+
+    Example
+    -------
+    >>> from akd_toolkit.data.manifest import Utterance
+    >>> row = Utterance("a1", "/a1.wav", 0, 40000, 2.5, speaker="A", emotion="neutral")
+    >>> [(place.start, place.stop) for row, place in cut(Manifest("toy", ("neutral",), (row,)), window_s=1.0)]
+    [(0, 16000), (16000, 32000), (24000, 40000)]
+    """
+    window, overlap = round(window_s * SAMPLE_RATE_HZ), round(overlap_s * SAMPLE_RATE_HZ)
+    windows = []
+    for row, utterance in enumerate(manifest):
+        total = round(utterance.duration * SAMPLE_RATE_HZ)
+        starts = window_starts(total, window, window - overlap)
+        windows += [(row, slice(start, min(start + window, total))) for start in starts]
+    return windows
+
+
 def scoring_draws(manifest: Manifest, window_s: float, overlap_s: float, batch_size: int) -> list[list[Draw]]:
-    """Batches of overlapping windows of every utterance, in order; see ``segments.cut``."""
+    """Batches of overlapping windows of every utterance, in order; see ``cut``."""
     draws = [Draw(0, row, place=place) for row, place in cut(manifest, window_s, overlap_s)]
     return [draws[first : first + batch_size] for first in range(0, len(draws), batch_size)]
 

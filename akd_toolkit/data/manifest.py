@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.audio import read_recording
-from akd_toolkit.data.files import is_generated, write_text_aside
+from akd_toolkit.data.files import write_text_aside
 
 COLUMNS = ("ID", "wav", "start", "stop", "duration", "speaker", "emotion", "sex", "text", "sha256")
 OPTIONAL = ("video", "transcript")  # columns that only manifests with such a value have
+ABOUT = ("corpus", "label_order", "arguments", "generated", "speakers_known")  # in manifest.json
 MAX_NAMED = 10  # problems that one message lists by name
 MARK = "NOT speaker-independent"
 WATERMARK = (
@@ -172,15 +173,7 @@ class Manifest:
             cells = [getattr(row, name.lower()) for name in columns]
             writer.writerow([*cells, *(row.attributes.get(name, "") for name in self.attribute_names)])
         write_text_aside(path, text.getvalue())
-        about = {
-            "corpus": self.corpus,
-            "label_order": list(self.label_order),
-            "utterances": len(self),
-            "hash": self.hash,
-            "arguments": self.arguments,
-            "generated": self.generated,
-            "speakers_known": self.speakers_known,
-        }
+        about = {key: getattr(self, key) for key in ABOUT} | {"utterances": len(self), "hash": self.hash}
         write_text_aside(path.with_suffix(".json"), json.dumps(about, indent=2) + "\n")
 
     @classmethod
@@ -195,12 +188,8 @@ class Manifest:
             about = json.loads(about_path.read_text(encoding="utf-8"))
             with path.open(encoding="utf-8", newline="") as file:
                 rows = tuple(_row(cells) for cells in csv.DictReader(file, strict=True))
-            corpus = about["corpus"].removesuffix(f" ({MARK})")
-            # Older manifests lack the last two, and have the mark in their name.
-            generated = about.get("generated", corpus == "generated" or is_generated(row.wav for row in rows[:1]))
-            known = about.get("speakers_known", corpus == about["corpus"])
-            manifest = cls(corpus, about["label_order"], rows, about["arguments"], generated, known)
-            written_hash = about["hash"]
+            known = {key: about[key] for key in ABOUT}
+            manifest, written_hash = cls(utterances=rows, **known), about["hash"]
         except (KeyError, TypeError, AttributeError, ValueError, csv.Error) as error:
             raise ValueError(f"{path} cannot be read as a manifest ({error}); run prepare again.") from error
         if manifest.hash != written_hash:

@@ -95,9 +95,8 @@ def titled(value: str | Mapping[str, str] | None) -> dict[str, str]:
 
 
 def hashes(settings: Mapping) -> dict[str, str]:
-    """Title -> manifest hash of a stored experiment's unlabelled speech; older experiments have one without a title."""
-    found = settings.get("unlabelled_hash")
-    return {LABEL: found} if isinstance(found, str) else dict(found or {})
+    """Title -> manifest hash of a stored experiment's unlabelled speech."""
+    return dict(settings.get("unlabelled_hash") or {})
 
 
 @CORPORA.register("unlabelled")

@@ -19,7 +19,7 @@ import ruamel.yaml
 from hyperpyyaml import load_hyperpyyaml
 from pydantic import ValidationError
 
-from akd_toolkit.data.local_models import local_source
+from akd_toolkit.data.files import local_source
 from akd_toolkit.declared import nearest, sentences
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.run_options import FIXED_OPTIONS, OPTIONS, check_run_options, read_command_line

@@ -13,7 +13,7 @@ from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.augment import build_augmentations, build_mixup, change_batch
 from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.draws import TrainSampler, loader_options, sampling_of, scoring_draws, whole_draws
-from akd_toolkit.data.label_share import labelled_ids
+from akd_toolkit.data.folds import labelled_ids
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import equal_chances
 from akd_toolkit.distill.objective import Objective

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from akd_toolkit.data.folds import OuterFold, inner_folds
-from akd_toolkit.data.label_share import labelled_ids
+from akd_toolkit.data.folds import OuterFold, inner_folds, labelled_ids
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths
 from akd_toolkit.experiment.record import RunRecord, read_with

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.label_share import labelled_ids
+from akd_toolkit.data.folds import labelled_ids
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.unlabelled import Source, limited
 from akd_toolkit.experiment.config import Config

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ, window_starts
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
-from akd_toolkit.data.segments import window_starts
 from akd_toolkit.inference.session import MIN_SAMPLES, open_session, predict_function, session_metadata
 from akd_toolkit.mistakes import require
 

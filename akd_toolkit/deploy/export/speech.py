@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from akd_toolkit.data.audio import read_audio
-from akd_toolkit.data.segments import window_starts
+from akd_toolkit.data.audio import read_audio, window_starts
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set, training_speech

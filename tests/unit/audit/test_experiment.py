@@ -175,7 +175,7 @@ def unlabelled(plant, **row):
     row = {"id": "s1", "wav": "/s1.wav", "speaker": "unlabelled", "sha256": "s1", **row}
     row = Utterance(start=0, stop=32000, duration=2.0, emotion="unlabelled", **row)
     manifest = Manifest("Street", ("unlabelled",), (row,))
-    plant.settings(unlabelled_hash=manifest.hash)
+    plant.settings(unlabelled_hash={"street": manifest.hash})
     return manifest
 
 
@@ -206,7 +206,7 @@ def test_the_manifest_of_unlabelled_speech_is_found_in_a_store_or_requested(expe
     plant.settings(unlabelled_hash={"street": "0123456789ab", "other": "ba9876543210"})
     other, street = found_in(experiment)["not_proved", "unlabelled"]
     assert "1 run compared" in street and "compared" not in other
-    plant.settings(unlabelled_hash=manifest.hash)
+    plant.settings(unlabelled_hash={"street": manifest.hash})
     manifest.write(experiment.parent / "store/street/manifest.csv")
     assert "the corpus's own" in found_in(experiment)["proved", "unlabelled"][0]
 

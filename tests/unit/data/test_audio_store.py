@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from akd_toolkit.data.array_store import CHUNK, stored_arrays
 from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.audio_store import VIEW_SEED, AudioStore, ViewSettings, make_view
 from akd_toolkit.data.manifest import Manifest, Utterance
@@ -63,3 +64,19 @@ def test_two_workers_write_the_bytes_of_one(corpus, tmp_path):
     assert len(files) == 4
     for file in files:
         assert (tmp_path / "1" / file).read_bytes() == (tmp_path / "2" / file).read_bytes()
+
+
+IDS = [str(index) for index in range(6 * CHUNK)]
+
+
+def describe(ids):
+    return {"numbers": np.array([float(name) for name in ids])}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_killed_computation_leaves_nothing_that_the_next_one_stumbles_over(jobs, tmp_path):
+    parts = tmp_path / "store" / ".toy.numbers.parts"
+    parts.mkdir(parents=True)
+    (parts / "describe.pickle").write_bytes(b"torn")
+    arrays = stored_arrays(tmp_path / "store", "toy", IDS, ["numbers"], describe, "toy", jobs=jobs, progress=False)
+    assert arrays["numbers"].tolist() == [float(name) for name in IDS] and not parts.exists()

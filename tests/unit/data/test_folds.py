@@ -1,8 +1,11 @@
 import logging
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from akd_toolkit.data.folds import inner_folds, outer_folds
+from akd_toolkit.data.folds import inner_folds, labelled_ids, outer_folds
+from akd_toolkit.data.manifest import Manifest, Utterance
 
 
 @pytest.fixture
@@ -52,3 +55,50 @@ def test_a_class_that_only_the_test_lacks_is_logged(toy_manifest, caplog):
 def test_inner_folds_need_two_whole_groups(train, groups):
     with pytest.raises(ValueError, match="groups"):
         inner_folds(train, groups)
+
+
+LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+
+
+def corpus(speakers=24, repeats=8, name="RAVDESS"):
+    """As RAVDESS: every class ``repeats`` times of each speaker, the first one half as often."""
+    rows = [
+        Utterance(f"{s:02d}-{label}-{i}", "-", 0, 1, 1.0, speaker=f"{s:02d}", emotion=label)
+        for s in range(speakers)
+        for label in LABELS
+        for i in range(repeats if label != "neutral" else repeats // 2)
+    ]
+    return Manifest(name, LABELS, tuple(rows))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_every_speaker_keeps_the_share_and_the_classes_are_as_even_as_can_be(share):
+    manifest = corpus()
+    kept = [manifest.by_id[name] for name in labelled_ids(manifest, share, 17)]
+    assert len(kept) == round(share * len(manifest))
+    assert set(Counter(row.speaker for row in kept).values()) == {round(share * 60)}
+    classes = Counter(row.emotion for row in kept)
+    assert max(classes.values()) - min(classes.values()) <= max(2, 0.05 * len(kept)), classes
+    for speaker in manifest.speakers:
+        own = Counter(row.emotion for row in kept if row.speaker == speaker)
+        assert max(own.values()) - min(own[label] for label in LABELS) <= 1 or own["neutral"] == 4
+
+
+def test_the_draw_does_not_depend_on_the_order_of_the_rows_or_on_labels_of_other_speakers():
+    manifest = corpus(6)
+    first = labelled_ids(manifest, 0.1, 17)
+    assert labelled_ids(replace(manifest, utterances=manifest.utterances[::-1]), 0.1, 17) == first
+    rows = [replace(row, emotion="sad") if row.speaker == "03" else row for row in manifest]
+    others = {
+        name for name in labelled_ids(replace(manifest, utterances=tuple(rows)), 0.1, 17) if not name.startswith("03")
+    }
+    assert others == {name for name in first if not name.startswith("03")}
+    assert labelled_ids(replace(manifest, corpus="another"), 0.1, 17) != first
+    assert labelled_ids(manifest, 0.1, 18) != first
+
+
+def test_all_labels_are_kept_by_1_and_few_utterances_of_each_speaker_are_no_obstacle():
+    manifest = corpus(3)
+    assert labelled_ids(manifest, 1.0, 17) == set(manifest.ids)
+    lonely = [replace(row, speaker=row.id) for row in manifest]
+    assert len(labelled_ids(replace(manifest, utterances=tuple(lonely)), 0.1, 17)) == round(0.1 * len(manifest))

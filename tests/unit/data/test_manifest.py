@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -95,30 +94,6 @@ def test_all_bad_files_are_named_in_one_error(sound_file, tmp_path, read):
     assert "good.wav" not in str(info.value)
     with pytest.raises(ValueError, match=r"13 of 13 files[\s\S]*\.\.\. and 3 more$"):
         read(corpus_of([tmp_path / f"{index}.wav" for index in range(13)]))
-
-
-def without_newer_fields(manifest, path):
-    manifest.write(path)
-    about = json.loads(path.with_suffix(".json").read_text())
-    kept = {key: value for key, value in about.items() if key not in ("generated", "speakers_known")}
-    path.with_suffix(".json").write_text(json.dumps(kept))
-    return Manifest.read(path)
-
-
-def test_an_older_manifest_of_unknown_speakers_keeps_its_hash(tmp_path, three):
-    marked = dataclasses.replace(three, corpus="Calls (NOT speaker-independent)")
-    read = without_newer_fields(marked, tmp_path / "manifest.csv")
-    assert (read.corpus, read.speakers_known, read.title) == ("Calls", False, marked.corpus)
-    assert read.hash == marked.hash == dataclasses.replace(three, corpus="Calls", speakers_known=False).hash
-
-
-def test_an_older_manifest_of_generated_speech_is_recognised_by_name_or_files(tmp_path, three):
-    path = tmp_path / "manifest.csv"
-    assert not without_newer_fields(three, path).generated
-    assert without_newer_fields(dataclasses.replace(three, corpus="generated"), path).generated
-    row = dataclasses.replace(three.utterances[0], wav=str(tmp_path / "wav" / "a.wav"))
-    (tmp_path / "generated.json").write_text("{}")
-    assert without_newer_fields(dataclasses.replace(three, utterances=(row,)), path).generated
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import torch
 from one_run import make_run, toy_recipe, train_and_keep
 
 from akd_toolkit.audit.runs import Runs, check_scores_written
-from akd_toolkit.data.label_share import labelled_ids
+from akd_toolkit.data.folds import labelled_ids
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.experiment.config import load_config
 from akd_toolkit.experiment.parts import build_parts, fold_teachers

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from akd_toolkit.data.segments import window_starts
+from akd_toolkit.data.audio import window_starts
 from akd_toolkit.inference.sound import PauseCutter, WindowCutter
 
 LONGEST, KEPT, FRAME = 20, 4, 3.2  # samples; frames end between samples

@@ -67,7 +67,7 @@ def test_settings_that_would_run_code_are_refused(make_experiment, tmp_path, key
 
 
 def test_a_missing_store_and_missing_unlabelled_speech_are_named(make_experiment, tmp_path):
-    experiment = make_experiment(tmp_path / "results/akd", unlabelled_hash="0123456789ab")
+    experiment = make_experiment(tmp_path / "results/akd", unlabelled_hash={"street": "0123456789ab"})
     with pytest.raises(FileNotFoundError, match="0123456789ab.*--store"):
         source_of(experiment, tmp_path / "to").training(1, {})
     (experiment.folder.parent / "store").rmdir()

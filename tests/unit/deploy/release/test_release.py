@@ -182,7 +182,7 @@ def test_unknown_terms_need_a_licence(make_experiment, no_export, tmp_path):
 
 
 def test_speech_without_labels_counts_as_training_data(make_experiment):
-    folder = make_experiment(unlabelled_hash="0123456789ab")
+    folder = make_experiment(unlabelled_hash={"unlabelled": "0123456789ab"})
     change_json(folder / "plan.json", recipe="akd+RAVDESS")
     assert gather(*Experiment.of_run(folder / RUN), [])["unlabelled"] == ["RAVDESS"]
     change_json(folder / "plan.json", recipe="akd")

@@ -83,7 +83,7 @@ def test_the_table_says_whether_the_corpus_was_in_training_without_labels(
     rows = (*(replace(row, emotion="unlabelled") for row in other.utterances[:overlap]), *third)
     mixed = Manifest("mixed", ("unlabelled",), rows)
     mixed.write(tmp_path / "results/store/mixed/manifest.csv")
-    found = make_experiment("with", settings={"unlabelled_hash": mixed.hash})
+    found = make_experiment("with", settings={"unlabelled_hash": {"mixed": mixed.hash}})
     table, page = table_of(cross_study(found, tmp_path / "else"))
     assert table["in_training"].tolist()[1] == verdict
     assert ("**5 of these 12 recordings of Else" in page) == (verdict == "yes")  # two of the seven are calm
@@ -91,7 +91,7 @@ def test_the_table_says_whether_the_corpus_was_in_training_without_labels(
 
 def test_without_the_manifest_of_unlabelled_speech_the_verdict_is_open(tmp_path, make_experiment, make_corpus, other):
     third = make_corpus(tmp_path / "third", "third", ("unlabelled",), seed=5)
-    found = make_experiment("with", settings={"unlabelled_hash": third.hash})
+    found = make_experiment("with", settings={"unlabelled_hash": {"third": third.hash}})
     assert table_of(cross_study(found, tmp_path / "else"))[0]["in_training"].tolist()[1] == "unknown"
     table, _ = table_of(cross_study(found, tmp_path / "else", unlabelled=tmp_path / "third/manifest.csv"))
     assert table["in_training"].tolist()[1] == "no"
