@@ -35,36 +35,35 @@ class _Kind:
 
 @dataclass
 class _Sound:
-    """The frames of one encoder, and their number according to its header."""
+    """The frames of one encoder, and their number according to its Info frame, if there is one."""
 
     kind: _Kind
-    head: int
+    head: bytes
     promised: int | None = None
-    gaps: int | None = None  # samples that the encoder added before and behind, 12 bits each
     frames: int = 0
-    stretches: list[tuple[int, int]] = field(default_factory=list)
+    stretches: list[tuple[int, int]] = field(default_factory=list)  # of the file
 
     def add(self, at: int, length: int) -> None:
-        self.frames += 1
         if self.stretches and self.stretches[-1][1] == at:
             at, length = self.stretches[-1][0], at + length - self.stretches.pop()[0]
         self.stretches.append((at, at + length))
 
     def part(self, file: BinaryIO) -> Pieces:
-        """The frames behind an Info frame with their true number.
+        """All frames, behind an Info frame with their true number if there was none.
 
-        mpg123 leaves out the gaps given there, and its own delay; if they are unknown, a silent frame is left out.
+        A silent frame goes first, because mpg123 leaves out a frame where an Info frame does not name the gaps.
         """
         if self.promised is not None and self.frames < self.promised - 1:  # some count the Info frame too
             raise DamagedError(f"is truncated: its header promises {self.promised} frames and it holds {self.frames}")
-        known = self.gaps is not None and self.promised == self.frames
-        gaps = self.gaps if known else (self.kind.samples - DECODER_DELAY) << 12 | DECODER_DELAY
-        head = (self.head & ~0xF200 | 0x1E000).to_bytes(4, "big")  # the highest bit rate, neither padding nor checksum
+        if self.promised == self.frames:
+            return Pieces(file, self.stretches)
+        # The highest bit rate, neither padding nor checksum.
+        head = (int.from_bytes(self.head, "big") & ~0xF200 | 0x1E000).to_bytes(4, "big")
         length = _frame(head)[1]
-        info = head.ljust(self.kind.info_at, b"\0") + b"Info\0\0\0\1" + (self.frames + (not known)).to_bytes(4, "big")
+        gaps = (self.kind.samples - DECODER_DELAY) << 12 | DECODER_DELAY
+        info = head.ljust(self.kind.info_at, b"\0") + b"Info\0\0\0\1" + (self.frames + 1).to_bytes(4, "big")
         info += b"LAME".ljust(21, b"\0") + gaps.to_bytes(3, "big")
-        silence = b"" if known else head.ljust(length, b"\0")
-        return Pieces(file, [info.ljust(length, b"\0") + silence, *self.stretches])
+        return Pieces(file, [info.ljust(length, b"\0") + head.ljust(length, b"\0"), *self.stretches])
 
 
 def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
@@ -88,10 +87,11 @@ def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
         kind, length = frame
         if at + length > size:
             raise DamagedError(f"is truncated: {at + length - size} bytes of its last frame are missing")
-        info = _info(read_at(file, at, length), kind) if _is_info(head, kind) else None
-        if info or not sounds or kind != sounds[-1].kind:
-            sounds.append(_Sound(kind, int.from_bytes(head[:4], "big"), *(info or ())))
-        if not info:
+        is_info, promised = _info(head, kind)
+        if is_info or not sounds or kind != sounds[-1].kind:
+            sounds.append(_Sound(kind, head[:4], promised))
+        sounds[-1].frames += not is_info
+        if not is_info or promised is not None:
             sounds[-1].add(at, length)
         at += length
     return [sound.part(file) for sound in sounds]
@@ -110,30 +110,14 @@ def _frame(head: bytes) -> tuple[_Kind, int] | None:
     return kind, kind.samples // 8 * bits_per_s // kind.rate_hz + (bits >> 9 & 1)
 
 
-def _is_info(frame: bytes, kind: _Kind) -> bool:
-    return frame[kind.info_at : kind.info_at + 4] in (b"Info", b"Xing") or frame[36:40] == b"VBRI"
-
-
-def _info(frame: bytes, kind: _Kind) -> tuple[int | None, int | None]:
-    """How many frames an Info frame says there are, and the gaps if its checksum is right."""
+def _info(frame: bytes, kind: _Kind) -> tuple[bool, int | None]:
+    """Whether a frame says how long the sound is instead of holding any, and how many frames it says there are."""
     if frame[36:40] == b"VBRI":
-        return int.from_bytes(frame[50:54], "big"), None
-    at, flags = kind.info_at + 8, frame[kind.info_at + 7]
-    promised = int.from_bytes(frame[at : at + 4], "big") if flags & 1 else None
-    at += sum(length for bit, length in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
-    stored = int.from_bytes(frame[at + 34 : at + 36], "big")
-    right = frame[at : at + 3] == b"Lav" or _checksum(frame[: at + 34]) == stored  # FFmpeg's is another checksum
-    return promised, int.from_bytes(frame[at + 21 : at + 24], "big") if right and len(frame) >= at + 36 else None
-
-
-def _checksum(data: bytes) -> int:
-    """CRC-16, x^16 + x^15 + x^2 + 1, its bits from low to high."""
-    crc = 0
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-    return crc
+        return True, int.from_bytes(frame[50:54], "big")
+    at = kind.info_at
+    if frame[at : at + 4] not in (b"Info", b"Xing"):
+        return False, None
+    return True, int.from_bytes(frame[at + 8 : at + 12], "big") if frame[at + 7] & 1 else None
 
 
 def _two_frames(file: BinaryIO, at: int, size: int) -> bool:

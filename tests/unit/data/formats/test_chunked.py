@@ -25,14 +25,6 @@ def test_a_wav_from_a_pipe_is_read_to_its_end(encoded, samples, read, length, ri
     same(read(data[:36] + b"LIST\5\0\0\0abcde\0" + data[36:]), samples())
 
 
-@pytest.mark.parametrize("container", ["wav", "w64", "aiff", "au", "caf"])
-def test_what_ffmpeg_writes_into_a_pipe_is_read_to_its_end(encoded_by_ffmpeg, samples, read, container):
-    codec = "pcm_s16be" if container in ("aiff", "au") else "pcm_s16le"
-    found = read(encoded_by_ffmpeg(container, codec, pipe=True))
-    assert len(found) == len(samples())
-    np.testing.assert_allclose(found, samples() / 32768, atol=2 / 32768)
-
-
 @pytest.mark.parametrize("share", [0.3, 0.999])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_cut_file_is_refused(encoded, read, kind, share):

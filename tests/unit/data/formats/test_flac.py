@@ -20,11 +20,6 @@ def test_an_unknown_length_is_found(encoded, samples, read, length, subtype, cha
     np.testing.assert_array_equal(found, read(data))
 
 
-@pytest.mark.parametrize("pipe", [False, True])
-def test_what_ffmpeg_writes_is_read_whole(encoded_by_ffmpeg, samples, read, pipe):
-    assert len(read(encoded_by_ffmpeg("flac", "flac", pipe=pipe))) == len(samples())
-
-
 @pytest.mark.parametrize("share", [0.01, 0.6, 0.999])
 @pytest.mark.parametrize("promise", ["true", "unknown"])
 def test_a_cut_file_is_refused(encoded, read, promise, share):
