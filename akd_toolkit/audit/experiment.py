@@ -9,20 +9,13 @@ from akd_toolkit.audit.runs import Runs, check_heads, check_report, check_scores
 from akd_toolkit.data.folds import inner_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.names import counted, some
-from akd_toolkit.data.split_checks import (
-    check_identical,
-    check_segments,
-    check_sentences,
-    check_speakers,
-    check_utterances,
-)
+from akd_toolkit.data.split_checks import check_identical, check_segments, check_sentences, check_splits
 from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.data.verdicts import Finding, Split
 from akd_toolkit.experiment.leaks import check_model, check_noise
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 
-SPLIT_CHECKS = (check_utterances, check_segments, check_identical, check_sentences)
 RUN_CHECKS = (check_heads, check_epochs, check_choice, check_report)
 
 
@@ -39,9 +32,7 @@ def audit_experiment(
         sentence = f"speaker {some(twice)} is in several outer_folds, so in training and test; correct the groups."
         return [Finding("leak", "plan", sentence)]
     splits, runs = planned_splits(experiment), Runs.read(experiment)
-    found = check_speakers(splits) if experiment.speakers_known else [_speakers_unknown()]
-    for check in SPLIT_CHECKS:
-        found += check(splits)
+    found = check_splits(splits, experiment.speakers_known) + check_sentences(splits)
     if sound:
         from akd_toolkit.audit.near import check_near
 
@@ -157,14 +148,6 @@ def _settings_of_candidates(experiment: Experiment) -> list[dict]:
             override(settings, key, value)
         found.append(settings)
     return found
-
-
-def _speakers_unknown() -> Finding:
-    sentence = (
-        "that no speaker is on both sides: the corpus does not say who speaks (speaker_independent: false), and every "
-        "score of it may be of voices known from training."
-    )
-    return Finding("not_proved", "speakers", sentence)
 
 
 def _not_proved_for_voices(finding: Finding) -> Finding:

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from akd_toolkit.data.manifest import Manifest
-from akd_toolkit.data.names import counted, is_unknown_speaker
-from akd_toolkit.data.split_checks import check_identical, check_segments, check_speakers, check_utterances
+from akd_toolkit.data.split_checks import check_splits
 from akd_toolkit.data.verdicts import Finding, Split
 from akd_toolkit.teachers.provenance import names_corpus, provenance_of
 
@@ -30,67 +29,47 @@ def audit(
     and test share a speaker, utterance, part of a recording or identical sound, or a head or a pretrained model was
     trained on the test data.
     """
-    _refuse_leaks(train, test)
-    unnamed = sum(is_unknown_speaker(row.speaker) for row in (*train, *test))
-    named = speaker_independent and train.speakers_known and not unnamed
-    without_sum = sum(not row.sha256 for row in (*train, *test))
-    proved, not_proved = [], []
-    if named:
-        proved.append(f"{len(train.speakers)} training and {len(test.speakers)} test speakers do not overlap")
-    else:
-        of = f" in {counted(unnamed, 'utterance')}" if unnamed else ""
-        not_proved.append(f"that no speaker is on both sides, as the corpus does not say who speaks{of}")
-    if without_sum:
-        not_proved.append(f"that no recording occurs twice, as {without_sum} utterances have no checksum")
-    proved += [
-        f"{len(train)} training and {len(test)} test utterances have no utterance"
-        + (" in common" if without_sum else " and no identical recording in common"),
-        "no two utterances across the split are cut from the same part of one audio file",
-    ]
+    known = speaker_independent and train.speakers_known
+    findings = check_splits([Split("", tuple(train), tuple(test))], known)
+    known = known and not any((one.verdict, one.check) == ("not_proved", "speakers") for one in findings)
     if num_labelled is not None and num_labelled < len(train):
-        proved.append(f"labels of {num_labelled} of {len(train)} training utterances are used, also by teachers")
-    heads = _check_heads(teachers or (), test, one_head)
-    if named:
-        proved += heads
-    else:  # names say nothing about speakers
-        not_proved += [f"that {line}" for line in heads]
-    findings = [check_model(who, spec, test.corpus, Path.cwd()) for who, spec in (models or {}).items()]
+        sentence = f"labels of {num_labelled} of {len(train)} training utterances are used, also by teachers"
+        findings.append(Finding("proved", "labels", sentence))
+    findings += _check_heads(teachers or (), test, one_head, known)
+    findings += [check_model(who, spec, test.corpus, Path.cwd()) for who, spec in (models or {}).items()]
     for title, speech in (unlabelled or {}).items():
-        _refuse_leaks(speech, test)
+        pool = Split("", tuple(speech), tuple(test), sides=(f"unlabelled speech {title}", "test"))
+        findings += [finding for finding in check_splits([pool]) if finding.verdict == "leak"]
         sentence = f"{len(speech)} unlabelled utterances ({title}) hold no recording of the test"
         findings.append(Finding("proved", "unlabelled", sentence))
-        if not named or not set(speech.speakers) <= set(train.speakers):
+        if not known or not set(speech.speakers) <= set(train.speakers):
             sentence = f"that no test speaker speaks in the unlabelled speech ({title}): names of others prove nothing"
             findings.append(Finding("not_proved", "unlabelled", sentence))
-    for finding in [*findings, *check_noise(augment)]:
+    findings += check_noise(augment)
+    for finding in findings:
         if finding.verdict == "leak":
             raise ValueError(finding.sentence)
-        (proved if finding.verdict == "proved" else not_proved).append(finding.sentence.rstrip("."))
-    return {"proved": proved, "not_proved": not_proved}
+    said = {verdict: [one for one in findings if one.verdict == verdict] for verdict in ("proved", "not_proved")}
+    return {verdict: [one.sentence.rstrip(".") for one in found] for verdict, found in said.items()}
 
 
-def _refuse_leaks(train: Manifest, test: Manifest) -> None:
-    split = Split("", tuple(train), tuple(test))
-    for check in (check_speakers, check_utterances, check_identical, check_segments):
-        for finding in check([split]):
-            if finding.verdict == "leak":
-                raise ValueError(finding.sentence)
-
-
-def _check_heads(teachers, test: Manifest, one_head: bool) -> list[str]:
-    lines = []
+def _check_heads(teachers, test: Manifest, one_head: bool, known: bool) -> list[Finding]:
+    """No head was fitted on a test speaker; with unknown speakers names prove nothing."""
+    found = []
     for teacher in teachers:
+        name = teacher.title
         leaked = sorted({speaker for head in teacher.heads for speaker in head.trained_on} & set(test.speakers))
         if leaked:
-            raise ValueError(
-                f"a head of teacher {teacher.title} was fitted on test speaker {leaked[0]}; delete its heads from the "
-                "store and run again."
-            )
-        lines.append(f"no head of teacher {teacher.title} was fitted on a test speaker")
-        lines.append(f"gates and weightings use heads of teacher {teacher.title} that were not fitted on the speaker")
-        if not one_head:
-            lines.append(f"losses imitate heads of teacher {teacher.title} that were not fitted on the speaker")
-    return lines
+            sentence = f"a head of teacher {name} was fitted on test speaker {leaked[0]}; delete its heads from the "
+            found.append(Finding("leak", "heads", f"{sentence}store and run again."))
+        lines = [
+            f"no head of teacher {name} was fitted on a test speaker",
+            f"gates and weightings use heads of teacher {name} that were not fitted on the speaker",
+            f"losses imitate heads of teacher {name} that were not fitted on the speaker",
+        ]
+        for line in lines[:2] if one_head else lines:
+            found.append(Finding("proved", "heads", line) if known else Finding("not_proved", "heads", f"that {line}"))
+    return found
 
 
 def check_model(who: str, spec: dict, corpus: str, near: Path) -> Finding:

@@ -83,4 +83,4 @@ def test_a_head_trained_on_the_speakers_that_it_gives_targets_for_is_reported():
 def test_noise_and_missing_checksums_are_said():
     augment = [{"name": "random_gain"}, {"name": "noise_files", "folder": "/musan"}]
     found = audit(corpus("A1"), corpus("C1", sha256="", wav="/y"), augment=augment)["not_proved"]
-    assert len(found) == 2 and "1 utterances have no checksum" in found[0] and "/musan" in found[1]
+    assert len(found) == 2 and "1 utterance is not duplicated: no checksum" in found[0] and "/musan" in found[1]
