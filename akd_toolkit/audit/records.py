@@ -61,28 +61,19 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
 
     ``column`` holds the partition, ``named`` are columns that the user gave.
     """
-    placed, headers, silent, empty = [], [], [], []
+    placed, left_out = [], []
     for file, base in _files(paths):
-        records = read_records(file, named)
-        rows = [record for record in records if not record or any(name != plain_name(record[name]) for name in record)]
-        headers += [file.name] * (len(records) - len(rows))
-        of_file = [_placed(file, base, number, record, column) for number, record in enumerate(rows, start=1)]
-        named_by = Path(file.name) if file.suffix.lower() in (".txt", ".lst") else file.relative_to(base)
+        records = enumerate(read_records(file, named), start=1)
+        of_file = [_placed(file, base, number, record, column) for number, record in records]
         if any(item.fold or item.partition for item in of_file):
             placed += of_file
         else:
-            (empty if not records and any(place_of(named_by)) else silent).append(file.name)
+            left_out.append(file.name)
     beside = any(item.partition for item in placed)
     lost = [item for item in placed if not _is_placed(item, beside)]
     found = []
-    if headers:
-        sentence = f"{counted(len(headers), 'repeated header row')} left out: {some(dict.fromkeys(headers))}."
-        found.append(Finding("warning", "files", sentence))
-    if silent:
-        sentence = f"{counted(len(silent), 'file')} without rows that name a partition left out: {some(silent)}."
-        found.append(Finding("warning", "files", sentence))
-    if empty:
-        sentence = f"that {some(empty)} share nothing with other files: no row was found in them."
+    if left_out:
+        sentence = f"that {some(left_out)} share nothing with other files: no row in them names a partition."
         found.append(Finding("not_proved", "files", sentence))
     if lost:
         what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))

@@ -15,6 +15,7 @@ from pydantic import Field
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.audio_store import AudioStore, ViewSettings, make_view
 from akd_toolkit.data.files import MANIFEST, written_aside
+from akd_toolkit.data.importers.tables import read_table
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.preparing import measure, prepare_once, trim_silence
 from akd_toolkit.data.sounds import find_sounds, without_copies
@@ -145,12 +146,7 @@ def _speakers(folder: Path) -> dict[str, str]:
     table = folder / MANIFEST
     if not table.is_file():
         return {}
-    try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{table} is not a readable CSV table ({str(error).splitlines()[0]}); fix or remove it."
-        ) from None
+    rows = read_table(table)
     if not {"file", "speaker"} <= set(rows):
         return {}
     return {file: f"{folder.name}/{speaker}" for file, speaker in zip(rows["file"], rows["speaker"])}

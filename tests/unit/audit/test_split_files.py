@@ -25,7 +25,6 @@ SPEAKERS = {  # name: (verdict, files)
     "one name": ("leak", sides(TRAIN, ["c3x.wav,Anna"])),
     "blanks around a name": ("leak", sides(TRAIN, ["c3x.wav, Anna "])),
     "a composed and a decomposed letter": ("leak", sides(["a.wav,Jose\u0301"], ["b.wav,Jos\u00e9"])),
-    "a repeated header": ("leak", sides(TRAIN, ["c3x.wav,Ben", "file,speaker", "d4x.wav,Carl"])),
     "validation and test": ("leak", whole("x1,train,A", "x2,valid,B", "x3,test,B")),
     "folds beside one test": ("leak", whole("x1,1,A", "x2,2,B", "x3,test,B")),
     "validation and training": ("warning", whole("u1,train,A", "u2,dev,A", "u3,test,B")),
