@@ -12,13 +12,6 @@ def three(toy_manifest):
     return toy_manifest("B:neutral", "A:anger", "A:neutral")
 
 
-def test_a_manifest_has_speakers_labels_and_rows(three):
-    assert three.speakers == ("A", "B")
-    assert three.labels.tolist() == [1, 0, 1]
-    assert three.by_id["u1"].emotion == "anger"
-    assert [row.id for row in three] == list(three.ids) == ["u0", "u1", "u2"]
-
-
 def test_of_keeps_only_these_speakers_in_order(three):
     assert three.of(["A"]).ids == ("u1", "u2")
     assert three.of("B").ids == ("u0",)

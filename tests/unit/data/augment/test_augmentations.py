@@ -11,7 +11,6 @@ from akd_toolkit.data.augment import (
     ChunkDrop,
     FrequencyDrop,
     NoiseFiles,
-    RandomGain,
     SpecAugment,
     SpeedChange,
 )
@@ -70,13 +69,6 @@ def test_recorded_noise_is_a_stretch_of_a_file_repeated_where_it_is_too_short(tm
     torch.testing.assert_close(steps, torch.full_like(steps, float(steps.mean())), rtol=0.01, atol=1e-9)
 
 
-def test_a_folder_of_noise_must_be_there_and_hold_some(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere is not a folder"):
-        NoiseFiles(folder=str(tmp_path / "nowhere"))
-    with pytest.raises(ValueError, match="holds no sound file"):
-        NoiseFiles(folder=str(tmp_path))
-
-
 def test_bands_are_dropped_as_speechbrain_drops_them():
     drop = DropFreq(drop_freq_low=0.3, drop_freq_high=0.3, drop_freq_count_low=2, drop_freq_count_high=2)
     noise = torch.randn(2, 4000)
@@ -116,17 +108,10 @@ def test_masked_log_mels_become_the_mean_of_the_speech():
     "build, message",
     [
         (lambda: SpeedChange(speeds=[]), r"speeds must be a list of percents, such as \[90, 110\], got \[\]"),
-        (lambda: SpeedChange(speeds=[0.9]), r"speeds must be a list of percents"),
         (lambda: SpeedChange(speeds=[20]), r"speeds: each must be a number from 50 to 200, got 20"),
-        (lambda: AddedNoise(snr_db=10), r"snr_db must be \[low, high\] with -10 <= low <= high <= 60, got 10"),
         (lambda: AddedNoise(snr_db=[20, 10]), r"snr_db must be \[low, high\]"),
         (lambda: AddedNoise(colour="blue"), r"colour must be one of white, pink, brown, any, got 'blue'"),
-        (lambda: RandomGain(gain_db=[-90, 0]), r"gain_db must be \[low, high\] with -60"),
         (lambda: FrequencyDrop(most=0), r"most must be a whole number from 1, got 0"),
-        (lambda: FrequencyDrop(width=0.9), r"width must be a number from 0.01 to 0.2, got 0.9"),
-        (lambda: ChunkDrop(chunk_ms=[0, 5]), r"chunk_ms must be \[low, high\] with 1"),
-        (lambda: SpecAugment(time_masks=-1), r"time_masks must be a whole number from 0, got -1"),
-        (lambda: SpecAugment(band_share=2), r"band_share must be a number from 0 to 1, got 2"),
     ],
 )
 def test_options_out_of_range_are_refused(build, message):

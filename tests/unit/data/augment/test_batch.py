@@ -81,26 +81,6 @@ def test_the_larger_share_belongs_to_the_row_and_a_batch_may_stay_as_it_is(batch
     assert shares.mean() == pytest.approx(np.maximum(drawn, 1 - drawn).mean(), abs=0.03)
 
 
-def test_teachers_are_taken_in_the_order_of_the_rows():
-    said = TeacherOutput(
-        logits=torch.arange(6.0).reshape(2, 3, 1),
-        targets=-torch.arange(6.0).reshape(2, 3, 1),
-        embedding=(torch.arange(3.0)[:, None],),
-        frames=(torch.arange(3.0)[:, None, None],),
-        lengths=torch.tensor([0.1, 0.2, 0.3]),
-        weights=torch.arange(6.0).reshape(2, 3),
-        names=("a", "b"),
-        attributes=torch.arange(6.0).reshape(2, 3, 1),
-    )
-    taken = said.taken(torch.tensor([2, 0]))
-    assert taken.logits[..., 0].tolist() == taken.weights.tolist() == [[2, 0], [5, 3]] and taken.names == ("a", "b")
-    assert taken.targets[..., 0].tolist() == [[-2, 0], [-5, -3]] and taken.attributes.shape == (2, 2, 1)
-    assert taken.embedding[0][:, 0].tolist() == taken.frames[0][:, 0, 0].tolist() == [2, 0]
-    assert taken.lengths.tolist() == pytest.approx([0.3, 0.1])
-    bare = TeacherOutput(logits=said.logits).taken(torch.tensor([1]))
-    assert bare.targets is None and bare.lengths is None and bare.embedding == ()
-
-
 def test_batches_of_a_recipe_without_changes_are_those_of_old():
     """The digest was made before there was anything that changes batches."""
     import hashlib
