@@ -105,7 +105,7 @@ class EncoderStudent(FittedHead, Student):
         width = architecture["width"]
         self.front_end = WhisperLogMel(architecture["num_mels"])
         self.encoder = WhisperLayers(num_layers=num_layers, **architecture, ranks=ranks)
-        self._full: list[WhisperLayers] = []  # in a list, so that it is no part of the student; empty after ``reduce``
+        self._full: list[WhisperLayers] = []  # in a list, so that it is no part of the student
         self.layer_logits = nn.Parameter(torch.zeros(num_layers))
         with torch.no_grad():
             self.layer_logits[-1] = 2.0  # starts near the top layer kept, which is the best single one
@@ -126,16 +126,20 @@ class EncoderStudent(FittedHead, Student):
         return deepcopy(self.options)
 
     @property
-    def to_reduce(self) -> bool:
-        """True where ``reduce`` must be called: low ranks, not yet fitted to the source."""
-        return bool(self._full)
+    def to_fit(self) -> WhisperLayers | None:
+        """The source's layers while the maps of low rank are not fitted to them, else None."""
+        return self._full[0] if self._full else None
 
     @torch.no_grad()
     def reduce(self, waveforms: list[Tensor]) -> None:
         """Fit the maps of low rank to the source's on training utterances, each [samples]; see ``reduce_layers``."""
-        (full,) = self._full
         mels = [self.front_end.of_batch(waveform[None], None)[0] for waveform in waveforms]
-        reduce_layers(full.to(mels[0].device), self.encoder, mels)
+        reduce_layers(self.to_fit.to(mels[0].device), self.encoder, mels)
+        self._full = []
+
+    def take_reduced(self, weights: dict[str, Tensor]) -> None:
+        """Weights of an encoder that was fitted before, in place of ``reduce``."""
+        self.encoder.load_state_dict(weights)
         self._full = []
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:

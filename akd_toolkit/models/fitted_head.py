@@ -16,7 +16,7 @@ class FittedHead:
     """
 
     trained: tuple[str, ...] = ("classifier",)
-    to_reduce: bool = False  # True where ``reduce`` must be called before a head is fitted
+    to_fit: nn.Module | None = None  # the model to which ``reduce`` fits the encoder before a head is fitted
 
     def add_standardisation(self, dim: int) -> None:
         """Register ``centre`` and ``scale``, which change nothing before a head is fitted."""

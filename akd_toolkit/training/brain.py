@@ -146,8 +146,8 @@ class DistillBrain(sb.Brain):
     def fit_head(self, whole) -> None:
         """Fit the student's head before training, as epoch 0; ``whole`` yields batches of whole utterances."""
         begin, self.log = time.monotonic(), {}
-        if self.student.to_reduce:
-            reduce_encoder(self.student, whole, self.device)
+        if self.student.to_fit is not None:
+            reduce_encoder(self.student, whole, self.hparams.store_folder, self.device)
         store = EncoderStore(self.hparams.store_folder, self.student)
         options = self.hparams.head_decay, store, self.device, self.hparams.unlabelled_ratio
         self.log_batch(*fit_head(self.student, self.objective, whole, *options))

@@ -1,6 +1,7 @@
 """The head of a student with a pretrained encoder, fitted before the first epoch."""
 
 import hashlib
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from filelock import FileLock
-from torch import Tensor
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from akd_toolkit.data.batches import Batch
@@ -72,8 +75,11 @@ def fit_head(
     return result, teacher, labels
 
 
-def reduce_encoder(student: Student, batches: DataLoader, device: str = "cpu") -> None:
-    """Fit an encoder of low rank to its source on ``SPEECH_TO_REDUCE`` utterances of the training speakers, evenly."""
+def reduce_encoder(student: Student, batches: DataLoader, store: str | Path, device: str = "cpu") -> None:
+    """Fit an encoder of low rank to its source on ``SPEECH_TO_REDUCE`` utterances of the training speakers, evenly.
+
+    The fitted weights are stored for other runs with the same source, ranks and utterances.
+    """
     draws = [draw for batch in batches.batch_sampler for draw in batch]
     rows = [row for row, draw in enumerate(draws) if draw.source == 0]
     spread = np.linspace(0, len(rows) - 1, min(SPEECH_TO_REDUCE, len(rows))).round().astype(int)
@@ -83,7 +89,21 @@ def reduce_encoder(student: Student, batches: DataLoader, device: str = "cpu") -
             if row in wanted:
                 waveforms.append(waveform[: round(float(length) * len(waveform))].to(device))
             row += 1
-    student.reduce(waveforms)
+    digest = hashlib.sha256(_weights_in_bytes(student.to_fit) + json.dumps(student.build_options["ranks"]).encode())
+    for waveform in waveforms:
+        digest.update(waveform.cpu().numpy().tobytes())
+    file = Path(store) / "reduced_encoders" / f"{digest.hexdigest()[:16]}.safetensors"
+    try:
+        student.take_reduced(load_file(file, device=device))
+    except (OSError, SafetensorError):  # missing or damaged
+        student.reduce(waveforms)
+        with written_aside(file) as aside:
+            save_file(student.encoder.state_dict(), aside)
+
+
+def _weights_in_bytes(module: nn.Module, without: tuple[str, ...] = ()) -> bytes:
+    state = {name: tensor for name, tensor in module.state_dict().items() if not name.startswith(without)}
+    return b"".join(name.encode() + tensor.cpu().contiguous().numpy().tobytes() for name, tensor in state.items())
 
 
 class EncoderStore:
@@ -98,10 +118,7 @@ class EncoderStore:
     """
 
     def __init__(self, folder: str | Path, student: Student):
-        digest = hashlib.sha256()
-        for name, tensor in student.state_dict().items():
-            if not name.startswith(student.trained):  # differs between seeds
-                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        digest = hashlib.sha256(_weights_in_bytes(student, without=student.trained))  # these differ between seeds
         self.file = Path(folder) / "encoder_outputs" / f"{digest.hexdigest()[:16]}.npz"
         self.rows = self._read()
 

@@ -63,9 +63,9 @@ def test_patches_are_what_the_convolution_reads(stride):
 
 def test_full_ranks_compute_what_the_source_computes(source, sounds):
     student, whole = student_of(source, FULL), student_of(source, None)
-    assert student.to_reduce and not whole.to_reduce
+    assert student.to_fit is not None and whole.to_fit is None
     student.reduce(sounds)
-    assert not student.to_reduce
+    assert student.to_fit is None
     expected = whole(sounds[-1][None]).frames
     assert (student(sounds[-1][None]).frames - expected).square().mean() < 0.02 * expected.var()
 
@@ -83,18 +83,25 @@ def test_lower_ranks_are_smaller_and_close_on_new_speech(source, sounds):
     assert errors[0] < 0.7 * errors[1]
 
 
-def test_it_is_reduced_on_the_training_speakers_and_rebuilt_without_its_source(source, sounds):
+def test_it_is_reduced_on_the_training_speakers_and_rebuilt_without_its_source(source, sounds, tmp_path):
     batches = {}
     for number, kind in enumerate((0, 0, 1)):
         waves = [wave.numpy() for wave in sounds[10 * number : 10 * number + 10]]
         batches[Draw(kind, number, place=0.0)] = collate([str(number)] * 10, waves, [0] * 10)
     loader = DataLoader(batches, batch_sampler=[[draw] * 10 for draw in batches], collate_fn=itemgetter(0))
     student, by_hand = student_of(source, LOW), student_of(source, LOW)
-    reduce_encoder(student, loader)
+    reduce_encoder(student, loader, tmp_path)
     by_hand.reduce(sounds[:20])
     torch.testing.assert_close(student.encoder.state_dict(), by_hand.encoder.state_dict(), atol=1e-3, rtol=1e-3)
+    again, other = student_of(source, LOW), student_of(source, FULL)
+    again.reduce = None  # its weights are read from the store
+    reduce_encoder(again, loader, tmp_path)
+    assert again.to_fit is None
+    torch.testing.assert_close(again.encoder.state_dict(), student.encoder.state_dict(), atol=0, rtol=0)
+    reduce_encoder(other, loader, tmp_path)
+    assert len(list(tmp_path.glob("reduced_encoders/*"))) == 2
     rebuilt = STUDENTS.build("encoder_student", **student.build_options).eval()
-    assert not rebuilt.to_reduce
+    assert rebuilt.to_fit is None
     rebuilt.load_state_dict(student.state_dict())
     assert torch.equal(rebuilt(sounds[0][None]).logits, student(sounds[0][None]).logits)
 
