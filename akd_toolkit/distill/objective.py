@@ -80,8 +80,8 @@ class Objective(nn.Module):
 
     @property
     def reads(self) -> set[str]:
-        """What the losses need of the teachers besides logits."""
-        return {what for loss in self.distill.values() for what in getattr(loss, "reads", ())}
+        """What the losses and the gate need of the teachers besides logits."""
+        return {what for plugin in (*self.distill.values(), self.gate) for what in getattr(plugin, "reads", ())}
 
     def set_progress(self, progress: float) -> None:
         """Set every scheduled number to its value at this share of training, in [0, 1]."""

@@ -19,6 +19,8 @@ class Gate(nn.Module):
     truth
         What ``labels`` holds: class indices [batch] ("emotion"), or values [batch, A] with NaN for unknown
         ("attributes").
+    reads
+        What it needs of the teachers besides logits: ``"embedding"`` or nothing.
 
     Shape
     -----
@@ -28,6 +30,7 @@ class Gate(nn.Module):
     example_options: dict = {}
     needs_truth: bool = True
     truth: str = "emotion"
+    reads: tuple[str, ...] = ()
 
     def forward(self, student: ModelOutput, teacher: TeacherOutput, labels: Tensor) -> Tensor:
         raise NotImplementedError

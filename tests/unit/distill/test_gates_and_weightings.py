@@ -60,7 +60,10 @@ def test_the_order_of_the_teachers_does_not_matter(gate, pair):
     weights = torch.rand(3, 7)
     teacher = teacher.weighted(weights / weights.sum(dim=0))
     order = torch.tensor([2, 0, 1])
-    moved = dataclasses.replace(teacher, logits=teacher.logits[order], weights=teacher.weights[order])
+    embedding = tuple(teacher.embedding[number] for number in order)
+    moved = dataclasses.replace(
+        teacher, logits=teacher.logits[order], weights=teacher.weights[order], embedding=embedding
+    )
     torch.testing.assert_close(gate()(student, moved, labels), gate()(student, teacher, labels))
 
 
@@ -82,6 +85,20 @@ def test_unlabelled_speech_is_gated_by_what_needs_no_label(gate, opened):
     teachers, unlabelled = certain(0, 1, num_classes=2), torch.tensor([UNLABELLED])
     result = build_objective(spec)(ModelOutput(torch.zeros(1, 2)), teachers, unlabelled)
     assert result.gate.tolist() == pytest.approx([opened], abs=1e-6)
+
+
+def test_distance_gates_by_the_embeddings_that_are_trusted():
+    near, far = torch.full((1, 4), 0.5), torch.full((1, 6), 3.0)
+    teacher = TeacherOutput(torch.zeros(2, 1, 2), embedding=(near, far), weights=torch.tensor([[1.0], [0.0]]))
+    spec = {"task": {"name": "cross_entropy"}, "distill": [{"name": "soft_target_kl"}]}
+    objective = build_objective(spec | {"gate": {"name": "teacher_distance", "limit": 1.0}})
+    assert objective.reads == {"embedding"}
+    for weights, opened in (([[1.0], [0.0]], 1.0), ([[0.0], [1.0]], 0.0), ([[0.5], [0.5]], 0.0)):
+        trusted = teacher.weighted(torch.tensor(weights))
+        result = objective(ModelOutput(torch.zeros(1, 2)), trusted, torch.tensor([UNLABELLED]))
+        assert result.gate.tolist() == [opened]
+    with pytest.raises(ValueError, match="limit"):
+        build_objective(spec | {"gate": {"name": "teacher_distance", "limit": 0}})
 
 
 def weights_of(weighting, num_teachers, batch=1):
