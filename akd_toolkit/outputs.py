@@ -239,3 +239,25 @@ class ObjectiveResult:
         return ObjectiveResult(
             blend(self.total, other.total), parts, blend(self.gate, other.gate), blend(self.weights, other.weights)
         )
+
+    def logged(self, labels: Tensor, label_order: Sequence[str], teachers: Sequence[str]) -> dict[str, float]:
+        """Values for the log: total, parts, mean gate, and mean weight of each teacher, also by class.
+
+        Example
+        -------
+        >>> result = ObjectiveResult(torch.tensor(0.5), {}, weights=torch.tensor([[1.0, 0.5]]))
+        >>> result.logged(torch.tensor([0, UNLABELLED]), ["sad"], ["base"])
+        {'total': 0.5, 'trust/base': 0.75, 'trust/base/sad': 1.0}
+        """
+        values = {"total": self.total.detach(), **self.parts}
+        if self.gate is not None:
+            values["gate"] = self.gate.mean()
+        if self.weights is not None:
+            described = self.weights.sum(dim=0) > 0  # by at least one teacher
+            labels, weights = labels[described], self.weights[:, described]
+            known = labels[labels != UNLABELLED].unique().tolist()
+            for title, trust in zip(teachers, weights if described.any() else ()):
+                values[f"trust/{title}"] = trust.mean()
+                for label in known:
+                    values[f"trust/{title}/{label_order[label]}"] = trust[labels == label].mean()
+        return {name: float(value) for name, value in values.items()}

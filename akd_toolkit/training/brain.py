@@ -16,11 +16,11 @@ from torch.utils.data import DataLoader
 from akd_toolkit.data.augment import build_augmentations
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.environment import sb
-from akd_toolkit.outputs import UNLABELLED, ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
+from akd_toolkit.outputs import ModelOutput, ObjectiveResult, Posteriors, TeacherOutput
 from akd_toolkit.progress import tqdm
 from akd_toolkit.training.averaging import WeightAverage
 from akd_toolkit.training.front_end import changed_front_end
-from akd_toolkit.training.head import EncoderStore, fit_head, reduce_encoder
+from akd_toolkit.training.head import fit_head
 from akd_toolkit.training.optimisation import parameter_groups, warmup_cosine
 from akd_toolkit.training.posteriors import MeanPosteriors
 from akd_toolkit.training.processes import average_buffers, broadcast, is_main, mean_over_processes
@@ -126,30 +126,17 @@ class DistillBrain(sb.Brain):
         return super().evaluate_batch(batch.to(self.device), stage)
 
     def log_batch(self, result: ObjectiveResult, teacher: TeacherOutput | None, labels: Tensor) -> None:
-        """Log parts of the objective, gate, and weight of each teacher, also by class."""
-        values = {"total": result.total.detach(), **result.parts}
-        if result.gate is not None:
-            values["gate"] = result.gate.mean()
-        if result.weights is not None:
-            described = result.weights.sum(dim=0) > 0  # by at least one teacher
-            labels, weights = labels[described], result.weights[:, described]
-            known = labels[labels != UNLABELLED].unique().tolist()
-            for title, trust in zip(teacher.names, weights if described.any() else ()):
-                values[f"trust/{title}"] = trust.mean()
-                for label in known:
-                    values[f"trust/{title}/{self.hparams.label_order[label]}"] = trust[labels == label].mean()
-        for part, value in values.items():
-            self.log.setdefault(part, []).append(float(value))
+        """Log the objective's values of a batch."""
+        names = () if teacher is None else teacher.names
+        for part, value in result.logged(labels, self.hparams.label_order, names).items():
+            self.log.setdefault(part, []).append(value)
 
     # The loop over epochs
 
     def fit_head(self, whole) -> None:
         """Fit the student's head before training, as epoch 0; ``whole`` yields batches of whole utterances."""
-        begin, self.log = time.monotonic(), {}
-        if self.student.to_fit is not None:
-            reduce_encoder(self.student, whole, self.hparams.store_folder, self.device)
-        store = EncoderStore(self.hparams.store_folder, self.student)
-        options = self.hparams.head_decay, store, self.device, self.hparams.unlabelled_ratio
+        begin, self.log, hparams = time.monotonic(), {}, self.hparams
+        options = hparams.head_decay, hparams.store_folder, hparams.unlabelled_ratio, self.device
         self.log_batch(*fit_head(self.student, self.objective, whole, *options))
         self.history.append({"epoch": 0, **self._means()})
         self.seconds += time.monotonic() - begin

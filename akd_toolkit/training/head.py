@@ -27,15 +27,16 @@ SPEECH_TO_REDUCE = 240  # utterances
 def fit_head(
     student: Student,
     objective: Objective,
-    batches,
+    batches: DataLoader,
     decay: float,
-    store: "EncoderStore",
-    device: str = "cpu",
+    store_folder: str | Path,
     unlabelled_ratio: float = 1.0,
+    device: str = "cpu",
 ) -> tuple[ObjectiveResult, TeacherOutput | None, Tensor]:
     """Fit the head of a student on the outputs of its pretrained encoder.
 
-    First the weighting is fitted, then the head on the objective's blended targets, over all views of all utterances.
+    First an encoder of low rank is fitted to its source, then the weighting, then the head on the objective's blended
+    targets, over all views of all utterances.
 
     Source: Kumar et al. 2022, "Fine-tuning can distort pretrained features" (linear probing first).
 
@@ -45,8 +46,8 @@ def fit_head(
         Batches of whole utterances.
     decay
         L2 penalty of the head's weights, >= 0.
-    store
-        Stores the encoder's outputs for other folds and seeds.
+    store_folder
+        Where the encoder's outputs are stored for other folds and seeds.
     unlabelled_ratio
         Weight of all unlabelled utterances together, before the gate, relative to the labelled ones, > 0.
 
@@ -55,6 +56,9 @@ def fit_head(
     The objective's result with the fitted head, the teachers' outputs and the labels, all on the CPU.
     """
     student.eval()
+    if student.to_fit is not None:
+        reduce_encoder(student, batches, store_folder, device)
+    store = EncoderStore(store_folder, student)
     seen = [(store.outputs(student, batch, device), batch.teacher, batch.labels) for batch in batches]
     store.write()
     embedding, peaks = (torch.cat(parts) for parts in zip(*(output for output, _, _ in seen)))

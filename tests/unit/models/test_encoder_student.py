@@ -1,6 +1,7 @@
 """encoder_student and its front end: Whisper's numbers, masks, rebuilding without the source, export."""
 
 import io
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -107,11 +108,12 @@ def test_fitted_head_gives_softened_targets_back(student):
 
 def test_a_fitted_head_weighs_unlabelled_utterances(student):
     """Twenty unlabelled copies of one utterance with a weight of 1/40 each count as that utterance with 1/2."""
-    generator = torch.Generator().manual_seed(1)
-    labels = torch.arange(4).repeat(5)
-    pooled, targets = torch.randn(20, 64, generator=generator), torch.nn.functional.one_hot(labels, 4).float()
-    other, soft = torch.randn(1, 64, generator=generator) + 2, torch.tensor([[0.1, 0.2, 0.3, 0.4]])
-    fitted = {}
+    generator, double = torch.Generator().manual_seed(1), torch.float64  # in float32 the solver stops elsewhere
+    student, labels = deepcopy(student).double(), torch.arange(4).repeat(5)
+    pooled = torch.randn(20, 64, generator=generator, dtype=double)
+    targets = torch.nn.functional.one_hot(labels, 4).to(double)
+    other = torch.randn(1, 64, generator=generator, dtype=double) + 2
+    fitted, soft = {}, torch.tensor([[0.1, 0.2, 0.3, 0.4]], dtype=double)
     for copies in (1, 20):
         mask, weights = torch.arange(20 + copies) < 20, torch.ones(20 + copies)
         weights[20:] = 0.5 / copies
