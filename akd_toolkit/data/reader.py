@@ -14,7 +14,11 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from akd_toolkit.data.formats import ForeignError, Pieces, decode_container, named, parts_of, read_at
+from akd_toolkit.data.formats.chunked import chunked_part
+from akd_toolkit.data.formats.containers import decode_container
+from akd_toolkit.data.formats.mpeg import mpeg_parts, skip_tag
+from akd_toolkit.data.formats.pieces import ForeignError, Pieces, named, read_at
+from akd_toolkit.data.formats.streams import flac_part, ogg_parts
 
 MAX_PEAK = 2.0  # a float file above this holds integers or is broken
 MIN_RATE_HZ, MAX_RATE_HZ = 4000, 384000  # outside, the header is broken
@@ -94,16 +98,27 @@ def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
     with ExitStack() as stack:
         file = stack.enter_context(_seekable(source, name))
         with _named(name, own):
-            if (parts := parts_of(file)) is None:
+            if (parts := _parts_of(file)) is None:
                 stored = stack.enter_context(_temporary())
                 if not decode_container(file, stored):
                     raise ForeignError("cannot be read as audio; WAV, FLAC, OGG and MP3 can")
-                file, parts = stored, parts_of(stored)
+                file, parts = stored, _parts_of(stored)
             decoders = [stack.enter_context(_decoder(file, part)) for part in parts]
             kinds = {(decoder.samplerate, decoder.channels) for decoder in decoders}
             if len(kinds) > 1:
                 raise ForeignError(f"joins sounds of several kinds (Hz, channels), {sorted(kinds)}")
         yield SoundFile(name, decoders)
+
+
+def _parts_of(file: BinaryIO) -> list[Pieces] | None:
+    """What libsndfile must read, one after the other, to get the whole sound; None if it does not read such files."""
+    size = file.seek(0, os.SEEK_END)
+    start = skip_tag(file, 0)
+    head = read_at(file, start, 4)
+    if head == b"OggS":
+        return ogg_parts(file, start, size)
+    part = flac_part(file, start, size) if head == b"fLaC" else chunked_part(file, size)
+    return [part] if part else mpeg_parts(file, start, size)
 
 
 @contextmanager

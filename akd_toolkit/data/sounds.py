@@ -1,11 +1,10 @@
 """The sound files of a folder: readable ones, second copies, and those of a corpus."""
 
-import hashlib
 import importlib.util
 import logging
 import os.path
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,7 +56,7 @@ def find_sounds(folder, option: str = "data_folder", advice: str = "give the fol
 
 
 def without_copies(paths: Sequence[Path]) -> list[Path]:
-    """Leave out folders that repeat byte for byte what a parent folder holds; a warning names each.
+    """Leave out files that lie once more in a deeper folder, in a folder of the same name; a warning names them.
 
     Some archives hold their corpus twice: Kaggle's RAVDESS has ``audio_speech_actors_01-24`` beside ``Actor_01``.
 
@@ -73,27 +72,16 @@ def without_copies(paths: Sequence[Path]) -> list[Path]:
     """
     alike = defaultdict(list)
     for path in paths:
-        alike[path.name, path.stat().st_size].append(path)
-    copies: Counter = Counter()
-    for group in (sorted(group, key=lambda path: len(path.parts)) for group in alike.values() if len(group) > 1):
-        originals: dict[bytes, Path] = {}
-        for path in group:
-            original = originals.setdefault(hashlib.sha256(path.read_bytes()).digest(), path)
-            if original is not path:
-                copies[_repeated_folder(path, original)] += 1
-    copies.pop(None, None)
-    whole = [home for home, count in copies.items() if count == sum(path.is_relative_to(home) for path in paths)]
-    for home in whole:
-        logger.warning("%s is left out: its %d sound files are a second copy of others.", home, copies[home])
-    return [path for path in paths if not any(path.is_relative_to(home) for home in whole)]
-
-
-def _repeated_folder(path: Path, original: Path) -> Path | None:
-    """The largest folder of ``path`` that is at the same place below a parent folder as ``original``, if any."""
-    level = 0  # of the parents that may be called differently
-    while path.parts[-level - 2] == original.parts[-level - 2] and path.parents[level + 1] not in original.parents:
-        level += 1
-    return path.parents[level] if original.parents[level] in path.parents[level].parents else None
+        alike[path.parts[-2:], path.stat().st_size].append(path)
+    copies = set()
+    for group in alike.values():
+        first, *others = sorted(group, key=lambda path: len(path.parts))
+        below = [path for path in others if first.parents[1] in path.parents]
+        copies |= {path for path in below if path.read_bytes() == first.read_bytes()}
+    if copies:
+        home = os.path.commonpath(copies)
+        logger.warning("%s is left out: its %d sound files are a second copy of others.", home, len(copies))
+    return [path for path in paths if path not in copies]
 
 
 def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:

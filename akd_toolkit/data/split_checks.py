@@ -47,20 +47,13 @@ def check_speakers(splits: Sequence[Split], known: bool = True) -> list[Finding]
 
 def _nameless(splits: Sequence[Split]) -> list[Finding]:
     """Utterances whose speaker is Unknown or the like."""
-    sides: dict[str, set[Utterance]] = defaultdict(set)
-    for split in splits:
-        for side, rows in zip(split.sides, (split.train, split.test)):
-            sides[side].update(rows)
-    counts, nameless = [], []
-    for side, rows in sides.items():
-        without = [row for row in rows if is_unknown_speaker(row.speaker)]
-        if without:
-            counts.append(f"{len(without)} of {counted(len(rows), 'utterance')} of the {side}")
-            nameless += without
-    if not nameless:
+    rows = {row for split in splits for row in (*split.train, *split.test)}
+    without = [row for row in rows if is_unknown_speaker(row.speaker)]
+    if not without:
         return []
-    names, first = some(sorted({repr(row.speaker) for row in nameless})), min(row.id for row in nameless)
-    sentence = f"that no speaker is on both sides: {', '.join(counts)} do not say who speaks ({names}, first: {first})."
+    names, first = some(sorted({repr(row.speaker) for row in without})), min(row.id for row in without)
+    count = f"{len(without)} of {counted(len(rows), 'utterance')}"
+    sentence = f"that no speaker is on both sides: {count} do not say who speaks ({names}, first: {first})."
     return [Finding("not_proved", "speakers", sentence)]
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from akd_toolkit.data.formats import DamagedError, ForeignError, check_seconds, container_kind, named, open_container
+from akd_toolkit.data.formats.containers import check_seconds, container_kind, open_container
+from akd_toolkit.data.formats.pieces import DamagedError, ForeignError, named
 
 SHORT_SIDE = 360  # pixels of the shorter side that pictures are reduced to
 EARLY = 1e-3  # s that a frame may be early, because containers round times

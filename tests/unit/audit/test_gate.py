@@ -63,7 +63,7 @@ def test_pieces_that_do_not_overlap_pass():
 
 def test_speakers_without_a_name_are_not_proved_to_be_on_one_side():
     found = audit(corpus("A1"), corpus("C1", speaker="n/a"), teacher("A"))
-    assert "1 utterance" in found["not_proved"][0] and not any("speaker" in line for line in found["proved"])
+    assert "1 of 2 utterances" in found["not_proved"][0] and not any("speaker" in line for line in found["proved"])
 
 
 @pytest.mark.parametrize("setting", [True, False])

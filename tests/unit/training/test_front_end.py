@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 import akd_toolkit.models  # noqa: F401  (registers)
-from akd_toolkit.data.augment import FeatureAugmentation, SpecAugment
+from akd_toolkit.data.augment import FeatureAugmentation
+from akd_toolkit.data.augment.log_mel import SpecAugment
 from akd_toolkit.models.base import Student
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS

@@ -6,17 +6,9 @@ import soundfile
 import torch
 from speechbrain.augment.time_domain import DropFreq
 
-from akd_toolkit.data.augment import (
-    AddedNoise,
-    ChunkDrop,
-    FrequencyDrop,
-    NoiseFiles,
-    SpecAugment,
-    SpeedChange,
-)
-from akd_toolkit.data.augment.log_mel import masks
-from akd_toolkit.data.augment.noise import coloured_noise
-from akd_toolkit.data.augment.waveform import without_bands
+from akd_toolkit.data.augment.log_mel import SpecAugment, masks
+from akd_toolkit.data.augment.noise import AddedNoise, NoiseFiles, coloured_noise
+from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, RandomGain, SpeedChange, without_bands
 
 ONE_SECOND = torch.tensor([16000])
 
