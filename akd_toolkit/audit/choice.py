@@ -23,10 +23,6 @@ def check_choice(runs: Runs) -> list[Finding]:
     if found:  # the compared candidates are not those of the settings, so the choice cannot be checked
         return found
     if len(listed) == 1:
-        wrong = [run.name for run in refits if _candidate(runs, run) not in (None, listed[0])]
-        if wrong:
-            sentence = f"{some(wrong)}: its candidate is not that of the settings; run again."
-            return [Finding("leak", "choice", sentence)]
         return [Finding("proved", "choice", "one candidate, set beforehand: nothing was chosen.")]
     used = 0
     for refit in refits:
@@ -56,8 +52,8 @@ def check_choice(runs: Runs) -> list[Finding]:
 def _check_candidates(runs: Runs) -> list[Finding]:
     """The inner runs on disk are those of the candidates in the settings, all of them and no others."""
     experiment, listed = runs.experiment, _listed(runs.experiment)
-    inner = [run for run in runs.records if run.kind == "inner"]
-    changed = [run.name for run in inner if _candidate(runs, run) not in (None, listed[run.candidate - 1])]
+    fixed = {run: listed[(run.candidate or 1) - 1] for run in runs.records if run.candidate or len(listed) == 1}
+    changed = [run.name for run, candidate in fixed.items() if _candidate(runs, run) not in (None, candidate)]
     planned = {run.folder for run in experiment.inner_runs()}
     on_disk = [folder for folder in experiment.paths.scored_inner_runs() if folder not in planned]
     removed = [folder.relative_to(experiment.folder).as_posix() for folder in on_disk]

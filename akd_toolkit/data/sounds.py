@@ -6,6 +6,7 @@ import os.path
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from akd_toolkit.data.files import CONTAINER_SUFFIXES, SOUND_SUFFIXES, walk_files
@@ -108,17 +109,14 @@ def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
             f"({some([path.name for path in paths])}). Check the path."
         )
     home = folder / os.path.commonpath([match[1] or "/" for match in matches if match])[1:]
-    inside = [path for path in paths if path.is_relative_to(home)]
+    inside = sorted((path for path in paths if path.is_relative_to(home)), key=lambda path: path.stem)
     if len(inside) < len(paths):
         logger.info("%s: %d sound files elsewhere in %s are not read.", home, len(paths) - len(inside), folder)
-    named, by_stem = {path.stem for path, match in zip(paths, matches) if match}, defaultdict(list)
-    for path in inside:
-        by_stem[path.stem].append(path)
-    twice = [same for stem, same in by_stem.items() if len(same) > 1 and stem in named]
-    if twice:
-        first, second = (path.relative_to(home) for path in twice[0][:2])
-        raise ValueError(
-            f"{home} holds {first.stem} twice, as {first} and {second} ({len(twice)} such names); keep one of each, or "
-            "give data_folder the folder of one."
-        )
-    return home, sorted(inside, key=lambda path: path.stem)
+    named = {path.stem for path, match in zip(paths, matches) if match}
+    for one, other in pairwise(path.relative_to(home) for path in inside):
+        if one.stem == other.stem and one.stem in named:
+            raise ValueError(
+                f"{home} holds {one.stem} twice, as {one} and {other}; keep one of each, or give data_folder the "
+                "folder of one."
+            )
+    return home, inside

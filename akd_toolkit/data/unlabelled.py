@@ -3,12 +3,12 @@
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 import soundfile
 from pydantic import Field
 
@@ -62,11 +62,12 @@ def limited(manifest: Manifest, limit: int | None) -> Manifest:
     """
     if limit is None or limit >= len(manifest):
         return manifest
-    table = pd.DataFrame({"speaker": [row.speaker for row in manifest], "id": manifest.ids})
-    table["order"] = [hashlib.sha256(name.encode()).hexdigest() for name in manifest.ids]
-    table = table.sort_values("order")
-    table["turn"] = table.groupby("speaker").cumcount()
-    chosen = set(table.sort_values(["turn", "order"])["id"][:limit])
+    order = {name: hashlib.sha256(name.encode()).hexdigest() for name in manifest.ids}
+    turns, drawn = Counter(), []
+    for row in sorted(manifest, key=lambda row: order[row.id]):
+        drawn.append((turns[row.speaker], order[row.id], row.id))
+        turns[row.speaker] += 1
+    chosen = {name for _, _, name in sorted(drawn)[:limit]}
     return Manifest(manifest.corpus, manifest.label_order, tuple(row for row in manifest if row.id in chosen))
 
 

@@ -4,11 +4,13 @@ import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from akd_toolkit.data.manifest import Utterance
+from akd_toolkit.data.names import counted, some
 from akd_toolkit.data.split_checks import spelling
 
 FEWEST = 3  # groups: one is tested, and of the others one is left out to choose
@@ -93,20 +95,17 @@ def _together(rows: Sequence[Utterance], speakers: list[str]) -> np.ndarray:
 
 def _lacking(rows: Sequence[Utterance], groups: list[list[str]]) -> list[str]:
     """Classes that some training side does not have from two parts that are left out separately."""
-    spoken: dict[str, set[str]] = {}
-    for row in rows:
-        spoken.setdefault(row.speaker, set()).add(row.emotion)
-    labels, lacking = sorted(set().union(*spoken.values())), set()
-    for test in groups:
-        train = [group for group in groups if group is not test]
-        alone = [[speaker] for group in train for speaker in group]
-        parts = [set().union(*map(spoken.get, part)) for part in (alone if len(alone) <= FEW else train)]
-        lacking |= {label for label in labels if sum(label in part for part in parts) < 2}
+    speakers, labels = ([getattr(row, name) for row in rows] for name in ("speaker", "emotion"))
+    spoken = pd.crosstab(pd.Series(speakers), pd.Series(labels)) > 0
+    group = spoken.index.map({speaker: number for number, group in enumerate(groups) for speaker in group})
+    lacking: set[str] = set()
+    for number in range(len(groups)):
+        train = spoken[group != number]
+        parts = train if len(train) <= FEW else train.groupby(group[group != number]).any()
+        lacking |= set(parts.columns[parts.sum() < 2])
     return sorted(lacking)
 
 
 def _count_and_speakers(rows: Sequence[Utterance], label: str) -> str:
-    speakers = sorted({row.speaker for row in rows if row.emotion == label})
-    count = sum(row.emotion == label for row in rows)
-    named = f"{', '.join(speakers[:3])}{', ...' * (len(speakers) > 3)}"
-    return f"class '{label}' has {count} utterance{'s' * (count != 1)}, by {named}"
+    speakers = [row.speaker for row in rows if row.emotion == label]
+    return f"class '{label}' has {counted(len(speakers), 'utterance')}, by {some(sorted(set(speakers)), 3)}"

@@ -8,7 +8,7 @@ from speechbrain.augment.time_domain import DropFreq
 
 from akd_toolkit.data.augment.log_mel import SpecAugment, masks
 from akd_toolkit.data.augment.noise import AddedNoise, NoiseFiles, coloured_noise
-from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, RandomGain, SpeedChange, without_bands
+from akd_toolkit.data.augment.waveform import ChunkDrop, FrequencyDrop, SpeedChange, without_bands
 
 ONE_SECOND = torch.tensor([16000])
 
