@@ -62,7 +62,8 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
     ``column`` holds the partition, ``named`` are columns that the user gave.
     """
     placed, left_out = [], []
-    for file, base in _files(paths):
+    files, base = _files(paths)
+    for file in files:
         records = enumerate(read_records(file, named), start=1)
         of_file = [_placed(file, base, number, record, column) for number, record in records]
         if any(item.fold or item.partition for item in of_file):
@@ -82,22 +83,22 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
     return [item for item in placed if _is_placed(item, beside)], found
 
 
-def _files(paths: Sequence) -> list[tuple[Path, Path]]:
-    """Split files, each with the folder that all paths have in common, whose own name is not a place."""
+def _files(paths: Sequence) -> tuple[list[Path], Path]:
+    """Split files, and the folder that all paths have in common, whose own name is not a place."""
     missing = [str(path) for path in paths if not Path(path).exists()]
     if missing:
         raise FileNotFoundError(f"{missing[0]} does not exist; give split files, their folder, or an experiment.")
     given = [Path(os.path.abspath(path)) for path in paths]  # a link's own name counts
-    base = Path(os.path.commonpath([path if path.is_dir() and len(given) == 1 else path.parent for path in given]))
-    found: dict[Path, Path] = {}
+    found: list[Path] = []
     for path in given:
         for file in walk_files(path) if path.is_dir() else [path]:
             kaldi = next((name for name in KALDI if (file.parent / name).is_file()), None)
             if file == path or file.suffix.lower() in SUFFIXES or file.name == kaldi:
-                found[file] = base
+                found.append(file)
     if not found:
         raise ValueError(f"{paths[0]} holds no {', '.join(SUFFIXES)} file; give split files, or an experiment.")
-    return list(found.items())
+    base = os.path.commonpath([path if path.is_dir() and len(given) == 1 else path.parent for path in given])
+    return list(dict.fromkeys(found)), Path(base)
 
 
 def _placed(file: Path, base: Path, number: int, record: dict[str, str], column: str | None) -> Placed:

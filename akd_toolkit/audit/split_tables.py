@@ -55,7 +55,7 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
         elif kind in (".txt", ".lst", ".tsv"):
             found = _named_in_lines(text.split("\n", 1)[1] if kind == ".tsv" else text)
         else:
-            found = list(_nested(_tree(text, kind == ".jsonl"), KNOWN | set(map(plain_name, known))))
+            found = list(_nested(_tree(text), KNOWN | set(map(plain_name, known))))
     except (OSError, ValueError, RecursionError) as error:
         if path.name not in KALDI and kind not in (".txt", ".lst", ".tsv", ".json", ".jsonl"):
             raise ValueError(f"{path} is not a split file; give CSV, TSV, JSON, JSONL, TXT or LST.") from None
@@ -63,12 +63,12 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
     return [_as_texts(record) for record in found]
 
 
-def _tree(text: str, lines: bool):
+def _tree(text: str):
     """JSON, or a list of JSON lines; NeMo's manifests are such lines although they end in .json."""
     try:
-        return [json.loads(text, object_pairs_hook=_once)] if lines else json.loads(text, object_pairs_hook=_once)
+        return json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
-        if not lines and error.msg != "Extra data":
+        if error.msg != "Extra data":
             raise
     found = []
     for number, line in enumerate(text.splitlines(), start=1):

@@ -122,22 +122,15 @@ def guess_folders(names: Sequence[Path]) -> str:
     kinds = [level for level, folders in enumerate(levels) if not are_partitions(folders)]
     if len(kinds) > 2:
         kinds = [level for level in kinds if len(levels[level]) > 1]
-    if not 1 <= len(kinds) <= 2:
+    words = {*EMOTION_WORDS.split()}
+    named = {level: [normalize("NFC", name).lower() in words for name in levels[level]] for level in kinds}
+    classes = [level for level, known in named.items() if 2 * sum(known) >= len(known)]
+    if len(classes) != 1 or len(kinds) > 2:
+        examples = " or ".join(", ".join(levels[level][:3]) for level in kinds) or "none"
         raise ValueError(
-            f"{names[0]} is {len(levels)} folders deep, and {len(kinds)} of them may be class or speaker, where one "
-            "or two are needed; give --pattern, such as '{speaker}/*/{emotion}/*', or a table."
+            f"cannot tell which folders of {names[0]} are classes, with or without one of speakers ({examples}); give "
+            "a --pattern such as '{speaker}/{emotion}/*', or '{speaker}/*_{emotion}' if names of files hold the "
+            "emotion, or a table."
         )
-    words = EMOTION_WORDS.split()
-    known = {
-        level: sum(normalize("NFC", name).lower() in words for name in levels[level]) / len(levels[level])
-        for level in kinds
-    }
-    emotion = max(kinds, key=known.get)
-    if known[emotion] < 0.5 or list(known.values()).count(known[emotion]) > 1:
-        examples = " or ".join(", ".join(levels[level][:3]) for level in kinds)
-        raise ValueError(
-            f"cannot tell whether the folders {examples} are classes ({names[0]}); give a --pattern such as "
-            "'{speaker}/{emotion}/*', or, if the file names hold the emotion, '{speaker}/*_{emotion}'."
-        )
-    fields = {**dict.fromkeys(kinds, "{speaker}"), emotion: "{emotion}"}
+    fields = {**dict.fromkeys(kinds, "{speaker}"), classes[0]: "{emotion}"}
     return "/".join([*(fields.get(level, "*") for level in range(len(levels))), "*"])

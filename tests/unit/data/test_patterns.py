@@ -65,10 +65,10 @@ def test_the_class_level_has_emotion_words(names, pattern):
 @pytest.mark.parametrize(
     "names, token",
     [
-        (["1.wav"], "0 folders deep"),
-        (["a/b/c/1.wav", "x/y/z/1.wav"], "3 folders deep"),
+        (["1.wav"], r"1\.wav .*\(none\)"),
+        (["a/b/c/1.wav", "x/y/z/1.wav"], "a, x or b, y or c, z"),
         (["anna/1.wav", "bert/2.wav"], "anna, bert"),  # speakers, which must not become classes
-        (["train/1.wav", "test/2.wav"], "1 folders deep"),
+        (["train/1.wav", "test/2.wav"], r"\(none\)"),
         (["joy/1.wav", "fear/anna/2.wav"], r"different depths \(.*joy/1.wav"),
         (["anna/x1/1.wav", "bert/x2/1.wav"], "anna, bert or x1, x2"),
     ],
