@@ -192,7 +192,7 @@ def test_many_names_go_into_a_file_of_their_own(make, arranged, monkeypatch):
     "options, message",
     [
         (["--pattern", "{speaker}-{emotion}"], "pattern .*f01_anger_00.wav"),
-        ([], "0 folders"),
+        ([], "which folders"),
         (["--layout", "pattern"], "--pattern"),
         (["--layout", "csv"], "0 CSV"),
         (["--table", "x.csv", "--pattern", PATTERN], "--pattern"),

@@ -84,10 +84,11 @@ def prepare_table(
         raise ValueError(f"at_most must be a count from 1, or null for all, got {at_most}.")
     rows, parts = find_utterances(folder, source)
     if at_most is not None:
-        seen: dict[tuple[str, str], list[Utterance]] = defaultdict(list)
-        for row in rows:
-            seen[row.speaker, row.emotion].append(row)
-        rows = sorted((row for same in seen.values() for row in same[:at_most]), key=lambda row: row.id)
+        seen: Counter = Counter()
+        every, rows = rows, []
+        for row in every:
+            seen[row.speaker, row.emotion] += 1
+            rows += [row] if seen[row.speaker, row.emotion] <= at_most else []
     elif counts is not None:
         found, expected = [row.emotion for row in rows], list(Counter(counts).elements())
         compared = f"{folder} differs from the {corpus} that this recipe was made for ({len(expected)} utterances)"
@@ -226,12 +227,13 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
             inside = {path: path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths}
             paths = {path: short.with_suffix("").as_posix() for path, short in inside.items()}
         ids = [normalize("NFC", paths[cell["path"]]) + _span(cell) for cell in cells]
-    repeated = [name for name, count in Counter(ids).items() if count > 1]
+    lines = defaultdict(list)
+    for name, cell in zip(ids, cells):
+        lines[name].append(str(cell.get("line")))
+    repeated = [f"{name} (lines {', '.join(found)})" for name, found in lines.items() if len(found) > 1]
     if repeated:
-        lines = {name: [str(cell.get("line")) for cell, other in zip(cells, ids) if other == name] for name in repeated}
-        named = some(f"{name} (lines {', '.join(lines[name])})" for name in repeated)
         raise ValueError(
-            f"utterances have the same ID: {named}. Keep one line of each, or ignore a column that does not "
+            f"utterances have the same ID: {some(repeated)}. Keep one line of each, or ignore a column that does not "
             "hold IDs (--columns id=-)."
         )
     return ids

@@ -113,16 +113,12 @@ def choose_columns(cells: pd.DataFrame, given: Mapping[str, str], table: Path, s
         taken = {*given.values(), *chosen.values()}
         free = {plain_name(name, kind): name for name in reversed(cells.columns) if name not in taken}
         usual = next((free[name] for name in names if name in free), None)
-        if kind in given:
-            chosen[kind] = given[kind]
-        elif (
-            usual is None
-            or (kind == "id" and not cells[usual].is_unique)
-            or (kind == "duration" and ("start" not in chosen or "stop" in chosen))
-        ):
-            continue
-        else:
-            chosen[kind] = usual
+        if kind == "id" and usual is not None and not cells[usual].is_unique:
+            usual = None
+        if kind == "duration" and ("start" not in chosen or "stop" in chosen):
+            usual = None
+        if name := given.get(kind, usual):
+            chosen[kind] = name
     chosen = {kind: name for kind, name in {**chosen, **given}.items() if name != UNUSED}
     if not speakers:
         chosen.pop("speaker", None)
