@@ -129,11 +129,10 @@ class Manifest:
         """Every attribute that any utterance has, sorted."""
         return tuple(sorted({name for row in self.utterances for name in row.attributes}))
 
-    def attribute_values(self, names: Sequence[str], rows: Sequence[int] | None = None) -> np.ndarray:
-        """Attributes in the order of ``names``, NaN where unknown: [rows or all utterances, names]."""
-        chosen = range(len(self)) if rows is None else rows
-        values = [[self.utterances[row].attributes.get(name, np.nan) for name in names] for row in chosen]
-        return np.array(values, dtype=float).reshape(len(chosen), len(names))
+    def attribute_values(self, names: Sequence[str]) -> np.ndarray:
+        """Attributes in the order of ``names``, NaN where unknown: [utterances, names]."""
+        values = [[row.attributes.get(name, np.nan) for name in names] for row in self.utterances]
+        return np.array(values, dtype=float).reshape(len(self), len(names))
 
     @cached_property
     def by_id(self) -> dict[str, Utterance]:

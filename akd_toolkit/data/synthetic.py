@@ -16,7 +16,7 @@ import soundfile
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import GENERATED, write_text_aside
-from akd_toolkit.data.layouts import LAYOUTS, NUM_TEXTS, Layout, Spoken
+from akd_toolkit.data.layouts import LAYOUTS, Layout, Spoken
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.data.preparing import measure, prepare_once, unmeasured
 from akd_toolkit.data.sounds import find_sounds
@@ -145,12 +145,10 @@ def prepare_generated(
         cast = _cast(layout, seed)
         for path in files:
             speaker, emotion, number = path.stem.split("_")
-            text = f"s{int(number) % NUM_TEXTS:02d}"
-            row = unmeasured(path, speaker, emotion, sex=layout.speakers[speaker], text=text)
-            if attributes:
-                spoken = layout.spoken(speaker, emotion, int(number))
-                row = replace(row, attributes=_attributes(cast[speaker], layout, spoken, seed))
-            rows.append(row)
+            spoken = layout.spoken(speaker, emotion, int(number))
+            known = {"attributes": _attributes(cast[speaker], layout, spoken, seed)} if attributes else {}
+            sex = layout.speakers[speaker]
+            rows.append(unmeasured(path, speaker, emotion, sex=sex, text=f"s{spoken.text:02d}", **known))
         return Manifest("generated", tuple(label_order), tuple(measure(rows, "generated", progress)))
 
     arguments = {"preparer": "generated", "version": VERSION, "label_order": list(label_order), **options}

@@ -133,12 +133,13 @@ def find_utterances(
         tables = find_tables(folder, source.table)
         cells = [cell for table in tables for cell in table_rows(table, folder, source.columns)]
         _warn_of_others({cell["path"] for cell in cells}, folder)
+    cells = [{key: _composed(value) for key, value in cell.items()} for cell in cells]
     cells = _labelled(cells, source)
     if source.speakers:
         cells = _with_known_speakers(cells)
     rows, parts = [], {}
     for name, cell in sorted(zip(_ids(cells, folder), cells), key=lambda pair: pair[0]):
-        speaker = normalize("NFC", cell["speaker"]) if source.speakers else name
+        speaker = cell["speaker"] if source.speakers else name
         sex = SEXES.get(cell.get("sex", "").lower(), cell.get("sex", ""))
         known = {"sex": sex, "text": cell.get("text", ""), "attributes": cell.get("attributes", {})}
         known |= {} if source.pattern else {"transcript": known["text"]}  # in names it is a code
@@ -161,8 +162,8 @@ def find_tables(folder: Path, table: str) -> list[Path]:
 
 def _labelled(cells: list[dict], source: Source) -> list[dict]:
     """Cells with their label, without those that are left out."""
-    labels = {normalize("NFC", code): label for code, label in source.labels.items()}
-    codes = Counter(normalize("NFC", cell["emotion"]) for cell in cells)
+    labels = {_composed(code): label for code, label in source.labels.items()}
+    codes = Counter(cell["emotion"] for cell in cells)
     unused = sorted(set(labels) - set(codes))
     if unused:
         known = some(sorted(codes))
@@ -170,11 +171,8 @@ def _labelled(cells: list[dict], source: Source) -> list[dict]:
     left_out = [f"{count} of {code}" for code, count in sorted(codes.items()) if labels.get(code) == LEFT_OUT]
     if left_out:
         logger.info("left out: %s.", ", ".join(left_out))
-    kept = []
-    for cell in cells:
-        code = normalize("NFC", cell["emotion"])
-        if (label := labels.get(code, code)) != LEFT_OUT:
-            kept.append({**cell, "label": label})
+    kept = [{**cell, "label": labels.get(cell["emotion"], cell["emotion"])} for cell in cells]
+    kept = [cell for cell in kept if cell["label"] != LEFT_OUT]
     empty = [cell["path"].name for cell in kept if not cell["label"] or (source.speakers and not cell["speaker"])]
     if empty:
         raise ValueError(f"{some(empty)}: no emotion or no speaker in the name; correct the pattern.")
@@ -226,7 +224,7 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
         if len(set(paths.values())) < len(paths):
             inside = {path: path.relative_to(folder) if path.is_relative_to(folder) else path for path in paths}
             paths = {path: short.with_suffix("").as_posix() for path, short in inside.items()}
-        ids = [normalize("NFC", paths[cell["path"]]) + _span(cell) for cell in cells]
+        ids = [_composed(paths[cell["path"]]) + _span(cell) for cell in cells]
     lines = defaultdict(list)
     for name, cell in zip(ids, cells):
         lines[name].append(str(cell.get("line")))
@@ -237,6 +235,11 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
             "hold IDs (--columns id=-)."
         )
     return ids
+
+
+def _composed(value):
+    """Letters and their accents as one character, as file systems may store them apart."""
+    return normalize("NFC", value) if isinstance(value, str) else value
 
 
 def _span(cell: dict) -> str:

@@ -83,7 +83,7 @@ def test_attributes_go_with_their_windows(manifest, waves):
     assert np.isnan(known["u0"]) and batch.attributes[5:].isnan().all() and batch.attributes[:, 1].isnan().all()
     assert batch.attributes.dtype == torch.float32
     (whole,) = batches_of([labelled], whole_draws([labelled], 5))
-    np.testing.assert_array_equal(whole.attributes, rated.attribute_values(names, [3, 0, 1, 4, 2]))
+    np.testing.assert_array_equal(whole.attributes, rated.attribute_values(names)[[3, 0, 1, 4, 2]])
 
 
 def test_scoring_windows_cover_each_utterance_in_order(manifest, waves):

@@ -101,7 +101,6 @@ def test_attributes_are_in_the_requested_order_with_nan_where_unknown(rated, thr
     assert rated.attribute_names == ("arousal", "valence") and three.attribute_names == ()
     expected = [[2.5, 1 / 3], [np.nan, 4.0], [np.nan, np.nan]]
     np.testing.assert_array_equal(rated.attribute_values(["valence", "arousal"]), expected)
-    np.testing.assert_array_equal(rated.attribute_values(["valence", "arousal"], [2, 0]), [expected[2], expected[0]])
     assert rated.attribute_values([]).shape == (3, 0) and three.attribute_values(["valence"]).shape == (3, 1)
 
 
