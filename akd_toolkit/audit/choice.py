@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.audit.runs import Runs, leak, or_proved
+from akd_toolkit.audit.runs import Runs, attempt, leak, or_proved
 from akd_toolkit.data.names import counted, some
 from akd_toolkit.data.verdicts import Finding
 from akd_toolkit.experiment.plan import PlannedRun
@@ -101,11 +101,9 @@ def check_epochs(runs: Runs) -> list[Finding]:
     """Every training went through exactly the epochs that were set beforehand: none was stopped at its best."""
     found = []
     for run in runs.records:
-        expected = _planned_epochs(runs.experiment, run)
-        try:
-            history = run.history()
-        except (OSError, ValueError) as error:
-            found.append(Finding("not_proved", "epochs", f"for how many epochs {run.name} was trained: {error}"))
+        expected, history = _planned_epochs(runs.experiment, run), attempt(run.history)
+        if isinstance(history, Exception):
+            found.append(Finding("not_proved", "epochs", f"for how many epochs {run.name} was trained: {history}"))
             continue
         epochs = history["epoch"].tolist() if "epoch" in history else []
         if epochs != expected:
@@ -133,10 +131,7 @@ def _planned_epochs(experiment: Experiment, run: PlannedRun) -> list[int]:
 
 def _choice(experiment: Experiment, run: PlannedRun) -> dict:
     """The content of choice.json; {} where it is missing or damaged."""
-    try:
-        choice = experiment.choice(run.seed, run.fold)
-    except (OSError, ValueError):
-        return {}
+    choice = attempt(lambda: experiment.choice(run.seed, run.fold))
     return choice if isinstance(choice, dict) else {}
 
 

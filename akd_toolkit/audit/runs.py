@@ -25,11 +25,12 @@ class Runs:
     @classmethod
     def read(cls, experiment: Experiment) -> "Runs":
         done = [run for run in experiment.runs() if run.done]
-        records = {run: _attempt(lambda run=run: run.record) for run in done}
-        return cls(experiment, records, {run: _attempt(run.scores) for run in done})
+        records = {run: attempt(lambda run=run: run.record) for run in done}
+        return cls(experiment, records, {run: attempt(run.scores) for run in done})
 
 
-def _attempt(read: Callable):
+def attempt(read: Callable):
+    """What ``read`` returns, or the exception if a file is missing or damaged."""
     try:
         return read()
     except (OSError, ValueError) as error:
@@ -73,7 +74,7 @@ def check_scores_written(runs: Runs) -> list[Finding]:
             found.append(leak("scores", run, f"scores.csv cannot be trusted: {str(scores).rstrip('.')}"))
         elif problem := wrong_scores(scores, experiment.manifest, run.tested(experiment.manifest), run.seed, run.fold):
             found.append(leak("scores", run, f"scores.csv {problem}; run it again"))
-    teachers = _attempt(experiment.teacher_scores)
+    teachers = attempt(experiment.teacher_scores)
     if isinstance(teachers, Exception):
         found.append(Finding("leak", "scores", f"scores of a teacher cannot be trusted: {teachers}"))
         teachers = {}
@@ -157,7 +158,7 @@ def check_report(runs: Runs) -> list[Finding]:
         found.append(Finding("warning", "report", sentence))
     if not experiment.paths.scores.is_file() or not finished:
         return found
-    reported = _attempt(lambda: read_scores(experiment.paths.scores, experiment.label_order))
+    reported = attempt(lambda: read_scores(experiment.paths.scores, experiment.label_order))
     if isinstance(reported, Exception):
         return [*found, Finding("leak", "report", f"the scores behind the report cannot be trusted: {reported}")]
     cells = reported.groupby(["seed", "fold"]).groups
