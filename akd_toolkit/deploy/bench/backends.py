@@ -3,7 +3,7 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,46 +22,39 @@ class Backend:
     title: str  # in the table
     loader: str  # name in worker.LOADERS
     form: str  # of the student: folder, fp32, fp16, int8, torchscript, fp32.plan, fp16.plan
-    missing: Callable[[], str] = str  # what this machine lacks for it, or an empty string
+    needs: tuple[str, ...] = ()  # packages, "a GPU" or "a compiler"
     on_gpu: bool = False  # then it gets one row, with one CPU thread
 
-
-def missing_package(name: str) -> str:
-    """What to install if a package is missing, or an empty string."""
-    return "" if find_spec(name) else f"the package {name} is not installed: pip install 'akd-toolkit[{name}]'"
-
-
-def _no_compiler() -> str:
-    compiler = os.environ.get("CXX", "g++")
-    return "" if shutil.which(compiler) else f"needs a C++ compiler, but {compiler} was not found"
+    @property
+    def missing(self) -> str:
+        """What this machine lacks for it, or an empty string."""
+        return next(filter(None, map(missing, self.needs)), "")
 
 
-def _no_gpu() -> str:
-    import torch
+def missing(what: str) -> str:
+    """Says that a package, a GPU or a compiler is missing; an empty string where it is not."""
+    if what == "a GPU":
+        import torch
 
-    return "" if torch.cuda.is_available() else "no CUDA device"
-
-
-def _no_openvino() -> str:
-    return missing_package("openvino")
-
-
-def _no_tensorrt() -> str:
-    return _no_gpu() or missing_package("tensorrt")
+        return "" if torch.cuda.is_available() else "no CUDA device"
+    if what == "a compiler":
+        compiler = os.environ.get("CXX", "g++")
+        return "" if shutil.which(compiler) else f"needs a C++ compiler, but {compiler} was not found"
+    return "" if find_spec(what) else f"the package {what} is not installed: pip install 'akd-toolkit[{what}]'"
 
 
 BACKENDS = {  # the first one measured is the reference of the column "× first"
     "onnx": Backend("ONNX Runtime FP32", "onnx", "fp32"),
     "onnx-fp16": Backend("ONNX Runtime FP16", "onnx", "fp16"),
     "onnx-int8": Backend("ONNX Runtime INT8", "onnx", "int8"),
-    "openvino": Backend("OpenVINO FP32", "openvino", "fp32", _no_openvino),
-    "openvino-int8": Backend("OpenVINO INT8", "openvino", "int8", _no_openvino),
+    "openvino": Backend("OpenVINO FP32", "openvino", "fp32", ("openvino",)),
+    "openvino-int8": Backend("OpenVINO INT8", "openvino", "int8", ("openvino",)),
     "torch": Backend("PyTorch", "torch", "folder"),
-    "compile": Backend("torch.compile", "compile", "folder", _no_compiler),
+    "compile": Backend("torch.compile", "compile", "folder", ("a compiler",)),
     "torchscript": Backend("TorchScript", "torchscript", "torchscript"),
-    "cuda": Backend("PyTorch, CUDA", "cuda", "folder", _no_gpu, on_gpu=True),
-    "tensorrt": Backend("TensorRT FP32", "tensorrt", "fp32.plan", _no_tensorrt, on_gpu=True),
-    "tensorrt-fp16": Backend("TensorRT FP16", "tensorrt", "fp16.plan", _no_tensorrt, on_gpu=True),
+    "cuda": Backend("PyTorch, CUDA", "cuda", "folder", ("a GPU",), on_gpu=True),
+    "tensorrt": Backend("TensorRT FP32", "tensorrt", "fp32.plan", ("a GPU", "tensorrt"), on_gpu=True),
+    "tensorrt-fp16": Backend("TensorRT FP16", "tensorrt", "fp16.plan", ("a GPU", "tensorrt"), on_gpu=True),
 }
 
 

@@ -9,16 +9,16 @@ import torch
 import akd_toolkit.models  # noqa: F401  (registers)
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.voice import VoiceSettings, random_sentence, speak
-from akd_toolkit.deploy.bench.backends import BACKENDS, missing_package
+from akd_toolkit.deploy.bench.backends import BACKENDS, missing
 from akd_toolkit.deploy.bench.measures import operations_of_file, operations_of_module
 from akd_toolkit.deploy.bench.table import Row
 from akd_toolkit.deploy.bench.worker import first_line
-from akd_toolkit.deploy.export import export_onnx, read_metadata
+from akd_toolkit.deploy.export import read_metadata
 from akd_toolkit.deploy.export.graph import without_lengths
 from akd_toolkit.deploy.export.onnx import front_end_nodes
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
+from akd_toolkit.deploy.export.run import export_saved
 from akd_toolkit.deploy.export.tensorrt import build_engine
-from akd_toolkit.deploy.export.torchscript import export_torchscript
 from akd_toolkit.inference.bundle import check_folder
 from akd_toolkit.models.storage import SETTINGS, WEIGHTS, load_student, save_student
 from akd_toolkit.registry import STUDENTS
@@ -80,9 +80,7 @@ class Model:
 
     def _export(self, name: str, target: Path) -> None:
         if name in ("fp32", "torchscript"):
-            student, about = load_student(self._path("folder"))
-            export = export_onnx if name == "fp32" else export_torchscript
-            export(student, target, about["label_order"], window_s=float(about.get("window_s", 3.0)))
+            export_saved(*load_student(self._path("folder")), target)
         elif name == "fp16":
             to_fp16(self._path("fp32"), target)
         elif name == "int8":
@@ -190,11 +188,10 @@ def student_rows(model: Model, backends: list[str], threads: list[int]) -> list[
             backend = BACKENDS[name]
             if backend.on_gpu and count != threads[0]:
                 continue
-            missing = backend.missing()
-            form = model.forms.get(backend.form, Form()) if missing else model.form(backend.form)
+            form = model.forms.get(backend.form, Form()) if backend.missing else model.form(backend.form)
             row = Row(model.title, backend.title, 1 if backend.on_gpu else count, backend.loader, str(form.path))
             row.on_gpu, row.parameters, row.gflops = backend.on_gpu, model.parameters, form.gflops
-            row.reason, row.note = missing or form.reason, form.note
+            row.reason, row.note = backend.missing or form.reason, form.note
             if form.path:
                 weights = form.path / WEIGHTS if form.path.is_dir() else form.path
                 row.megabytes = weights.stat().st_size / 1e6
@@ -210,7 +207,7 @@ def peer_rows(name: str, threads: list[int], work: Path, signals: np.ndarray) ->
     """Rows of a peer, one for each number of threads that it can use."""
     if name == "opensmile":
         note = "functionals alone, no classifier; always one thread, no batches"
-        reason = missing_package("opensmile")
+        reason = missing("opensmile")
         what = ("openSMILE eGeMAPS", "openSMILE", 1, "opensmile", "eGeMAPSv02")
         return [Row(*what, parameters=0, reason=reason, note=note)]
     if name == "wav2vec2":
@@ -232,7 +229,7 @@ def _wav2vec2(threads: list[int], num_samples: int) -> list[Row]:
     }
     title, config, cuda = "wav2vec 2.0 base, frozen", "Wav2Vec2Config", BACKENDS["cuda"]
     rows = [Row(title, "PyTorch", count, "wav2vec2", config, **common) for count in threads]
-    if not cuda.missing():
+    if not cuda.missing:
         rows.append(Row(title, cuda.title, 1, "wav2vec2_cuda", config, on_gpu=True, **common))
     return rows
 

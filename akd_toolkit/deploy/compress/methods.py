@@ -16,8 +16,8 @@ from akd_toolkit.data.batches import Batch
 from akd_toolkit.deploy.compress.pruning import groups_of, narrow_options, narrowed
 from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, Work, check_rate
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
+from akd_toolkit.deploy.export.speech import training_speech
 from akd_toolkit.distill.objective import Objective
-from akd_toolkit.evaluate.evaluation import training_speech
 from akd_toolkit.experiment.parts import build_parts
 from akd_toolkit.registry import STUDENTS
 

@@ -3,6 +3,7 @@
 Each step writes a student or a file, its scores and measurements; finished steps are kept.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -28,8 +29,8 @@ from akd_toolkit.deploy.bench.measures import (
     time_calls,
 )
 from akd_toolkit.deploy.compress.steps import Source, Step, Work, build_steps, read_steps
-from akd_toolkit.deploy.export import export_onnx
-from akd_toolkit.evaluate.evaluation import score
+from akd_toolkit.deploy.export.run import export_saved
+from akd_toolkit.deploy.export.speech import score
 from akd_toolkit.evaluate.report.summary import compare
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths, locked, of_fold
@@ -122,7 +123,7 @@ def _step(source: Source, step: Step | None, inputs: dict, before: Path, exporte
     logger.info("%s: %s", source.run.name, folder.name)
     student, about = load_student(before)
     if step is None:
-        _export(student, about, exported)
+        export_saved(student, about, exported)
     else:
         work = Work(source, student, about["student"], step.number, folder, progress)
         student = _apply(step, work, about, exported)
@@ -139,7 +140,7 @@ def _apply(step: Step, work: Work, about: dict, exported: Path) -> nn.Module:
         done = (*about.get("compressed_by", ()), step.whole_spec)  # only steps that change weights are listed
         replace(work.source.run.record, student=spec, compressed_by=done).write(RunPaths(work.folder), student)
         exported = work.folder / ONNX_FILE
-        _export(student, about, exported)
+        export_saved(student, about, exported)
     if step.compression.file:
         step.compression.write(work, exported, work.folder / step.compression.file)
     return student
@@ -151,8 +152,8 @@ def measure(file: Path, student: nn.Module, source: Source, progress: bool = Tru
     Where the step also changed the student, the scores of its own export are written too.
     """
     for each in {file, *file.parent.glob(ONNX_FILE)}:
-        scores = score(open_engine(each), source.heldout, title=file.parent.name, progress=progress)
-        write_scores(scores_file(each), scores)
+        test = source.run, source.experiment.manifest, source.heldout
+        write_scores(scores_file(each), score(open_engine(each), *test, file.parent.name, progress))
     samples = round(source.run.record.window_s * SAMPLE_RATE_HZ)
     return {
         "kb": round(file.stat().st_size / 1000, 1),
@@ -167,16 +168,11 @@ def _inputs(source: Source, steps: list[Step]) -> dict:
     about = {"student": record.student, "label_order": list(record.label_order)}
     return {
         "steps": [step.whole_spec for step in steps],
-        "of": source.weights_hash,
+        "of": hashlib.sha256(source.run.paths.weights.read_bytes()).hexdigest()[:12],
         "about": {**about, "window_s": record.window_s, "test_overlap_s": record.test_overlap_s},
         "manifest": source.experiment.manifest.hash,
         "akd_toolkit": __version__,
     }
-
-
-def _export(student: nn.Module, about: dict, file: Path) -> None:
-    rate, window_s = about.get("sample_rate_hz", SAMPLE_RATE_HZ), about.get("window_s", 3.0)
-    export_onnx(student, file, about["label_order"], rate, window_s, about=about)
 
 
 def _read(path: Path) -> dict:

@@ -1,20 +1,20 @@
 """A finished run that can be trained on, the interface of a compression step, and the steps read from YAML."""
 
-import hashlib
 import inspect
 import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.tag import Tag
 from torch import nn
 
 from akd_toolkit.data.files import written_aside
+from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.data.unlabelled import find_unlabelled, hashes
-from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set
 from akd_toolkit.experiment.config import Config, load_config
 from akd_toolkit.experiment.parts import build_parts, training_hparams
 from akd_toolkit.experiment.plan import PlannedRun
@@ -44,14 +44,9 @@ class Source:
     store: Path | None = None
 
     @cached_property
-    def weights_hash(self) -> str:
-        """Of the run's own student, 12 hex digits."""
-        return hashlib.sha256(self.run.paths.weights.read_bytes()).hexdigest()[:12]
-
-    @cached_property
-    def heldout(self) -> EvaluationSet:
-        """Speech of the test speakers, on which every step is scored."""
-        return evaluation_set(self.experiment, self.run, progress=False)
+    def heldout(self) -> dict[str, np.ndarray]:
+        """Waveforms of the test speakers by ID, on which every step is scored."""
+        return load_waveforms(self.run.tested(self.experiment.manifest), progress=False)
 
     @cached_property
     def config(self) -> Config:

@@ -15,7 +15,7 @@ from torch import Tensor
 from akd_toolkit import __version__
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.deploy.export.graph import compact, with_lengths
-from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
+from akd_toolkit.deploy.export.parity import ParityReport, check_parity
 from akd_toolkit.inference.session import LENGTHS, MEANING, MIN_SAMPLES
 
 logger = logging.getLogger(__name__)
@@ -42,8 +42,6 @@ def export_onnx(
     label_order,
     sample_rate_hz: int = 16000,
     window_s: float = 3.0,
-    opset: int = OPSET,
-    tolerance: float = TOLERANCE,
     about: dict | None = None,
     lengths: bool = True,
 ) -> ParityReport:
@@ -63,10 +61,6 @@ def export_onnx(
         Names of the classes in the order of the logits; stored in the file.
     sample_rate_hz, window_s
         What the student was trained on, in Hz and s; stored in the file.
-    opset
-        Version of the ONNX operator set.
-    tolerance
-        Largest allowed difference of a probability between file and module, > 0.
     about
         Content of ``student.json``; its ``test_overlap_s`` and ``corpus`` are stored in the file.
     lengths
@@ -89,16 +83,16 @@ def export_onnx(
                 input_names=["waveform"],
                 output_names=["probabilities"],
                 dynamic_shapes={"waveform": {0: batch, 1: samples}},
-                opset_version=opset,
+                opset_version=OPSET,
                 dynamo=True,
                 external_data=False,
                 verbose=False,
             )
         _finish(aside, metadata)
-        report = check_parity(aside, student, tolerance=tolerance)
+        report = check_parity(aside, student)
     logger.info(
         "wrote %s: %.2f MB, opset %d, differs from the module by at most %.1e on %d waveforms.",
-        path, path.stat().st_size / 1e6, opset, report.largest_difference, report.num_waveforms,
+        path, path.stat().st_size / 1e6, OPSET, report.largest_difference, report.num_waveforms,
     )  # fmt: skip
     return report
 
@@ -140,8 +134,7 @@ def _finish(path, metadata):
         del part.metadata_props[:]
     del model.graph.value_info[:]
     compact(model)
-    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
-    onnx.helper.set_model_props(model, {**metadata, "opset": str(opset), "onnx": onnx.__version__})
+    onnx.helper.set_model_props(model, {**metadata, "opset": str(OPSET), "onnx": onnx.__version__})
     if LENGTHS in metadata:
         model = with_lengths(model)
     onnx.checker.check_model(model)

@@ -51,14 +51,7 @@ class ParityReport:
     padding_difference: float = 0.0  # of a probability alone and in a padded batch with lengths
 
 
-def check_parity(
-    path,
-    student: torch.nn.Module,
-    waveforms=None,
-    tolerance: float = TOLERANCE,
-    lengths: tuple[int, ...] = PROBE_LENGTHS,
-    batch_sizes: tuple[int, ...] = PROBE_BATCH_SIZES,
-) -> ParityReport:
+def check_parity(path, student: torch.nn.Module, waveforms=None, tolerance: float = TOLERANCE) -> ParityReport:
     """Run module and exported file on the same waveforms and raise ValueError if they differ.
 
     The first waveforms of all batches are also given as one padded batch with lengths: the module must agree within
@@ -71,15 +64,14 @@ def check_parity(
     student
         Its module; compared in eval mode, its training mode is restored.
     waveforms
-        Batches [batch, samples], for example from ``speech_batches``. None: noise of each of ``lengths`` (samples) at
-        each of ``batch_sizes``, from near silence to full scale.
+        Batches [batch, samples], for example from ``speech_batches``. None: those of ``probe_waveforms``.
     tolerance
         Largest allowed difference of a probability, > 0.
 
     ValueError if a probability differs by more than ``tolerance`` or is not finite.
     """
     predict, padded_too = open_predict(path)
-    batches = list(waveforms) if waveforms is not None else probe_waveforms(lengths, batch_sizes)
+    batches = list(waveforms) if waveforms is not None else probe_waveforms()
     largest, largest_logit, changed, total = 0.0, 0.0, 0, 0
     for batch in batches:
         batch = np.ascontiguousarray(batch, dtype=np.float32)

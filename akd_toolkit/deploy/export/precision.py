@@ -13,7 +13,6 @@ from akd_toolkit.deploy.export.onnx import front_end_nodes, quiet
 from akd_toolkit.inference.session import LENGTHS, MIN_SAMPLES, load_model
 
 MODES = ("static", "dynamic")
-METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}
 # Sums over time and squares exceed half precision's 65 504 on long speech; the softmax costs nothing.
 FP32_OPS = ("ReduceSum", "ReduceMean", "ReduceSumSquare", "ReduceL2", "Pow", "Sqrt", "Softmax", "Range", "Resize")
 WEIGHTED = ("Conv", "MatMul", "Gemm")
@@ -86,9 +85,7 @@ def in_half(model, fp32_nodes):
     return half
 
 
-def to_int8(
-    source, target, calibration: Iterable[np.ndarray] | None = None, mode: str = "static", method: str = "minmax"
-) -> Path:
+def to_int8(source, target, calibration: Iterable[np.ndarray] | None = None, mode: str = "static") -> Path:
     """Write the exported file ``source`` with 8-bit weights, and 8-bit arithmetic where that is faster.
 
     The front end, the classifier and what follows it stay in 32 bits. Weights are signed with one scale per output;
@@ -103,22 +100,15 @@ def to_int8(
         Waveforms [samples] of training speakers, at least one, as long as the windows that the file will get. Only
         for ``"static"``.
     mode
-        ``"static"``: ranges of activations are fixed by ``calibration``. ``"dynamic"``: they are computed in every
-        call, for matrix products only (dynamic 8-bit convolutions take four times as long as in 32 bits); no speech is
-        needed, but a result depends slightly on the rest of its batch, unless ``lengths`` shows padding.
-    method
-        Ranges from the calibration: ``"minmax"`` (extremes), ``"percentile"`` (99.999 % of the values) or ``"entropy"``
-        (least information lost). The last two use only windows of the most common length; on EmoDB they were not
-        better.
+        ``"static"``: ranges of activations are the extremes over ``calibration``. ``"dynamic"``: they are computed in
+        every call, for matrix products only (dynamic 8-bit convolutions take four times as long as in 32 bits); no
+        speech is needed, but a result depends slightly on the rest of its batch, unless ``lengths`` shows padding.
 
     FileNotFoundError or ValueError if ``source`` is not an exported file in fp32, an option is unknown, or there is no
     speech to calibrate on.
     """
-    if mode not in MODES or method not in METHODS:
-        raise ValueError(
-            f"mode must be one of {', '.join(MODES)} and method one of {', '.join(METHODS)}, got '{mode}' and "
-            f"'{method}'."
-        )
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got '{mode}'.")
     model = _fp32_model(source)
     computed, weighted = plan(model.graph)
     how = "none"
@@ -127,11 +117,11 @@ def to_int8(
         names = [*weighted, *(f"{name}_MatMul" for name in weighted)]
         changed = _quantised("quantize_dynamic", model, names, ["MatMul", "Gemm"])
     else:
-        windows = _checked_windows(calibration, method)
+        windows = _checked_windows(calibration)
         changed = copied(model)
         if computed:
-            changed = _static(model, computed, windows, method)
-            how = f"{method} over {len(windows)} windows"
+            changed = _static(model, computed, windows)
+            how = f"minmax over {len(windows)} windows"
     store_weights(changed, weighted)
     return _save(changed, model, target, precision="int8", quantisation=mode, calibration=how)
 
@@ -195,8 +185,8 @@ def store_weights(model, names) -> None:
         model.graph.node.insert(place, node)
 
 
-def _static(model, computed: list[str], windows: list[np.ndarray], method: str):
-    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType
+def _static(model, computed: list[str], windows: list[np.ndarray]):
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType
 
     class Reader(CalibrationDataReader):
         feeds = iter([{"waveform": window[None]} for window in windows])
@@ -209,8 +199,6 @@ def _static(model, computed: list[str], windows: list[np.ndarray], method: str):
         calibration_data_reader=Reader(),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
-        calibrate_method=getattr(CalibrationMethod, METHODS[method]),
-        extra_options={"CalibPercentile": 99.999} if method == "percentile" else {},
     )  # fmt: skip
 
 
@@ -226,7 +214,7 @@ def _quantised(function: str, model, nodes: list[str], op_types: list[str], **op
         return load_model(made)
 
 
-def _checked_windows(calibration, method: str) -> list[np.ndarray]:
+def _checked_windows(calibration) -> list[np.ndarray]:
     windows = [np.ascontiguousarray(window, dtype=np.float32) for window in calibration or ()]
     bad = next((w for w in windows if w.ndim != 1 or len(w) < MIN_SAMPLES or not np.isfinite(w).all()), None)
     if bad is not None:
@@ -236,10 +224,7 @@ def _checked_windows(calibration, method: str) -> list[np.ndarray]:
         )
     if not windows:
         raise ValueError("static 8-bit files need speech to calibrate on; give windows of training speakers.")
-    if method == "minmax":
-        return windows
-    lengths = [len(window) for window in windows]
-    return [window for window in windows if len(window) == max(set(lengths), key=lengths.count)]
+    return windows
 
 
 def _fp32_model(source):

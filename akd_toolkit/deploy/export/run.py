@@ -4,10 +4,11 @@ import json
 import logging
 import os
 import tempfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside, written_aside
@@ -23,10 +24,9 @@ from akd_toolkit.deploy.export.parity import (
     speech_batches,
 )
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
-from akd_toolkit.deploy.export.speech import Speech, speech_for
+from akd_toolkit.deploy.export.speech import Speech, posteriors, speech_for
 from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, check_tensorrt, engine_name_here
 from akd_toolkit.deploy.export.torchscript import export_torchscript
-from akd_toolkit.evaluate.evaluation import score
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine, engine_of
@@ -106,7 +106,6 @@ def export_run(
     student, about = load_student(run_folder)
     engine = engine_of(student, about)
     compared = speech_for(run_folder, engine, calibration if precision == "int8" else 0, mode, speech, progress)
-    settings = about["label_order"], about.get("sample_rate_hz", SAMPLE_RATE_HZ), about.get("window_s", 3.0)
     level = logging.INFO if progress else logging.DEBUG
     with tempfile.TemporaryDirectory() as folder:
         graph = None
@@ -116,7 +115,7 @@ def export_run(
             logger.log(level, "building the ONNX graph in %s%s", precision, calibrated)
             graph = whole = Path(folder) / "student.fp32.onnx"
             with quiet():  # it would name a temporary file
-                export_onnx(student, whole, *settings, about=about, lengths=lengths)
+                export_saved(student, about, whole, lengths=lengths)
             if precision != "fp32":
                 graph = Path(folder) / f"student.{precision}.onnx"
                 to_fp16(whole, graph) if precision == "fp16" else to_int8(whole, graph, windows, mode)
@@ -124,7 +123,7 @@ def export_run(
         with written_aside(target) as aside:
             try:
                 if format == "torchscript":
-                    export_torchscript(student, aside, *settings, about=about)
+                    export_saved(student, about, aside)
                 elif format == "tensorrt" and not target.is_file():
                     logger.log(level, "building %s", target.name)
                     build_engine(graph, aside, shapes)
@@ -137,6 +136,13 @@ def export_run(
     report = ExportReport(target, format, precision, target.stat().st_size, compared.source, *results)
     write_text_aside(target.with_name(f"{target.name}.parity.json"), json.dumps(report.as_dict(), indent=2) + "\n")
     return report
+
+
+def export_saved(student: torch.nn.Module, about: dict, path: Path, **options) -> ParityReport:
+    """``export_onnx``, or ``export_torchscript`` for a ``.pt``, of a student and its ``student.json``."""
+    export = export_torchscript if path.suffix == ".pt" else export_onnx
+    rate, window_s = about.get("sample_rate_hz", SAMPLE_RATE_HZ), about.get("window_s", 3.0)
+    return export(student, path, about["label_order"], rate, window_s, about=about, **options)
 
 
 def export_experiment(
@@ -179,16 +185,12 @@ def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, pre
     batches = speech_batches(list(speech.waveforms.values()))
     parity = check_parity(file, student, batches, tolerance)
     batch_difference = check_batches(file, batches, tolerance)
-    exported = Engine(file.suffix[1:], engine.label_order, engine.window_s, engine.overlap_s, open_predict(file)[0])
+    exported = replace(engine, backend=file.suffix[1:], predict=open_predict(file)[0])
     decisions = pd.DataFrame({"utterance": list(speech.waveforms)})
+    if speech.truth is not None:
+        decisions["truth"] = speech.truth
     for when, each, title in (("before", engine, "the module"), ("after", exported, "the file")):
-        if speech.heldout is None:
-            decisions[when] = [int(each.posterior(waveform).argmax()) for waveform in speech.waveforms.values()]
-        else:
-            scores = score(each, speech.heldout, title, progress)
-            index = list(engine.label_order).index
-            decisions["utterance"], decisions["truth"] = scores["ID"], scores["truth"].map(index)
-            decisions[when] = scores["prediction"].map(index)
+        decisions[when] = posteriors(each, list(speech.waveforms.values()), title, progress).argmax(axis=1)
     check_decisions(name, precision, decisions["before"], decisions["after"], decisions.get("truth"))
     return parity, batch_difference, decisions
 

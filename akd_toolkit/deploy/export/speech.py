@@ -1,17 +1,20 @@
-"""Speech that an exported file is calibrated on and compared with its module on."""
+"""Speech that students and exported files are compared on and calibrated on, and scores on it."""
 
 import logging
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from akd_toolkit.data.audio import read_audio, window_starts
+from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.synthetic import generate_corpus
-from akd_toolkit.evaluate.evaluation import EvaluationSet, evaluation_set, training_speech
+from akd_toolkit.experiment.plan import PlannedRun
+from akd_toolkit.experiment.scores_file import make_scores
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
 from akd_toolkit.progress import tqdm
@@ -26,7 +29,7 @@ class Speech:
     calibration: list[np.ndarray]  # windows of training speakers
     waveforms: dict[str, np.ndarray]  # ID of an utterance -> float32 [samples]
     source: str  # description of the waveforms
-    heldout: EvaluationSet | None = None  # the same with labels, where the student belongs to an experiment
+    truth: np.ndarray | None = None  # class index of each, where the student belongs to an experiment
 
 
 def speech_for(
@@ -57,12 +60,13 @@ def speech_for(
             return Speech([], {path.stem: read_audio(path) for path in find_sounds(made)}, "generated voices")
     source = f"{experiment.manifest.corpus}, held-out speakers {', '.join(run.test_speakers)}"
     logger.log(level, "reading speech to compare on: %s", source)
-    heldout = evaluation_set(experiment, run, progress)
-    utterances = []
+    test = run.tested(experiment.manifest)
+    check_labels(engine, test)
+    waveforms, utterances = load_waveforms(test, progress), []
     if calibration:
         logger.log(level, "reading speech to calibrate on: up to %d utterances of training speakers", calibration)
         utterances = training_speech(experiment, run, calibration, progress).values()
-    return Speech(_windows(utterances, engine), heldout.waveforms, source, heldout)
+    return Speech(_windows(utterances, engine), waveforms, source, test.labels)
 
 
 def _recordings(folder: Path, engine: Engine, calibration: int, progress: bool) -> Speech:
@@ -80,3 +84,41 @@ def _windows(waveforms: Iterable[np.ndarray], engine: Engine) -> list[np.ndarray
     """The windows that evaluation cuts these utterances into."""
     size, overlap = (round(seconds * engine.sample_rate_hz) for seconds in (engine.window_s, engine.overlap_s))
     return [w[start : start + size] for w in waveforms for start in window_starts(len(w), size, size - overlap)]
+
+
+def training_speech(
+    experiment: Experiment, run: PlannedRun, limit: int, progress: bool = True
+) -> dict[str, np.ndarray]:
+    """Waveforms of at most ``limit`` utterances of the run's training speakers by ID, evenly spread over the manifest.
+
+    Quantised files are calibrated on these, never on test speakers.
+    """
+    rows = list(experiment.manifest.of(run.train_speakers))
+    chosen = np.linspace(0, len(rows) - 1, min(limit, len(rows))).round().astype(int)
+    return load_waveforms([rows[i] for i in chosen], progress)
+
+
+def check_labels(engine: Engine, test: Manifest) -> None:
+    """Raise ValueError if the engine orders classes in another way than the corpus."""
+    if engine.label_order != test.label_order:
+        raise ValueError(
+            f"the model orders classes as [{', '.join(engine.label_order)}] and {test.corpus} as "
+            f"[{', '.join(test.label_order)}]; take a model that was trained on this corpus."
+        )
+
+
+def posteriors(engine: Engine, waveforms: Sequence[np.ndarray], title: str, progress: bool = True) -> np.ndarray:
+    """Posteriors of utterances, each the mean over its windows: [utterances, classes]."""
+    bar = tqdm(waveforms, desc=title, unit="utterance", disable=not progress, leave=False)
+    return np.stack([engine.posterior(waveform) for waveform in bar])
+
+
+def score(
+    engine: Engine, run: PlannedRun, manifest: Manifest, waveforms: dict[str, np.ndarray], title="", progress=True
+) -> pd.DataFrame:
+    """Scores of an engine on the test speech of a run, as in its ``scores.csv``; ValueError if its labels differ."""
+    test = run.tested(manifest)
+    check_labels(engine, test)
+    probs = posteriors(engine, [waveforms[name] for name in test.ids], title or "scoring", progress)
+    speakers, truth = [row.speaker for row in test], [row.emotion for row in test]
+    return make_scores(test.ids, speakers, truth, probs, test.label_order, run.fold, run.seed)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from akd_toolkit.data.files import written_aside
 from akd_toolkit.deploy.export.onnx import Probabilities, metadata_of, quiet
-from akd_toolkit.deploy.export.parity import TOLERANCE, ParityReport, check_parity
+from akd_toolkit.deploy.export.parity import ParityReport, check_parity
 from akd_toolkit.inference.session import MIN_SAMPLES, checked_metadata
 
 ABOUT = "about.json"  # the file with the metadata within the archive
@@ -40,7 +40,6 @@ def export_torchscript(
     label_order,
     sample_rate_hz: int = 16000,
     window_s: float = 3.0,
-    tolerance: float = TOLERANCE,
     about: dict | None = None,
 ) -> ParityReport:
     """Write ``student`` as one TorchScript file and check that the file gives the module's probabilities.
@@ -68,7 +67,7 @@ def export_torchscript(
         with written_aside(path) as aside:
             torch.jit.save(scripted, str(aside), _extra_files={ABOUT: json.dumps(metadata).encode()})
             _remove_debug_files(aside)
-            return check_parity(aside, student, tolerance=tolerance)
+            return check_parity(aside, student)
 
 
 def load_torchscript(path):

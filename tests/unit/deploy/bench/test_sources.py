@@ -70,7 +70,7 @@ def test_what_cannot_be_exported_or_run_has_a_row_with_the_reason(run_folder, tm
     def fails(*arguments, **options):
         raise RuntimeError("operator not there\ndetails")
 
-    monkeypatch.setattr(sources, "export_onnx", fails)
+    monkeypatch.setattr(sources, "export_saved", fails)
     rows = student_rows(open_source(run_folder, tmp_path / "a", SIGNALS), ["onnx", "onnx-int8", "torch"], [1])
     assert [row.reason for row in rows] == ["not exported: operator not there"] * 2 + [""]
     (run_folder / "student.onnx").write_bytes(b"no graph")

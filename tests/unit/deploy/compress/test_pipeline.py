@@ -108,7 +108,7 @@ def test_an_interrupted_pipeline_ends_with_the_same_weights(experiment, tmp_path
     """Interrupted in the middle of training; other settings do not resume its checkpoint."""
     hparams = steps_module.training_hparams
     monkeypatch.setattr(steps_module, "training_hparams", lambda *given: {**hparams(*given), "save_every_s": -1.0})
-    monkeypatch.setattr(pipeline, "_export", lambda student, about, file: file.parent.mkdir(exist_ok=True))
+    monkeypatch.setattr(pipeline, "export_saved", lambda student, about, file: file.parent.mkdir(exist_ok=True))
     monkeypatch.setattr(pipeline, "measure", lambda *given: {"kb": 1})
     steps = build_steps([{**PRUNE, "epochs": 3}])
     run_steps(source_of(experiment, tmp_path / "unbroken"), steps, progress=False)
@@ -145,7 +145,7 @@ def test_only_training_speakers_are_used_before_scoring(experiment, tmp_path):
     assert {name[0] for name in used} == {"C", "D"}
     windows = calibration(work, utterances=5)
     assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)
-    loud = {name: wave for name, wave in source.heldout.waveforms.items()}
+    loud = source.heldout
     assert {name[0] for name in loud} == {"A", "B"}
     assert not any(np.array_equal(window, wave[: len(window)]) for window in windows for wave in loud.values())
 

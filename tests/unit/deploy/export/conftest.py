@@ -70,5 +70,4 @@ def files(micro_file, tmp_path_factory):
         "fp16": to_fp16(micro_file, folder / "fp16.onnx"),
         "static": to_int8(micro_file, folder / "static.onnx", voices()),
         "dynamic": to_int8(micro_file, folder / "dynamic.onnx", mode="dynamic"),
-        "percentile": to_int8(micro_file, folder / "percentile.onnx", voices(), method="percentile"),
     }

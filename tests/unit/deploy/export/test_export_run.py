@@ -17,8 +17,9 @@ from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.deploy.export.parity import ParityReport
 from akd_toolkit.deploy.export.run import ExportReport, check_together, export_experiment, export_run
-from akd_toolkit.evaluate.evaluation import EvaluationSet, score
+from akd_toolkit.deploy.export.speech import score
 from akd_toolkit.experiment.scores_file import write_scores
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.bundle import write_list
 from akd_toolkit.inference.engine import engine_of, open_engine
 from akd_toolkit.models.storage import load_student, save_student
@@ -46,9 +47,8 @@ def experiment(tmp_path_factory):
     run = results / "seed17/fold2/outer"
     about = {"window_s": 1.0, "test_overlap_s": 0.5, "corpus": "Toy", "sample_rate_hz": 16000}
     save_student(run, student, {"name": "micro_cnn", **OPTIONS}, LABELS, **about)
-    test = manifest.of(("B", "C"))
-    heldout = EvaluationSet(test, load_waveforms(test, False), 2, 17)
-    write_scores(run / "scores.csv", score(engine_of(*load_student(run)), heldout, progress=False))
+    test = Experiment.read(results).outer_runs()[1], manifest, load_waveforms(manifest, False)
+    write_scores(run / "scores.csv", score(engine_of(*load_student(run)), *test, progress=False))
     return results
 
 

@@ -11,12 +11,7 @@ from tests.unit.deploy.export.conftest import LABELS, voices
 
 @pytest.mark.parametrize(
     ("name", "calibration"),
-    [
-        ("fp16", None),
-        ("static", "minmax over 6 windows"),
-        ("dynamic", "none"),
-        ("percentile", "percentile over 6 windows"),
-    ],
+    [("fp16", None), ("static", "minmax over 6 windows"), ("dynamic", "none")],
 )
 def test_results_stay_close_the_file_is_smaller_and_metadata_are_kept(name, calibration, files, micro):
     half = name == "fp16"
@@ -40,7 +35,6 @@ def test_in_half_precision_loud_speech_stays_finite(files, micro):
     ("options", "message"),
     [
         ({"mode": "half"}, "mode must be one of static, dynamic"),
-        ({"method": "median"}, "method one of minmax, percentile, entropy"),
         ({}, "calibrate"),
         ({"calibration": [np.zeros(100)]}, r"calibration .*\[100\]"),
         ({"calibration": [np.full(16000, np.nan)]}, "calibration .*finite"),

@@ -8,7 +8,8 @@ import pytest
 from corpora import write_corpus
 from finished import write_plan, write_scores_of
 
-from akd_toolkit.evaluate.evaluation import evaluation_set, score
+from akd_toolkit.data.manifest import load_waveforms
+from akd_toolkit.deploy.export.speech import score
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
 
@@ -44,9 +45,13 @@ def run_folder(tmp_path):
     return home
 
 
+def scored(engine, folder):
+    experiment, run = Experiment.of_run(folder)
+    return score(engine, run, experiment.manifest, load_waveforms(experiment.manifest, False), progress=False)
+
+
 def test_scores_are_means_over_the_windows_of_evaluation(run_folder):
-    scores = score(ENGINE, evaluation_set(*Experiment.of_run(run_folder), progress=False), progress=False)
-    scores = scores.set_index("ID")
+    scores = scored(ENGINE, run_folder).set_index("ID")
     # Windows of 1 s begin at 0, 0.5 and 1 s; only the last has the end.
     assert scores.loc["Bloud", "p_loud"] == pytest.approx((0.25 + 0.25 + 0.875) / 3, abs=1e-4)
     assert scores.loc["Bsoft", "p_loud"] == pytest.approx(0.25, abs=1e-4)
@@ -56,9 +61,8 @@ def test_scores_are_means_over_the_windows_of_evaluation(run_folder):
 
 
 def test_another_order_of_labels_is_refused(run_folder):
-    reordered = Engine("none", LABELS[::-1], 1.0, 0.5, louder_is_loud)
     with pytest.raises(ValueError, match="soft, loud"):
-        score(reordered, evaluation_set(*Experiment.of_run(run_folder), progress=False), progress=False)
+        scored(Engine("none", LABELS[::-1], 1.0, 0.5, louder_is_loud), run_folder)
 
 
 @pytest.mark.parametrize("where", ["compressed/seed17/fold2/1-prune", "seed17/fold2/outer/compressed/1-prune"])
