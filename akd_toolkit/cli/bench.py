@@ -27,15 +27,8 @@ def run(
     seconds: Annotated[float, Option(metavar="S", help="for each row and batch size")] = 2.0,
     to: Annotated[Path | None, Option(metavar="FOLDER", help="for bench.md, .csv, .png, environment.json")] = None,
 ) -> int:
-    options = {
-        "sources": source,
-        "backends": ways,
-        "peers": [] if peers == ["none"] else peers,
-        "threads": threads,
-        "batches": batches,
-        "window_s": window_s,
-        "seconds": seconds,
-    }
+    options = {"sources": source, "backends": ways, "peers": [] if peers == ["none"] else peers, "threads": threads}
+    options |= {"batches": batches, "window_s": window_s, "seconds": seconds}
     check_options(**options)
     if to and to.is_file():
         raise ValueError(f"{to} is a file; give a folder for bench.md and the others.")

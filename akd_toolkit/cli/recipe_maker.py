@@ -3,7 +3,6 @@
 import json
 import re
 import shlex
-import shutil
 import textwrap
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +10,7 @@ from string import Template
 
 import akd_toolkit.data.synthetic
 import akd_toolkit.data.unlabelled  # noqa: F401  (both register corpora, whose names are taken)
-from akd_toolkit.data.files import walk_files
+from akd_toolkit.data.files import folder_aside, walk_files
 from akd_toolkit.data.findings import Findings, look_at
 from akd_toolkit.data.importers.corpus import Source, find_tables
 from akd_toolkit.data.importers.groups import propose_groups
@@ -69,7 +68,10 @@ def make_recipe(
     print(f"{findings.sentence()}. {findings.lengths()}\n\n{markdown_table(*findings.table())}")
     print("".join(f"\nodd: {oddity}." for oddity in findings.oddities()), end="\n" if findings.oddities() else "")
     groups = propose_groups(findings.rows, folds)
-    _write(target / name, recipe_files(name, folder, source, findings, groups))
+    with folder_aside(target / name) as aside:
+        for path, text in recipe_files(name, folder, source, findings, groups).items():
+            (aside / path).parent.mkdir(exist_ok=True)
+            (aside / path).write_text(text, encoding="utf-8")
     print(f"\n{len(groups)} outer folds of {'speakers' if findings.speakers else 'utterances'}.")
     print("" if findings.speakers else f"{WATERMARK}\n", end="")
     print(f"made {target / name}. Train it with:\n\n    cd {shlex.quote(str(target / name))}")
@@ -142,19 +144,6 @@ def _pairs(texts: list[str], example: str) -> dict[str, str]:
             raise ValueError(f"{option} names {left} twice; name it once.")
         pairs[left] = right
     return pairs
-
-
-def _write(folder: Path, texts: dict[str, str]) -> None:
-    """Write the whole folder or nothing."""
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        for name, text in texts.items():
-            (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            (aside / name).write_text(text, encoding="utf-8")
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def recipe_files(

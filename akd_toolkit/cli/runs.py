@@ -58,14 +58,8 @@ def _row_of_fold(experiment, outer, states: dict[str, str]) -> dict:
 def _row(experiment, run, state: str) -> dict:
     from akd_toolkit.metrics.scores import ua, wa
 
-    row = {
-        "run": run.name,
-        "scored on": ", ".join(run.test_speakers),
-        "state": state,
-        "minutes": "",
-        "WA": "",
-        "UA": "",
-    }
+    row = {"run": run.name, "scored on": ", ".join(run.test_speakers), "state": state}
+    row |= {"minutes": "", "WA": "", "UA": ""}
     if state == "done":
         scores = run.scores(experiment.manifest)
         row["minutes"] = f"{run.record.seconds / 60:.1f}"

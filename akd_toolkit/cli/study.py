@@ -60,28 +60,16 @@ def cross(
     study("cross", folder, on=on, labels=labels, unlabelled=unlabelled, jobs=jobs)
 
 
-@app.command(cls=Command)
-def calibration(folders: Folders, to: To = None) -> None:
-    """calibration of the posteriors, before and after a temperature"""
-    study("calibration", folders, to=to)
+def _of_stored_scores(name: str, about: str) -> None:
+    @app.command(name, cls=Command, help=about)
+    def run(folders: Folders, to: To = None) -> None:
+        study(name, folders, to=to)
 
 
-@app.command(cls=Command)
-def agreement(folders: Folders, to: To = None) -> None:
-    """agreement with each teacher, and whose mistakes are repeated"""
-    study("agreement", folders, to=to)
-
-
-@app.command(cls=Command)
-def groups(folders: Folders, to: To = None) -> None:
-    """every speaker, women and men"""
-    study("groups", folders, to=to)
-
-
-@app.command(cls=Command)
-def sources(folders: Folders, to: To = None) -> None:
-    """candidates on inner folds, and what each source of unlabelled speech is worth"""
-    study("sources", folders, to=to)
+_of_stored_scores("calibration", "calibration of the posteriors, before and after a temperature")
+_of_stored_scores("agreement", "agreement with each teacher, and whose mistakes are repeated")
+_of_stored_scores("groups", "every speaker, women and men")
+_of_stored_scores("sources", "candidates on inner folds, and what each source of unlabelled speech is worth")
 
 
 @app.command(cls=Command)

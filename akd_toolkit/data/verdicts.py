@@ -68,6 +68,11 @@ def shortened(findings: Sequence[Finding]) -> list[Finding]:
     return kept
 
 
+def by_verdict(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Verdict -> its ``shortened`` findings, leaks first."""
+    return {verdict: [one for one in shortened(findings) if one.verdict == verdict] for verdict in VERDICTS}
+
+
 def has_leak(findings: Iterable[Finding]) -> bool:
     """Whether any finding is a leak."""
     return any(finding.verdict == "leak" for finding in findings)
@@ -90,8 +95,8 @@ def as_text(title: str, findings: Sequence[Finding]) -> str:
     verdict: no leak found (1 proved, 0 warnings, 0 could not be proved).
     """
     lines = [title]
-    for verdict, word in VERDICTS.items():
-        lines += [f"  {word:<16} {f.check:<12} {f.sentence}" for f in shortened(findings) if f.verdict == verdict]
+    for verdict, found in by_verdict(findings).items():
+        lines += [f"  {VERDICTS[verdict]:<16} {one.check:<12} {one.sentence}" for one in found]
     counts = Counter(finding.verdict for finding in findings)
     leaks = counted(counts["leak"], "leak") if counts["leak"] else "no leak"
     open_checks = f"; {' and '.join(unproved(findings))} could not be proved" if unproved(findings) else ""

@@ -43,10 +43,13 @@ class Engine:
 
     def posterior(self, waveform: np.ndarray) -> np.ndarray:
         """Mean posterior over the windows of one utterance, as in evaluation: [samples] -> [classes] float64."""
+        return np.mean([self(window[None])[0].astype(np.float64) for window in self.windows(waveform)], axis=0)
+
+    def windows(self, waveform: np.ndarray) -> list[np.ndarray]:
+        """The windows of one utterance, as in evaluation; each is [samples]."""
         size, overlap = (round(seconds * self.sample_rate_hz) for seconds in (self.window_s, self.overlap_s))
         starts = window_starts(len(waveform), size, size - overlap)
-        windows = [self(waveform[None, start : start + size])[0].astype(np.float64) for start in starts]
-        return np.mean(windows, axis=0)
+        return [waveform[start : start + size] for start in starts]
 
 
 def _checked_lengths(lengths, waveforms: np.ndarray) -> np.ndarray:

@@ -163,4 +163,3 @@ class _TimeBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         return torch.relu(x + normalized_channels_first(self.norm, self.conv(masked(x, mask, time=2)), mask))
-

@@ -31,7 +31,7 @@ from akd_toolkit.deploy.bench.measures import (
 from akd_toolkit.deploy.compress.steps import Source, Step, Work, build_steps, read_steps
 from akd_toolkit.deploy.export.run import export_saved
 from akd_toolkit.deploy.export.speech import score
-from akd_toolkit.evaluate.report.summary import compare
+from akd_toolkit.evaluate.report.summary import by_seed, compare
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.paths import ExperimentPaths, RunPaths, locked, of_fold
 from akd_toolkit.experiment.scores_file import read_scores, write_scores
@@ -247,11 +247,9 @@ def table_of(places: list[Path], records: list[dict[str, dict]], steps: list[Ste
 
 def _scores(scores: pd.DataFrame, first: pd.DataFrame) -> dict:
     """WA and UA (mean over seeds of the pooled score), their changes, and the interval of UA; percent and points."""
+    measures = {"wa": wa, "ua": ua}
     now, before = (
-        {
-            name: 100 * float(np.mean([score(run["truth"], run["prediction"]) for _, run in table.groupby("seed")]))
-            for name, score in (("wa", wa), ("ua", ua))
-        }
+        {name: 100 * float(np.mean([*by_seed(table, measure).values()])) for name, measure in measures.items()}
         for table in (scores, first)
     )
     result = {**now, **{f"{name}_change": now[name] - before[name] for name in now}}

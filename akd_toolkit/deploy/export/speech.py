@@ -2,14 +2,14 @@
 
 import logging
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from akd_toolkit.data.audio import read_audio, window_starts
+from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.synthetic import generate_corpus
@@ -66,7 +66,8 @@ def speech_for(
     if calibration:
         logger.log(level, "reading speech to calibrate on: up to %d utterances of training speakers", calibration)
         utterances = training_speech(experiment, run, calibration, progress).values()
-    return Speech(_windows(utterances, engine), waveforms, source, test.labels)
+    windows = [window for utterance in utterances for window in engine.windows(utterance)]
+    return Speech(windows, waveforms, source, test.labels)
 
 
 def _recordings(folder: Path, engine: Engine, calibration: int, progress: bool) -> Speech:
@@ -75,15 +76,9 @@ def _recordings(folder: Path, engine: Engine, calibration: int, progress: bool) 
     waveforms = {str(path.relative_to(folder)): read_audio(path) for path in bar}
     names = list(waveforms)
     calibrating, comparing = (names[1::2][:calibration], names[::2]) if calibration else ([], names)
-    windows = _windows([waveforms[name] for name in calibrating], engine)
+    windows = [window for name in calibrating for window in engine.windows(waveforms[name])]
     source = f"{len(comparing)} recordings of {folder.name}"
     return Speech(windows, {name: waveforms[name] for name in comparing}, source)
-
-
-def _windows(waveforms: Iterable[np.ndarray], engine: Engine) -> list[np.ndarray]:
-    """The windows that evaluation cuts these utterances into."""
-    size, overlap = (round(seconds * engine.sample_rate_hz) for seconds in (engine.window_s, engine.overlap_s))
-    return [w[start : start + size] for w in waveforms for start in window_starts(len(w), size, size - overlap)]
 
 
 def training_speech(

@@ -8,8 +8,8 @@ from pathlib import Path
 from akd_toolkit import __version__
 from akd_toolkit.audit import Finding, as_text
 from akd_toolkit.data.manifest import WATERMARK, marked
-from akd_toolkit.data.names import counted
-from akd_toolkit.data.verdicts import VERDICTS, shortened
+from akd_toolkit.data.names import counted, some
+from akd_toolkit.data.verdicts import VERDICTS, by_verdict
 from akd_toolkit.deploy.release.metadata import IDENTIFIERS, UNKNOWN, terms_of
 from akd_toolkit.evaluate.report.tables import GENERATED
 from akd_toolkit.experiment.stored import Experiment
@@ -29,8 +29,13 @@ def write_card(about: dict, metadata: dict, experiment: Experiment, source: str,
     from huggingface_hub import ModelCard
 
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    jinja.filters |= {"percent": _percent, "interval": _interval, "names": _names, "listing": _listing}
     jinja.filters |= {"counted": counted, "number": "{:g}".format}
+    jinja.filters |= {
+        "percent": lambda value: "-" if value is None else f"{value:.1f}",
+        "interval": "{0[pooled]:.1f} [{0[low]:.1f}, {0[high]:.1f}]".format,
+        "names": lambda names: f" ({some(names, MAX_SPEAKERS)})" if names else "",
+        "listing": lambda names: " and ".join(", ".join(names).rsplit(", ", 1)),
+    }
     template = jinja.from_string(Path(__file__).with_name("card.md.jinja").read_text(encoding="utf-8"))
     text = template.render(
         **metadata,
@@ -153,12 +158,7 @@ def _licence(corpus: str) -> str:
 
 def _audit(metadata: dict) -> dict:
     findings = [Finding(**finding) for finding in metadata["audit"]]
-    rows = [
-        (word.lower(), finding)
-        for verdict, word in VERDICTS.items()
-        for finding in shortened(findings)
-        if finding.verdict == verdict
-    ]
+    rows = [(VERDICTS[verdict].lower(), one) for verdict, found in by_verdict(findings).items() for one in found]
     return {"findings": rows, "verdict": as_text("", findings).splitlines()[-1]}
 
 
@@ -180,20 +180,3 @@ def _kind(student: str) -> str:
     """The first line of a student's docstring."""
     line = (inspect.getdoc(STUDENTS.get(student)) or "").splitlines()[0]
     return (line[:1].lower() + line[1:]).partition(" (")[0].rstrip(".")
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"
-
-
-def _interval(score: dict) -> str:
-    return f"{score['pooled']:.1f} [{score['low']:.1f}, {score['high']:.1f}]"
-
-
-def _listing(names: Sequence[str]) -> str:
-    return " and ".join(", ".join(names).rsplit(", ", 1))
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MAX_SPEAKERS} more" if len(names) > MAX_SPEAKERS else ""
-    return f" ({', '.join(names[:MAX_SPEAKERS])}{more})" if names else ""

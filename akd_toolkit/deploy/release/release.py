@@ -5,13 +5,11 @@ import json
 import logging
 import os
 import shutil
-import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 from akd_toolkit import __version__
 from akd_toolkit.audit.experiment import audit_experiment
-from akd_toolkit.data.files import SETTINGS, WEIGHTS
+from akd_toolkit.data.files import SETTINGS, WEIGHTS, folder_aside
 from akd_toolkit.deploy.export import PRECISIONS
 from akd_toolkit.deploy.export.run import export_run
 from akd_toolkit.deploy.release.card import write_card
@@ -113,7 +111,7 @@ def release(
             )
     metadata = gather(experiment, run, findings)
     about = _about(plain(vars(run.record)), experiment.corpus, metadata, licence)
-    with _replaced(to) as aside:
+    with folder_aside(to) as aside:
         if weights:
             shutil.copyfile(run.paths.weights, aside / WEIGHTS)
             _write_hyperparams(aside / HYPERPARAMS, about, experiment)
@@ -207,22 +205,3 @@ def plain(value):
 
 def _write_json(path: Path, content: dict) -> None:
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _replaced(to: Path):
-    """Yield an empty folder next to ``to`` that replaces it if the block succeeds, and is removed otherwise."""
-    to.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{to.name}.", suffix=".part", dir=to.parent))
-    old = aside.with_suffix(".old")
-    try:
-        yield aside
-        aside.chmod(0o755)  # mkdtemp makes it private
-        if to.exists():
-            os.replace(to, old)
-        os.replace(aside, to)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        if not to.exists() and old.exists():
-            os.replace(old, to)
-        shutil.rmtree(old, ignore_errors=True)

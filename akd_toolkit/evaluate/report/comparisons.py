@@ -109,7 +109,8 @@ def comparison_table(
     rows = pd.DataFrame(rows, columns=header)
     table = parts.table(name, with_marks(caption, systems), rows, left=5, filed=["source and note"])
     about = [f"{', '.join(names)}: {note}." for note, names in notes.items()]
-    return table, about + [f"[{place}] {_linked(source)}." for place, source in enumerate(sources, start=1)]
+    linked = [re.sub(r"https?://\S*[^\s.,;:)]", r"<\g<0>>", source) for source in sources]
+    return table, about + [f"[{place}] {source}." for place, source in enumerate(linked, start=1)]
 
 
 def pair_tables(
@@ -178,7 +179,3 @@ def _few(names: str) -> str:
     """The speakers of a fold; of many only the first, the last and the number."""
     listed = names.split(", ")
     return names if len(listed) <= 6 else f"{listed[0]} to {listed[-1]} ({len(listed)} speakers)"
-
-
-def _linked(text: str) -> str:
-    return re.sub(r"https?://\S*[^\s.,;:)]", r"<\g<0>>", text)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import MARK, WATERMARK
-from akd_toolkit.evaluate.report.plots import plot_confusion, plot_training, plot_trust, plot_trust_epochs
+from akd_toolkit.evaluate.report import plots
 from akd_toolkit.evaluate.report.results import ABLATION, append_results, results_row
 from akd_toolkit.evaluate.report.summary import concordances, mean_agreement, summarise
 from akd_toolkit.evaluate.report.tables import frame_table, markdown_table, over_folds, percent, render, with_limits
@@ -16,8 +16,8 @@ from akd_toolkit.experiment.config import Config
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.protocol import NestedCrossValidation
-from akd_toolkit.experiment.record import read_json
 from akd_toolkit.experiment.scores_file import attributes_in, write_scores
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers import teacher_params
 
@@ -69,14 +69,13 @@ def write_report(
         "speakers": _speakers_table(summary),
     }
     pictures = [folder / "confusion_matrix.png", folder / "confusion_matrix.svg"]
-    plot_confusion(summary["confusion"], label_order, pictures, title)
+    plots.plot_confusion(summary["confusion"], label_order, pictures, title)
     if curves is not None:
-        plot_training(curves, folder / "training_curves.png", title)
-    several_epochs = trust is not None and trust["epoch"].nunique() > 1
+        plots.plot_training(curves, folder / "training_curves.png", title)
     if trust is not None:
-        plot_trust(trust_at_the_end(trust), folder / "teacher_weights.png", title)
-    if several_epochs:
-        plot_trust_epochs(trust, folder / "teacher_weights_epochs.png", title)
+        plots.plot_trust(trust_at_the_end(trust), folder / "teacher_weights.png", title)
+    if several_epochs := trust is not None and trust["epoch"].nunique() > 1:
+        plots.plot_trust_epochs(trust, folder / "teacher_weights_epochs.png", title)
     page = render(
         "experiment.md.jinja",
         title=title,
@@ -106,7 +105,7 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     teachers = protocol.teacher_scores() if config["teachers"] else {}
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
         write_scores(experiment.paths.teacher_scores(name), of_teacher)
-    curves, trust, _ = histories([*runs, *chosen_inner_runs(experiment.paths, protocol.inner_runs())])
+    curves, trust, _ = histories([*runs, *chosen_inner_runs(experiment, protocol.inner_runs())])
     notes = text_notes(config, teachers)
     summary = _write(protocol, scores, title, teachers=teachers, curves=curves, trust=trust, notes=notes)
     return _append_row(
@@ -205,14 +204,12 @@ def _attributes_table(summary: dict, teachers: Mapping[str, pd.DataFrame]) -> st
     others = {name: concordances(of_teacher) for name, of_teacher in teachers.items() if attributes_in(of_teacher)}
     header = ["CCC", "utterances", "folds: mean ± deviation", "pooled", "95 % over speakers"]
     header += [f"teacher {name}, pooled" for name in others]
-    rows = [
-        [
-            *(row.attribute, row.utterances, f"{row.ccc_mean:.3f} ± {row.ccc_std:.3f}", f"{row.ccc_pooled:.3f}"),
-            f"[{row.ccc_low:.3f}, {row.ccc_high:.3f}]",
-            *(f"{found[row.attribute]:.3f}" for found in others.values()),
-        ]
-        for row in table.itertuples()
-    ]
+    rows = []
+    for row in table.to_dict("records"):
+        folds = "{ccc_mean:.3f} ± {ccc_std:.3f}".format(**row)
+        pooled, limits = with_limits(row, "ccc_pooled", "ccc", scale=1).split(" ", 1)
+        of_teachers = (f"{found[row['attribute']]:.3f}" for found in others.values())
+        rows.append([row["attribute"], row["utterances"], folds, pooled, limits, *of_teachers])
     return markdown_table(header, rows) if rows else ""
 
 
@@ -270,10 +267,9 @@ def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataF
         else:
             of_valid = long[(levels < 2) & valid].assign(split="valid", fold=f"{run.fold}, inner {run.split}")
             curves.append(of_valid.assign(part=of_valid["part"].str.removeprefix(VALID)))
-    drawn = pd.concat(curves, ignore_index=True) if curves else None
-    weights = pd.concat(trust, ignore_index=True) if trust else None
-    drawn = None if drawn is None or drawn.empty else drawn
-    if weights is None or weights["teacher"].nunique() < 2:
+    drawn, weights = (pd.concat(found, ignore_index=True) if found else pd.DataFrame() for found in (curves, trust))
+    drawn = None if drawn.empty else drawn
+    if weights.empty or weights["teacher"].nunique() < 2:
         return drawn, None, missing
     # Shares that were rounded while training sum to nearly 1.
     weights["weight"] /= weights.groupby(["fold", "seed", "epoch", "label"])["weight"].transform("sum")
@@ -289,8 +285,7 @@ def trust_at_the_end(trust: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(index=last["teacher"].unique(), columns=last["label"].unique())
 
 
-def chosen_inner_runs(paths: ExperimentPaths, inner: Sequence[PlannedRun]) -> list[PlannedRun]:
+def chosen_inner_runs(experiment: Experiment, inner: Sequence[PlannedRun]) -> list[PlannedRun]:
     """Those inner runs that are done and whose candidate was chosen."""
-    files = {(run.seed, run.fold): paths.choice(run.seed, run.fold) for run in inner}
-    chosen = {key: read_json(file).get("chosen") for key, file in files.items() if file.is_file()}
-    return [run for run in inner if run.done and chosen.get((run.seed, run.fold)) == run.candidate]
+    choices = {of: experiment.choice(*of) or {} for of in {(run.seed, run.fold) for run in inner}}
+    return [run for run in inner if run.done and choices[run.seed, run.fold].get("chosen") == run.candidate]

@@ -10,28 +10,11 @@ from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import MARK
 from akd_toolkit.data.names import counted, some
-from akd_toolkit.data.verdicts import Finding, shortened
-from akd_toolkit.evaluate.report.comparisons import (
-    Parts,
-    choice_table,
-    comparison_table,
-    fold_tables,
-    pair_tables,
-    with_marks,
-)
+from akd_toolkit.data.verdicts import Finding, by_verdict
+from akd_toolkit.evaluate.report import comparisons, plots
+from akd_toolkit.evaluate.report.comparisons import Parts, with_marks
 from akd_toolkit.evaluate.report.experiment_report import chosen_inner_runs, histories, trust_at_the_end
 from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
-from akd_toolkit.evaluate.report.plots import (
-    COLOURS,
-    MUTED,
-    plot_confusion,
-    plot_forest,
-    plot_reliability,
-    plot_speakers,
-    plot_training,
-    plot_trust,
-    plot_trust_epochs,
-)
 from akd_toolkit.evaluate.report.summary import POOLED, speaker_scores
 from akd_toolkit.evaluate.report.systems import (
     COMMITTED,
@@ -108,7 +91,7 @@ def report_experiments(
         experiments=_experiments_table(parts, experiments, systems),
         corpora=[_corpus(parts, corpus, members, published, baseline) for corpus, members in corpora.items()],
         ablations=[ablation_part(parts, folder) for folder in ablations],
-        choices=[choice_table(parts, one, f"choice-{key}") for one, key in zip(experiments, keys)],
+        choices=[comparisons.choice_table(parts, one, f"choice-{key}") for one, key in zip(experiments, keys)],
         confusions=[_confusion(parts, system, key) for system, key in zip(systems, system_keys)],
         systems=[
             (f"{system.corpus}: {system.name}", _figures(parts, system, key))
@@ -179,27 +162,24 @@ def _corpus(parts: Parts, corpus: str, systems: Sequence[System], published: pd.
     for system in systems:
         found, frame = system.summary, system.summary["frame"]
         row = {"value": found["ua_pooled"], "low": found["ua_low"], "high": found["ua_high"], "hollow": system.teacher}
-        row |= {
-            "text": f"{system.name}   {with_limits(found, 'ua_pooled', 'ua')}",
-            "seeds": frame.loc[frame["fold"] == POOLED, "ua"],
-        }
-        rows.append({**row, "colour": MUTED if system.teacher else COLOURS[0]})
+        row |= {"text": f"{system.name}   {with_limits(found, 'ua_pooled', 'ua')}"}
+        row |= {"seeds": frame.loc[frame["fold"] == POOLED, "ua"]}
+        rows.append({**row, "colour": plots.MUTED if system.teacher else plots.COLOURS[0]})
     marks = list(dict.fromkeys(mark for system in systems for mark in system.marks))
-    caption = (
-        f"Pooled UA of every system, {corpus}, with 95 % over speakers; ticks are single seeds, hollow dots teachers."
-    )
+    what = "with 95 % over speakers; ticks are single seeds, hollow dots teachers"
+    caption = f"Pooled UA of every system, {corpus}, {what}."
     alt = "; ".join(f"{system.name} {percent(system.summary['ua_pooled'])}" for system in systems)
     heading = " - ".join([*marks, corpus, "UA of every system"])
-    draw = partial(plot_forest, rows, label="pooled UA, % [95 % over speakers]", title=heading)
+    draw = partial(plots.plot_forest, rows, label="pooled UA, % [95 % over speakers]", title=heading)
     forest = parts.figure(f"forest-{key}", caption, alt, draw, marks)
-    comparison, sources = comparison_table(parts, corpus, systems, published, f"table3-comparison-{key}")
+    comparison, sources = comparisons.comparison_table(parts, corpus, systems, published, f"table3-comparison-{key}")
     return {
         "name": corpus,
         "forest": forest,
-        "folds": fold_tables(parts, corpus, systems, f"table2-folds-{key}"),
+        "folds": comparisons.fold_tables(parts, corpus, systems, f"table2-folds-{key}"),
         "comparison": comparison,
         "sources": sources,
-        "pairs": pair_tables(parts, corpus, systems, f"pairs-{key}", baseline),
+        "pairs": comparisons.pair_tables(parts, corpus, systems, f"pairs-{key}", baseline),
         "unpaired": [group[0].name for group in comparable(systems) if len(group) == 1] if len(systems) > 1 else [],
     }
 
@@ -209,7 +189,7 @@ def _confusion(parts: Parts, system: System, key: str) -> str:
     seeds = ", mean counts over seeds" if found["seeds"] > 1 else ""
     caption = f"Confusion, {name}: all outer tests together, percent of the true class{seeds}."
     recalls = ", ".join(f"{row.label} {percent(row.recall)}" for row in found["class_table"].itertuples())
-    draw = partial(plot_confusion, found["confusion"], system.label_order, title=_title(system, "confusion"))
+    draw = partial(plots.plot_confusion, found["confusion"], system.label_order, title=_title(system, "confusion"))
     alt = f"confusion matrix of {system.name} on {system.corpus}: recalls {recalls}"
     return parts.figure(f"confusion-{key}", caption, alt, draw, system.marks)
 
@@ -218,37 +198,34 @@ def _figures(parts: Parts, system: System, key: str) -> list[str]:
     """Reliability, speakers and, for a student, training curves and trust in its teachers."""
     name, figures = f"{system.corpus}, {system.name}", []
 
-    def add(kind: str, what: str, caption: str, alt: str, plot, data) -> None:
-        draw = partial(plot, data, title=_title(system, what))
+    def add(kind: str, plot, data, caption: str, alt: str, what: str = "") -> None:
+        draw = partial(plot, data, title=_title(system, what or kind))
         figures.append(parts.figure(f"{kind}-{key}", caption, alt, draw, system.marks))
 
     conditions = {f"as scored: ECE {percent(system.summary['ece'])}": reliability(system.scores)}
     conditions |= {} if system.teacher else calibration_bins(system.experiment)
     caption = f"Reliability, {name}: accuracy against confidence in 15 bins. ECE: expected calibration error, %."
     alt = "accuracy against confidence, and the number of utterances at each confidence"
-    add("reliability", "reliability", caption, alt, plot_reliability, conditions)
-    caption = (
-        f"Every test speaker, {name}: WA and UA with 95 % over the speaker's own utterances, taken as independent."
-    )
+    add("reliability", plots.plot_reliability, conditions, caption, alt)
+    what = "WA and UA with 95 % over the speaker's own utterances, taken as independent"
     alt = "dots and intervals: WA and UA of every speaker"
-    add("speakers", "speakers", caption, alt, plot_speakers, speaker_scores(system.scores))
+    add("speakers", plots.plot_speakers, speaker_scores(system.scores), f"Every test speaker, {name}: {what}.", alt)
     if system.teacher:
         return figures
     experiment = system.experiment
-    inner = chosen_inner_runs(experiment.paths, experiment.inner_runs())
+    inner = chosen_inner_runs(experiment, experiment.inner_runs())
     curves, trust, missing = histories([*experiment.outer_runs(done=True), *inner])
     if curves is not None:
         alt = "training curves, one panel for each part of the objective"
-        caption = f"Training, {name}: every fold and seed, and their mean."
-        add("training", "training", caption, alt, plot_training, curves)
+        add("training", plots.plot_training, curves, f"Training, {name}: every fold and seed, and their mean.", alt)
     if trust is not None:
+        what, shown = "trust in its teachers", trust_at_the_end(trust)
         caption = f"Trust in each teacher by class at the end of training, {name}, mean over runs."
-        alt = "bars: mean weight of each teacher for each class"
-        add("trust", "trust in its teachers", caption, alt, plot_trust, trust_at_the_end(trust))
+        add("trust", plots.plot_trust, shown, caption, "bars: mean weight of each teacher for each class", what)
+    if trust is not None and trust["epoch"].nunique() > 1:
         caption = f"Trust in each teacher by class and epoch, {name}; a band goes from the lowest run to the highest."
         alt = "lines: mean weight of each teacher over the epochs, one panel per class"
-        if trust["epoch"].nunique() > 1:
-            add("trust-epochs", "trust in its teachers", caption, alt, plot_trust_epochs, trust)
+        add("trust-epochs", plots.plot_trust_epochs, trust, caption, alt, what)
     if missing:
         figures.append(f"> **No metrics.csv, so no curves, for {', '.join(missing)}.**")
     return figures
@@ -272,8 +249,8 @@ def _audit(experiment: Experiment, findings: Sequence[Finding]) -> dict:
         "stored": f"{len(done) - len(lacking)} of {len(done)} finished trainings stored an audit of their own split"
         + (f"; none, or a damaged one: {some(lacking)}." if lacking else "."),
         "findings": {
-            title: [f"{one.check}: {one.sentence}" for one in shortened(findings) if one.verdict == verdict]
-            for verdict, title in VERDICTS.items()
+            VERDICTS[verdict]: [f"{one.check}: {one.sentence}" for one in found]
+            for verdict, found in by_verdict(findings).items()
         },
     }
 

@@ -47,7 +47,7 @@ def save_figure(figure: Figure, paths: Paths) -> None:
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         # A date inside the file would make two equal pictures differ.
         metadata = {"Date": None} if path.suffix == ".svg" else {}
-        with written_aside(path) as aside:
+        with written_aside(path) as aside, matplotlib.rc_context(STYLE):  # the salt of names in an SVG
             figure.savefig(aside, dpi=DPI, metadata=metadata)
 
 

@@ -3,7 +3,7 @@
 With several seeds every score is the mean over seeds; deviations over folds are of the seed-averaged fold scores.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -125,7 +125,7 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> dict:
         result |= zip(names, paired_speaker_interval(hits_a, hits_b, totals, score))
         result[f"{score}_p"] = significance.speaker_permutation_test(hits_a, hits_b, totals, score)
     result["mcnemar_p"] = significance.mcnemar_exact(right_a["right"], right_b["right"])
-    ua_a, ua_b = _ua_by_seed(a), _ua_by_seed(b)
+    ua_a, ua_b = by_seed(a, measures.ua), by_seed(b, measures.ua)
     result["ua_by_seed"] = {seed: ua_a[seed] - ua_b[seed] for seed in ua_a} if set(ua_a) == set(ua_b) else {}
     return result
 
@@ -143,6 +143,11 @@ def mean_agreement(a: pd.DataFrame, b: pd.DataFrame) -> float:
 def deviation(values: Sequence[float]) -> float:
     """Standard deviation of a sample (n - 1); 0 for one value."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def by_seed(scores: pd.DataFrame, measure: Callable) -> dict[int, float]:
+    """Seed -> a score of all of its predictions, such as ``metrics.ua``."""
+    return {int(seed): measure(run["truth"], run["prediction"]) for seed, run in scores.groupby("seed")}
 
 
 def concordances(scores: pd.DataFrame) -> dict[str, float]:
@@ -202,10 +207,6 @@ def _scored(run: pd.DataFrame) -> dict:
         "macro_f1": measures.macro_f1(truth, prediction),
         "ece": expected_calibration_error(*probs_and_truth(run)),
     }
-
-
-def _ua_by_seed(scores: pd.DataFrame) -> dict[int, float]:
-    return {int(seed): measures.ua(run["truth"], run["prediction"]) for seed, run in scores.groupby("seed")}
 
 
 def _confusion(scores: pd.DataFrame, label_order: list[str]) -> np.ndarray:

@@ -104,7 +104,11 @@ def systems_of(experiments: Sequence[Experiment], audits: Sequence[Sequence[Find
         if done:
             kind = experiment.system if experiment.system in SYSTEMS else "akd"
             scores = whole_seeds(experiment.scores(done))
-            systems.append(System(student_name(experiment), kind, experiment, scores, _params(done), leaks))
+            try:
+                params = done[0].record.num_parameters
+            except (OSError, ValueError):
+                params = None
+            systems.append(System(student_name(experiment), kind, experiment, scores, params, leaks))
     return sorted(_renamed(systems), key=lambda system: SYSTEMS.index(system.kind))
 
 
@@ -157,13 +161,6 @@ def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
     columns = ["ID", "fold", "truth", "prediction"]
     a, b = (scores.sort_values("ID", ignore_index=True)[columns] for scores in (a, b))
     return a.equals(b)
-
-
-def _params(runs) -> int | None:
-    try:
-        return runs[0].record.num_parameters
-    except (OSError, ValueError):
-        return None
 
 
 def _renamed(systems: list[System]) -> list[System]:

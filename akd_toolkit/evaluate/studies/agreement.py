@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.special import rel_entr
 
 from akd_toolkit.evaluate.report.summary import probs_and_truth
-from akd_toolkit.evaluate.report.tables import with_limits
+from akd_toolkit.evaluate.report.tables import percent, with_limits
 from akd_toolkit.evaluate.studies.study import Study, named, same_rows
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
@@ -46,23 +46,19 @@ def agreement_study(experiments: Sequence[Experiment], to: str | Path | None = N
             by_class = by_class.reindex([label for label in experiment.label_order if label in by_class.index])
             classes.append(by_class.rename_axis("label").reset_index().assign(**names))
     columns = {
-        "teacher": lambda row: row["teacher"],
-        "teacher's WA": lambda row: f"{100 * row['teacher_right']:.1f}",
+        "teacher": "{teacher}",
+        "teacher's WA": lambda row: percent(row["teacher_right"]),
         "agreement [95 %]": lambda row: with_limits(row, "agreement"),
-        "KL": lambda row: f"{row['kl']:.3f}",
-        "JS": lambda row: f"{row['js']:.3f}",
-        "teacher's mistakes": lambda row: str(row["teacher_errors"]),
+        **{"KL": "{kl:.3f}", "JS": "{js:.3f}", "teacher's mistakes": "{teacher_errors}"},
         "repeated [95 %]": lambda row: with_limits(row, "repeated"),
         "corrected [95 %]": lambda row: with_limits(row, "corrected"),
         "kept [95 %]": lambda row: with_limits(row, "kept"),
     }
     of_classes = {
-        "teacher": lambda row: row["teacher"],
-        "class": lambda row: row["label"],
-        "utterances": lambda row: str(row["utterances"]),
-        "agreement": lambda row: f"{100 * row['agreement']:.1f}",
-        "student's recall": lambda row: f"{100 * row['right']:.1f}",
-        "teacher's recall": lambda row: f"{100 * row['teacher_right']:.1f}",
+        **{"teacher": "{teacher}", "class": "{label}", "utterances": "{utterances}"},
+        "agreement": lambda row: percent(row["agreement"]),
+        "student's recall": lambda row: percent(row["right"]),
+        "teacher's recall": lambda row: percent(row["teacher_right"]),
     }
     return Study(
         name="agreement",

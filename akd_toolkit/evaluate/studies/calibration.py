@@ -53,7 +53,7 @@ def calibration_study(experiments: Sequence[Experiment], to: str | Path | None =
             rows.append({"system": system, "condition": AFTER, **row, **_spread(temperatures)})
             bins.append(reliability(after).assign(condition=AFTER, system=system))
     columns = {
-        "posteriors": lambda row: row["condition"],
+        "posteriors": "{condition}",
         "temperature": lambda row: (
             "1"
             if row["condition"] == BEFORE

@@ -67,7 +67,7 @@ def noise_study(experiments: Sequence[Experiment], jobs: int = 1, to: str | Path
         name="noise",
         title="Disturbed test speech",
         table=pd.DataFrame(rows),
-        columns={"test speech": lambda row: row["condition"], **score_columns(CLEAN)},
+        columns={"test speech": "{condition}", **score_columns(CLEAN)},
         notes=lambda table: [NOISE, INTERVALS, _about_clean(table["gap_to_stored"].max())],
         plot=plot_noise,
         picture="UA pooled over the level of the disturbance, with 95 % intervals",
@@ -158,7 +158,7 @@ def overlap_study(
             rows.append({"system": system, **condition, **score_row(scores[_name(window_s, overlap_s)], reference)})
     columns = {
         "window": lambda row: f"{row['window_s']:g} s{' *' if row['trained_window'] else ''}",
-        "overlap": lambda row: f"{row['overlap_s']:g} s",
+        "overlap": "{overlap_s:g} s",
         **score_columns("no overlap"),
     }
     title, table = "Overlap of test windows", pd.DataFrame(rows)

@@ -37,14 +37,16 @@ def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None
             )
         scores, sex = experiment.scores(), speaker_sex(experiment.manifest)
         rows += [{"system": system, **row} for row in sex_rows(scores, sex)]
-        speakers.append(speaker_rows(scores, sex).assign(system=system))
+        own = speaker_scores(scores)
+        own.insert(1, "group", [sex.get(speaker, "") for speaker in own["speaker"]])
+        speakers.append(own.assign(system=system))
     scored = {
-        "utterances": lambda row: str(row["utterances"]),
+        "utterances": "{utterances}",
         "WA [95 %]": lambda row: with_limits(row, "wa", sign="+" if row["group"] == GAP else ""),
         "UA [95 %]": lambda row: with_limits(row, "ua", sign="+" if row["group"] == GAP else ""),
     }
-    columns = {"group": lambda row: row["group"], "speakers": lambda row: str(row["speakers"]), **scored}
-    of_speakers = {"speaker": lambda row: row["speaker"], "group": lambda row: row["group"], **scored}
+    columns = {"group": "{group}", "speakers": "{speakers}", **scored}
+    of_speakers = {"speaker": "{speaker}", "group": "{group}", **scored}
     return Study(
         name="groups",
         title="Speakers, women and men",
@@ -86,13 +88,6 @@ def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
                 interval = speaker_interval(hits[members], totals[members], score)
             row |= interval.columns(score)
         rows.append(row)
-    return rows
-
-
-def speaker_rows(scores: pd.DataFrame, sex: dict[str, str]) -> pd.DataFrame:
-    """One row a speaker: group, utterances, WA and UA, with 95 % intervals over the utterances."""
-    rows = speaker_scores(scores)
-    rows.insert(1, "group", [sex.get(speaker, "") for speaker in rows["speaker"]])
     return rows
 
 

@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from akd_toolkit.data.files import write_text_aside
-from akd_toolkit.data.manifest import WATERMARK
-from akd_toolkit.evaluate.report.plots import COLOURS, save_figure
-from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, percent, with_limits
-from akd_toolkit.evaluate.studies.study import draw_intervals, panels_of, same_rows, score_row
+from akd_toolkit.evaluate.report.plots import COLOURS
+from akd_toolkit.evaluate.report.tables import markdown_table, percent, with_limits
+from akd_toolkit.evaluate.studies.study import draw_intervals, panels_of, same_rows, score_row, write_page
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.teachers import TEACHERS
 
@@ -33,7 +31,7 @@ def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
     Experiments that are not finished are left out; ValueError if none remains.
     """
     done = [one for one in experiments if one.outer_runs() and all(run.done for run in one.outer_runs())]
-    named = [(share_of(one), system_of(one), one) for one in done]
+    named = [(float(one.settings.get("label_share") or 1.0), system_of(one), one) for one in done]
     scores = {(share, system): one.scores() for share, system, one in named}
     if len(scores) < len(named):
         raise ValueError("two experiments have the same share of labels, teachers and weights; give one of them.")
@@ -48,21 +46,13 @@ def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
         against = None if system == ALONE else scores.get((share, ALONE))
         rows.append({"share": share, "system": system, **score_row(own, against)})
     table = with_worth(pd.DataFrame(rows))
-    folder = Path(to) / "shares"
-    write_text_aside(folder / "table.csv", table.to_csv(index=False, lineterminator="\n"))
-    save_figure(plot_shares(table), [folder / "plot.png", folder / "plot.svg"])
-    page = ["# Shares of the labels"]
-    page += [] if all(one.speakers_known for one in done) else [WATERMARK]
-    page += [GENERATED] if any(one.manifest.generated for one in done) else []
-    page += [NOTES, "![UA by share of labels, with 95 % intervals](plot.png)", _wide(table), _long(table)]
+    cells = {(row["share"], row["system"]): with_limits(row, "ua_pooled", "ua") for row in table.to_dict("records")}
+    parts = [_by_share(cells, sorted(table["system"].unique(), key=_order)), _long(table)]
     if teachers:
-        page += ["## Teachers alone, UA", _teachers(teachers)]
-    write_text_aside(folder / "table.md", "\n\n".join(page) + "\n")
-    return folder / "table.md"
-
-
-def share_of(experiment: Experiment) -> float:
-    return float(experiment.settings.get("label_share") or 1.0)
+        cells = {key: with_limits(score_row(seen), "ua_pooled", "ua") for key, (seen, _) in teachers.items()}
+        parts += ["## Teachers alone, UA", _by_share(cells, sorted({title for _, title in teachers}))]
+    shown = plot_shares(table), "UA by share of labels, with 95 % intervals"
+    return write_page(Path(to) / "shares", "Shares of the labels", done, NOTES, {"table.csv": table}, parts, *shown)
 
 
 def system_of(experiment: Experiment) -> str:
@@ -134,39 +124,23 @@ def _labels(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def _wide(table: pd.DataFrame) -> str:
-    """Shares as rows, systems as columns."""
-    systems = sorted(table["system"].unique(), key=_order)
-    cells = {(row.share, row.system): with_limits(row._asdict(), "ua_pooled", "ua") for row in table.itertuples()}
-    shares = sorted(table["share"].unique())
-    rows = [[_labels(share), *(cells.get((share, system), "-") for system in systems)] for share in shares]
-    return markdown_table(["labels", *systems], rows)
+def _by_share(cells: dict[tuple[float, str], str], columns: list[str]) -> str:
+    """Shares as rows; a dash where there is no cell."""
+    shares = sorted({share for share, _ in cells})
+    rows = [[_labels(share), *(cells.get((share, column), "-") for column in columns)] for share in shares]
+    return markdown_table(["labels", *columns], rows)
 
 
 def _long(table: pd.DataFrame) -> str:
     rows = []
     for row in table.to_dict("records"):
-        ahead = with_limits(row, "ua_ahead", sign="+") if not pd.isna(row["ua_ahead"]) else "-"
+        ahead = with_limits(row, "ua_ahead", sign="+") or "-"
         p = "-" if pd.isna(row["ua_p"]) else f"{row['ua_p']:.3f}"
-        worth = (
-            "fewer" if pd.isna(row["worth"]) else "more than all" if np.isinf(row["worth"]) else _worth(row["worth"])
-        )
+        worth = {"nan": "fewer", "inf": "more than all"}.get(str(row["worth"]), f"{100 * row['worth']:.0f} %")
         scores = [with_limits(row, "wa_pooled", "wa"), with_limits(row, "ua_pooled", "ua"), ahead, p]
         rows.append([_labels(row["share"]), row["system"], *scores, percent(row["of_full"]), worth])
     header = ["labels", "system", "WA pooled [95 %]", "UA pooled [95 %]", "UA ahead [95 %]", "p", "of full", "worth"]
     return markdown_table(header, rows, left=2)
-
-
-def _worth(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _teachers(found: dict[tuple[float, str], tuple[pd.DataFrame, str]]) -> str:
-    """UA of each teacher by share."""
-    shares, titles = (sorted(set(keys)) for keys in zip(*found))
-    cells = {key: with_limits(score_row(scores), "ua_pooled", "ua") for key, (scores, _) in found.items()}
-    rows = [[_labels(share), *(cells.get((share, title), "-") for title in titles)] for share in shares]
-    return markdown_table(["labels", *titles], rows)
 
 
 def plot_shares(table: pd.DataFrame) -> Figure:

@@ -34,37 +34,27 @@ def sources_study(experiments: Sequence[Experiment], to: str | Path | None = Non
     rows, worth = [], []
     for system, experiment in zip(system_names(experiments), experiments):
         scores = _inner_scores(experiment)
-        chosen = [
-            choice["chosen"] for run in experiment.outer_runs() if (choice := experiment.choice(run.seed, run.fold))
-        ]
+        choices = [experiment.choice(run.seed, run.fold) for run in experiment.outer_runs()]
+        chosen = [choice["chosen"] for choice in choices if choice]
         first = scores[min(scores)]
         for number, inner in scores.items():
-            row = {"system": system, "candidate": number, "settings": _shown(experiment.candidates[number - 1])}
-            against = None if inner is first else first
-            row |= {
-                **score_row(inner, against),
-                "nll": nll(inner),
-                "chosen": chosen.count(number),
-                "choices": len(chosen),
-            }
-            rows.append(row)
+            changes = ", ".join(f"`{key}: {value}`" for key, value in experiment.candidates[number - 1].items())
+            row = {"system": system, "candidate": number, "settings": changes or "as in the recipe"}
+            row |= score_row(inner, None if inner is first else first)
+            rows.append(row | {"nll": nll(inner), "chosen": chosen.count(number), "choices": len(chosen)})
         for title, used, unused in source_pairs(experiment, list(scores)):
             ahead = score_row(scores[used], scores[unused])
             ahead["nll_ahead"] = nll(scores[used]) - nll(scores[unused])
             worth.append({"system": system, "source": title, "with": used, "without": unused, **ahead})
     columns = {
-        "candidate": lambda row: str(row["candidate"]),
-        "settings": lambda row: row["settings"],
+        **{"candidate": "{candidate}", "settings": "{settings}"},
         **score_columns("the first"),
-        "NLL": lambda row: f"{row['nll']:.3f}",
-        "chosen": lambda row: f"{row['chosen']} of {row['choices']}",
+        **{"NLL": "{nll:.3f}", "chosen": "{chosen} of {choices}"},
     }
     of_sources = {
-        "source": lambda row: row["source"],
-        "candidates": lambda row: f"{row['with']} against {row['without']}",
+        **{"source": "{source}", "candidates": "{with} against {without}"},
         "UA [95 %]": lambda row: with_limits(row, "ua_ahead", sign="+"),
-        "p": lambda row: f"{row['ua_p']:.3f}",
-        "NLL": lambda row: f"{row['nll_ahead']:+.3f}",
+        **{"p": "{ua_p:.3f}", "NLL": "{nll_ahead:+.3f}"},
     }
     return Study(
         name="sources",
@@ -93,11 +83,10 @@ def _inner_scores(experiment: Experiment) -> dict[int, pd.DataFrame]:
         rows = experiment.scores([run])
         return rows.assign(ID=f"{run.fold}/" + rows["ID"], fold=rows["speaker"].map(tested_in).fillna(0).astype(int))
 
-    numbers = sorted({run.candidate for run in ready})
-    return {
-        number: pd.concat([scores(run) for run in ready if run.candidate == number], ignore_index=True)
-        for number in numbers
-    }
+    found: dict[int, list[pd.DataFrame]] = {}
+    for run in sorted(ready, key=lambda run: run.candidate):
+        found.setdefault(run.candidate, []).append(scores(run))
+    return {number: pd.concat(rows, ignore_index=True) for number, rows in found.items()}
 
 
 def nll(scores: pd.DataFrame) -> float:
@@ -112,10 +101,8 @@ def source_pairs(experiment: Experiment, numbers: Sequence[int]) -> list[tuple[s
         settings = copy.deepcopy(experiment.settings)
         for key, value in experiment.candidates[number - 1].items():
             override(settings, key, value)
-        sources = {
-            title: dict((settings.get("sources") or {}).get(title) or {}) for title in hashes(experiment.settings)
-        }
-        used[number] = settings | {"sources": sources}
+        given = settings.get("sources") or {}
+        used[number] = settings | {"sources": {title: given.get(title) or {} for title in hashes(settings)}}
     pairs = []
     for title in hashes(experiment.settings):
         for a, b in itertools.permutations(numbers, 2):
@@ -128,7 +115,3 @@ def source_pairs(experiment: Experiment, numbers: Sequence[int]) -> list[tuple[s
 
 def _without(settings: dict, title: str) -> dict:
     return settings | {"sources": {name: use for name, use in settings["sources"].items() if name != title}}
-
-
-def _shown(overrides: dict) -> str:
-    return ", ".join(f"`{key}: {value}`" for key, value in overrides.items()) or "as in the recipe"

@@ -3,7 +3,7 @@
 A study takes experiments and ``to``, the folder for the common table of several, and returns the path of its table.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,14 +17,14 @@ from akd_toolkit.data.files import write_text_aside
 from akd_toolkit.data.manifest import WATERMARK
 from akd_toolkit.evaluate.report.plots import GRID, STYLE, save_figure
 from akd_toolkit.evaluate.report.summary import compare, summarise
-from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, with_limits
+from akd_toolkit.evaluate.report.tables import GENERATED, markdown_table, over_folds, with_limits
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 
 SUMMARY = ("wa_mean", "wa_std", "ua_mean", "ua_std", "wa_pooled", "wa_low", "wa_high", "ua_pooled", "ua_low", "ua_high")
 COUNTS = ("utterances", "speakers", "folds", "seeds")
-Columns = Mapping[str, Callable[[pd.Series], str]]  # heading in Markdown -> text of a row
+Columns = Mapping[str, str | Callable[[pd.Series], str]]  # heading -> text with columns in braces, or a function
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,46 @@ class Study:
         generated = {name: one.manifest.generated for name, one in systems.items()}
         names = tables["table.csv"]["system"]
         table = tables["table.csv"].assign(speakers_known=names.map(known), generated=names.map(generated))
-        for name, rows in {**tables, "table.csv": table}.items():
-            write_text_aside(folder / name, rows.to_csv(index=False, lineterminator="\n"))
-        page = [f"# {self.title}"]
-        page += [] if table["speakers_known"].all() else [WATERMARK]
-        page += [GENERATED] if table["generated"].any() else []
-        page += [" ".join(filter(None, self.notes(table)))]
-        if self.plot:
-            figure = self.plot(tables[self.plotted])
-            save_figure(figure, [folder / "plot.png", folder / "plot.svg"])
-            page.append(f"![{self.picture}](plot.png)")
-        page.append(_markdown(table, self.columns, left=2))
+        tables["table.csv"] = table
+        parts = [_markdown(table, self.columns, left=2)]
         for name, (heading, columns) in self.sections.items():
-            page += [f"## {heading}", _markdown(tables[name], columns, left=3)]
-        write_text_aside(folder / "table.md", "\n\n".join(page) + "\n")
-        return folder / "table.md"
+            parts += [f"## {heading}", _markdown(tables[name], columns, left=3)]
+        figure = self.plot(tables[self.plotted]) if self.plot else None
+        notes = " ".join(filter(None, self.notes(table)))
+        return write_page(folder, self.title, systems.values(), notes, tables, parts, figure, self.picture)
+
+
+def write_page(
+    folder: Path,
+    title: str,
+    experiments: Collection[Experiment],
+    notes: str,
+    tables: Mapping[str, pd.DataFrame],
+    parts: Sequence[str],
+    figure: Figure | None = None,
+    picture: str = "",
+) -> Path:
+    """Write table.md, the tables by their file names and the plot; returns the path of the first."""
+    for name, rows in tables.items():
+        write_text_aside(folder / name, rows.to_csv(index=False, lineterminator="\n"))
+    page = [f"# {title}"]
+    page += [] if all(one.speakers_known for one in experiments) else [WATERMARK]
+    page += [GENERATED] if any(one.manifest.generated for one in experiments) else []
+    page += [notes]
+    if figure:
+        save_figure(figure, [folder / "plot.png", folder / "plot.svg"])
+        page.append(f"![{picture}](plot.png)")
+    write_text_aside(folder / "table.md", "\n\n".join([*page, *parts]) + "\n")
+    return folder / "table.md"
 
 
 def _markdown(rows: pd.DataFrame, columns: Columns, left: int) -> str:
     """The table in Markdown, a system's name in its first row only."""
     names = rows["system"].where(rows["system"] != rows["system"].shift(), "")
-    cells = [[name, *(cell(row) for cell in columns.values())] for name, (_, row) in zip(names, rows.iterrows())]
+    cells = [
+        [name, *(cell(row) if callable(cell) else cell.format(**row) for cell in columns.values())]
+        for name, (_, row) in zip(names, rows.iterrows())
+    ]
     return markdown_table(["system", *columns], cells, left)
 
 
@@ -146,8 +165,8 @@ def same_rows(teacher: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 def score_columns(reference: str) -> Columns:
     """Columns of a table with ``score_row``."""
     return {
-        "WA, folds": lambda row: f"{100 * row['wa_mean']:.1f} ± {100 * row['wa_std']:.1f}",
-        "UA, folds": lambda row: f"{100 * row['ua_mean']:.1f} ± {100 * row['ua_std']:.1f}",
+        "WA, folds": lambda row: over_folds(row, "wa"),
+        "UA, folds": lambda row: over_folds(row, "ua"),
         "WA pooled [95 %]": lambda row: with_limits(row, "wa_pooled", "wa"),
         "UA pooled [95 %]": lambda row: with_limits(row, "ua_pooled", "ua"),
         f"UA against {reference} [95 %]": lambda row: with_limits(row, "ua_ahead", sign="+"),
@@ -161,8 +180,6 @@ def panels_of(num_rows: int, num_columns: int, size: tuple[float, float], **opti
         figure = Figure(figsize=size, layout="constrained")
         panels = figure.subplots(num_rows, num_columns, squeeze=False, **options)
     for axes in panels.ravel():
-        axes.set_axisbelow(True)
-        axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color=GRID, linewidth=0.8)
     return figure, panels
 

@@ -64,18 +64,12 @@ def train(run):
 
 def test_rows_lay_files_and_overrides_over_the_recipe(config):
     rows = rows_of(config())
-    assert [(row.title, row.group, row.against) for row in rows] == [
-        ("plain", "first", None),
-        ("smoothed + long", "first", "plain"),
-        ("from a file", "second", "plain"),
-    ]
+    named = [("plain", "first", None), ("smoothed + long", "first", "plain"), ("from a file", "second", "plain")]
+    assert [(row.title, row.group, row.against) for row in rows] == named
     assert [row.config["batch_size"] for row in rows] == [8, 8, 2]
     assert [row.config["number_of_epochs"] for row in rows] == [1, 2, 4]
-    assert [row.config["output_folder"].rsplit("/")[-1] for row in rows] == [
-        "plain",
-        "smoothed-plus-long",
-        "from-a-file",
-    ]
+    folders = [row.config["output_folder"].rsplit("/")[-1] for row in rows]
+    assert folders == ["plain", "smoothed-plus-long", "from-a-file"]
 
 
 def test_an_ablation_runs_compares_and_continues(config, manifest, tmp_path):
@@ -100,10 +94,7 @@ def test_an_ablation_runs_compares_and_continues(config, manifest, tmp_path):
         (("against: plain", "against: plan"), "'plan'"),
         (("label_smoothing", "label_smothing"), "row 'smoothed . long': .*label_smothing"),
         (("against: plain, set", "againts: plain, set"), "'rows.1.againts'; .*'against'"),
-        (
-            ("task.label_smoothing: 0.1", "gate: {name: teacher_error, theta: 2}"),
-            "row .smoothed . long.: objective.gate",
-        ),
+        (("task.label_smoothing: 0.1", "gate: {name: teacher_error, theta: 2}"), "smoothed . long.: objective.gate"),
         (("title: plain", "title: 7"), "rows.0.title"),
         (("title: plain", "title: '!?'"), "rows.0.title"),
         (("title: plain", "title: null"), "rows.0.title"),

@@ -1,11 +1,9 @@
-"""A tiny exported student, written without PyTorch's exporter, and a measured row."""
+"""A tiny exported student, written without PyTorch's exporter."""
 
 import json
 
 import numpy as np
 import pytest
-
-from akd_toolkit.deploy.bench.table import FEATURES, WHOLE, Row
 
 
 @pytest.fixture
@@ -29,24 +27,8 @@ def tiny_file(tmp_path):
     ]
     graph = helper.make_graph(nodes, "tiny", ends[:1], ends[1:], weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    metadata = {
-        "label_order": json.dumps(["loud", "quiet"]),
-        "sample_rate_hz": "16000",
-        "window_s": "3.0",
-        "opset": "18",
-    }
-    helper.set_model_props(model, {**metadata, "student": "Tiny", "num_parameters": "2"})
+    metadata = {"label_order": json.dumps(["loud", "quiet"]), "sample_rate_hz": "16000", "window_s": "3.0"}
+    helper.set_model_props(model, {**metadata, "opset": "18", "student": "Tiny", "num_parameters": "2"})
     checker.check_model(model)
     save(model, tmp_path / "tiny.onnx")
     return tmp_path / "tiny.onnx"
-
-
-@pytest.fixture
-def measured_row():
-    """Latencies of 2, 4 and 10 ms alone, 8 ms for four, 1 ms for the features; 60 mJ in all."""
-    row = Row("tiny", "ONNX Runtime FP32", 1, "onnx", "tiny.onnx", parameters=320_000, gflops=0.05, megabytes=1.5)
-    row.seconds[WHOLE, 1] = [0.010, 0.002, 0.004]
-    row.seconds[WHOLE, 4] = [0.008]
-    row.seconds[FEATURES, 1] = [0.001]
-    row.memory_mb, row.joules = 35.2, 0.060
-    return row

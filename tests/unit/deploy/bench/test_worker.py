@@ -50,16 +50,14 @@ def test_wav2vec2_returns_a_frame_every_20_ms(monkeypatch):
 
     sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
     sizes |= {"num_conv_pos_embedding_groups": 2, "num_conv_pos_embeddings": 4}
-    monkeypatch.setattr(
-        transformers, "SmallConfig", lambda: transformers.Wav2Vec2Config(**sizes, conv_dim=[8] * 7), raising=False
-    )
+    config = transformers.Wav2Vec2Config(**sizes, conv_dim=[8] * 7)
+    monkeypatch.setattr(transformers, "SmallConfig", lambda: config, raising=False)
     monkeypatch.setattr(worker, "_torch_with", lambda threads: torch)
     assert LOADERS["wav2vec2"]("SmallConfig", 1)(np.zeros((2, 16000), np.float32)).shape == (2, 49, 8)
 
 
 def test_opensmile_computes_every_window():
     pytest.importorskip("opensmile")
-    tables = LOADERS["opensmile"]("eGeMAPSv02", 1)(
-        np.random.default_rng(0).normal(0, 0.1, (2, 8000)).astype(np.float32)
-    )
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 8000)).astype(np.float32)
+    tables = LOADERS["opensmile"]("eGeMAPSv02", 1)(noise)
     assert [table.shape for table in tables] == [(1, 88), (1, 88)]

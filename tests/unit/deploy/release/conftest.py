@@ -48,8 +48,8 @@ class Repository:
 class Hub(ThreadingHTTPServer):
     """What ``huggingface_hub`` needs of the hub, in memory, on a free port of this machine.
 
-    ``faults`` maps a file's name (or ``"api"``) to what goes wrong with it: a status, ``"hang"``,
-    ``("cut", bytes, times)``: the connection breaks after so many bytes, so many times, or ``("body", bytes)``.
+    ``faults`` maps a file's name (or ``"api"``) to what goes wrong with it: a status, ``"hang"``, ``"cut"`` (the
+    connection breaks before its content), or bytes that come instead.
     """
 
     daemon_threads = True
@@ -60,7 +60,7 @@ class Hub(ThreadingHTTPServer):
         self.elsewhere = f"http://localhost:{self.server_port}"  # another host by name, which gets no token
         self.repositories: dict[str, Repository] = {}
         self.objects: dict[str, bytes] = {}  # by SHA-256
-        self.requests: list[tuple[str, str, str | None]] = []  # method, path, Range
+        self.requests: list[tuple[str, str]] = []  # method, path
         self.faults: dict = {}
         self.released = threading.Event()  # ends hanging responses when the test ends
 
@@ -72,7 +72,7 @@ class Hub(ThreadingHTTPServer):
 
     def fetched(self, method: str = "GET") -> list[str]:
         """Names of the files requested by this method, in order."""
-        return [path.rsplit("/", 1)[1] for verb, path, _ in self.requests if verb == method and "/resolve/" in path]
+        return [path.rsplit("/", 1)[1] for verb, path in self.requests if verb == method and "/resolve/" in path]
 
     def create_commit(self, name, operations, revision=None, **_) -> SimpleNamespace:
         """In place of the method of ``HfApi``: these additions and deletions in one commit."""
@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self):
         path = unquote(urlsplit(self.path).path)
-        self.server.requests.append((self.command, path, self.headers.get("Range")))
+        self.server.requests.append((self.command, path))
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = path.strip("/").split("/")
         fault = self.server.faults.get("api" if parts[0] == "api" else parts[-1])
@@ -138,10 +138,10 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.body)
         name = f"{request['organization']}/{request['name']}"
         there = name in self.server.repositories
-        private = request.get("private") or request.get("visibility") == "private"
-        repository = self.server.repositories.setdefault(name, Repository(private=bool(private)))
         if not there:
-            repository.commit({".gitattributes": b""})
+            private = request.get("private") or request.get("visibility") == "private"
+            self.server.repositories[name] = Repository(private=bool(private))
+            self.server.repositories[name].commit({".gitattributes": b""})
         return self._json(409 if there else 200, {"url": f"{self.server.endpoint}/{name}"})
 
     def _resolve(self, name, revision, file):
@@ -164,18 +164,10 @@ class Handler(BaseHTTPRequestHandler):
         return self._answer(302, b"", {**headers, **linked, **place})
 
     def _send_file(self, content, file, headers=None):
-        fault, headers = self.server.faults.get(file), {"Accept-Ranges": "bytes", **(headers or {})}
-        if isinstance(fault, tuple) and fault[0] == "body":
-            content = fault[1]
-        begin = 0
-        if (wanted := self.headers.get("Range")) is not None:
-            begin = int(wanted.removeprefix("bytes=").split("-")[0])
-            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
-        part, promised = content[begin:], len(content) - begin
-        if isinstance(fault, tuple) and fault[0] == "cut" and fault[2] > 0 and self.command == "GET":
-            self.server.faults[file] = ("cut", fault[1], fault[2] - 1)
-            part, self.close_connection = part[: fault[1]], True
-        return self._answer(206 if wanted else 200, part, headers, promised)
+        fault = self.server.faults.get(file)
+        content = fault if isinstance(fault, bytes) else content
+        self.close_connection = fault == "cut"
+        return self._answer(200, b"" if fault == "cut" else content, headers, len(content))
 
     def _repository(self, name):
         repository = self.server.repositories.get(name)

@@ -140,32 +140,22 @@ def test_a_pickle_or_a_program_under_another_name_is_refused_and_never_run(bundl
 
 
 @pytest.mark.parametrize(
-    ("text", "key"),
+    ("name", "content", "key"),
     [
-        ("a: 1\nmodel: !new:os.system {command: date}\n", "!new:os.system in line 2"),
-        ("x: !!python/object/apply:os.system [date]\n", "python/object/apply:os.system in line 1"),
-        ("a: &x [1]\nb: *x\n", "anchor x in line 1"),
-        ("a: [1\n", "YAML"),
-        (b"\xff\xfe\xff", "UTF-8"),
+        ("hyperparams.yaml", "a: 1\nmodel: !new:os.system {command: date}\n", "!new:os.system in line 2"),
+        ("hyperparams.yaml", "x: !!python/object/apply:os.system [date]\n", "python/object/apply:os.system in line 1"),
+        ("hyperparams.yaml", "a: &x [1]\nb: *x\n", "anchor x in line 1"),
+        ("hyperparams.yaml", "a: [1\n", "YAML"),
+        ("hyperparams.yaml", b"\xff\xfe\xff", "UTF-8"),
+        ("scores.json", '{"a": NaN}', "NaN"),
+        ("scores.json", '{"a": 1, "a": 2}', "twice"),
+        ("scores.json", "[" * 100_000, "JSON"),
+        ("scores.json", '{"a": ' + "[" * 40 + "]" * 40 + "}", "deep"),
     ],
 )
-def test_yaml_that_calls_anything_is_refused(bundle, text, key):
-    put(bundle, "hyperparams.yaml", text)
-    refused(bundle, f"hyperparams.yaml .*{key}")
-
-
-@pytest.mark.parametrize(
-    ("content", "key"),
-    [
-        ('{"a": NaN}', "NaN"),
-        ('{"a": 1, "a": 2}', "twice"),
-        ("[" * 100_000, "JSON"),
-        ('{"a": ' + "[" * 40 + "]" * 40 + "}", "deep"),
-    ],
-)
-def test_json_that_is_not_plain_is_refused(bundle, content, key):
-    put(bundle, "scores.json", content)
-    refused(bundle, f"scores.json .*({key})")
+def test_yaml_that_calls_anything_and_json_that_is_not_plain_are_refused(bundle, name, content, key):
+    put(bundle, name, content)
+    refused(bundle, f"{name} .*{key}")
 
 
 @pytest.mark.parametrize(

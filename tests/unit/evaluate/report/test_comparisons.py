@@ -69,12 +69,8 @@ def test_ours_and_published_numbers_stand_side_by_side_with_grade_and_source(exp
     page, sources = comparison_table(parts, "EmoDB", systems(folder), read_cited(), "t3")
     rows = parts.tables["t3"].set_index("system")
     ours = rows.loc["akd (micro_cnn)"]
-    assert ours[["source", "grade", "parameters", "UA, folds"]].tolist() == [
-        "this report",
-        "A",
-        "0.16 M",
-        "100.0 ± 0.0",
-    ]
+    shown = ours[["source", "grade", "parameters", "UA, folds"]].tolist()
+    assert shown == ["this report", "A", "0.16 M", "100.0 ± 0.0"]
     paper = rows.loc["AKD (the paper)"]
     assert paper[["grade", "WA, folds", "UA pooled [95 %]"]].tolist() == ["D", "97.07", "-"]
     assert "illustrative" in paper["source and note"] and "source and note" not in page

@@ -173,8 +173,8 @@ def test_what_is_missing_is_named(experiment, tmp_path, undrawn):
         (lambda run: (run.parents[2] / "settings.yaml").unlink(), "settings.yaml"),
         (lambda run: add_study(run.parents[2], "noise", "").joinpath("table.md").write_bytes(b"\xff\xfe"), "table.md"),
         (
-            lambda run: add_study(run.parents[2], "calibration", "").joinpath("reliability.csv").write_text("bin\n1\n"),
-            "studies/calibration",
+            lambda run: (add_study(run.parents[2], "calibration", "") / "reliability.csv").write_text("b\n"),
+            "calibration",
         ),
     ],
 )
