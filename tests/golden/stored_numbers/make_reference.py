@@ -38,11 +38,12 @@ def compute() -> dict[str, dict]:
     predictors = attributes.fit_attributes(targets, [layers], features[1][:, :2])
     predicted = attributes.predict_attributes(predictors, targets.head_of, [torch.tensor(layers)])
     whole = LogMelStatistics(num_mels=10)
-    log_probs, weights = torch.log_softmax(targets.logits[:, 0], dim=-1), targets.head.layer_weights
+    # Not their logarithms: another processor moves those of tiny probabilities.
+    probs, weights = torch.softmax(targets.logits[:, 0], dim=-1), targets.head.layer_weights
     described = np.stack([whole.features(waveform)[0] for waveform in waveforms[:4]])
     return {
         "logmel_statistics": {"version": whole.version, "features": _listed(described)},
-        "heads": {"version": VERSION, "log_probs": _listed(log_probs), "layer_weights": _listed(weights)},
+        "heads": {"version": VERSION, "probabilities": _listed(probs), "layer_weights": _listed(weights)},
         "attribute heads": {"version": attributes.VERSION, "attributes": _listed(predicted[:, 0])},
     }
 
@@ -52,11 +53,11 @@ def _listed(values) -> list:
 
 
 def changed(stored: dict, now: dict) -> list[str]:
-    """Names of numbers that moved by more than another processor or release of a library moves them."""
+    """Names of numbers that moved by more than another processor moves them (0.0022 for one of the probabilities)."""
     return [
         key
         for key, values in stored.items()
-        if np.shape(values) != np.shape(now[key]) or not np.allclose(values, now[key], rtol=1e-3, atol=1e-3)
+        if np.shape(values) != np.shape(now[key]) or not np.allclose(values, now[key], rtol=1e-3, atol=4e-3)
     ]
 
 
