@@ -119,7 +119,7 @@ def check_near(splits: Sequence[Split], progress: bool = True) -> list[Finding]:
             problems.append(f"{row.id}: {limit}.")
     names = list(codes)
     pairs = [(rows[names[i]], rows[names[j]], share) for i, j, share in similar_pairs([*codes.values()], progress)]
-    found, clear = [], len(names) > 1
+    found, inside, clear = [], [], len(names) > 1
     for one, other, share in pairs:
         if one.sha256 and one.sha256 == other.sha256:
             continue  # check_identical reports it
@@ -128,7 +128,10 @@ def check_near(splits: Sequence[Split], progress: bool = True) -> list[Finding]:
         found += [split.wrong("near copies", f"{split.pair(a, b)} {how}; drop one.") for split, a, b in across]
         clear = clear and not across
         if not across:
-            found.append(Finding("warning", "near copies", f"{one.id} and {other.id}, always on one side, {how}."))
+            inside.append(f"{one.id} and {other.id} {how}")
+    if inside:
+        sentence = f"{counted(len(inside), 'pair')} of near copies, always on one side; the nearest: {inside[0]}."
+        found.append(Finding("warning", "near copies", sentence))
     if clear:
         splits_and_codes = f"{counted(len(splits), 'split')} ({len(names)} fingerprints compared)"
         found.append(Finding("proved", "near copies", f"no recording has a near copy across {splits_and_codes}."))
