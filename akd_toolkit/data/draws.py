@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch.utils.data import Sampler
 
-from akd_toolkit.data.audio import SAMPLE_RATE_HZ, window_starts
+from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ, window_starts
 from akd_toolkit.data.batches import Batch, collate_items
 from akd_toolkit.data.dataset import Draw, Speech, WindowDataset
 from akd_toolkit.data.manifest import Manifest
@@ -190,6 +190,10 @@ def cut(manifest: Manifest, window_s: float, overlap_s: float = 0.0) -> list[tup
     [(0, 16000), (16000, 32000), (24000, 40000)]
     """
     window, overlap = round(window_s * SAMPLE_RATE_HZ), round(overlap_s * SAMPLE_RATE_HZ)
+    if window < MIN_SAMPLES:
+        raise ValueError(f"window_s must be at least {MIN_SAMPLES / SAMPLE_RATE_HZ} s, got {window_s}.")
+    if not 0 <= overlap < window:
+        raise ValueError(f"overlap_s must be in [0, window_s = {window_s}) s, got {overlap_s}.")
     windows = []
     for row, utterance in enumerate(manifest):
         total = round(utterance.duration * SAMPLE_RATE_HZ)

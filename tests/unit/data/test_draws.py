@@ -107,6 +107,12 @@ def test_scoring_windows_cover_every_sample_and_have_one_length(toy_manifest, du
     assert len(windows) == max(1, math.ceil((total - 16000) / (16000 - round(overlap * 16000))) + 1)
 
 
+@pytest.mark.parametrize("window, overlap", [(1.0, -0.1), (1.0, 1.0), (0.05, 0.0)])
+def test_impossible_scoring_windows_are_refused(toy_manifest, window, overlap):
+    with pytest.raises(ValueError, match=r"window_s"):
+        cut(toy_manifest("A:anger"), window, overlap)
+
+
 def test_sources_of_unlabelled_speech_share_its_windows_by_weight(speech):
     many = [replace(speech, labelled=False, weight=weight) for weight in (3.0, 1.0)]
     sampler = TrainSampler([speech, *many], 1.0, batch_size=5, seed=1, unlabelled_ratio=8.0)
