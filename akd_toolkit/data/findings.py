@@ -1,5 +1,6 @@
 """Statistics of a corpus: counts, lengths, and anything unusual."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Findings:
     rows: Sequence[Utterance] = ()
     speakers: bool = True  # whether the corpus says who speaks
     without_label: Sequence[str] = ()  # codes that have no label although others were given one
+    separators: str = ""  # characters between the fields of a pattern
     stereo: list[str] = field(default_factory=list)
     quiet: list[str] = field(default_factory=list)
     rates: Counter = field(default_factory=Counter)
@@ -94,9 +96,12 @@ class Findings:
         if self.without_label:
             odd.append(f"no label was given for {', '.join(self.without_label)}; it stays")
         odd += _alike("classes", self.counts) + _alike("speakers", of)
+        joined = [name for name in of if set(name) & set(self.separators)]
         unknown = filter(is_unknown_speaker, self.counts)
         for sentence, names in {
+            "classes are numbers ({}); --labels {first}=NAME names them": filter(str.isdigit, self.counts),
             "classes may not be emotions ({}); --labels '{first}=-' leaves them out": unknown,
+            "names of speakers contain a field separator ({}); check that the field holds only the speaker": joined,
             "some class is missing from speakers {}": [name for name in of if self.cells.loc[name].min() == 0],
         }.items():
             if names := list(names):
@@ -104,7 +109,10 @@ class Findings:
         if 2 * len(of) > len(rows):
             odd.append(f"{len(of)} speakers for {len(rows)} utterances; are they speakers?")
         same = _grouped(rows, lambda row: row.sha256)
-        odd += [f"{one.id} and {other.id} hold the same sound" for one, other, *_ in same[:5]]
+        if same:
+            odd.append(some(f"{one.id} and {other.id} hold the same sound" for one, other, *_ in same))
+        unlike = [group for group in same if len({row.emotion for row in group}) > 1]
+        odd += [f"{one.id} has another label than {other.id}, which is the same sound" for one, other, *_ in unlike[:1]]
         if self.stereo:
             odd.append(f"stereo, so that channels are averaged: {len(self.stereo)}")
         odd += [
@@ -145,6 +153,7 @@ def look_at(folder: Path, source: Source, corpus: str, names: Sequence[Path] | N
     if len(labels) < 2:
         raise ValueError(f"{folder} has {len(labels)} class ({', '.join(labels) or 'none'}); two are needed at least.")
     without = [label for label in labels if source.labels and label not in source.labels.values()]
-    findings = Findings(speakers=source.speakers, without_label=without)
+    separators = "" if "(?P<" in source.pattern else re.sub(r"\{.*?\}|[^\W_]|[*/ ]", "", source.pattern)
+    findings = Findings(speakers=source.speakers, without_label=without, separators=separators)
     findings.rows = measure(rows, corpus, look=findings.look, parts=parts)
     return findings

@@ -81,7 +81,7 @@ def without_copies(paths: Sequence[Path]) -> list[Path]:
         copies |= {path for path in below if path.read_bytes() == first.read_bytes()}
     if copies:
         home = os.path.commonpath(copies)
-        logger.warning("%s is left out: its %d sound files are a second copy of others.", home, len(copies))
+        logger.warning("%d sound files in %s are left out: they are a second copy of others.", len(copies), home)
     return [path for path in paths if path not in copies]
 
 

@@ -9,7 +9,6 @@ from itertools import islice
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
@@ -23,7 +22,7 @@ from akd_toolkit.training.front_end import changed_front_end
 from akd_toolkit.training.head import fit_head
 from akd_toolkit.training.optimisation import parameter_groups, warmup_cosine
 from akd_toolkit.training.posteriors import MeanPosteriors
-from akd_toolkit.training.processes import average_buffers, broadcast, is_main, mean_over_processes
+from akd_toolkit.training.processes import BrainOfProcesses, average_buffers, broadcast, is_main, mean_over_processes
 
 Stage = sb.Stage
 
@@ -45,7 +44,7 @@ DEFAULTS = {
 
 
 @sb.utils.checkpoints.register_checkpoint_hooks
-class DistillBrain(sb.Brain):
+class DistillBrain(BrainOfProcesses):
     """Train a student on labels and, if the batches have them, on stored teacher outputs.
 
     Every epoch has its own seed, so that a killed and continued training ends with the same weights. The learning rate
@@ -91,7 +90,6 @@ class DistillBrain(sb.Brain):
         self.history: list[dict] = []  # one row per epoch
         self.seconds = 0.0  # of training, over all starts of this run
         self.epoch = 0
-        self.find_unused_parameters |= self.distributed_launch  # an Adapter may be frozen
 
     @property
     def kept(self) -> torch.nn.Module:
@@ -272,7 +270,7 @@ class DistillBrain(sb.Brain):
     def on_evaluate_start(self, max_key=None, min_key=None) -> None:
         """Keeps the last epoch instead of loading the best checkpoint."""
 
-    # Errors, processes, checkpoints
+    # Errors, checkpoints
 
     def check_loss_isfinite(self, loss) -> None:
         try:
@@ -286,19 +284,6 @@ class DistillBrain(sb.Brain):
             f"{self.hparams.output_folder}: {what} epoch {self.epoch}, at a learning rate of {lr:.3g}; lower it "
             "(--opt_class.lr), or train with --precision fp32."
         )
-
-    def _train_loader_specifics(self, dataset, loader_kwargs) -> dict:
-        """Unchanged: the sampler gives each process its share of every batch."""
-        return loader_kwargs
-
-    def _wrap_distributed(self) -> None:
-        """DDP; on the CPU without SyncBatchNorm, which needs a GPU."""
-        if not self.distributed_launch or self.device_type != "cpu":
-            super()._wrap_distributed()
-            return
-        for name, module in self.modules.items():
-            if any(p.requires_grad for p in module.parameters()):
-                self.modules[name] = DistributedDataParallel(module, find_unused_parameters=True)
 
     @sb.utils.checkpoints.mark_as_saver
     def _save(self, path) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 
 from akd_toolkit.environment import sb
 
@@ -58,6 +59,27 @@ def main_process_first() -> Iterator[None]:
     yield
     if is_main():
         barrier()
+
+
+class BrainOfProcesses(sb.Brain):
+    """A Brain whose batches are shared out by the sampler, with DDP on GPUs or CPUs."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.find_unused_parameters |= self.distributed_launch  # an Adapter may be frozen
+
+    def _train_loader_specifics(self, dataset, loader_kwargs) -> dict:
+        """Unchanged: the sampler gives each process its share of every batch."""
+        return loader_kwargs
+
+    def _wrap_distributed(self) -> None:
+        """DDP; on the CPU without SyncBatchNorm, which needs a GPU."""
+        if not self.distributed_launch or self.device_type != "cpu":
+            super()._wrap_distributed()
+            return
+        for name, module in self.modules.items():
+            if any(p.requires_grad for p in module.parameters()):
+                self.modules[name] = DistributedDataParallel(module, find_unused_parameters=True)
 
 
 class TrainingProcesses:

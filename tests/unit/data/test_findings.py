@@ -63,3 +63,10 @@ def test_one_class_is_refused(folder):
     source = Source(pattern="{speaker}_{emotion}_*", labels={"fear": "joy", "Joy": "joy"})
     with pytest.raises(ValueError, match=r"has 1 class \(joy\); two are needed"):
         look_at(folder, source, "Mine")
+
+
+def test_a_pattern_that_may_split_names_wrongly_is_reported(folder):
+    (folder / "c_fear_1.wav").rename(folder / "c_fear_2.wav")
+    for pattern, token in (("{emotion}_{speaker}", "joy_1"), ("{speaker:1}_*_{emotion}", "(1, 2)")):
+        assert token in ". ".join(look_at(folder, Source(pattern=pattern), "Mine").oddities())
+    assert "are numbers" not in ". ".join(look_at(folder, Source(pattern="*_{emotion}_{speaker}"), "Mine").oddities())

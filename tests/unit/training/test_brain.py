@@ -21,7 +21,7 @@ from akd_toolkit.mistakes import sentence_for
 from akd_toolkit.models.base import Student
 from akd_toolkit.models.encoder_student import EncoderStudent
 from akd_toolkit.outputs import ModelOutput, TeacherOutput
-from akd_toolkit.training import averaging, checkpointer
+from akd_toolkit.training import averaging
 from akd_toolkit.training.brain import DEFAULTS, DistillBrain
 from akd_toolkit.training.checkpointer import SafeCheckpointer, remove_checkpoints
 
@@ -290,17 +290,6 @@ def test_a_student_with_a_pretrained_encoder_fits_its_head_first(make, corpus, t
     first.forward = None  # the encoder's outputs are read from disk
     again = brain_with_a_head(first)
     assert torch.equal(again.student.centre, student.centre)
-
-
-@pytest.mark.parametrize("main", [True, False])
-def test_no_process_deletes_old_checkpoints_before_the_new_one_has_its_name(tmp_path, monkeypatch, main):
-    """Each deletion waits for all processes; with different lists of checkpoints they would wait forever."""
-    events, names = [], lambda: sorted(path.name.partition("+")[0] for path in tmp_path.glob("*+*"))
-    monkeypatch.setattr(checkpointer, "barrier", lambda: events.append(names()))
-    if not main:
-        monkeypatch.setattr(sb.utils.checkpoints.Checkpointer, "save_checkpoint", lambda *args, **options: None)
-    SafeCheckpointer(tmp_path, recoverables={"layer": nn.Linear(1, 1)}).save_checkpoint()
-    assert events == [["CKPT"] if main else []]
 
 
 def test_defaults_of_the_brain_are_those_of_the_settings():
