@@ -141,7 +141,7 @@ def test_other_folder_layouts_give_the_same_manifest(prepare, few, tmp_path, pla
     assert prepare(tmp_path / "other").hash == prepare(few).hash
     repeated = few / "audio_speech_actors_01-24"  # as in a widespread copy of the corpus
     shutil.copytree(few, repeated)
-    assert len(prepare(few)) == 16 and f"{repeated} is left out" in caplog.text
+    assert len(prepare(few)) == 16 and f"16 sound files in {repeated} are left out" in caplog.text
 
 
 def test_both_sets_of_folds_test_every_actor_once(monkeypatch):
