@@ -12,7 +12,7 @@ COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --upgrade --no-header --no-ann
 # One thread per process: small models gain nothing from more, and parallel runs do not compete for cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo page pretrained wheel docs notebook test test-newest test-oldest lint lock clean
+.PHONY: demo page pretrained pretrained-small wheel docs notebook test test-newest test-oldest lint lock clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python recipes/Generated/train.py recipes/Generated/hparams/demo.yaml
@@ -32,6 +32,14 @@ pretrained: $(VENV)/.installed
 	$(BIN)/akd compress $(RESULTS)
 	$(BIN)/akd study noise $(RESULTS)
 	$(BIN)/akd release $(RESULTS)/compressed/seed17/fold1/1-prune --to akd_toolkit/pretrained --precision int8 --no-weights
+
+# A larger student, which is not in the package: make pretrained-small CORPORA=/path/to/corpora
+pretrained-small: RESULTS = recipes/Combined/results/release_small
+pretrained-small: $(VENV)/.installed
+	cd recipes/Combined && $(abspath $(BIN))/python train.py hparams/release_small.yaml \
+		--with ../../hparams/low_rank_small.yaml --data_folder $(abspath $(CORPORA))
+	$(BIN)/akd study noise $(RESULTS)
+	$(BIN)/akd release $(RESULTS)/seed17/fold1/outer --to $(RESULTS)/release
 
 wheel: $(VENV)/bin/uv page
 	$(BIN)/uv build --quiet --wheel --out-dir dist
