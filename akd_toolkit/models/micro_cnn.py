@@ -18,8 +18,72 @@ from akd_toolkit.outputs import ModelOutput, frame_mask
 from akd_toolkit.registry import STUDENTS
 
 
+class TimeCNN(Student):
+    """The layers of ``MicroCNN`` below its head: log-mels, a stem that halves the bands, convolutions over time.
+
+    ``student`` names the subclass in errors.
+    """
+
+    student = "micro_cnn"
+
+    def __init__(
+        self,
+        num_classes: int,
+        num_mels: int,
+        normalize: str,
+        channels: tuple[int, ...],
+        dim: int,
+        dilations: tuple[int, ...],
+    ):
+        super().__init__(num_classes)
+        if len(channels) < 2 or not dilations:
+            raise ValueError(
+                f"{self.student} needs two channels or more and one dilation or more, got channels={list(channels)} "
+                f"and dilations={list(dilations)}."
+            )
+        if num_mels % 2 ** len(channels):
+            raise ValueError(
+                f"num_mels must be a multiple of {2 ** len(channels)}, as each of {len(channels)} stages halves "
+                f"the bands, got {num_mels}."
+            )
+        self.front_end = LogMel(num_mels=num_mels, normalize=normalize)
+        self.input_norm = nn.BatchNorm1d(num_mels, affine=False)  # the first convolution scales anyway
+        widths = [1, *channels]
+        self.stem = nn.ModuleList(
+            _StemStage(widths[i], widths[i + 1], kernel=5 if i == 0 else 3, time_stride=2 if i < 2 else 1)
+            for i in range(len(channels))
+        )
+        self.fuse = nn.Linear(channels[-1] * num_mels // 2 ** len(channels), dim, bias=False)
+        self.fuse_norm = nn.BatchNorm1d(dim)
+        self.blocks = nn.ModuleList(_TimeBlock(dim, dilation) for dilation in dilations)
+        self.reach = 4 * max(dilations)  # frames that the widest convolution looks to one side
+
+    def layers_of(self, features: Tensor, num_frames: Tensor | None) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Layers [batch, T / 4, dim] by name, the last one on top, and which of their frames are speech, or None.
+
+        features: log-mels [batch, T, num_mels]. num_frames: how many of T are speech, [batch], or None.
+        """
+        row, mask = None, frame_mask(num_frames, features.shape[1])
+        if self.training and num_frames is not None:
+            row = Packing(num_frames, stride=4, gap=self.reach)
+            features, mask = row.packed(features)
+        x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mels]
+        for stage in self.stem:
+            x, mask = stage(x, mask)
+        x = self.fuse(x.transpose(1, 2).flatten(2)).transpose(1, 2)  # [batch, dim, T / 4]
+        x = torch.relu(normalized_channels_first(self.fuse_norm, x, mask))
+        layers = {"stem": x.transpose(1, 2)}
+        for index, block in enumerate(self.blocks):
+            x = block(x, mask)
+            layers[f"block_{index}"] = x.transpose(1, 2)
+        if row is not None:
+            layers = {name: row.unpacked(layer) for name, layer in layers.items()}
+            mask = frame_mask(halved(halved(num_frames)), layers["stem"].shape[1])
+        return layers, mask
+
+
 @STUDENTS.register("micro_cnn")
-class MicroCNN(Student):
+class MicroCNN(TimeCNN):
     """Convolutions over time and frequency, then over time alone (micro: at most 0.5 M parameters).
 
     1. Log-mels are an image [frames, mels]; each stage of the stem halves the bands, the first two also time.
@@ -77,28 +141,7 @@ class MicroCNN(Student):
         embedding_dim: int = 128,
         dropout: float = 0.2,
     ):
-        super().__init__(num_classes)
-        if len(channels) < 2 or not dilations:
-            raise ValueError(
-                f"micro_cnn needs two channels or more and one dilation or more, got channels={list(channels)} "
-                f"and dilations={list(dilations)}."
-            )
-        if num_mels % 2 ** len(channels):
-            raise ValueError(
-                f"num_mels must be a multiple of {2 ** len(channels)}, as each of {len(channels)} stages halves "
-                f"the bands, got {num_mels}."
-            )
-        self.front_end = LogMel(num_mels=num_mels, normalize=normalize)
-        self.input_norm = nn.BatchNorm1d(num_mels, affine=False)  # the first convolution scales anyway
-        widths = [1, *channels]
-        self.stem = nn.ModuleList(
-            _StemStage(widths[i], widths[i + 1], kernel=5 if i == 0 else 3, time_stride=2 if i < 2 else 1)
-            for i in range(len(channels))
-        )
-        self.fuse = nn.Linear(channels[-1] * num_mels // 2 ** len(channels), dim, bias=False)
-        self.fuse_norm = nn.BatchNorm1d(dim)
-        self.blocks = nn.ModuleList(_TimeBlock(dim, dilation) for dilation in dilations)
-        self.reach = 4 * max(dilations)  # frames that the widest convolution looks to one side
+        super().__init__(num_classes, num_mels, normalize, channels, dim, dilations)
         self.dropout = nn.Dropout(dropout)
         self.bottleneck = nn.Sequential(
             nn.Linear(3 * dim, embedding_dim, bias=False), nn.BatchNorm1d(embedding_dim), nn.ReLU()
@@ -113,22 +156,7 @@ class MicroCNN(Student):
 
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
-        row, mask = None, frame_mask(num_frames, features.shape[1])
-        if self.training and num_frames is not None:
-            row = Packing(num_frames, stride=4, gap=self.reach)
-            features, mask = row.packed(features)
-        x = normalized(self.input_norm, features, mask)[:, None]  # [batch, 1, T, mels]
-        for stage in self.stem:
-            x, mask = stage(x, mask)
-        x = self.fuse(x.transpose(1, 2).flatten(2)).transpose(1, 2)  # [batch, dim, T / 4]
-        x = torch.relu(normalized_channels_first(self.fuse_norm, x, mask))
-        layers = {"stem": x.transpose(1, 2)}
-        for index, block in enumerate(self.blocks):
-            x = block(x, mask)
-            layers[f"block_{index}"] = x.transpose(1, 2)
-        if row is not None:
-            layers = {name: row.unpacked(layer) for name, layer in layers.items()}
-            mask = frame_mask(halved(halved(num_frames)), layers["stem"].shape[1])
+        layers, mask = self.layers_of(features, num_frames)
         frames = layers[f"block_{len(self.blocks) - 1}"]
         weights = None if mask is None else mask.float()  # sums in float32 under autocast
         embedding = self.bottleneck(self.dropout(pooled(frames, weights, floor=0.01)))

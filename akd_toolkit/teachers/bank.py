@@ -207,7 +207,7 @@ class TeacherFold:
                 continue
             stored = [store.frames([name], view)[0] for name, view in places]  # memory-mapped
             if spans is not None:
-                stored = [_part(frames, *span) for frames, span in zip(stored, spans)]
+                stored = [part_of(frames, *span) for frames, span in zip(stored, spans)]
             # In half precision as stored: what a loss does not read is never converted.
             pieces = [torch.from_numpy(np.array(frames)) for frames in stored]
             counts = torch.tensor([len(piece) for piece in pieces])
@@ -216,7 +216,7 @@ class TeacherFold:
         return tuple(found), lengths
 
 
-def _part(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
+def part_of(frames: np.ndarray, begin: float, end: float) -> np.ndarray:
     """Frames from share ``begin`` to share ``end``, at least one."""
     first = min(round(begin * len(frames)), len(frames) - 1)
     return frames[first : max(first + 1, round(end * len(frames)))]

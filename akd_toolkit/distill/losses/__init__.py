@@ -11,6 +11,7 @@ from akd_toolkit.distill.losses.cross_entropy import CrossEntropy
 from akd_toolkit.distill.losses.decoupled_kl import DecoupledKL
 from akd_toolkit.distill.losses.dist import Dist
 from akd_toolkit.distill.losses.distance_relation import DistanceRelation
+from akd_toolkit.distill.losses.embedding_regression import EmbeddingRegression
 from akd_toolkit.distill.losses.focal import Focal
 from akd_toolkit.distill.losses.hint import Hint
 from akd_toolkit.distill.losses.integrated_soft_targets import IntegratedSoftTargets

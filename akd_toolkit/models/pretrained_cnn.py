@@ -1,0 +1,158 @@
+"""A micro student that was pretrained to predict a teacher's features, and fits a head to a corpus."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from akd_toolkit.data.files import is_hub_name
+from akd_toolkit.models.base import check_waveform
+from akd_toolkit.models.fitted_head import FittedHead
+from akd_toolkit.models.layers import halved
+from akd_toolkit.models.micro_cnn import TimeCNN
+from akd_toolkit.outputs import ModelOutput
+from akd_toolkit.registry import STUDENTS
+
+OPTIONS = {"num_mels": 64, "channels": (16, 32, 48), "dim": 144, "dilations": (1, 2, 3, 4, 2, 1)}
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+@STUDENTS.register("pretrained_cnn")
+class PretrainedCNN(FittedHead, TimeCNN):
+    """The micro CNN's layers, pretrained on unlabelled speech, and a linear head (micro: at most 0.5 M parameters).
+
+    embedding = (mean | deviation over frames - centre) / scale;  logits = W embedding + b
+
+    ``recipes/Pool`` pretrains the layers to predict what a large teacher computes, with no emotion label. On a labelled
+    corpus the head is fitted first (``fit_head``), then all layers learn with a smaller learning rate.
+
+    Source: Chang, Yang & Lee 2022, "DistilHuBERT" (a small model predicts a large one's features); Kumar et al. 2022
+    (head first). The layers are those of ``micro_cnn``.
+
+    Arguments
+    ---------
+    num_classes
+        Number of emotions.
+    source
+        Folder, or hub name, of pretrained layers: ``config.json`` and ``model.safetensors``. None starts from random
+        weights.
+    cnn
+        ``num_mels``, ``channels``, ``dim`` and ``dilations`` as in ``micro_cnn``; read from the source where one is
+        given.
+    dropout
+        Share of the embedding left out in training, in [0, 1).
+
+    Shape
+    -----
+    waveform: [batch, samples]. frames: [batch, T, dim], one for every 40 ms. embedding: [batch, 2 * dim].
+
+    Raises
+    ------
+    FileNotFoundError
+        If the source has no such files.
+    ValueError
+        If they are not of pretrained layers, or the source has other ``cnn`` options than those given.
+
+    Example
+    -------
+    >>> student = PretrainedCNN(num_classes=4, cnn={"channels": [4, 8], "dim": 16, "dilations": [1]}).eval()
+    >>> output = student(torch.zeros(2, 16000))
+    >>> output.logits.shape, output.embedding.shape, output.frames.shape
+    (torch.Size([2, 4]), torch.Size([2, 32]), torch.Size([2, 25, 16]))
+    """
+
+    student = "pretrained_cnn"
+    example_options = {"cnn": {"channels": [4, 8], "dim": 16, "dilations": [1, 2]}}
+
+    def __init__(self, num_classes: int, source: str | None = None, cnn: dict | None = None, dropout: float = 0.2):
+        weights = None
+        if source is not None:
+            found, weights = load_pretrained(source)
+            if cnn and {**found, **cnn} != found:
+                raise ValueError(f"pretrained_cnn: source '{source}' has the options {found}, not {cnn}; leave out cnn.")
+            cnn = found
+        cnn = cnn_options(cnn)
+        super().__init__(num_classes, normalize="level", **cnn)
+        self.options = {"num_classes": num_classes, "cnn": cnn, "dropout": dropout}
+        self.add_standardisation(2 * cnn["dim"])
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(2 * cnn["dim"], num_classes)
+        if weights is not None:
+            _take(self, weights, source)
+        self.to(memory_format=torch.channels_last)  # trains a third faster on a CPU
+
+    @property
+    def build_options(self) -> dict:
+        """Plain options that rebuild this student without its source; weights come from a state dict."""
+        return dict(self.options)
+
+    @property
+    def layer_names(self) -> list[str]:
+        """Of ``ModelOutput.layers``, from the lowest."""
+        return ["stem", *(f"block_{index}" for index in range(len(self.blocks)))]
+
+    def pretrained(self) -> dict[str, Tensor]:
+        """The weights below the head, which a source holds."""
+        own = ("classifier.", "centre", "scale", "regressor.")
+        return {name: value for name, value in self.state_dict().items() if not name.startswith(own)}
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
+        layers, num_valid = self._layers(waveform, lengths)
+        frames = layers[self.layer_names[-1]]
+        embedding = self.standardised(frames.float(), num_valid)
+        logits = self.classifier(self.dropout(embedding))
+        return ModelOutput(logits, embedding, frames, layers, num_valid / frames.shape[1])
+
+    def _layers(self, waveform: Tensor, lengths: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        check_waveform(waveform)
+        features, num_frames = self.front_end(waveform, lengths)
+        layers, _ = self.layers_of(features, None if lengths is None else num_frames)
+        return layers, halved(halved(num_frames))
+
+    def _encoded(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        layers, num_valid = self._layers(waveform, lengths)
+        return layers[self.layer_names[-1]], num_valid
+
+
+def cnn_options(given: dict | None) -> dict:
+    """The options of the layers, with defaults; ValueError for an unknown one."""
+    if unknown := sorted(set(given or {}) - set(OPTIONS)):
+        raise ValueError(f"pretrained_cnn: cnn.{unknown[0]} is unknown; the options are {', '.join(OPTIONS)}.")
+    options = {**OPTIONS, **(given or {})}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
+
+
+def load_pretrained(source: str) -> tuple[dict, dict[str, Tensor]]:
+    """Options and weights of pretrained layers; no code is read."""
+    folder = Path(source)
+    if not folder.is_dir() and is_hub_name(source):
+        from huggingface_hub import snapshot_download
+
+        folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS]))
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"pretrained_cnn: {folder / name} does not exist; give a folder that recipes/Pool has written."
+            )
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return cnn_options(config["cnn"]), load_file(folder / WEIGHTS)
+    except (ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(
+            f"pretrained_cnn: source '{source}' holds no pretrained layers ({error}); give a folder that recipes/Pool "
+            "has written."
+        ) from None
+
+
+def _take(student: PretrainedCNN, weights: dict[str, Tensor], source: str) -> None:
+    own = student.pretrained()
+    wrong = sorted(set(own) ^ set(weights)) or [name for name in own if own[name].shape != weights[name].shape]
+    if wrong:
+        raise ValueError(
+            f"pretrained_cnn: '{wrong[0]}' in source '{source}' does not fit its {CONFIG}; pretrain again, or use "
+            "another source."
+        )
+    student.load_state_dict(weights, strict=False)
