@@ -12,10 +12,8 @@ import ruamel.yaml
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from safetensors.torch import save_file
-from torch.utils.data import DataLoader
 
 from akd_toolkit.data.audio_store import AudioStore
-from akd_toolkit.data.augment import build_augmentations
 from akd_toolkit.data.dataset import Speech, WindowDataset
 from akd_toolkit.data.draws import TrainSampler, loader_options
 from akd_toolkit.data.files import local_source, write_text_aside, written_aside
@@ -66,7 +64,9 @@ class PretrainingSettings(Section):
     cnn: dict = setting({}, "options of the layers, see pretrained_cnn")
     views: int = setting(0, "augmented copies of each utterance, also for the teacher", ge=0)
     augment: list[AugmentationPart] | None = setting(None, "augmentations of the student's log-mels, in this order")
-    window_s: float = setting(..., "longest window in seconds; of longer utterances a random part is taken", gt=0.1, le=30)
+    window_s: float = setting(
+        ..., "longest window in seconds, at a random place", gt=0.1, le=30
+    )
     number_of_epochs: int = setting(..., "passes over the speech", ge=1)
     batch_size: int = setting(..., "windows of a batch", ge=2)
     opt_class: Optimiser = setting(..., "the optimiser, such as !name:torch.optim.AdamW {lr: 0.001}")
@@ -240,8 +240,8 @@ def _claim_folder(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> 
         write_text_aside(file, json.dumps(wanted, indent=2) + "\n")
     elif changes := differences(json.loads(file.read_text(encoding="utf-8")), wanted):
         raise ValueError(
-            f"{pretraining.folder} holds a pretraining with other settings: {'; '.join(changes)}. Give the old settings "
-            "to continue it, or another --output_folder to start over."
+            f"{pretraining.folder} holds a pretraining with other settings: {'; '.join(changes)}. Give the old "
+            "settings to continue it, or another --output_folder to start over."
         )
 
 
@@ -260,4 +260,4 @@ def _write(pretraining: Pretraining, brain: DistillBrain, targets: TeacherFeatur
     )
     write_text_aside(folder / "README.md", card)
     with written_aside(folder / WEIGHTS) as aside:
-        save_file({name: weight.contiguous().cpu() for name, weight in student.pretrained().items()}, aside)
+        save_file(student.pretrained(), aside)

@@ -72,7 +72,9 @@ class PretrainedCNN(FittedHead, TimeCNN):
         if source is not None:
             found, weights = load_pretrained(source)
             if cnn and {**found, **cnn} != found:
-                raise ValueError(f"pretrained_cnn: source '{source}' has the options {found}, not {cnn}; leave out cnn.")
+                raise ValueError(
+                    f"pretrained_cnn: source '{source}' has the options {found}, not {cnn}; leave out cnn."
+                )
             cnn = found
         cnn = cnn_options(cnn)
         super().__init__(num_classes, normalize="level", **cnn)
@@ -97,7 +99,8 @@ class PretrainedCNN(FittedHead, TimeCNN):
     def pretrained(self) -> dict[str, Tensor]:
         """The weights below the head, which a source holds."""
         own = ("classifier.", "centre", "scale", "regressor.")
-        return {name: value for name, value in self.state_dict().items() if not name.startswith(own)}
+        state = self.state_dict()
+        return {name: value.cpu().contiguous() for name, value in state.items() if not name.startswith(own)}
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         layers, num_valid = self._layers(waveform, lengths)

@@ -5,7 +5,7 @@
 
 The layers go to results/pretrained_cnn; any recipe's student starts from them:
 
-    python train.py hparams/kd.yaml --with ../../hparams/pretrained_cnn.yaml --student.source ../Pool/results/pretrained_cnn
+    python train.py hparams/kd.yaml --with ../../hparams/pretrained_cnn.yaml ...
 """
 
 import sys

@@ -23,6 +23,7 @@ MIN_SAMPLES = 1600  # 0.1 s
 # Options of the size that recipes train, and how many parameters its size class allows.
 FULL_SIZE = {
     "micro_cnn": ({}, 0.5e6),
+    "pretrained_cnn": ({}, 0.5e6),
     "dkdfmh": ({}, 0.5e6),
     "light_sernet": ({}, 0.5e6),
     "tim_net": ({}, 0.5e6),

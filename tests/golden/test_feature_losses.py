@@ -63,6 +63,14 @@ def cosine_embedding(own, embeddings, projections, trust):
     ]  # fmt: skip
 
 
+def embedding_regression(own, embeddings, projections, trust):
+    return [
+        sum(trust[t, b] * np.mean((target[b] - matrix @ own[b] - offset) ** 2) for t, target in enumerate(embeddings)
+            for matrix, offset in [projections[t]])
+        for b in range(BATCH)
+    ]  # fmt: skip
+
+
 def look(frames, length):
     strength = averaged((frames**2).mean(axis=1)[:, None], length)[:, 0]
     return strength / np.sqrt((strength**2).sum())
@@ -134,6 +142,7 @@ def reference():
         hint_huber=hint(*sides, regressors, "huber", normalize=True),
         hint_squared=hint(*sides, regressors, "squared", normalize=False),
         cosine_embedding=cosine_embedding(own, embeddings, projections, trust),
+        embedding_regression=embedding_regression(own, embeddings, projections, trust),
         attention_transfer=attention_transfer(*sides, trust),
         contrastive_other=contrastive(own, embeddings, crd_own, crd_theirs, trust, labels, "other"),
         contrastive_other_class=contrastive(own, embeddings, crd_own, crd_theirs, trust, labels, "other_class"),
@@ -188,11 +197,12 @@ def test_hint_equals_the_reference(distance, normalize, reference, models):
     equal(hint(*models), reference[f"hint_{distance}"])
 
 
-def test_cosine_embedding_equals_the_reference(reference, models):
-    loss = LOSSES.build("cosine_embedding", student_embedding_dim=4, teacher_embedding_dims=[5, 7])
+@pytest.mark.parametrize("name", ["cosine_embedding", "embedding_regression"])
+def test_a_loss_of_projected_embeddings_equals_the_reference(name, reference, models):
+    loss = LOSSES.build(name, student_embedding_dim=4, teacher_embedding_dims=[5, 7])
     for projection, stored in zip(loss.projections, reference["projections"], strict=True):
         fill(projection, stored)
-    equal(loss(*models), reference["cosine_embedding"])
+    equal(loss(*models), reference[name])
 
 
 def test_attention_transfer_equals_the_reference(reference, models):
