@@ -102,7 +102,7 @@ def hashes(settings: Mapping) -> dict[str, str]:
 
 
 @CORPORA.register("unlabelled")
-def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
+def prepare_unlabelled(folder, save_folder, progress: bool = True, option: str = LABEL) -> Manifest:
     """Any folder of speech, at any depth; no label is read from it.
 
     Speakers come from the columns ``file`` and ``speaker`` of a ``manifest.csv`` in the folder, if there is one; they
@@ -115,11 +115,14 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True) -> Manifest:
         Holds sound files, in subfolders or not.
     save_folder
         The manifest goes to a subfolder of it named after the folder.
+    option
+        The setting that named the folder, for errors.
 
     FileNotFoundError if there is no such folder; ValueError if it holds no audio, or no file is good.
     """
     folder = Path(folder)
-    files = without_copies(find_sounds(folder, "unlabelled", "give a folder of speech, 'mixtures' or null"))
+    advice = "give a folder of speech" + (", 'mixtures' or null" if option == LABEL else "")
+    files = without_copies(find_sounds(folder, option, advice))
 
     def build() -> Manifest:
         names = {path: path.relative_to(folder).as_posix() for path in files}

@@ -28,7 +28,7 @@ from akd_toolkit.experiment.protocol import differences
 from akd_toolkit.experiment.run_options import check_run_options, read_command_line
 from akd_toolkit.experiment.settings import AugmentationPart, Optimiser, Seed, TeacherPart, setting
 from akd_toolkit.experiment.yaml_tree import plain, read, resolve
-from akd_toolkit.models.pretrained_cnn import CONFIG, WEIGHTS, PretrainedCNN
+from akd_toolkit.models.pretrained_cnn import CONFIG, HEARD, WEIGHTS, PretrainedCNN
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.bank import part_of
@@ -123,14 +123,15 @@ def pretrain(pretraining: Pretraining) -> Path:
         If the folder holds layers that were pretrained with other settings, or the teacher does not read audio.
     """
     settings, folder = pretraining.settings, pretraining.folder
-    sources = {title: prepare_unlabelled(path, folder) for title, path in settings.sources.items()}
+    sources = {title: prepare_unlabelled(path, folder, option=f"sources.{title}") for title, path in settings.sources.items()}
     _claim_folder(pretraining, sources)
     if (folder / WEIGHTS).is_file():
         logger.info("%s holds the pretrained layers; nothing is left to do.", folder)
         return folder
-    targets = TeacherFeatures(pretraining, sources)
     torch.manual_seed(settings.seed)
-    student = PretrainedCNN(num_classes=2, cnn=settings.cnn)
+    student = PretrainedCNN(num_classes=2, cnn=settings.cnn)  # wrong options are found before features are computed
+    targets = TeacherFeatures(pretraining, sources)
+    torch.manual_seed(settings.seed + 1)
     losses = _losses(student, targets, settings.num_frames)
     checkpointer = SafeCheckpointer(folder / FOLDER)
     epochs = sb.utils.epoch_loop.EpochCounter(settings.number_of_epochs)
@@ -246,10 +247,12 @@ def _claim_folder(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> 
 
 
 def _write(pretraining: Pretraining, brain: DistillBrain, targets: TeacherFeatures) -> None:
-    """The history, the options, a model card with what the layers have heard, and, last, the weights."""
+    """The history, the options, what the layers have heard, a model card, and, last, the weights."""
     folder, student, settings = pretraining.folder, brain.kept, pretraining.settings
     write_text_aside(folder / "metrics.csv", pd.DataFrame(brain.history).to_csv(index=False))
     write_text_aside(folder / CONFIG, json.dumps({"cnn": student.build_options["cnn"]}, indent=2) + "\n")
+    sounds = sorted({row.sha256 for row in targets.manifest})
+    write_text_aside(folder / HEARD, "\n".join(sounds) + "\n")
     card = CARD.format(
         datasets=", ".join(settings.sources),
         base=settings.teacher.options.get("source", settings.teacher.name),

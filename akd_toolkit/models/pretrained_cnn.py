@@ -18,6 +18,7 @@ from akd_toolkit.registry import STUDENTS
 
 OPTIONS = {"num_mels": 64, "channels": (16, 32, 48), "dim": 144, "dilations": (1, 2, 3, 4, 2, 1)}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+HEARD = "heard.txt"  # SHA-256 of the sound of each recording of the pretraining
 
 
 @STUDENTS.register("pretrained_cnn")
@@ -128,13 +129,26 @@ def cnn_options(given: dict | None) -> dict:
     return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
 
 
-def load_pretrained(source: str) -> tuple[dict, dict[str, Tensor]]:
-    """Options and weights of pretrained layers; no code is read."""
+def _folder_of(source: str) -> Path:
     folder = Path(source)
     if not folder.is_dir() and is_hub_name(source):
         from huggingface_hub import snapshot_download
 
-        folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS]))
+        folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS, HEARD]))
+    return folder
+
+
+def heard_by(spec: dict) -> set[str] | None:
+    """SHA-256 of the recordings on which the source of a student was pretrained; None if it does not say."""
+    if spec.get("name") != "pretrained_cnn" or not spec.get("source"):
+        return None
+    file = _folder_of(spec["source"]) / HEARD
+    return set(file.read_text(encoding="utf-8").split()) if file.is_file() else None
+
+
+def load_pretrained(source: str) -> tuple[dict, dict[str, Tensor]]:
+    """Options and weights of pretrained layers; no code is read."""
+    folder = _folder_of(source)
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise FileNotFoundError(

@@ -93,15 +93,20 @@ def test_the_folder_of_another_pretraining_is_refused(load):
 
 
 def test_a_recipe_refuses_layers_that_have_heard_its_corpus(load, speech):
-    folder = pretrain(load(f"--sources={{EmoDB: {speech[1]}}}"))
-    known = provenance_of({"name": "pretrained_cnn", "source": str(folder)})
-    assert "EmoDB" in known.corpora
-    done = run_recipe(
-        RECIPES / "EmoDB",
-        *("hparams/student.yaml", "--debug", f"--output_folder={folder}/run", "--head_decay=1.0"),
-        f"--student={{name: pretrained_cnn, source: {folder}}}",
-    )
+    """By the names on the card, and by the sound of the recordings whatever their names are."""
+    named = pretrain(load(f"--sources={{EmoDB: {speech[1]}}}", folder="named"))
+    assert "EmoDB" in provenance_of({"name": "pretrained_cnn", "source": str(named)}).corpora
+    words = ["hparams/student.yaml", "--debug", "--head_decay=1.0", f"--output_folder={named}/run"]
+    done = run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {named}}}")
     assert done.returncode == 1 and "trained on EmoDB" in done.stderr
+    heard = pretrain(load(f"--sources={{others: {named}/run/corpus}}", folder="heard"))
+    done = run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {heard}}}")
+    assert done.returncode == 1 and "pretrained on 03a01" in done.stderr
+    other = pretrain(load(folder="other"))
+    done = run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {other}}}")
+    assert done.returncode == 0, done.stderr
+    record = json.loads((named / "run/seed17/fold1/outer/record.json").read_text())
+    assert any("pretrained" in sentence for sentence in record["proved"])
 
 
 def test_frames_of_the_teacher_are_predicted_too(load, tmp_path):
