@@ -123,7 +123,9 @@ def pretrain(pretraining: Pretraining) -> Path:
         If the folder holds layers that were pretrained with other settings, or the teacher does not read audio.
     """
     settings, folder = pretraining.settings, pretraining.folder
-    sources = {title: prepare_unlabelled(path, folder, option=f"sources.{title}") for title, path in settings.sources.items()}
+    sources = {
+        title: prepare_unlabelled(path, folder, option=f"sources.{title}") for title, path in settings.sources.items()
+    }
     _claim_folder(pretraining, sources)
     if (folder / WEIGHTS).is_file():
         logger.info("%s holds the pretrained layers; nothing is left to do.", folder)

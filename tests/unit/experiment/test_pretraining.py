@@ -96,16 +96,20 @@ def test_a_recipe_refuses_layers_that_have_heard_its_corpus(load, speech):
     """By the names on the card, and by the sound of the recordings whatever their names are."""
     named = pretrain(load(f"--sources={{EmoDB: {speech[1]}}}", folder="named"))
     assert "EmoDB" in provenance_of({"name": "pretrained_cnn", "source": str(named)}).corpora
-    words = ["hparams/student.yaml", "--debug", "--head_decay=1.0", f"--output_folder={named}/run"]
-    done = run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {named}}}")
+
+    def train(source):
+        words = "hparams/student.yaml", "--debug", "--head_decay=1.0", f"--output_folder={source}/run"
+        return run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {source}}}")
+
+    done = train(named)
     assert done.returncode == 1 and "trained on EmoDB" in done.stderr
     heard = pretrain(load(f"--sources={{others: {named}/run/corpus}}", folder="heard"))
-    done = run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {heard}}}")
+    done = train(heard)
     assert done.returncode == 1 and "pretrained on 03a01" in done.stderr
     other = pretrain(load(folder="other"))
-    done = run_recipe(RECIPES / "EmoDB", *words, f"--student={{name: pretrained_cnn, source: {other}}}")
+    done = train(other)
     assert done.returncode == 0, done.stderr
-    record = json.loads((named / "run/seed17/fold1/outer/record.json").read_text())
+    record = json.loads((other / "run/seed17/fold1/outer/record.json").read_text())
     assert any("pretrained" in sentence for sentence in record["proved"])
 
 
