@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from akd_toolkit.distill.losses.embedding_regression import EmbeddingRegression
 from akd_toolkit.distill.losses.hint import Hint
 from akd_toolkit.distill.objective import Objective
 from akd_toolkit.environment import sb
+from akd_toolkit.experiment.paths import locked
 from akd_toolkit.experiment.protocol import differences
 from akd_toolkit.experiment.run_options import check_run_options, read_command_line
 from akd_toolkit.experiment.settings import AugmentationPart, Optimiser, Seed, TeacherPart, setting
@@ -64,9 +65,7 @@ class PretrainingSettings(Section):
     cnn: dict = setting({}, "options of the layers, see pretrained_cnn")
     views: int = setting(0, "augmented copies of each utterance, also for the teacher", ge=0)
     augment: list[AugmentationPart] | None = setting(None, "augmentations of the student's log-mels, in this order")
-    window_s: float = setting(
-        ..., "longest window in seconds, at a random place", gt=0.1, le=30
-    )
+    window_s: float = setting(..., "longest window in seconds, at a random place", gt=0.1, le=30)
     number_of_epochs: int = setting(..., "passes over the speech", ge=1)
     batch_size: int = setting(..., "windows of a batch", ge=2)
     opt_class: Optimiser = setting(..., "the optimiser, such as !name:torch.optim.AdamW {lr: 0.001}")
@@ -75,8 +74,12 @@ class PretrainingSettings(Section):
     seed: Seed = setting(17, "of weights and batches")
     save_every_s: float = setting(60.0, "seconds from one checkpoint to the next; at the ends of epochs", ge=0)
 
+    def problems(self) -> Iterator[str]:
+        for title in [title for title in self.sources if not title or "/" in title]:
+            yield f"sources: the title '{title}' must be a name without '/', such as that of the corpus"
 
-RESULT = {key for key in PretrainingSettings.model_fields} - {"output_folder", "store_folder", "save_every_s"}
+
+PLACES = {"output_folder", "store_folder", "models_folder", "save_every_s"}  # settings that do not change the result
 
 
 @dataclass(frozen=True)
@@ -127,9 +130,16 @@ def pretrain(pretraining: Pretraining) -> Path:
         title: prepare_unlabelled(path, folder, option=f"sources.{title}") for title, path in settings.sources.items()
     }
     _claim_folder(pretraining, sources)
-    if (folder / WEIGHTS).is_file():
-        logger.info("%s holds the pretrained layers; nothing is left to do.", folder)
-        return folder
+    with locked(folder / "running.lock"):
+        if (folder / WEIGHTS).is_file():
+            logger.info("%s holds the pretrained layers; nothing is left to do.", folder)
+        else:
+            _train(pretraining, sources)
+    return folder
+
+
+def _train(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
+    settings, folder = pretraining.settings, pretraining.folder
     torch.manual_seed(settings.seed)
     student = PretrainedCNN(num_classes=2, cnn=settings.cnn)  # wrong options are found before features are computed
     targets = TeacherFeatures(pretraining, sources)
@@ -155,7 +165,6 @@ def pretrain(pretraining: Pretraining) -> Path:
     brain.fit(epochs, WindowDataset([speech]), train_loader_kwargs=loader_options(sampler))
     _write(pretraining, brain, targets)
     remove_checkpoints(folder)
-    return folder
 
 
 def _losses(student: PretrainedCNN, targets: "TeacherFeatures", num_frames: int | None) -> dict:
@@ -198,11 +207,12 @@ class TeacherFeatures:
         self.teacher.unload()
         rows = [replace(row, id=f"{title}/{row.id}") for title, manifest in sources.items() for row in manifest]
         self.manifest = Manifest("+".join(sources), (LABEL,), tuple(rows))
-        self.centre, self.scale = _standardisation(store.view(0) for store in self.stores.values())
+        features = (store.view(0)[[row]] for store in self.stores.values() for row in range(len(store.manifest)))
+        self.centre, self.scale = _standardisation(features)
         self.dim = len(self.centre)
         if self.with_frames:
-            pieces = (store.frames([name], 0)[0] for store in self.stores.values() for name in store.manifest.ids)
-            self.frame_centre, self.frame_scale = _standardisation(pieces)
+            frames = (store.frames([name], 0)[0] for store in self.stores.values() for name in store.manifest.ids)
+            self.frame_centre, self.frame_scale = _standardisation(frames)
 
     def waveform(self, utterance_id: str, view: int = 0) -> np.ndarray:
         title, _, own = utterance_id.partition("/")
@@ -235,7 +245,7 @@ def _standardisation(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarr
 
 def _claim_folder(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
     """Write the settings that define the result; ValueError if the folder has other ones."""
-    wanted = {key: value for key, value in pretraining.settings.model_dump().items() if key in RESULT}
+    wanted = pretraining.settings.model_dump(exclude=PLACES)
     wanted["sources"] = {title: manifest.hash for title, manifest in sources.items()}
     wanted = json.loads(json.dumps(wanted))
     file = pretraining.folder / "settings.json"

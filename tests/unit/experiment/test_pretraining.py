@@ -125,6 +125,7 @@ def test_frames_of_the_teacher_are_predicted_too(load, tmp_path):
         ("--teacher={name: nobody}", "nobody"),
         ("--number_of_epoch=3", "number_of_epochs"),
         ("--sources={}", "sources"),
+        ("--sources={a/b: x}", "a/b"),
         ("--opt_class.lr=fast", "lr"),
         ("--teacher={name: feature_table, source: x.csv}", "audio"),
     ],
