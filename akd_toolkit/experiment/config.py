@@ -108,13 +108,16 @@ def load_config(argv: list[str], prepare: Callable | None = None) -> Config:
     layers += [read(extra) for extra in str(given.pop("with", "") or "").split(",") if extra]
     debug = _debug_section([read(base), *layers, given])
     layers += [debug] if run_opts.debug else []
-    overrides = tuple((str(key), plain(value)) for layer in [*layers, given] for key, value in layer.items())
+    overrides, with_debug = (
+        tuple((str(key), plain(value)) for layer in [*layers, *more, given] for key, value in layer.items())
+        for more in ([], [debug])
+    )
     settings, problems = _check(base, overrides, prepare)
     if not problems:  # parts that this run does not use are checked too
         variants = {f"candidate {n}": candidate for n, candidate in enumerate(settings["candidates"], start=1)}
         variants |= {f"row '{row['title']}'": row_overrides(row) for row in settings["rows"] or []}
         variants = {name: (*_without_rows(overrides), *changes.items()) for name, changes in variants.items()}
-        variants |= {} if run_opts.debug else {"debug": (*overrides, *debug.items())}
+        variants |= {} if run_opts.debug else {"debug": with_debug}
         for name, more in variants.items():
             problems += [f"{name}: {problem}" for problem in _check(base, more, prepare)[1]]
         problems += [

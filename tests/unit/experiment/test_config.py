@@ -220,6 +220,13 @@ def test_options_of_the_preparer_are_checked(recipe):
     assert "did you mean 'expect_official'" in problem([path, "--data_folder=x"], prepare_toy)
 
 
+def test_the_command_line_wins_over_the_debug_section_also_where_that_is_only_checked(recipe):
+    path = recipe(("debug: {", "debug: {batch_size: 0, "))
+    with pytest.raises(ValueError, match="debug: batch_size"):
+        load_config([str(path), "--data_folder=x"])
+    load_config([str(path), "--data_folder=x", "--batch_size=2"])
+
+
 def test_rows_can_be_selected_also_by_the_debug_section(recipe):
     rows = "--rows=[{title: a}, {title: b, set: {views: 1}}]"
     path = recipe(("debug: {", "debug: {only: [b], "))
