@@ -202,13 +202,10 @@ class Settings(Start, Protocol, Training):
             if self.number_of_epochs == 0:
                 yield f"number_of_epochs is 0 and '{student.name}' cannot fit its head; give at least 1"
         if student:
-            both = getattr(student.plugin, "fitted_and_trained", False)
             # A saved student, which has no source, is fitted already.
-            fitted = (both or student.options.get("ranks")) and student.options.get("source")
+            fitted = student.options.get("ranks") and student.options.get("source")
             if fitted and self.head_decay is None:
                 yield f"head_decay is null and '{student.name}' has parts that only fitting sets; give a number"
-            if both and self.number_of_epochs == 0:
-                yield f"number_of_epochs is 0 and the CNN of '{student.name}' learns in epochs; give at least 1"
         sampling = self.sampling.name if self.sampling else "natural"
         acting = {"augment": self.augment, "mixup": self.mixup}
         for key in [key for key, value in acting.items() if value and self.number_of_epochs == 0]:

@@ -10,7 +10,6 @@ from akd_toolkit.models import (
     multihead_attention,
     pretrained_cnn,
     tim_net,
-    two_branch_cnn,
     vanilla_transformer,
 )
 from akd_toolkit.models.base import Student
@@ -26,6 +25,5 @@ __all__ = [
     "multihead_attention",
     "pretrained_cnn",
     "tim_net",
-    "two_branch_cnn",
     "vanilla_transformer",
 ]

@@ -12,20 +12,15 @@ class FittedHead:
     """Part of a student whose linear head reads standardised mean and deviation of pretrained frames.
 
     The student has the buffers ``centre`` and ``scale`` [D], ``_encoded``, which returns frames and their number, and
-    ``fitted``, its linear layer. ``trained`` are the first parts of the names of weights that do not change the frames.
+    ``classifier``, its linear head.
     """
 
-    trained: tuple[str, ...] = ("classifier",)
     to_fit: nn.Module | None = None  # the model to which ``reduce`` fits the encoder before a head is fitted
 
     def add_standardisation(self, dim: int) -> None:
         """Register ``centre`` and ``scale``, which change nothing before a head is fitted."""
         self.register_buffer("centre", torch.zeros(dim))
         self.register_buffer("scale", torch.ones(dim))
-
-    @property
-    def fitted(self) -> nn.Linear:
-        return self.classifier
 
     def standardised(self, frames: Tensor, num_valid: Tensor) -> Tensor:
         """[batch, T, D / 2] -> [batch, D]"""
@@ -87,21 +82,18 @@ class FittedHead:
         balanced = weights.clone()
         balanced[labelled] *= len(known) * known @ rarity  # mean 1
         balanced *= len(targets) / size
-        learns = self.fitted.weight.requires_grad
-        self.fitted.requires_grad_(True)
-        nn.init.zeros_(self.fitted.weight)
-        nn.init.zeros_(self.fitted.bias)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
 
         def loss() -> Tensor:
             # Not ``fit_classifier``: in float32 another order of the same sums ends 0.2 % of probability elsewhere.
-            log_probs = torch.log_softmax(self.fitted(inputs), dim=-1)
+            log_probs = torch.log_softmax(self.classifier(inputs), dim=-1)
             error = -(balanced * (targets * log_probs).sum(-1)).mean()
-            return error + decay / (2 * size) * self.fitted.weight.square().sum()
+            return error + decay / (2 * size) * self.classifier.weight.square().sum()
 
-        minimise(loss, list(self.fitted.parameters()), steps=300, history=20, tolerance=1e-7)
-        self.fitted.requires_grad_(learns)
+        minimise(loss, list(self.classifier.parameters()), steps=300, history=20, tolerance=1e-7)
         # The targets were softened, so the fitted logits are the student's own divided by the temperature.
         with torch.no_grad():
-            self.fitted.weight.mul_(temperature)
-            self.fitted.bias.mul_(temperature)
-            return self.fitted(inputs)
+            self.classifier.weight.mul_(temperature)
+            self.classifier.bias.mul_(temperature)
+            return self.classifier(inputs)

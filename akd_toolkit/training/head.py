@@ -122,7 +122,7 @@ class EncoderStore:
     """
 
     def __init__(self, folder: str | Path, student: Student):
-        digest = hashlib.sha256(_weights_in_bytes(student, without=student.trained))  # these differ between seeds
+        digest = hashlib.sha256(_weights_in_bytes(student, without=("classifier",)))  # these differ between seeds
         self.file = Path(folder) / "encoder_outputs" / f"{digest.hexdigest()[:16]}.npz"
         self.rows = self._read()
 

@@ -30,7 +30,6 @@ FULL_SIZE = {
     "hybrid_transformer": ({}, 5e6),
     "multihead_attention": ({}, 1e6),
     "vanilla_transformer": ({}, 1.5e6),
-    "two_branch_cnn": ({"architecture": {"width": 512, "num_mels": 80}}, 0.5e6),
     "encoder_student": (
         {"num_layers": 3, "architecture": {"width": 512, "heads": 8, "feed_forward": 2048, "num_mels": 80}},
         25e6,

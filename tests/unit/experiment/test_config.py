@@ -240,17 +240,6 @@ def test_a_teacher_that_is_null_is_left_out(load):
         load("--teachers.more=null", "--teachers.statistics=null")
 
 
-def test_a_student_of_two_branches_needs_both_of_its_trainings(load):
-    options = ["--student={name: two_branch_cnn, source: openai/whisper-base}", "--candidates=[{}]"]
-    load(*options, "--head_decay=1.0")
-    saved = "{name: two_branch_cnn, architecture: {width: 512, num_mels: 80}}"
-    load(f"--student={saved}", options[1])
-    with pytest.raises(ValueError, match="head_decay"):
-        load(*options)
-    with pytest.raises(ValueError, match="number_of_epochs"):
-        load(*options, "--head_decay=1.0", "--number_of_epochs=0")
-
-
 def test_an_encoder_of_low_rank_is_not_trained_from_random_weights(load):
     ranks = "{conv1: 8, conv2: 8, attention: 8, project: 8, expand: 8, contract: 8}"
     options = [f"--student={{name: encoder_student, source: openai/whisper-base, ranks: {ranks}}}", "--candidates=[{}]"]
