@@ -15,6 +15,7 @@ class FittedHead:
     ``classifier``, its linear head.
     """
 
+    floor = 1e-8  # added to the variance of the frames
     to_fit: nn.Module | None = None  # the model to which ``reduce`` fits the encoder before a head is fitted
 
     def add_standardisation(self, dim: int) -> None:
@@ -24,7 +25,8 @@ class FittedHead:
 
     def standardised(self, frames: Tensor, num_valid: Tensor) -> Tensor:
         """[batch, T, D / 2] -> [batch, D]"""
-        return (mean_and_deviation(frames, frame_mask(num_valid, frames.shape[1])) - self.centre) / self.scale
+        statistics = mean_and_deviation(frames, frame_mask(num_valid, frames.shape[1]), self.floor)
+        return (statistics - self.centre) / self.scale
 
     @torch.no_grad()
     def head_inputs(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -122,8 +122,8 @@ def pooled(frames: Tensor, mask: Tensor | None, time: int = 1, floor: float = 1e
     return torch.cat([mean, (variance + floor).sqrt(), peak.amax(dim=time)], dim=-1)
 
 
-def mean_and_deviation(frames: Tensor, mask: Tensor) -> Tensor:
-    """Mean and standard deviation over the speech frames: [batch, T, D] -> [batch, 2 D].
+def mean_and_deviation(frames: Tensor, mask: Tensor, floor: float = 1e-8) -> Tensor:
+    """Mean and standard deviation, sqrt(variance + floor), over the speech frames: [batch, T, D] -> [batch, 2 D].
 
     Frames are divided by their number before they are summed, unlike in ``pooled``: stored heads and released students
     were fitted on exactly these numbers.
@@ -136,7 +136,7 @@ def mean_and_deviation(frames: Tensor, mask: Tensor) -> Tensor:
     weight = (mask.to(frames.dtype) / mask.sum(dim=1, keepdim=True))[:, :, None]
     mean = (frames * weight).sum(dim=1)
     variance = ((frames - mean[:, None]).square() * weight).sum(dim=1)
-    return torch.cat([mean, (variance + 1e-8).sqrt()], dim=1)  # see ``pooled``
+    return torch.cat([mean, (variance + floor).sqrt()], dim=1)  # see ``pooled``
 
 
 def convolved(conv: nn.Module, x: Tensor) -> Tensor:

@@ -66,6 +66,7 @@ class PretrainedCNN(FittedHead, TimeCNN):
     """
 
     student = "pretrained_cnn"
+    floor = 1e-4  # frames of a tenth of a second may be alike, and the root of a rounding error is large
     example_options = {"cnn": {"channels": [4, 8], "dim": 16, "dilations": [1, 2]}}
 
     def __init__(self, num_classes: int, source: str | None = None, cnn: dict | None = None, dropout: float = 0.2):
