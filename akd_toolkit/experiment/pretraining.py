@@ -104,7 +104,13 @@ def load_pretraining(argv: list[str]) -> Pretraining:
     file, run_opts, given = read_command_line(argv)
     debug = (plain(read(file)).get("debug") or {}) if run_opts.debug else {}
     layers = [*debug.items(), *given.items(), ("debug", {})]
-    text = resolve(file, [(str(key), plain(value)) for key, value in layers])
+    try:
+        text = resolve(file, [(str(key), plain(value)) for key, value in layers])
+    except ValueError as error:
+        if "is a !PLACEHOLDER" not in str(error):
+            raise
+        key = str(error).split("'")[1]
+        raise ValueError(f"{file}: '{key}' must be given, for example on the command line: --{key} VALUE") from None
     tree = plain(ruamel.yaml.YAML().load(text))
     del tree["debug"]
     settings = checked(PretrainingSettings, tree)
@@ -165,6 +171,11 @@ def _train(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
     brain.fit(epochs, WindowDataset([speech]), train_loader_kwargs=loader_options(sampler))
     _write(pretraining, brain, targets)
     remove_checkpoints(folder)
+    explained = 1 - brain.history[-1]["embedding_regression"]
+    logger.info(
+        "pretrained on %d utterances, %.0f %% of the variance of the teacher's features is explained; see %s.",
+        *(len(targets.manifest), 100 * explained, folder),
+    )
 
 
 def _losses(student: PretrainedCNN, targets: "TeacherFeatures", num_frames: int | None) -> dict:

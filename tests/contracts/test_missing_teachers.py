@@ -17,7 +17,9 @@ from akd_toolkit.registry import GATES, LOSSES, WEIGHTINGS
 
 BATCH = 6
 PRESENT = torch.tensor([[1, 1, 0, 1, 1, 0], [1, 1, 1, 1, 1, 1], [1, 0, 0, 1, 1, 1]], dtype=torch.bool)
-BY_TEACHER = {"cosine_embedding", "contrastive_representation", "attention_transfer", "hint"}  # a term for each teacher
+BY_TEACHER = {  # a term for each teacher
+    *("cosine_embedding", "embedding_regression", "contrastive_representation", "attention_transfer", "hint"),
+}
 RELATIONS = {"angle_relation", "distance_relation"}
 OF_THE_BATCH = {"dist", "teacher_concordance"}  # moments over the batch, of the mixture or the trusted mean
 

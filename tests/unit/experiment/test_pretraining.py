@@ -138,6 +138,11 @@ def test_wrong_settings_are_refused(word, key, load, tmp_path):
         pretrain(load(word))
 
 
+def test_what_must_be_given_is_named():
+    with pytest.raises(ValueError, match="sources"):
+        load_pretraining([str(YAML)])
+
+
 def test_a_missing_folder_of_speech_is_named(load, tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         pretrain(load(f"--sources={{a: {tmp_path}/nowhere}}"))
