@@ -135,7 +135,14 @@ def _folder_of(source: str) -> Path:
     if not folder.is_dir() and is_hub_name(source):
         from huggingface_hub import snapshot_download
 
-        folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS, HEARD]))
+        try:
+            folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS, HEARD]))
+        except (OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise FileNotFoundError(
+                f"pretrained_cnn: source '{source}' cannot be loaded ({reason}); check the name and the network, or "
+                "give a folder."
+            ) from None
     return folder
 
 
