@@ -12,7 +12,7 @@ from akd_toolkit.data.names import counted, some
 from akd_toolkit.data.split_checks import check_identical, check_segments, check_sentences, check_splits
 from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.data.verdicts import Finding, Split
-from akd_toolkit.experiment.leaks import check_model, check_noise
+from akd_toolkit.experiment.leaks import check_model, check_noise, check_pretraining
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 
@@ -41,7 +41,8 @@ def audit_experiment(
         sentence = "that no recording has a near copy: the sound was not compared."
         found.append(Finding("not_proved", "near copies", sentence))
     settings = _settings_of_candidates(experiment)
-    found += check_provenance(experiment, settings) + check_unlabelled(runs, unlabelled, sound)
+    found += check_provenance(experiment, settings) + check_pretrained_students(experiment, settings)
+    found += check_unlabelled(runs, unlabelled, sound)
     found += check_noise([spec for each in settings for spec in each.get("augment") or ()])
     found += check_speakers_written(runs) + check_scores_written(runs)
     for check in RUN_CHECKS if experiment.runs() else ():
@@ -94,6 +95,15 @@ def check_provenance(experiment: Experiment, settings: list[dict]) -> list[Findi
             models["the student's initial model", student["source"]] = student
     corpus, near = experiment.manifest.corpus, experiment.folder.resolve()
     return [check_model(who, spec, corpus, near) for (who, _), spec in models.items() if spec]
+
+
+def check_pretrained_students(experiment: Experiment, settings: list[dict]) -> list[Finding]:
+    """No recording of the corpus was in the pretraining of a student's layers."""
+    found = {}
+    for each in settings:
+        if (pretraining := experiment.pretraining_of(each.get("student"))) is not None:
+            found[each["student"]["source"]] = check_pretraining(pretraining[1], experiment.manifest)
+    return list(found.values())
 
 
 def check_unlabelled(runs: Runs, manifest: Manifest | None, sound: bool) -> list[Finding]:

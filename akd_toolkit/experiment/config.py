@@ -22,9 +22,15 @@ from pydantic import ValidationError
 from akd_toolkit.data.files import local_source
 from akd_toolkit.declared import nearest, sentences
 from akd_toolkit.environment import sb
-from akd_toolkit.experiment.run_options import FIXED_OPTIONS, OPTIONS, check_run_options, read_command_line
+from akd_toolkit.experiment.run_options import (
+    OPTIONS,
+    brain_options,
+    check_run_options,
+    fixed_options,
+    read_command_line,
+)
 from akd_toolkit.experiment.settings import Settings, is_fixed, with_defaults
-from akd_toolkit.experiment.yaml_tree import plain, read, resolve, tag_target, tags_in
+from akd_toolkit.experiment.yaml_tree import MissingSetting, plain, read, resolve, tag_target, tags_in
 
 
 @dataclass(frozen=True)
@@ -77,17 +83,11 @@ class Config:
     @property
     def fixed_run_options(self) -> dict:
         """Run options on the command line that define the result."""
-        return {key: self.run_opts[key] for key in sorted(self.run_opts.overridden_args) if key in FIXED_OPTIONS}
+        return fixed_options(self.run_opts)
 
     def brain_options(self) -> dict:
-        """Run options for SpeechBrain's Brain.
-
-        ``--debug`` is left out, because here it means a small corpus; ``--debug_batches`` and ``--debug_epochs`` limit
-        what they name and nothing else.
-        """
-        given = {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
-        if "debug_batches" in given or "debug_epochs" in given:
-            given = {"debug": True, "debug_batches": 0, "debug_epochs": 0, **given}
+        """Run options for SpeechBrain's Brain."""
+        given = brain_options(self.run_opts)
         if self["jobs"] > 1:  # several bars would overwrite each other
             given["noprogressbar"] = True
         return given
@@ -168,12 +168,10 @@ def _check(file: Path, overrides, prepare: Callable | None = None) -> tuple[dict
     """Plain settings with every default, and the problems found at any depth."""
     try:
         tree = ruamel.yaml.YAML().load(resolve(file, overrides))
+    except MissingSetting as error:  # look for other problems with null in its place
+        settings, others = _check(file, [*overrides, (error.key, None)], prepare)
+        return settings, [str(error), *(other for other in others if not other.startswith(f"{error.key}:"))]
     except (ValueError, LookupError, TypeError, FileNotFoundError, ruamel.yaml.YAMLError) as error:
-        if "is a !PLACEHOLDER" in str(error):  # look for other problems with null in its place
-            key = re.sub(r"\[(\w+)\]", r".\1", str(error).split("'")[1])
-            settings, others = _check(file, [*overrides, (key, None)], prepare)
-            needed = f"'{key}' must be given, for example on the command line: --{key} VALUE"
-            return settings, [needed, *(other for other in others if not other.startswith(f"{key}:"))]
         return with_defaults({}), [" ".join(str(part) for part in (error.args or [error])).replace(os.linesep, " ")]
     referred = re.findall(r"<(\w+)", Path(file).read_text(encoding="utf-8"))
     settings = plain(tree)

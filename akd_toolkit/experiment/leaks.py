@@ -19,17 +19,17 @@ def audit(
     models: dict[str, dict] | None = None,
     augment: Sequence[dict] | None = None,
     num_labelled: int | None = None,
-    heard: set[str] | None = None,
+    pretraining: tuple[list[str], set[str]] | None = None,
 ) -> dict[str, list[str]]:
     """Check a split: ``{"proved": [...], "not_proved": [...]}``, a sentence each.
 
     ``unlabelled`` maps titles of sources to their training speech; ``teachers`` is a ``TeacherFold``; ``one_head`` says
     that losses imitate a head fitted on the same speakers; ``speaker_independent`` is False if the recipe says that
     speakers are unknown; ``models`` holds pretrained models as ``{"teacher whisper": {"name": ..., "source": ...}}``.
-    ``num_labelled`` is the number of training utterances whose label is used, by default all; ``heard`` holds the
-    SHA-256 of the recordings on which the student's layers were pretrained, where that is known. ValueError if training
-    and test share a speaker, utterance, part of a recording or identical sound, or a head or a pretrained model was
-    trained on the test data.
+    ``num_labelled`` is the number of training utterances whose label is used, by default all; ``pretraining`` holds
+    corpora and SHA-256 of the recordings from which the student's layers were pretrained. ValueError if training and
+    test share a speaker, utterance, part of a recording or identical sound, or a head or a pretrained model was trained
+    on the test data.
     """
     known = speaker_independent and train.speakers_known
     findings = check_splits([Split("", tuple(train), tuple(test))], known)
@@ -39,8 +39,8 @@ def audit(
         findings.append(Finding("proved", "labels", sentence))
     findings += _check_heads(teachers or (), test, one_head, known)
     findings += [check_model(who, spec, test.corpus, Path.cwd()) for who, spec in (models or {}).items()]
-    if heard is not None:
-        findings.append(_check_heard(heard, test))
+    if pretraining is not None:
+        findings.append(check_pretraining(pretraining[1], test))
     for title, speech in (unlabelled or {}).items():
         pool = Split("", tuple(speech), tuple(test), sides=(f"unlabelled speech {title}", "test"))
         findings += [finding for finding in check_splits([pool]) if finding.verdict == "leak"]
@@ -76,13 +76,16 @@ def _check_heads(teachers, test: Manifest, one_head: bool, known: bool) -> list[
     return found
 
 
-def _check_heard(heard: set[str], test: Manifest) -> Finding:
-    """Whether layers were pretrained, without labels, on a recording of the test."""
-    row = next((row for row in test if row.sha256 in heard), None)
+def check_pretraining(recordings: set[str], test: Manifest) -> Finding:
+    """Whether a student's layers were pretrained, without labels, on a recording of the test."""
+    row = next((row for row in test if row.sha256 in recordings), None)
     if row is not None:
         sentence = f"the student's layers were pretrained on {row.id} of the test; pretrain without this corpus."
         return Finding("leak", "pretraining", sentence)
-    sentence = f"none of the {len(heard)} recordings on which the student's layers were pretrained is in the test."
+    if not recordings:
+        sentence = "that the student's layers were not pretrained on recordings of the test: their source does not say."
+        return Finding("not_proved", "pretraining", sentence)
+    sentence = f"none of the {len(recordings)} recordings on which the student's layers were pretrained is in the test."
     return Finding("proved", "pretraining", sentence)
 
 

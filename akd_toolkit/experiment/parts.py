@@ -24,7 +24,7 @@ from akd_toolkit.experiment.leaks import audit
 from akd_toolkit.experiment.run import Run, attributes_of
 from akd_toolkit.metrics.scores import ua
 from akd_toolkit.models import Student
-from akd_toolkit.models.pretrained_cnn import heard_by
+from akd_toolkit.models.pretrained_cnn import pretraining_of
 from akd_toolkit.outputs import Posteriors
 from akd_toolkit.registry import LOSSES, STUDENTS, TEACHERS
 from akd_toolkit.teachers import TeacherBank, TeacherFold, transfer_fold
@@ -221,7 +221,7 @@ def prove_split(run: Run, teachers: TeacherFold | None) -> dict[str, list[str]]:
         models=models,
         augment=run.config["augment"],
         num_labelled=len(run.labelled),
-        heard=heard_by(run.config.local(run.config["student"] or {})),
+        pretraining=pretraining_of(run.config.local(run.config["student"] or {})),
     )
 
 

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ import ruamel.yaml
 import torch
 from hyperpyyaml import load_hyperpyyaml
 from safetensors.torch import save_file
+from sklearn.preprocessing import StandardScaler
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.dataset import Speech, WindowDataset
@@ -26,13 +28,13 @@ from akd_toolkit.distill.objective import Objective
 from akd_toolkit.environment import sb
 from akd_toolkit.experiment.paths import locked
 from akd_toolkit.experiment.protocol import differences
-from akd_toolkit.experiment.run_options import check_run_options, read_command_line
+from akd_toolkit.experiment.run_options import brain_options, check_run_options, fixed_options, read_command_line
 from akd_toolkit.experiment.settings import AugmentationPart, Optimiser, Seed, TeacherPart, setting
 from akd_toolkit.experiment.yaml_tree import plain, read, resolve
-from akd_toolkit.models.pretrained_cnn import CONFIG, HEARD, WEIGHTS, PretrainedCNN
+from akd_toolkit.models.pretrained_cnn import CONFIG, RECORDINGS, WEIGHTS, PretrainedCNN
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers.bank import part_of
+from akd_toolkit.teachers.bank import TeacherBank, part_of
 from akd_toolkit.teachers.store import FeatureStore
 from akd_toolkit.training.brain import DistillBrain
 from akd_toolkit.training.checkpointer import FOLDER, SafeCheckpointer, remove_checkpoints
@@ -56,7 +58,7 @@ class PretrainingSettings(Section):
 
     sources: dict[str, str] = setting(..., "unlabelled speech, title: folder", min_length=1)
     output_folder: str = setting(..., "folder for the pretrained layers")
-    store_folder: str = setting(..., "folder for sound and teacher features, shared with recipes")
+    store_folder: str = setting(..., "folder for sound and teacher features")
     models_folder: str | None = setting(None, "searched before the hub: owner/name folders, or a models.yaml")
     teacher: TeacherPart = setting(..., "whose features are predicted; it must read audio")
     num_frames: int | None = setting(
@@ -70,7 +72,7 @@ class PretrainingSettings(Section):
     batch_size: int = setting(..., "windows of a batch", ge=2)
     opt_class: Optimiser = setting(..., "the optimiser, such as !name:torch.optim.AdamW {lr: 0.001}")
     warmup: float = setting(0.0, "share of all steps over which the learning rate rises", ge=0, le=1)
-    precision: str = setting("fp32", "fp32, bf16 or, on a GPU, fp16", pattern="^(fp32|bf16|fp16)$")
+    precision: Literal["fp32", "bf16", "fp16"] = setting("fp32", "of training; fp16 on a GPU only")
     seed: Seed = setting(17, "of weights and batches")
     save_every_s: float = setting(60.0, "seconds from one checkpoint to the next; at the ends of epochs", ge=0)
 
@@ -94,23 +96,13 @@ class Pretraining:
     def folder(self) -> Path:
         return Path(self.settings.output_folder)
 
-    def brain_options(self) -> dict:
-        given = {key: self.run_opts[key] for key in self.run_opts.overridden_args if key not in ("debug", "param_file")}
-        return {"precision": self.settings.precision, **given}
-
 
 def load_pretraining(argv: list[str]) -> Pretraining:
     """Read and check the YAML and the command line; ValueError names every problem."""
     file, run_opts, given = read_command_line(argv)
     debug = (plain(read(file)).get("debug") or {}) if run_opts.debug else {}
     layers = [*debug.items(), *given.items(), ("debug", {})]
-    try:
-        text = resolve(file, [(str(key), plain(value)) for key, value in layers])
-    except ValueError as error:
-        if "is a !PLACEHOLDER" not in str(error):
-            raise
-        key = str(error).split("'")[1]
-        raise ValueError(f"{file}: '{key}' must be given, for example on the command line: --{key} VALUE") from None
+    text = resolve(file, [(str(key), plain(value)) for key, value in layers])
     tree = plain(ruamel.yaml.YAML().load(text))
     del tree["debug"]
     settings = checked(PretrainingSettings, tree)
@@ -161,9 +153,10 @@ def _train(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
             "warmup": settings.warmup,
             "augment": [part.model_dump() for part in settings.augment or ()],
             "save_every_s": settings.save_every_s,
+            "precision": settings.precision,
             "output_folder": str(folder),
         },
-        run_opts=pretraining.brain_options(),
+        run_opts=brain_options(pretraining.run_opts),
         checkpointer=checkpointer,
     )
     speech = Speech(targets.manifest, targets.waveform, targets.lookup, views=settings.views, labelled=False)
@@ -171,20 +164,15 @@ def _train(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
     brain.fit(epochs, WindowDataset([speech]), train_loader_kwargs=loader_options(sampler))
     _write(pretraining, brain, targets)
     remove_checkpoints(folder)
-    explained = 1 - brain.history[-1]["embedding_regression"]
-    logger.info(
-        "pretrained on %d utterances, %.0f %% of the variance of the teacher's features is explained; see %s.",
-        *(len(targets.manifest), 100 * explained, folder),
-    )
 
 
 def _losses(student: PretrainedCNN, targets: "TeacherFeatures", num_frames: int | None) -> dict:
     dims = student.output_dims()
-    embedding = EmbeddingRegression(dims["student_embedding_dim"], [targets.dim])
+    embedding = EmbeddingRegression(dims["student_embedding_dim"], [len(targets.centre)])
     losses = {"embedding_regression": (embedding, 1.0)}
-    if targets.with_frames:
-        layers, (*_, last) = dims["student_layer_dims"], student.layer_names
-        options = {"groups": [[last]], "distance": "squared", "teacher_step": 1, "normalize": False}
+    if targets.frame_centre is not None:
+        layers = dims["student_layer_dims"]
+        options = {"groups": [[list(layers)[-1]]], "distance": "squared", "teacher_step": 1, "normalize": False}
         losses["hint"] = Hint(1, layers, [len(targets.frame_centre)], num_frames=num_frames, **options), 1.0
     return losses
 
@@ -197,31 +185,24 @@ class TeacherFeatures:
         spec = settings.teacher.model_dump()
         if spec.get("source"):
             spec["source"] = local_source(spec["source"], settings.models_folder)
-        self.teacher = TEACHERS.build(**spec)
-        if self.teacher.modality != "audio":
-            raise ValueError(f"teacher '{self.teacher.name}' reads {self.teacher.modality}; give one that reads audio.")
-        self.teacher.device = pretraining.run_opts.device or "cpu"
-        self.with_frames = settings.num_frames is not None and self.teacher.frame_rate_hz is not None
-        self.stores = {
-            title: FeatureStore(
-                settings.store_folder,
-                AudioStore(manifest, settings.store_folder),
-                self.teacher,
-                settings.views + 1,
-                self.with_frames,
-            )
-            for title, manifest in sources.items()
-        }
-        for store in self.stores.values():
-            store.audio.prepare(store.num_views)
-            store.prepare()
-        self.teacher.unload()
+        teacher = TEACHERS.build(**spec)
+        if teacher.modality != "audio":
+            raise ValueError(f"teacher '{teacher.name}' reads {teacher.modality}; give one that reads audio.")
+        self.name = teacher.title
+        with_frames = settings.num_frames is not None and teacher.frame_rate_hz is not None
+        options = {"num_views": settings.views + 1, "frames": [self.name] if with_frames else []}
+        self.stores: dict[str, FeatureStore] = {}
+        for title, manifest in sources.items():
+            audio, folder = AudioStore(manifest, settings.store_folder), settings.store_folder
+            bank = TeacherBank({self.name: spec}, audio, folder, **options, device=pretraining.run_opts.device or "cpu")
+            bank.prepare()
+            self.stores[title] = bank.stores[self.name]
         rows = [replace(row, id=f"{title}/{row.id}") for title, manifest in sources.items() for row in manifest]
         self.manifest = Manifest("+".join(sources), (LABEL,), tuple(rows))
         features = (store.view(0)[[row]] for store in self.stores.values() for row in range(len(store.manifest)))
         self.centre, self.scale = _standardisation(features)
-        self.dim = len(self.centre)
-        if self.with_frames:
+        self.frame_centre = self.frame_scale = None
+        if with_frames:
             frames = (store.frames([name], 0)[0] for store in self.stores.values() for name in store.manifest.ids)
             self.frame_centre, self.frame_scale = _standardisation(frames)
 
@@ -235,28 +216,26 @@ class TeacherFeatures:
         features = self.stores[title].get([own], view).reshape(1, -1)
         embedding = torch.from_numpy((features - self.centre) / self.scale)
         frames, lengths = (), None
-        if self.with_frames:
+        if self.frame_centre is not None:
             part = part_of(self.stores[title].frames([own], view)[0], *span)
             frames = (torch.from_numpy((part - self.frame_centre) / self.frame_scale)[None],)
             lengths = torch.ones(1)
-        names = (self.teacher.title,)
+        names = (self.name,)
         return TeacherOutput(torch.zeros(1, 1, 2), embedding=(embedding,), frames=frames, lengths=lengths, names=names)
 
 
 def _standardisation(arrays: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation over the first axis of all arrays [n, ...] together, float32 [D]."""
-    count, total, squares = 0, 0.0, 0.0
+    """Mean and deviation (1 where all is equal) over the first axis of all arrays [n, ...] together, float32 [D]."""
+    scaler = StandardScaler()
     for array in arrays:
-        rows = np.asarray(array, dtype=np.float64).reshape(len(array), -1)
-        count, total, squares = count + len(rows), total + rows.sum(axis=0), squares + np.square(rows).sum(axis=0)
-    mean = total / count
-    deviation = np.sqrt(np.maximum(squares / count - mean**2, 1e-10))
-    return mean.astype(np.float32), deviation.astype(np.float32)
+        scaler.partial_fit(array.reshape(len(array), -1).astype(np.float64))
+    return scaler.mean_.astype(np.float32), scaler.scale_.astype(np.float32)
 
 
 def _claim_folder(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
     """Write the settings that define the result; ValueError if the folder has other ones."""
     wanted = pretraining.settings.model_dump(exclude=PLACES)
+    wanted["run_options"] = fixed_options(pretraining.run_opts)
     wanted["sources"] = {title: manifest.hash for title, manifest in sources.items()}
     wanted = json.loads(json.dumps(wanted))
     file = pretraining.folder / "settings.json"
@@ -270,20 +249,24 @@ def _claim_folder(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> 
 
 
 def _write(pretraining: Pretraining, brain: DistillBrain, targets: TeacherFeatures) -> None:
-    """The history, the options, what the layers have heard, a model card, and, last, the weights."""
+    """The history, the options, the recordings, a model card, and, last, the weights."""
     folder, student, settings = pretraining.folder, brain.kept, pretraining.settings
     write_text_aside(folder / "metrics.csv", pd.DataFrame(brain.history).to_csv(index=False))
-    write_text_aside(folder / CONFIG, json.dumps({"cnn": student.build_options["cnn"]}, indent=2) + "\n")
+    config = {"cnn": student.build_options["cnn"], "corpora": list(settings.sources)}
+    write_text_aside(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     sounds = sorted({row.sha256 for row in targets.manifest})
-    write_text_aside(folder / HEARD, "\n".join(sounds) + "\n")
+    write_text_aside(folder / RECORDINGS, "\n".join(sounds) + "\n")
+    explained = 1 - brain.history[-1]["embedding_regression"]
     card = CARD.format(
         datasets=", ".join(settings.sources),
         base=settings.teacher.options.get("source", settings.teacher.name),
         layers=settings.teacher.options.get("layers", "all"),
         count=len(targets.manifest),
         hours=sum(row.duration for row in targets.manifest) / 3600,
-        explained=1 - brain.history[-1]["embedding_regression"],
+        explained=explained,
     )
     write_text_aside(folder / "README.md", card)
     with written_aside(folder / WEIGHTS) as aside:
         save_file(student.pretrained(), aside)
+    what = "pretrained on %d utterances, %.0f %% of the variance of the teacher's features is explained; see %s."
+    logger.info(what, len(targets.manifest), 100 * explained, folder)

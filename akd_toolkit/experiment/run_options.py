@@ -37,6 +37,23 @@ def read_command_line(argv: list[str]) -> tuple[str, sb.RunOptions, dict]:
     return file, options, command_line(overrides)
 
 
+def fixed_options(options: sb.RunOptions) -> dict:
+    """Run options on the command line that define the result."""
+    return {key: options[key] for key in sorted(options.overridden_args) if key in FIXED_OPTIONS}
+
+
+def brain_options(options: sb.RunOptions) -> dict:
+    """Run options on the command line for SpeechBrain's Brain.
+
+    ``--debug`` is left out, because here it means a small corpus; ``--debug_batches`` and ``--debug_epochs`` limit what
+    they name and nothing else.
+    """
+    given = {key: options[key] for key in options.overridden_args if key not in ("debug", "param_file")}
+    if "debug_batches" in given or "debug_epochs" in given:
+        given = {"debug": True, "debug_batches": 0, "debug_epochs": 0, **given}
+    return given
+
+
 def check_run_options(options: sb.RunOptions, precision: str = "fp32", jobs: int = 1) -> list[str]:
     """Problems of the run options on this machine; ``precision`` and ``jobs`` are the YAML's."""
     device, known = options.device or sb.utils.distributed.infer_device(), _devices()

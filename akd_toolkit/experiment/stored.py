@@ -43,6 +43,18 @@ class Experiment:
                 raise ValueError(f"{paths.plan} is damaged ({key}: not integers); delete it and run the recipe again.")
         return cls(paths.folder, settings, environment, plan, manifest)
 
+    def pretraining_of(self, student: dict | None) -> tuple[list[str], set[str]] | None:
+        """As ``pretrained_cnn.pretraining_of``; a relative source is looked up from the folder upwards."""
+        from akd_toolkit.models.pretrained_cnn import pretraining_of  # here, because PyTorch is slow to import
+        from akd_toolkit.teachers.provenance import local_folder
+
+        student = student or {}
+        folder = local_folder(str(student.get("source") or ""), self.folder.resolve())
+        try:
+            return pretraining_of(student if folder is None else {**student, "source": str(folder)})
+        except FileNotFoundError:  # a name that the hub cannot give
+            return [], set()
+
     @classmethod
     def of_run(cls, folder) -> tuple["Experiment", PlannedRun]:
         """The experiment and the run of a finished outer run's folder, such as ``results/akd/seed17/fold1/outer``.

@@ -1,11 +1,20 @@
 """HyperPyYAML files as trees: read, override by dotted keys, resolve references, convert to plain data."""
 
 import copy
+import re
 from io import StringIO
 from pathlib import Path
 
 import ruamel.yaml
 from hyperpyyaml import resolve_references
+
+
+class MissingSetting(ValueError):
+    """A ``!PLACEHOLDER`` that was not replaced."""
+
+    def __init__(self, key: str):
+        self.key = key
+        super().__init__(f"'{key}' must be given, for example on the command line: --{key} VALUE")
 
 
 def read(file: str | Path):
@@ -76,6 +85,10 @@ def resolve(file: str | Path, overrides) -> str:
         return resolve_references(stream).getvalue()
     except UnicodeDecodeError:
         raise ValueError(f"a file that {file} includes is not UTF-8 text; save it as UTF-8") from None
+    except ValueError as error:
+        if "is a !PLACEHOLDER" not in str(error):
+            raise
+        raise MissingSetting(re.sub(r"\[(\w+)\]", r".\1", str(error).split("'")[1])) from None
 
 
 def plain(node):

@@ -19,12 +19,7 @@ from akd_toolkit.registry import STUDENTS
 
 
 class TimeCNN(Student):
-    """The layers of ``MicroCNN`` below its head: log-mels, a stem that halves the bands, convolutions over time.
-
-    ``student`` names the subclass in errors.
-    """
-
-    student = "micro_cnn"
+    """The layers of ``MicroCNN`` below its head: log-mels, a stem that halves the bands, convolutions over time."""
 
     def __init__(
         self,
@@ -38,8 +33,8 @@ class TimeCNN(Student):
         super().__init__(num_classes)
         if len(channels) < 2 or not dilations:
             raise ValueError(
-                f"{self.student} needs two channels or more and one dilation or more, got channels={list(channels)} "
-                f"and dilations={list(dilations)}."
+                "the layers of micro_cnn need two channels or more and one dilation or more, got "
+                f"channels={list(channels)} and dilations={list(dilations)}."
             )
         if num_mels % 2 ** len(channels):
             raise ValueError(
@@ -157,7 +152,7 @@ class MicroCNN(TimeCNN):
     def encode(self, features: Tensor, num_frames: Tensor | None) -> ModelOutput:
         """The student behind its front end: log-mels [batch, T, num_mels]; how many of T are speech, or None."""
         layers, mask = self.layers_of(features, num_frames)
-        frames = layers[f"block_{len(self.blocks) - 1}"]
+        *_, frames = layers.values()
         weights = None if mask is None else mask.float()  # sums in float32 under autocast
         embedding = self.bottleneck(self.dropout(pooled(frames, weights, floor=0.01)))
         logits = self.classifier(self.dropout(embedding))

@@ -18,7 +18,7 @@ from akd_toolkit.registry import STUDENTS
 
 OPTIONS = {"num_mels": 64, "channels": (16, 32, 48), "dim": 144, "dilations": (1, 2, 3, 4, 2, 1)}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
-HEARD = "heard.txt"  # SHA-256 of the sound of each recording of the pretraining
+RECORDINGS = "recordings.txt"  # SHA-256 of the sound of each recording of the pretraining
 
 
 @STUDENTS.register("pretrained_cnn")
@@ -65,7 +65,6 @@ class PretrainedCNN(FittedHead, TimeCNN):
     (torch.Size([2, 4]), torch.Size([2, 32]), torch.Size([2, 25, 16]))
     """
 
-    student = "pretrained_cnn"
     floor = 1e-4  # frames of a tenth of a second may be alike, and the root of a rounding error is large
     example_options = {"cnn": {"channels": [4, 8], "dim": 16, "dilations": [1, 2]}}
 
@@ -93,11 +92,6 @@ class PretrainedCNN(FittedHead, TimeCNN):
         """Plain options that rebuild this student without its source; weights come from a state dict."""
         return dict(self.options)
 
-    @property
-    def layer_names(self) -> list[str]:
-        """Of ``ModelOutput.layers``, from the lowest."""
-        return ["stem", *(f"block_{index}" for index in range(len(self.blocks)))]
-
     def pretrained(self) -> dict[str, Tensor]:
         """The weights below the head, which a source holds."""
         own = ("classifier.", "centre", "scale", "regressor.")
@@ -106,7 +100,7 @@ class PretrainedCNN(FittedHead, TimeCNN):
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> ModelOutput:
         layers, num_valid = self._layers(waveform, lengths)
-        frames = layers[self.layer_names[-1]]
+        *_, frames = layers.values()
         embedding = self.standardised(frames.float(), num_valid)
         logits = self.classifier(self.dropout(embedding))
         return ModelOutput(logits, embedding, frames, layers, num_valid / frames.shape[1])
@@ -119,7 +113,8 @@ class PretrainedCNN(FittedHead, TimeCNN):
 
     def _encoded(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
         layers, num_valid = self._layers(waveform, lengths)
-        return layers[self.layer_names[-1]], num_valid
+        *_, frames = layers.values()
+        return frames, num_valid
 
 
 def cnn_options(given: dict | None) -> dict:
@@ -136,7 +131,7 @@ def _folder_of(source: str) -> Path:
         from huggingface_hub import snapshot_download
 
         try:
-            folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS, HEARD]))
+            folder = Path(snapshot_download(source, allow_patterns=[CONFIG, WEIGHTS, RECORDINGS]))
         except (OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise FileNotFoundError(
@@ -146,12 +141,17 @@ def _folder_of(source: str) -> Path:
     return folder
 
 
-def heard_by(spec: dict) -> set[str] | None:
-    """SHA-256 of the recordings on which the source of a student was pretrained; None if it does not say."""
-    if spec.get("name") != "pretrained_cnn" or not spec.get("source"):
+def pretraining_of(student: dict) -> tuple[list[str], set[str]] | None:
+    """Corpora of the pretraining that a student's spec starts from, and the SHA-256 of their recordings.
+
+    Both are empty if the source does not say; None for a student that starts from no pretrained layers.
+    """
+    if student.get("name") != "pretrained_cnn" or not student.get("source"):
         return None
-    file = _folder_of(spec["source"]) / HEARD
-    return set(file.read_text(encoding="utf-8").split()) if file.is_file() else None
+    folder = _folder_of(student["source"])
+    config, recordings = folder / CONFIG, folder / RECORDINGS
+    corpora = json.loads(config.read_text(encoding="utf-8")).get("corpora", []) if config.is_file() else []
+    return corpora, set(recordings.read_text(encoding="utf-8").split()) if recordings.is_file() else set()
 
 
 def load_pretrained(source: str) -> tuple[dict, dict[str, Tensor]]:

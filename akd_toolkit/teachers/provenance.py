@@ -59,7 +59,7 @@ def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
     source = str(spec.get("source") or spec.get("name", ""))  # a package's model has the name of its teacher
     if spec.get("name") == "feature_table":
         return Provenance(None, f"nobody says what computed {Path(source).name}, and from which labels")
-    folder = _folder(source, near)
+    folder = local_folder(source, near)
     if folder is None:
         return _known(source) or Provenance(None, f"nothing is known of '{source}'")
     known = _known(folder.name) or _known(f"{folder.parent.name}/{folder.name}")
@@ -105,7 +105,7 @@ def _known(name: str) -> Provenance | None:
     return None
 
 
-def _folder(source: str, near: Path | None) -> Path | None:
+def local_folder(source: str, near: Path | None) -> Path | None:
     """The folder of a local model, of which ``source`` is the path or a file in it."""
     if not source:
         return None

@@ -103,7 +103,7 @@ def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding])
 
 
 def unlabelled_corpora(experiment: Experiment) -> list[str]:
-    """Names of other corpora that were used without labels, "" where a name is not known."""
+    """Names of other corpora that were used without labels, also in pretraining, "" where a name is not known."""
     names = []
     for title, manifest_hash in hashes(experiment.settings).items():
         manifest = find_unlabelled(experiment.folder, manifest_hash)
@@ -111,7 +111,8 @@ def unlabelled_corpora(experiment: Experiment) -> list[str]:
             names.append(experiment.recipe.partition("+")[2] if title == LABEL else title)
         elif not set(manifest.speakers) <= set(experiment.manifest.speakers):
             names.append(manifest.corpus)
-    return names
+    pretraining = experiment.pretraining_of(experiment.settings.get("student"))
+    return names if pretraining is None else [*names, *(pretraining[0] or [""])]
 
 
 def training_corpora(experiment: Experiment) -> list[str]:

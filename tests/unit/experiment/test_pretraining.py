@@ -10,9 +10,12 @@ from encoders import save_encoder
 from programs import RECIPES, run_recipe
 from safetensors.torch import load_file
 
+from akd_toolkit.cli import main
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.data.unlabelled import prepare_unlabelled
+from akd_toolkit.deploy.release.metadata import training_corpora
 from akd_toolkit.experiment.pretraining import TeacherFeatures, load_pretraining, pretrain
+from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.models.pretrained_cnn import PretrainedCNN
 from akd_toolkit.teachers.provenance import provenance_of
 
@@ -90,9 +93,11 @@ def test_the_folder_of_another_pretraining_is_refused(load):
     pretrain(load())
     with pytest.raises(ValueError, match="batch_size"):
         pretrain(load("--batch_size=4"))
+    with pytest.raises(ValueError, match="precision"):  # an option of the command line that changes the result
+        pretrain(load("--precision=bf16"))
 
 
-def test_a_recipe_refuses_layers_that_have_heard_its_corpus(load, speech):
+def test_a_recipe_refuses_layers_that_were_pretrained_on_its_corpus(load, speech, capsys):
     """By the names on the card, and by the sound of the recordings whatever their names are."""
     named = pretrain(load(f"--sources={{EmoDB: {speech[1]}}}", folder="named"))
     assert "EmoDB" in provenance_of({"name": "pretrained_cnn", "source": str(named)}).corpora
@@ -103,20 +108,28 @@ def test_a_recipe_refuses_layers_that_have_heard_its_corpus(load, speech):
 
     done = train(named)
     assert done.returncode == 1 and "trained on EmoDB" in done.stderr
-    heard = pretrain(load(f"--sources={{others: {named}/run/corpus}}", folder="heard"))
-    done = train(heard)
+    copied = pretrain(load(f"--sources={{others: {named}/run/corpus}}", folder="copied"))
+    done = train(copied)
     assert done.returncode == 1 and "pretrained on 03a01" in done.stderr
     other = pretrain(load(folder="other"))
     done = train(other)
     assert done.returncode == 0, done.stderr
     record = json.loads((other / "run/seed17/fold1/outer/record.json").read_text())
     assert any("pretrained" in sentence for sentence in record["proved"])
+    main(["audit", str(other / "run"), "--no-sound"])
+    assert "layers were pretrained is in the test" in " ".join(capsys.readouterr().out.split())
+    assert training_corpora(Experiment.read(other / "run")) == ["generated", "made1", "made2"]  # for the licence
+    (other / "recordings.txt").write_text((copied / "recordings.txt").read_text())
+    assert main(["audit", str(other / "run"), "--no-sound"]) == 1
+    assert "pretrained on 03a01" in " ".join(capsys.readouterr().out.split())
 
 
 def test_frames_of_the_teacher_are_predicted_too(load, tmp_path):
     tiny_whisper = save_encoder("whisper", tmp_path / "whisper")
-    folder = pretrain(load(f"--teacher={{name: transformers_encoder, source: {tiny_whisper}}}", "--num_frames=5"))
-    assert {"embedding_regression", "hint"} <= set(pd.read_csv(folder / "metrics.csv"))
+    teacher = f"--teacher={{name: transformers_encoder, source: {tiny_whisper}}}"
+    losses = pd.read_csv(pretrain(load(teacher, "--num_frames=5", epochs=30)) / "metrics.csv")
+    for name in ("embedding_regression", "hint"):
+        assert losses[name].iloc[-3:].mean() < 0.9 * losses[name].iloc[:2].mean()
 
 
 @pytest.mark.parametrize(
