@@ -31,9 +31,9 @@ from akd_toolkit.experiment.protocol import differences
 from akd_toolkit.experiment.run_options import brain_options, check_run_options, fixed_options, read_command_line
 from akd_toolkit.experiment.settings import AugmentationPart, Optimiser, Seed, TeacherPart, setting
 from akd_toolkit.experiment.yaml_tree import plain, read, resolve
-from akd_toolkit.models.pretrained_cnn import CONFIG, RECORDINGS, WEIGHTS, PretrainedCNN
+from akd_toolkit.models.pretrained_cnn import CONFIG, OPTIONS, RECORDINGS, WEIGHTS, PretrainedCNN
 from akd_toolkit.outputs import TeacherOutput
-from akd_toolkit.registry import TEACHERS
+from akd_toolkit.registry import STUDENTS, TEACHERS
 from akd_toolkit.teachers.bank import TeacherBank, part_of
 from akd_toolkit.teachers.store import FeatureStore
 from akd_toolkit.training.brain import DistillBrain
@@ -139,7 +139,7 @@ def pretrain(pretraining: Pretraining) -> Path:
 def _train(pretraining: Pretraining, sources: Mapping[str, Manifest]) -> None:
     settings, folder = pretraining.settings, pretraining.folder
     torch.manual_seed(settings.seed)
-    student = PretrainedCNN(num_classes=2, cnn=settings.cnn)  # wrong options are found before features are computed
+    student = STUDENTS.build("pretrained_cnn", num_classes=2, **settings.cnn)  # before features, to find wrong options
     targets = TeacherFeatures(pretraining, sources)
     torch.manual_seed(settings.seed + 1)
     losses = _losses(student, targets, settings.num_frames)
@@ -252,7 +252,7 @@ def _write(pretraining: Pretraining, brain: DistillBrain, targets: TeacherFeatur
     """The history, the options, the recordings, a model card, and, last, the weights."""
     folder, student, settings = pretraining.folder, brain.kept, pretraining.settings
     write_text_aside(folder / "metrics.csv", pd.DataFrame(brain.history).to_csv(index=False))
-    config = {"cnn": student.build_options["cnn"], "corpora": list(settings.sources)}
+    config = {"cnn": {name: student.build_options[name] for name in OPTIONS}, "corpora": list(settings.sources)}
     write_text_aside(folder / CONFIG, json.dumps(config, indent=2) + "\n")
     sounds = sorted({row.sha256 for row in targets.manifest})
     write_text_aside(folder / RECORDINGS, "\n".join(sounds) + "\n")

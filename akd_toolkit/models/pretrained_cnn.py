@@ -16,7 +16,7 @@ from akd_toolkit.models.micro_cnn import TimeCNN
 from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 
-OPTIONS = {"num_mels": 64, "channels": (16, 32, 48), "dim": 144, "dilations": (1, 2, 3, 4, 2, 1)}
+OPTIONS = {"num_mels": 64, "channels": [16, 32, 48], "dim": 144, "dilations": [1, 2, 3, 4, 2, 1]}
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 RECORDINGS = "recordings.txt"  # SHA-256 of the sound of each recording of the pretraining
 
@@ -40,9 +40,8 @@ class PretrainedCNN(FittedHead, TimeCNN):
     source
         Folder, or hub name, of pretrained layers: ``config.json`` and ``model.safetensors``. None starts from random
         weights.
-    cnn
-        ``num_mels``, ``channels``, ``dim`` and ``dilations`` as in ``micro_cnn``; read from the source where one is
-        given.
+    num_mels, channels, dim, dilations
+        As in ``micro_cnn``. None: as in the source, or without one 64, [16, 32, 48], 144 and [1, 2, 3, 4, 2, 1].
     dropout
         Share of the embedding left out in training, in [0, 1).
 
@@ -55,42 +54,45 @@ class PretrainedCNN(FittedHead, TimeCNN):
     FileNotFoundError
         If the source has no such files.
     ValueError
-        If they are not of pretrained layers, or the source has other ``cnn`` options than those given.
+        If they are not of pretrained layers, or they have other options than those given.
 
     Example
     -------
-    >>> student = PretrainedCNN(num_classes=4, cnn={"channels": [4, 8], "dim": 16, "dilations": [1]}).eval()
+    >>> student = PretrainedCNN(num_classes=4, channels=[4, 8], dim=16, dilations=[1]).eval()
     >>> output = student(torch.zeros(2, 16000))
     >>> output.logits.shape, output.embedding.shape, output.frames.shape
     (torch.Size([2, 4]), torch.Size([2, 32]), torch.Size([2, 25, 16]))
     """
 
     floor = 1e-4  # frames of a tenth of a second may be alike, and the root of a rounding error is large
-    example_options = {"cnn": {"channels": [4, 8], "dim": 16, "dilations": [1, 2]}}
+    example_options = {"channels": [4, 8], "dim": 16, "dilations": [1, 2]}
 
-    def __init__(self, num_classes: int, source: str | None = None, cnn: dict | None = None, dropout: float = 0.2):
-        weights = None
-        if source is not None:
-            found, weights = load_pretrained(source)
-            if cnn and {**found, **cnn} != found:
+    def __init__(
+        self,
+        num_classes: int,
+        source: str | None = None,
+        num_mels: int | None = None,
+        channels: tuple[int, ...] | None = None,
+        dim: int | None = None,
+        dilations: tuple[int, ...] | None = None,
+        dropout: float = 0.2,
+    ):
+        given = {"num_mels": num_mels, "channels": channels, "dim": dim, "dilations": dilations}
+        layers, weights = (OPTIONS, None) if source is None else load_pretrained(source)
+        for name, value in given.items():
+            if value is not None and source is not None and value != layers[name]:
                 raise ValueError(
-                    f"pretrained_cnn: source '{source}' has the options {found}, not {cnn}; leave out cnn."
+                    f"pretrained_cnn: {name} is {layers[name]} in source '{source}', not {value}; leave it out."
                 )
-            cnn = found
-        cnn = cnn_options(cnn)
-        super().__init__(num_classes, normalize="level", **cnn)
-        self.options = {"num_classes": num_classes, "cnn": cnn, "dropout": dropout}
-        self.add_standardisation(2 * cnn["dim"])
+        layers = {name: layers[name] if value is None else value for name, value in given.items()}
+        super().__init__(num_classes, normalize="level", **layers)
+        self.build_options = {"num_classes": num_classes, **layers, "dropout": dropout}  # without the source
+        self.add_standardisation(2 * layers["dim"])
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(2 * cnn["dim"], num_classes)
+        self.classifier = nn.Linear(2 * layers["dim"], num_classes)
         if weights is not None:
             _take(self, weights, source)
         self.to(memory_format=torch.channels_last)  # trains a third faster on a CPU
-
-    @property
-    def build_options(self) -> dict:
-        """Plain options that rebuild this student without its source; weights come from a state dict."""
-        return dict(self.options)
 
     def pretrained(self) -> dict[str, Tensor]:
         """The weights below the head, which a source holds."""
@@ -115,14 +117,6 @@ class PretrainedCNN(FittedHead, TimeCNN):
         layers, num_valid = self._layers(waveform, lengths)
         *_, frames = layers.values()
         return frames, num_valid
-
-
-def cnn_options(given: dict | None) -> dict:
-    """The options of the layers, with defaults; ValueError for an unknown one."""
-    if unknown := sorted(set(given or {}) - set(OPTIONS)):
-        raise ValueError(f"pretrained_cnn: cnn.{unknown[0]} is unknown; the options are {', '.join(OPTIONS)}.")
-    options = {**OPTIONS, **(given or {})}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
 
 
 def _folder_of(source: str) -> Path:
@@ -164,7 +158,7 @@ def load_pretrained(source: str) -> tuple[dict, dict[str, Tensor]]:
             )
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return cnn_options(config["cnn"]), load_file(folder / WEIGHTS)
+        return {name: config["cnn"][name] for name in OPTIONS}, load_file(folder / WEIGHTS)
     except (ValueError, KeyError, TypeError, SafetensorError) as error:
         raise ValueError(
             f"pretrained_cnn: source '{source}' holds no pretrained layers ({error}); give a folder that recipes/Pool "

@@ -54,29 +54,38 @@ def norm_parts(name: str) -> list[Part]:
     return [Part(f"{name}.{tensor}", 0) for tensor in ("weight", "bias", "running_mean", "running_var")]
 
 
-@COUPLINGS.register("micro_cnn")
-def micro_cnn(student) -> list[Group]:
-    """Channels of the stem's stages, the width of the residual convolutions, and the embedding."""
-    widths = [stage.conv.out_channels for stage in student.stem]
+def heads(student) -> list[Part]:
+    """What reads each number of the embedding."""
+    return [Part("classifier.weight", 1)] + ([Part("regressor.linear.weight", 1)] if student.regressor else [])
+
+
+def time_cnn(student, readers: list[Part]) -> list[Group]:
+    """Channels of the stem's stages, and the width of the residual convolutions, whose top ``readers`` read."""
     groups = []
-    for i, width in enumerate(widths):
-        reader = (
-            f"stem.{i + 1}.conv" if i + 1 < len(widths) else "fuse"
-        )  # which reads each channel's bands side by side
+    for i, stage in enumerate(student.stem):
+        # The next stage, or the layer that reads each channel's bands side by side.
+        reader = f"stem.{i + 1}.conv" if i + 1 < len(student.stem) else "fuse"
         parts = [Part(f"stem.{i}.conv.weight", 0), *norm_parts(f"stem.{i}.norm"), Part(f"{reader}.weight", 1)]
-        groups.append(Group(f"channels.{i}", width, parts))
+        groups.append(Group(f"channels.{i}", stage.conv.out_channels, parts))
     residual = [Part("fuse.weight", 0), *norm_parts("fuse_norm")]  # added channel to channel: all blocks keep the same
     for i in range(len(student.blocks)):
         residual += [Part(f"blocks.{i}.conv.weight", axis) for axis in (0, 1)] + norm_parts(f"blocks.{i}.norm")
-    residual.append(Part("bottleneck.0.weight", 1, interleaved=True))  # mean, deviation and maximum of all channels
-    heads = ["classifier"] + (["regressor.linear"] if student.regressor is not None else [])
-    embedding = [Part("bottleneck.0.weight", 0), *norm_parts("bottleneck.1")]
-    embedding += [Part(f"{head}.weight", 1) for head in heads]
-    return [
-        *groups,
-        Group("dim", student.fuse.out_features, residual),
-        Group("embedding_dim", student.classifier.in_features, embedding),
-    ]
+    return [*groups, Group("dim", student.fuse.out_features, residual + readers)]
+
+
+@COUPLINGS.register("micro_cnn")
+def micro_cnn(student) -> list[Group]:
+    """Channels of the stem's stages, the width of the residual convolutions, and the embedding."""
+    readers = [Part("bottleneck.0.weight", 1, interleaved=True)]  # mean, deviation and maximum of all channels
+    embedding = [Part("bottleneck.0.weight", 0), *norm_parts("bottleneck.1"), *heads(student)]
+    return [*time_cnn(student, readers), Group("embedding_dim", student.classifier.in_features, embedding)]
+
+
+@COUPLINGS.register("pretrained_cnn")
+def pretrained_cnn(student) -> list[Group]:
+    """Channels of the stem's stages, and the width of the residual convolutions, whose statistics the head reads."""
+    statistics = [Part("centre", 0), Part("scale", 0), *heads(student)]  # mean and deviation of all channels
+    return time_cnn(student, [part._replace(interleaved=True) for part in statistics])
 
 
 @COUPLINGS.register("hybrid_transformer")

@@ -53,7 +53,7 @@ def test_the_student_learns_to_predict_the_teacher(load):
     loss = pd.read_csv(folder / "metrics.csv")["embedding_regression"]
     assert len(loss) == 40 and loss.iloc[-5:].mean() < 0.7 * loss.iloc[:2].mean()
     student = PretrainedCNN(4, source=str(folder))
-    assert student.build_options["cnn"]["dim"] == 16
+    assert student.build_options["dim"] == 16
     before = (folder / "model.safetensors").stat().st_mtime_ns
     assert pretrain(load(epochs=40)) == folder and (folder / "model.safetensors").stat().st_mtime_ns == before
 

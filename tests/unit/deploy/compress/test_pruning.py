@@ -12,6 +12,7 @@ from akd_toolkit.registry import STUDENTS
 
 SPECS = {
     "micro_cnn": {"name": "micro_cnn", "channels": [8, 16], "dim": 16, "dilations": [1, 2], "embedding_dim": 16},
+    "pretrained_cnn": {"name": "pretrained_cnn", "channels": [8, 16], "dim": 16, "dilations": [1, 2]},
     "hybrid_transformer": {"name": "hybrid_transformer", "dim": 32, "channels": [8, 16], "heads": 2, "halvings": 1},
 }
 NAMES = sorted(SPECS)
@@ -50,7 +51,7 @@ def test_units_of_zeros_go_first_and_the_output_stays(name):
     student, waveform = varied(name), torch.randn(2, 9000)
     for group in groups_of(student, name):
         for part in group.parts:  # every other unit does nothing
-            value = 1.0 if part.tensor.endswith("running_var") else 0.0
+            value = 1.0 if part.tensor.endswith(("running_var", "scale")) else 0.0
             where = places(student, part, group.units)[1::2].flatten()
             student.state_dict()[part.tensor].index_fill_(part.axis, where, value)
     before = student(waveform).logits
