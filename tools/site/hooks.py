@@ -15,7 +15,8 @@ from mkdocs.structure.nav import Section
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "akd_toolkit"
-PAGES = ("*.md", "docs/**/*.md", "recipes/*/README.md", "tools/*/README.md", "akd_toolkit/pretrained/*.md")
+RECIPES = ("recipes/*/README.md", "recipes/*/earlier/README.md")
+PAGES = ("*.md", "docs/**/*.md", *RECIPES, "tools/*/README.md", "akd_toolkit/pretrained/*.md")
 LINK = re.compile(r"(?<=\]\()([\w./-]+\.\w+)(?=[)#])")
 FENCES = {".py": "python", ".yaml": "yaml", ".cff": "yaml"}
 
