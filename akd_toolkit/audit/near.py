@@ -32,14 +32,11 @@ def code_of(waveform: np.ndarray) -> np.ndarray:
     E[t, m] is the energy of frame t (256 ms, Hann) in band m of 33 between 300 and 3200 Hz, equally wide in octaves.
     Bit m of frame t says whether  E[t, m] - E[t, m+1] - (E[t-1, m] - E[t-1, m+1]) > 0,  which neither gain nor a smooth
     filter changes. 129 frames every 20 ms lie around the centre of the speech's energy, which stays in place when the
-    ends are trimmed; frames 20 dB below the loudest are masked.
+    ends are trimmed; frames 20 dB below the loudest are masked. [samples] float32 at 16 kHz gives [129, 32] int8: -1 or
+    1, and 0 in masked frames.
 
     Source: Haitsma & Kalker 2002, "A highly robust audio fingerprinting system". Differs: one code of fixed size for
     each utterance, with a mask for pauses, instead of many for the blocks of long music.
-
-    Shape
-    -----
-    waveform: [samples] float32 at 16 kHz. Returns [129, 32], int8: -1 or 1, 0 in masked frames.
 
     Example
     -------
@@ -105,36 +102,32 @@ def _similarities(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
 def check_near(splits: Sequence[Split], progress: bool = True) -> list[Finding]:
     """No recording across a split is a near copy of another."""
     rows = {row.id: row for split in splits for row in (*split.train, *split.test)}
-    codes, problems = {}, []
+    codes, problems, found, inside = {}, [], [], []
     for row in tqdm(rows.values(), desc="fingerprints", unit="file", disable=not progress):
         try:
             code = code_of(read_audio(row.wav, row.start, row.stop or None))
+            if code.any(axis=1).sum() < MIN_FRAMES:
+                limit = f"below {MIN_FRAMES * HOP / SAMPLE_RATE_HZ:g} s of speech fingerprints are not reliable"
+                raise ValueError(f"{row.id}: {limit}.")
+            codes[row.id] = code
         except (OSError, ValueError) as error:
             problems.append(str(error))
-            continue
-        if code.any(axis=1).sum() >= MIN_FRAMES:
-            codes[row.id] = code
-        else:
-            limit = f"below {MIN_FRAMES * HOP / SAMPLE_RATE_HZ:g} s of speech fingerprints are not reliable"
-            problems.append(f"{row.id}: {limit}.")
     names = list(codes)
-    pairs = [(rows[names[i]], rows[names[j]], share) for i, j, share in similar_pairs([*codes.values()], progress)]
-    found, inside, clear = [], [], len(names) > 1
-    for one, other, share in pairs:
+    for i, j, share in similar_pairs([*codes.values()], progress):
+        one, other = rows[names[i]], rows[names[j]]
         if one.sha256 and one.sha256 == other.sha256:
             continue  # check_identical reports it
         how = f"are copies by their sound ({100 * share:.0f} % of the bits agree, two takes of one actor reach 77 %)"
         across = [(split, a, b) for split in splits for a, b in ((one, other), (other, one)) if split.divides(a, b)]
         found += [split.wrong("near copies", f"{split.pair(a, b)} {how}; drop one.") for split, a, b in across]
-        clear = clear and not across
-        if not across:
-            inside.append(f"{one.id} and {other.id} {how}")
+        inside += [] if across else [f"{one.id} and {other.id} {how}"]
+    clear = not found and len(names) > 1
     if inside:
         sentence = f"{counted(len(inside), 'pair')} of near copies, always on one side; the nearest: {inside[0]}."
         found.append(Finding("warning", "near copies", sentence))
     if clear:
-        splits_and_codes = f"{counted(len(splits), 'split')} ({len(names)} fingerprints compared)"
-        found.append(Finding("proved", "near copies", f"no recording has a near copy across {splits_and_codes}."))
+        compared = f"{counted(len(splits), 'split')} ({len(names)} fingerprints compared)"
+        found.append(Finding("proved", "near copies", f"no recording has a near copy across {compared}."))
     if problems:
         sentence = f"that no recording has a near copy, for {len(problems)} of {len(rows)} recordings: {problems[0]}"
         found.append(Finding("not_proved", "near copies", sentence))

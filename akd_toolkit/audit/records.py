@@ -31,15 +31,12 @@ CURE = "give --speaker COLUMN or --speaker-pattern REGEX"
 
 
 class Placed(NamedTuple):
-    """A row of a file, its number there, and its fold and partition, "" where there is none.
-
-    ``scope`` are the folders of the file whose names are neither a partition nor a fold.
-    """
+    """A row of a split file."""
 
     file: Path
-    number: int
-    scope: str
-    fold: str
+    number: int  # of the row in the file, from 1
+    scope: str  # folders of the file whose names are neither a partition nor a fold
+    fold: str  # "" where there is none, as for partition
     partition: str
     row: Utterance
     record: dict[str, str]
@@ -61,18 +58,22 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
 
     ``column`` holds the partition, ``named`` are columns that the user gave.
     """
-    placed, left_out = [], []
+    rows, left_out, found = [], [], []
     files, base = _files(paths)
     for file in files:
         records = enumerate(read_records(file, named), start=1)
         of_file = [_placed(file, base, number, record, column) for number, record in records]
         if any(item.fold or item.partition for item in of_file):
-            placed += of_file
+            rows += of_file
         else:
             left_out.append(file.name)
-    beside = any(item.partition for item in placed)
-    lost = [item for item in placed if not _is_placed(item, beside)]
-    found = []
+    beside = any(item.partition for item in rows)
+
+    def is_placed(item: Placed) -> bool:
+        """Where others are train and test, 2 is a fold, but ``extra`` is neither."""
+        return bool(item.partition or (item.fold and not (beside and re.fullmatch(r"fold \D+", item.fold))))
+
+    lost = [item for item in rows if not is_placed(item)]
     if left_out:
         sentence = f"that {some(left_out)} share nothing with other files: no row in them names a partition."
         found.append(Finding("not_proved", "files", sentence))
@@ -80,13 +81,12 @@ def read_placed(paths: Sequence, column: str | None, named: Sequence[str]) -> tu
         what = some(sorted({repr(item.fold.removeprefix("fold ")) for item in lost}))
         sentence = f"that {counted(len(lost), 'row')} share nothing with other rows: {what} is not a partition (first: "
         found.append(Finding("not_proved", "files", f"{sentence}{lost[0].where})."))
-    return [item for item in placed if _is_placed(item, beside)], found
+    return [item for item in rows if is_placed(item)], found
 
 
 def _files(paths: Sequence) -> tuple[list[Path], Path]:
     """Split files, and the folder that all paths have in common, whose own name is not a place."""
-    missing = [str(path) for path in paths if not Path(path).exists()]
-    if missing:
+    if missing := [path for path in paths if not Path(path).exists()]:
         raise FileNotFoundError(f"{missing[0]} does not exist; give split files, their folder, or an experiment.")
     given = [Path(os.path.abspath(path)) for path in paths]  # a link's own name counts
     found: list[Path] = []
@@ -126,20 +126,9 @@ def _placed(file: Path, base: Path, number: int, record: dict[str, str], column:
 
 @lru_cache(4096)
 def place_in_cell(cell: str) -> tuple[str, str]:
-    """(fold, partition) of a cell; a cell that is neither, such as a number, is a fold.
-
-    Example
-    -------
-    >>> place_in_cell("Train"), place_in_cell("fold1/test"), place_in_cell("3")
-    (('', 'training'), ('fold 1', 'test'), ('fold 3', ''))
-    """
+    """(fold, partition) of a cell, such as ``Train`` or ``fold1/test``; one that is neither, such as 3, is a fold."""
     place = place_of(Path(re.sub(r"[./]", " ", cell) or "-"))
     return place if any(place) or not cell else (f"fold {cell}", "")
-
-
-def _is_placed(item: Placed, beside_partitions: bool) -> bool:
-    """Where others are train and test, 2 is a fold, but ``extra`` is neither."""
-    return bool(item.partition or (item.fold and not (beside_partitions and re.fullmatch(r"fold \D+", item.fold))))
 
 
 def _time(cell: str) -> float:
@@ -170,17 +159,17 @@ def speakers_of(placed: Sequence[Placed], column: str | None, pattern: str | Non
         names = [item.cell("speaker", column) for item in placed]
         source = f"column '{column}'" if column else "a column"
         if not column and all(map(is_unknown_speaker, names)):
-            names, source = _by_known_corpus(placed, names)
+            source = "a column" if any(names) else ""
+            for corpus, known in SPEAKERS_IN_NAMES.items():
+                if placed and all(inside := [_named(item, re.compile(known)) for item in placed]):
+                    names, source = inside, f"names as in {corpus}"
+                    break
     known = {name for name in names if not is_unknown_speaker(name)}
     emotions = [item.cell("emotion") for item in placed]
-    for what, wrong in (
-        ("partitions", are_partitions(known)),
-        ("emotions", len(known) > 1 and (names == emotions or {*map(str.casefold, known)} <= {*EMOTION_WORDS.split()})),
-    ):
-        if wrong:
-            raise ValueError(
-                f"speakers from {source} are {some(sorted(known))}: names of {what}, not of people; {CURE}."
-            )
+    emotional = names == emotions or {*map(str.casefold, known)} <= {*EMOTION_WORDS.split()}
+    if (parts := are_partitions(known)) or (len(known) > 1 and emotional):
+        what = "partitions" if parts else "emotions"
+        raise ValueError(f"speakers from {source} are {some(sorted(known))}: names of {what}, not of people; {CURE}.")
     corpora = [item.cell("corpus") for item in placed]
     if all(corpora) and len(set(corpora)) > 1 and not are_partitions(set(corpora)):
         names = [name if is_unknown_speaker(name) else f"{name} ({corpus})" for name, corpus in zip(names, corpora)]
@@ -204,14 +193,6 @@ def _by_pattern(placed: Sequence[Placed], pattern: str) -> list[str]:
         row = placed[names.index("")].row
         raise ValueError(f"--speaker-pattern {pattern!r} is not found in {row.id} nor in its path '{row.wav}'.")
     return names
-
-
-def _by_known_corpus(placed: Sequence[Placed], names: list[str]) -> tuple[list[str], str]:
-    for corpus, known in SPEAKERS_IN_NAMES.items():
-        found = [_named(item, re.compile(known)) for item in placed]
-        if found and all(found):
-            return found, f"names as in {corpus}"
-    return names, "a column" if any(names) else ""
 
 
 def _named(item: Placed, pattern: re.Pattern) -> str:

@@ -52,35 +52,34 @@ def audit_split_files(
             "named; call the files or folders train, valid and test, or give --partition COLUMN."
         )
     rows = [row for split in splits for row in (*split.train, *split.test)]
-    if not source:
-        sentence = f"that no speaker is on both sides: no row names one; {CURE}."
-        found.append(Finding("not_proved", "speakers", sentence))
-    elif is_a_name_for_each(rows):
+    unknown = "" if source else "no row names one"
+    if source and is_a_name_for_each(rows):
         each = f"each of {counted(len({row.id for row in rows}), 'utterance')} has a speaker of its own"
-        sentence = f"that no speaker is on both sides: {each} ({rows[0].speaker}, ...), so {source} may not name people"
-        found.append(Finding("not_proved", "speakers", f"{sentence}; {CURE}."))
+        unknown = f"{each} ({rows[0].speaker}, ...), so {source} may not name people"
+    if unknown:
+        found.append(Finding("not_proved", "speakers", f"that no speaker is on both sides: {unknown}; {CURE}."))
     else:
         found += check_speakers(splits)
-    found += _check_names(splits, unproved, doubtful(splits)) + check_sentences(splits)
+    found += _check_names(splits, unproved) + check_sentences(splits)
     found += _check_sound(splits, audio) + _not_compared(placed, splits)
     title = f"{counted(len(splits), 'split')} in {counted(len({item.file for item in placed}), 'file')}"
     return f"{some(map(str, paths))}: {title}{f', speakers from {source}' if source else ''}", found
 
 
-def _check_names(splits: list[Split], unproved: dict[str, str], pairs: list[tuple[str, str]]) -> list[Finding]:
+def _check_names(splits: list[Split], unproved: dict[str, str]) -> list[Finding]:
     """Utterances and segments by name; a check whose names are in doubt is not proved."""
-    if pairs:
+    if pairs := doubtful(splits):
         why = f"{counted(len(pairs), 'pair')} of names in two folders may be of one recording"
         unproved = {"utterances": f"{why} (first: {' and '.join(pairs[0])})", "segments": why} | unproved
-    found = [
-        finding
-        for finding in (*check_utterances(splits), *check_segments(splits))
-        if not (finding.verdict == "proved" and finding.check in unproved)
-    ]
-    what = {"utterances": "no utterance is on both sides", "segments": "no two rows are of one audio file"}
-    cure = {"utterances": "give --id COLUMN or --id COLUMN,COLUMN, or --audio ROOT", "segments": "give --audio ROOT"}
+    found = check_utterances(splits) + check_segments(splits)
+    found = [one for one in found if one.verdict != "proved" or one.check not in unproved]
+    that = {
+        "utterances": ("no utterance is on both sides", "give --id COLUMN or --id COLUMN,COLUMN, or --audio ROOT"),
+        "segments": ("no two rows are of one audio file", "give --audio ROOT"),
+    }
     for check, why in unproved.items():
-        found.append(Finding("not_proved", check, f"that {what[check]}: {why}; {cure[check]}."))
+        what, cure = that[check]
+        found.append(Finding("not_proved", check, f"that {what}: {why}; {cure}."))
     return found
 
 
@@ -99,8 +98,7 @@ def _check_sound(splits: list[Split], audio) -> list[Finding]:
 
 def _not_compared(placed: list[Placed], splits: list[Split]) -> list[Finding]:
     found, compared = [], {row for split in splits for row in (*split.train, *split.test)}
-    alone = sorted({item.fold for item in placed if item.row not in compared})
-    if alone:
+    if alone := sorted({item.fold for item in placed if item.row not in compared}):
         sentence = f"{some(alone)}: only one partition was found, so there is nothing to compare."
         found.append(Finding("warning", "files", sentence))
     if scopes := scopes_of(placed):
@@ -116,10 +114,8 @@ def splits_of(placed: Sequence[Placed]) -> list[Split]:
     as one of two corpora, is a split of its own. What training and validation share is only a warning: it affects the
     choice of a model, not the test.
     """
-    scopes = scopes_of(placed)
-    return [split for scope in scopes for split in _splits([i for i in placed if i.scope == scope], scope)] or _splits(
-        placed, ""
-    )
+    by_scope = [_splits([item for item in placed if item.scope == scope], scope) for scope in scopes_of(placed)]
+    return [split for splits in by_scope for split in splits] or _splits(placed, "")
 
 
 def scopes_of(placed: Sequence[Placed]) -> list[str]:

@@ -44,23 +44,23 @@ def read_records(path: Path, known: Collection[str] = ()) -> list[dict[str, str]
     any of these nested; a key on the way that names a partition becomes ``partition``. Other JSON, such as a map of
     labels, has no rows. ValueError if the file cannot be read.
     """
-    kind = path.suffix.lower()
+    kind, kaldi = path.suffix.lower(), path.name in KALDI
     if kind == ".csv" or (kind == ".tsv" and not _is_fairseq(path)):
         sheet = read_table(path)
         return [_as_texts(dict(zip(sheet.columns, cells))) for cells in sheet.to_numpy()]
     try:
-        text = "" if path.name in KALDI else path.read_text(encoding="utf-8-sig")
-        if path.name in KALDI:
+        text = "" if kaldi else path.read_text(encoding="utf-8-sig")
+        if kaldi:
             found = _kaldi(path.parent)
         elif kind in (".txt", ".lst", ".tsv"):
             found = _named_in_lines(text.split("\n", 1)[1] if kind == ".tsv" else text)
         else:
-            found = list(_nested(_tree(text), KNOWN | set(map(plain_name, known))))
+            found = _nested(_tree(text), KNOWN | set(map(plain_name, known)))
+        return [_as_texts(record) for record in found]
     except (OSError, ValueError, RecursionError) as error:
-        if path.name not in KALDI and kind not in (".txt", ".lst", ".tsv", ".json", ".jsonl"):
+        if not kaldi and kind not in SUFFIXES:
             raise ValueError(f"{path} is not a split file; give CSV, TSV, JSON, JSONL, TXT or LST.") from None
         raise ValueError(f"{path} cannot be read as {kind[1:].upper() or 'text'} ({error}); correct it.") from None
-    return [_as_texts(record) for record in found]
 
 
 def _tree(text: str):
@@ -99,7 +99,7 @@ def _is_fairseq(path: Path) -> bool:
 def _nested(tree, known: set[str], trail: tuple[str, ...] = ()) -> Iterator[dict]:
     """Records at any depth: dicts with a known column. ``trail`` holds the keys above, "" for a list's."""
     if isinstance(tree, list):
-        if not trail or any(_place(trail)):
+        if not trail or _names_a_place(trail):
             yield from (_with_place(trail, {"path": name}) for name in _names(tree))
         for item in tree:
             yield from _nested(item, known, (*trail, ""))
@@ -131,11 +131,11 @@ def _rows_of(columns: dict) -> list[dict]:
 
 def _with_place(trail: Sequence[str], record: dict) -> dict:
     named = any(name in COLUMNS["partition"] for name in record)
-    return record if named or not any(_place(trail)) else {**record, "partition": " ".join(trail)}
+    return record if named or not _names_a_place(trail) else {**record, "partition": " ".join(trail)}
 
 
-def _place(trail: Sequence[str]) -> tuple[str, str]:
-    return place_of(Path("-", *(part for part in trail if part)))
+def _names_a_place(trail: Sequence[str]) -> bool:
+    return any(place_of(Path("-", *filter(None, trail))))
 
 
 def _as_texts(record: dict) -> dict[str, str]:

@@ -10,7 +10,6 @@ from itertools import combinations, product
 from akd_toolkit.audit.records import Placed
 from akd_toolkit.audit.split_tables import COLUMNS, SUFFIX
 from akd_toolkit.data.importers.tables import plain_name
-from akd_toolkit.data.manifest import Utterance
 from akd_toolkit.data.verdicts import Split
 
 PLAIN = re.compile(r"[^\W\d]{0,9}[\s_-]*\d{1,5}")  # 001, audio_12: many folders have a file of this name
@@ -20,27 +19,16 @@ Named = list[tuple[Placed, str]]
 
 @lru_cache(2**20)
 def path_of(name: str) -> tuple[str, ...]:
-    """The parts of a path, normalised so that two spellings of it are equal.
-
-    Example
-    -------
-    >>> path_of("C:\\\\EmoDB\\\\wav\\\\03a01Fa.WAV"), path_of("./wav/../wav/03a01fa.wav?download=1")
-    (('emodb', 'wav', '03a01fa'), ('wav', '03a01fa'))
-    """
+    r"""The parts of a path, normalised: ``("emodb", "03a01fa")`` of ``C:\EmoDB\.\03a01Fa.WAV``."""
     parts = posixpath.normpath(SUFFIX.sub("", name).replace("\\", "/")).casefold().split("/")
     return tuple(part for part in parts if part not in ("", "..", ".") and not part.endswith(":"))
 
 
-def one_spelling(names: Iterable[str]) -> dict[str, str]:
+def _one_spelling(names: Iterable[str]) -> dict[str, str]:
     """Name -> one spelling for all names of its file.
 
     A path that is the end of another, such as ``b.wav`` of ``corpus/a/b.wav``, is the same file, unless it is the end
     of several or a plain number, which many folders have.
-
-    Example
-    -------
-    >>> one_spelling(["wav/B2x.wav", "b2x", "anna/1.wav", "1.wav"])
-    {'wav/B2x.wav': 'wav/B2x.wav', 'b2x': 'wav/B2x.wav', 'anna/1.wav': 'anna/1.wav', '1.wav': '1.wav'}
     """
     names = list(dict.fromkeys(names))
     first: dict[tuple, str] = {}
@@ -55,14 +43,8 @@ def one_spelling(names: Iterable[str]) -> dict[str, str]:
     return {name: first[path_of(name)] for name in names}
 
 
-def counts_from_start(names: Iterable[str]) -> str:
-    """The shape of names that count up from 0 or 1, as those of every file of a corpus may; "" for others.
-
-    Example
-    -------
-    >>> counts_from_start(["dia0_utt0", "dia0_utt1", "dia1_utt0"]), counts_from_start(["03a01", "03a02", "03a05"])
-    ('dia#_utt#', '')
-    """
+def _counts_from_start(names: Iterable[str]) -> str:
+    """The shape, ``dia#_utt#``, of names that count up from 0 or 1, as every file of a corpus may; "" for others."""
     names = set(names)
     shapes = {re.sub(r"\d+", "#", name) for name in names}
     if len(names) < MIN_COUNTED or len(shapes) > 1 or "#" not in (shape := shapes.pop()):
@@ -80,7 +62,7 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Plac
     numbers nor values that restart within a partition or in the next, then the path, and last the number of the row.
     ValueError if a row lacks a given column, or its values repeat within a partition.
     """
-    spelling = one_spelling(item.row.wav for item in placed if item.row.wav)
+    spelling = _one_spelling(item.row.wav for item in placed if item.row.wav)
     placed = [item.of(wav=spelling.get(item.row.wav, "")) for item in placed]
     across = _restart_across([(item, item.row.wav) for item in placed if item.row.wav])
     rejected = {"path": across} if across else {}
@@ -88,7 +70,7 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Plac
     unproved = {"segments": f"column 'path': {across}"} if across else {}
     if all(names):
         names = [SUFFIX.sub("", name) for name in names]
-        spelling = one_spelling(names)
+        spelling = _one_spelling(names)
         names = [spelling[name] for name in names]
     else:
         names = [item.where for item in placed]
@@ -99,12 +81,10 @@ def name_rows(placed: Sequence[Placed], given: Sequence[str]) -> tuple[list[Plac
 
 def _from_given_columns(placed: Sequence[Placed], given: Sequence[str]) -> list[str]:
     for item in placed:
-        absent = [column for column in given if not item.record.get(plain_name(column))]
-        if absent:
+        if absent := [column for column in given if not item.record.get(plain_name(column))]:
             raise ValueError(f"--id: {item.where} has no '{absent[0]}'; it has {', '.join(item.record)}.")
     names = ["_".join(item.record[plain_name(column)] for column in given) for item in placed]
-    within = _restart_within(list(zip(placed, names)))
-    if within:
+    if within := _restart_within(list(zip(placed, names))):
         raise ValueError(f"--id {','.join(given)}: {within}; name the columns that together are an ID.")
     return names
 
@@ -153,7 +133,7 @@ def _restart_within(named: Named) -> str:
 def _restart_across(named: Named) -> str:
     """Two partitions whose names count up from the start, each by itself."""
     groups = _groups(named)
-    shapes = {place: shape for place, names in groups.items() if (shape := counts_from_start(names))}
+    shapes = {place: shape for place, names in groups.items() if (shape := _counts_from_start(names))}
     for one, other in combinations(shapes, 2):
         comparable = one[0] == other[0] and (one[1] == other[1] or not (one[1] and one[2] and other[1] and other[2]))
         if comparable and shapes[one] == shapes[other] and set(groups[one]) & set(groups[other]):
@@ -173,10 +153,14 @@ def doubtful(splits: Sequence[Split]) -> list[tuple[str, str]]:
     """Pairs (training, test) of names that may mean the same recording; only comparing the sound can decide."""
     found = []
     for split in splits:
-        train, test = (_by_file_name(row for row in rows if not row.sha256) for rows in (split.train, split.test))
+        train, test = defaultdict(set), defaultdict(set)  # last part of a path -> whole paths
+        for side, rows in ((train, split.train), (test, split.test)):
+            for row in rows:
+                if not row.sha256:
+                    side["".join(path_of(row.wav or row.id)[-1:])].add(row.wav or row.id)
         # Where a name occurs in several folders, or all names count up, the folders are a part of it.
         apart = any(len(names) > 1 for side in (train, test) for names in side.values())
-        apart = apart or all(map(counts_from_start, (train, test)))
+        apart = apart or all(map(_counts_from_start, (train, test)))
         for name in train.keys() & test.keys():
             for one, other in product(train[name], test[name]):
                 paths = sorted((path_of(one), path_of(other)), key=len)
@@ -184,10 +168,3 @@ def doubtful(splits: Sequence[Split]) -> list[tuple[str, str]]:
                 if paths[0] != paths[1] and (within or not (apart or PLAIN.fullmatch(name))):
                     found.append((one, other))
     return sorted(found)
-
-
-def _by_file_name(rows: Iterable[Utterance]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        found["".join(path_of(row.wav or row.id)[-1:])].add(row.wav or row.id)
-    return found

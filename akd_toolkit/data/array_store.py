@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cloudpickle
 import numpy as np
@@ -53,23 +54,12 @@ def stored_arrays(
         For the log, and for a reader: written beside the arrays.
     jobs, backend
         See ``run_tasks``.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> place, lengths = Path(tempfile.mkdtemp()), {"a": 2, "b": 1}
-    >>> def describe(ids):
-    ...     return {"ones": np.ones(sum(lengths[i] for i in ids)), "counts": np.array([lengths[i] for i in ids])}
-    >>> arrays = stored_arrays(place, "toy", ["a", "b"], ["ones", "offsets"], describe, "toy", progress=False)
-    >>> arrays["ones"].tolist(), arrays["offsets"].tolist()
-    ([1.0, 1.0, 1.0], [0, 2, 3])
     """
-    arrays = _open(folder, stem, ids, keys)
-    if arrays is None:
+    if (arrays := _open(folder, stem, ids, keys)) is None:
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{stem}.lock"):
-            arrays = _open(folder, stem, ids, keys)  # another process may have computed it while this one waited
-            if arrays is None:
+            # Another process may have computed it while this one waited.
+            if (arrays := _open(folder, stem, ids, keys)) is None:
                 begin = time.monotonic()
                 parts = folder / f".{stem}.{'-'.join(keys)}.parts"
                 paths = [parts / f"{index:06d}.npz" for index in range(-(-len(ids) // CHUNK))]
@@ -112,7 +102,7 @@ def _compute(paths: list[Path], ids, describe, title: str, jobs: int, backend: s
     if min(jobs, len(missing)) > 1:
         with written_aside(shared) as aside:
             aside.write_bytes(cloudpickle.dumps(describe))
-        write = partial(_write_shared, shared, secrets.token_hex(8))
+        write = partial(_write, _Shared(shared, secrets.token_hex(8)))
     with tqdm(total=len(ids), initial=num_kept, desc=title, unit="utt", disable=not progress) as bar:
         run_tasks(write, missing, jobs, backend, on_done=lambda: bar.update(min(CHUNK, bar.total - bar.n)))
     shared.unlink(missing_ok=True)
@@ -127,14 +117,19 @@ def _write(describe: Callable, task: tuple[Path, Sequence[str]]) -> None:
         aside.write_bytes(buffer.getbuffer())
 
 
-def _write_shared(shared: Path, token: str, task: tuple[Path, Sequence[str]]) -> None:
-    """In a worker: ``describe``, with its manifest and model, is loaded once and not once per task."""
-    _write(_described(shared, token), task)
+class _Shared(NamedTuple):
+    """``describe`` in a worker: it is loaded, with its manifest and model, once and not once per task."""
+
+    path: Path
+    token: str
+
+    def __call__(self, ids: Sequence[str]) -> Chunk:
+        return _described(*self)(ids)
 
 
 @lru_cache(maxsize=1)
-def _described(shared: Path, token: str) -> Callable:
-    return cloudpickle.loads(shared.read_bytes())
+def _described(path: Path, token: str) -> Callable:
+    return cloudpickle.loads(path.read_bytes())
 
 
 def _read(path: Path) -> Chunk | None:

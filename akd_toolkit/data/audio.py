@@ -18,12 +18,7 @@ CANCELLED = 0.01  # of a channel's energy: 20 dB below it
 
 @dataclass(frozen=True)
 class Recording:
-    """The stored samples of a file, checked but not converted.
-
-    Shape
-    -----
-    samples: [num_samples, channels], float32 in [-1, 1].
-    """
+    """The stored samples of a file, [num_samples, channels] float32 in [-1, 1], checked but not converted."""
 
     path: Path
     samples: np.ndarray
@@ -65,12 +60,6 @@ def opposite_channel(blocks: Iterable[np.ndarray]) -> int | None:
 
     They do if the energy of their mean is below 1 % of the loudest channel's (opposite phase, from a wrongly wired
     cable). Then it is the first channel with at least half of the energy of the loudest.
-
-    Example
-    -------
-    >>> left = np.array([0.5, -0.5, 0.25])
-    >>> opposite_channel([np.stack([left, -0.9 * left], axis=1)]), opposite_channel([np.stack([left, left], axis=1)])
-    (0, None)
     """
     products = np.zeros((1, 1))  # of every two channels, summed over the samples
     for block in blocks:
@@ -90,23 +79,12 @@ def mixed(block: np.ndarray, channel: int | None) -> np.ndarray:
 
 
 def read_audio(path, start: int = 0, stop: int | None = None, sample_rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
-    """Read a file, or a part of it, as a mono waveform at ``sample_rate_hz``.
+    """Read a file, or a part of it, as a mono waveform at ``sample_rate_hz``: [samples], float32 in [-1, 1].
 
-    Other sampling rates are resampled (soxr) and channels are averaged (see ``mixed``).
-
-    Arguments
-    ---------
-    path
-        See ``open_sound_file``: WAV, FLAC, OGG, MP3, ...
-    start, stop
-        First sample and the one after the last, counted at the file's own sampling rate; None is the end.
-
-    Shape
-    -----
-    Returns [samples], float32 in [-1, 1].
-
-    FileNotFoundError if there is no such file; ValueError if the file is empty, not audio, truncated, shorter than
-    0.1 s, silent (all zeros), or not finite.
+    Other sampling rates are resampled (soxr) and channels are averaged (see ``mixed``). ``path`` is anything that
+    ``open_sound_file`` takes; ``start`` and ``stop`` are the first sample and the one after the last, at the file's own
+    sampling rate, None for the end. FileNotFoundError if there is no such file; ValueError if the file is empty, not
+    audio, truncated, shorter than 0.1 s, silent (all zeros), or not finite.
 
     Example
     -------

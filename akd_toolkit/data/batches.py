@@ -14,29 +14,21 @@ from akd_toolkit.outputs import TeacherOutput
 class Batch:
     """Padded windows with their labels and, if there are teachers, the teacher outputs.
 
-    Shape
-    -----
-    waveforms: [batch, samples], zeros after each window's end. lengths: [batch], share that is speech, in (0, 1].
-    labels: [batch], indices into the label order, or UNLABELLED. ids: utterance of each window. attributes:
-    [batch, A], NaN where unknown, or None. partner: [batch], after mixup the row that each was mixed with, with the
-    share 1 - ``share`` in the sound. All other fields describe the row's own window. extras: items that a user added to
-    the dataset, as SpeechBrain's PaddedBatch, or None.
+    After mixup all fields but ``waveforms``, ``lengths``, ``partner`` and ``share`` describe the row's own window.
     """
 
-    ids: list[str]
-    waveforms: Tensor
-    lengths: Tensor
-    labels: Tensor
+    ids: list[str]  # utterance of each window
+    waveforms: Tensor  # [batch, samples], zeros after each window's end
+    lengths: Tensor  # [batch], share that is speech, in (0, 1]
+    labels: Tensor  # [batch], indices into the label order, or UNLABELLED
     teacher: TeacherOutput | None = None
-    attributes: Tensor | None = None
-    partner: Tensor | None = None
-    share: float = 1.0
-    extras: object = None
+    attributes: Tensor | None = None  # [batch, A], NaN where unknown
+    partner: Tensor | None = None  # [batch], after mixup the row that each was mixed with,
+    share: float = 1.0  # which has the share 1 - ``share`` in the sound
+    extras: object = None  # items that a user added to the dataset, as SpeechBrain's PaddedBatch
 
     def to(self, device) -> "Batch":
-        names = ("waveforms", "lengths", "labels", "teacher", "attributes", "partner", "extras")
-        parts = {name: getattr(self, name) for name in names}
-        return replace(self, **{name: part.to(device) for name, part in parts.items() if part is not None})
+        return replace(self, **{name: part.to(device) for name, part in vars(self).items() if hasattr(part, "to")})
 
 
 def collate(
@@ -62,13 +54,9 @@ def collate(
 def collate_items(items: list[dict], change: Callable[[Batch, tuple[int, ...]], Batch] | None = None) -> Batch:
     """The ``collate_fn`` of a ``WindowDataset``.
 
-    Arguments
-    ---------
-    items
-        Each with ``id``, ``window``, ``label``, ``attributes``, ``teacher`` and ``key``; others become ``extras``.
-    change
-        (batch, key) -> batch, such as augmentation. The key belongs to the batch, so that the result does not depend on
-        which process changes it.
+    Items have ``id``, ``window``, ``label``, ``attributes``, ``teacher`` and ``key``; others become ``extras``.
+    ``change`` maps (batch, key) to a batch, such as augmentation: the key belongs to the batch, so that the result does
+    not depend on which process changes it.
     """
     columns = {name: [item[name] for item in items] for name in items[0]}
     ids, windows, labels, attributes, teachers, keys = (

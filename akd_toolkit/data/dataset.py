@@ -94,10 +94,7 @@ def teacher(speech: Speech, utterance: Utterance, view: int, span: tuple[float, 
 class WindowDataset(sb.dataio.dataset.DynamicItemDataset):
     """Windows of speech: ``dataset[draw]`` is the window of a ``Draw``, ``dataset[5]`` the whole sixth utterance.
 
-    Arguments
-    ---------
-    sources
-        The ``Speech`` that windows come from: labelled speech first, then unlabelled.
+    ``sources`` are the ``Speech`` that windows come from: labelled speech first, then unlabelled.
 
     Example
     -------

@@ -44,14 +44,7 @@ def epoch_order(manifest: Manifest, sampling: str, random: np.random.Generator) 
 
 
 def balanced_order(groups: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """As many rows as there are, each group equally often up to one; no row repeats before its whole group was used.
-
-    Example
-    -------
-    >>> groups = np.array([0, 0, 0, 0, 0, 1])
-    >>> np.bincount(groups[balanced_order(groups, np.random.default_rng(0))])
-    array([3, 3])
-    """
+    """As many rows as there are, each group equally often up to one; no row repeats before its whole group was used."""
     present = np.unique(groups)
     share, rest = divmod(len(groups), len(present))
     more = random.permutation(len(present)) < rest
@@ -69,22 +62,6 @@ class TrainSampler(Sampler[list[Draw]]):
     Unlabelled windows are the last rows of each batch. All draws depend on (seed, epoch) alone, so that a resumed run
     draws the same. With several processes (DDP) each takes its share of every batch.
 
-    Arguments
-    ---------
-    sources
-        Labelled training utterances, then sources of unlabelled speech. The windows of a batch are divided among these
-        by their weights.
-    batch_size
-        Labelled windows of a batch, >= 1.
-    unlabelled_ratio
-        Unlabelled windows for each labelled one, > 0.
-    sampling
-        Which labelled utterances an epoch takes, a name of ``Sampling``.
-    epoch_size
-        Labelled windows of an epoch, which repeats a smaller labelled part; None means one for each utterance.
-    rank, num_processes
-        Which process of how many this is.
-
     Example
     -------
     >>> from akd_toolkit.data.manifest import Utterance
@@ -96,15 +73,15 @@ class TrainSampler(Sampler[list[Draw]]):
 
     def __init__(
         self,
-        sources: Sequence[Speech],
+        sources: Sequence[Speech],  # the labelled one, then unlabelled ones, which divide a batch by their weights
         window_s: float,
-        batch_size: int,
+        batch_size: int,  # labelled windows, >= 1
         seed: int,
-        unlabelled_ratio: float = 1.0,
-        sampling: str = "natural",
-        rank: int = 0,
+        unlabelled_ratio: float = 1.0,  # unlabelled windows for each labelled one, > 0
+        sampling: str = "natural",  # of labelled utterances, a name of ``Sampling``
+        rank: int = 0,  # which process this is
         num_processes: int = 1,
-        epoch_size: int | None = None,
+        epoch_size: int | None = None,  # labelled windows, which repeat a smaller part; None: one for each utterance
     ):
         self.sources, self.size = tuple(sources), round(window_s * SAMPLE_RATE_HZ)
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
@@ -113,10 +90,8 @@ class TrainSampler(Sampler[list[Draw]]):
         self.epoch_size = epoch_size or len(self.sources[0].manifest)
         smallest = self.epoch_size // len(self)
         if smallest < num_processes:
-            raise ValueError(
-                f"batch_size {batch_size} gives batches of {smallest} labelled windows for {num_processes} processes; "
-                "raise batch_size or start fewer processes."
-            )
+            few = f"gives batches of {smallest} labelled windows for {num_processes} processes"
+            raise ValueError(f"batch_size {batch_size} {few}; raise batch_size or start fewer processes.")
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -138,14 +113,12 @@ class TrainSampler(Sampler[list[Draw]]):
                 weights = np.array([speech.weight for speech in unlabelled])
                 sizes = random.multinomial(sizes[0], weights / weights.sum()).tolist()
             for source, (speech, size) in enumerate(zip(unlabelled, sizes), start=1):
-                draws += self._windows(source, self._rows(speech, size, random), random, key)
+                if speech.chances is None:
+                    rows = random.integers(len(speech.manifest), size=size)
+                else:
+                    rows = random.choice(len(speech.manifest), size=size, p=speech.chances)
+                draws += self._windows(source, rows, random, key)
             yield draws[self.rank :: self.num_processes]
-
-    @staticmethod
-    def _rows(speech: Speech, size: int, random: np.random.Generator) -> np.ndarray:
-        if speech.chances is None:
-            return random.integers(len(speech.manifest), size=size)
-        return random.choice(len(speech.manifest), size=size, p=speech.chances)
 
     def _windows(self, source: int, rows: np.ndarray, random: np.random.Generator, key) -> list[Draw]:
         """A random window of a random view of each row."""
@@ -169,42 +142,23 @@ def whole_draws(sources: Sequence[Speech], batch_size: int, sampling: str = "nat
     return batches
 
 
-def cut(manifest: Manifest, window_s: float, overlap_s: float = 0.0) -> list[tuple[int, slice]]:
-    """(row, samples at 16 kHz) of windows of ``window_s`` that overlap by ``overlap_s`` and cover every utterance.
+def scoring_draws(manifest: Manifest, window_s: float, overlap_s: float, batch_size: int) -> list[list[Draw]]:
+    """Batches of windows of ``window_s`` that overlap by ``overlap_s`` and cover every utterance, in order.
 
-    The last window is moved back so that it ends with the utterance. An utterance shorter than a window is one window
-    of its own length. Call it with one partition only, so that no utterance has windows in two.
-
-    Arguments
-    ---------
-    window_s
-        Seconds, at least 0.1.
-    overlap_s
-        Seconds shared by neighbours, in [0, window_s).
-
-    Example
-    -------
-    >>> from akd_toolkit.data.manifest import Utterance
-    >>> row = Utterance("a1", "/a1.wav", 0, 40000, 2.5, speaker="A", emotion="neutral")
-    >>> [(place.start, place.stop) for row, place in cut(Manifest("toy", ("neutral",), (row,)), window_s=1.0)]
-    [(0, 16000), (16000, 32000), (24000, 40000)]
+    ``window_s`` is at least 0.1 s, ``overlap_s`` in [0, window_s). The last window is moved back so that it ends with
+    the utterance. An utterance shorter than a window is one window of its own length. The manifest is one partition
+    only, so that no utterance has windows in two.
     """
     window, overlap = round(window_s * SAMPLE_RATE_HZ), round(overlap_s * SAMPLE_RATE_HZ)
     if window < MIN_SAMPLES:
         raise ValueError(f"window_s must be at least {MIN_SAMPLES / SAMPLE_RATE_HZ} s, got {window_s}.")
     if not 0 <= overlap < window:
         raise ValueError(f"overlap_s must be in [0, window_s = {window_s}) s, got {overlap_s}.")
-    windows = []
+    draws = []
     for row, utterance in enumerate(manifest):
         total = round(utterance.duration * SAMPLE_RATE_HZ)
         starts = window_starts(total, window, window - overlap)
-        windows += [(row, slice(start, min(start + window, total))) for start in starts]
-    return windows
-
-
-def scoring_draws(manifest: Manifest, window_s: float, overlap_s: float, batch_size: int) -> list[list[Draw]]:
-    """Batches of overlapping windows of every utterance, in order; see ``cut``."""
-    draws = [Draw(0, row, place=place) for row, place in cut(manifest, window_s, overlap_s)]
+        draws += [Draw(0, row, place=slice(start, min(start + window, total))) for start in starts]
     return [draws[first : first + batch_size] for first in range(0, len(draws), batch_size)]
 
 
@@ -218,18 +172,10 @@ def scoring_batches(
 
 
 def loader_options(draws, change: Callable | None = None, num_workers: int = 0) -> dict:
-    """Options of a DataLoader for a ``WindowDataset``.
+    """Options of a DataLoader for a ``WindowDataset``; with 0 workers this process makes the batches.
 
-    It has its own random generator: the number of workers does not affect what a training draws.
-
-    Arguments
-    ---------
-    draws
-        Batches of ``Draw``: a sampler or a list.
-    change
-        See ``collate_items``.
-    num_workers
-        Processes that live as long as the loader; with 0 this process makes the batches.
+    ``draws`` are a sampler or a list of batches of ``Draw``; for ``change`` see ``collate_items``. The loader has its
+    own random generator: the number of workers does not affect what a training draws.
     """
     collate = collate_items if change is None else partial(collate_items, change=change)
     options = {"batch_sampler": draws, "collate_fn": collate, "generator": torch.Generator()}
@@ -239,12 +185,8 @@ def loader_options(draws, change: Callable | None = None, num_workers: int = 0) 
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     context.set_forkserver_preload(["akd_toolkit.data.dataset"])
-    return options | {
-        "num_workers": num_workers,
-        "persistent_workers": True,
-        "multiprocessing_context": context,
-        "worker_init_fn": end_with_parent,
-    }
+    workers = {"num_workers": num_workers, "persistent_workers": True, "worker_init_fn": end_with_parent}
+    return {**options, **workers, "multiprocessing_context": context}
 
 
 def end_with_parent(worker: int) -> None:
@@ -252,9 +194,9 @@ def end_with_parent(worker: int) -> None:
 
     PyTorch's workers watch their parent process, which here is the server that started them.
     """
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
 
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
 
-def _wait_for_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    threading.Thread(target=wait, daemon=True).start()

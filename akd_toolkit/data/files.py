@@ -54,21 +54,8 @@ def is_hub_name(source: str | Path) -> bool:
 def local_source(source: str, models_folder: str | Path | None) -> str:
     """The folder of a model by its hub name, or ``source`` itself if ``models_folder`` does not have it.
 
-    Arguments
-    ---------
-    source
-        Name on the hub, such as ``openai/whisper-base``, or a path.
-    models_folder
-        Holds the model as ``owner/name``, or a models.yaml that maps names of models to folders beside it; or None.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> models = Path(tempfile.mkdtemp())
-    >>> (models / "whisper").mkdir()
-    >>> _ = (models / "models.yaml").write_text("openai/whisper-base: whisper")
-    >>> local_source("openai/whisper-base", models) == str(models / "whisper"), local_source("a/b", models)
-    (True, 'a/b')
+    ``source`` is a name on the hub, such as ``openai/whisper-base``, or a path. ``models_folder`` holds the model as
+    ``owner/name``, or a models.yaml that maps names of models to folders beside it; or is None.
     """
     if models_folder is None or not is_hub_name(source):
         return source
@@ -96,15 +83,6 @@ def written_aside(path):
     """Yield a temporary path beside ``path``; it replaces ``path`` only when the block ends without an exception.
 
     OSError if the disk is full; the message names the file.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "note.txt"
-    >>> with written_aside(path) as aside:
-    ...     _ = aside.write_text("whole")
-    >>> path.read_text(), len(list(path.parent.iterdir()))
-    ('whole', 1)
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,10 +93,8 @@ def written_aside(path):
         os.replace(aside, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise OSError(
-                error.errno,
-                f"no space left to write {path}; its previous content is unchanged. Free some space and run again",
-            ) from error
+            full = f"no space left to write {path}; its previous content is unchanged. Free some space and run again"
+            raise OSError(error.errno, full) from error
         raise
     finally:
         aside.unlink(missing_ok=True)
@@ -154,17 +130,6 @@ def walk_files(folder, _parents: tuple[tuple[int, int], ...] = ()) -> Iterator[P
 
     Symbolic links to folders are followed, except one back to a folder that contains it. Broken links are included, so
     that whoever reads them reports them.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> (folder / "a").mkdir()
-    >>> for name in ("b.wav", "a/c.wav", ".hidden.wav"):
-    ...     (folder / name).touch()
-    >>> (folder / "a" / "loop").symlink_to(folder)
-    >>> [path.relative_to(folder).as_posix() for path in walk_files(folder)]
-    ['b.wav', 'a/c.wav']
     """
     stat = Path(folder).stat()
     identity = stat.st_dev, stat.st_ino

@@ -95,31 +95,31 @@ class Findings:
         odd = [f"class {label} has few utterances, {count}" for label, count in self.counts.items() if count < FEW]
         if self.without_label:
             odd.append(f"no label was given for {', '.join(self.without_label)}; it stays")
-        odd += _alike("classes", self.counts) + _alike("speakers", of)
-        joined = [name for name in of if set(name) & set(self.separators)]
-        unknown = filter(is_unknown_speaker, self.counts)
+        for what, names in (("classes", self.counts), ("speakers", of)):
+            alike = (", ".join(group) for group in _grouped(names, spelling))
+            odd += [f"the {what} {group} may be the same, spelled differently" for group in alike]
         for sentence, names in {
             "classes are numbers ({}); --labels {first}=NAME names them": filter(str.isdigit, self.counts),
-            "classes may not be emotions ({}); --labels '{first}=-' leaves them out": unknown,
-            "names of speakers contain a field separator ({}); check that the field holds only the speaker": joined,
+            "classes may not be emotions ({}); --labels '{first}=-' leaves them out": filter(
+                is_unknown_speaker, self.counts
+            ),
+            "names of speakers contain a field separator ({}); check that the field holds only the speaker": [
+                name for name in of if set(name) & set(self.separators)
+            ],
             "some class is missing from speakers {}": [name for name in of if self.cells.loc[name].min() == 0],
         }.items():
             if names := list(names):
                 odd.append(sentence.format(some(names), first=names[0]))
         if 2 * len(of) > len(rows):
             odd.append(f"{len(of)} speakers for {len(rows)} utterances; are they speakers?")
-        same = _grouped(rows, lambda row: row.sha256)
-        if same:
+        if same := _grouped(rows, lambda row: row.sha256):
             odd.append(some(f"{one.id} and {other.id} hold the same sound" for one, other, *_ in same))
         unlike = [group for group in same if len({row.emotion for row in group}) > 1]
         odd += [f"{one.id} has another label than {other.id}, which is the same sound" for one, other, *_ in unlike[:1]]
         if self.stereo:
             odd.append(f"stereo, so that channels are averaged: {len(self.stereo)}")
-        odd += [
-            f"of {r} Hz, resampled to {SAMPLE_RATE_HZ}: {n}"
-            for r, n in sorted(self.rates.items())
-            if r != SAMPLE_RATE_HZ
-        ]
+        others = sorted((rate, count) for rate, count in self.rates.items() if rate != SAMPLE_RATE_HZ)
+        odd += [f"of {rate} Hz, resampled to {SAMPLE_RATE_HZ}: {count}" for rate, count in others]
         for what, ids in {
             "very quiet": self.quiet,
             f"shorter than {SHORT_S} s": [row.id for row in rows if row.duration < SHORT_S],
@@ -127,12 +127,6 @@ class Findings:
         }.items():
             odd += [f"{what}: {len(ids)} ({some(ids)})"] if ids else []
         return odd
-
-
-def _alike(what: str, names: Iterable[str]) -> list[str]:
-    """Names that may mean the same, spelled differently."""
-    groups = _grouped(names, spelling)
-    return [f"the {what} {', '.join(group)} may be the same, spelled differently" for group in groups]
 
 
 def _grouped(items: Iterable, key: Callable) -> list[list]:

@@ -22,13 +22,7 @@ class OuterFold:
 
 
 def named_groups(speakers: Sequence[str], groups: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The groups with the speakers that each pattern matches, such as ``EmoDB/*``; other names stay.
-
-    Example
-    -------
-    >>> named_groups(["A/1", "A/2", "B/1"], [["A/*"], ["B/1"]])
-    [['A/1', 'A/2'], ['B/1']]
-    """
+    """The groups with the speakers that each pattern matches, such as ``EmoDB/*``; other names stay."""
     return [[found for name in group for found in matching(speakers, name) or [name]] for group in groups]
 
 
@@ -37,13 +31,6 @@ def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> 
 
     A class without test utterances is only logged (EmoDB's speaker 08 has no disgust): such a fold is scored over the
     other classes.
-
-    Example
-    -------
-    >>> from akd_toolkit.data.manifest import Utterance
-    >>> rows = [Utterance(s, f"/{s}.wav", 0, 16000, 1.0, speaker=s, emotion="neutral") for s in "ABC"]
-    >>> outer_folds(Manifest("toy", ("neutral",), rows), [["A"], ["B", "C"]])[1]
-    OuterFold(index=1, test_speakers=('B', 'C'), train_speakers=('A',))
     """
     groups = [tuple(str(speaker) for speaker in group) for group in speaker_groups]
     named = Counter(speaker for group in groups for speaker in group)
@@ -60,17 +47,17 @@ def outer_folds(manifest: Manifest, speaker_groups: Sequence[Sequence[str]]) -> 
     folds = []
     for index, test in enumerate(groups):
         fold = OuterFold(index, test, tuple(s for other in groups if other is not test for s in other))
-        absent = [
+        untrained, untested = (
             [label for label in manifest.label_order if label not in {row.emotion for row in manifest.of(side)}]
             for side in (fold.train_speakers, fold.test_speakers)
-        ]
-        if absent[0]:
+        )
+        if untrained:
             raise ValueError(
-                f"fold {index} has no training utterance of {', '.join(absent[0])} (speakers "
+                f"fold {index} has no training utterance of {', '.join(untrained)} (speakers "
                 f"{', '.join(fold.train_speakers)}); regroup speaker_groups, or drop the label from label_order."
             )
-        if absent[1]:
-            logger.warning("fold %d is tested without %s: no utterance there.", index, ", ".join(absent[1]))
+        if untested:
+            logger.warning("fold %d is tested without %s: no utterance there.", index, ", ".join(untested))
         folds.append(fold)
     return folds
 
@@ -98,23 +85,9 @@ def inner_folds(
 def labelled_ids(manifest: Manifest, share: float, seed: int) -> frozenset[str]:
     """IDs of the utterances that keep their label: of every speaker the same share, each class as often as possible.
 
-    The draw depends on the corpus, the share and the seed alone, so it is the same for every system and fold, and that
-    of a speaker does not depend on the labels of others. Classes take turns: within a speaker none is drawn again
-    before every other one was, and where one speaker stops the next goes on.
-
-    Arguments
-    ---------
-    share
-        In (0, 1].
-
-    Example
-    -------
-    >>> from akd_toolkit.data.manifest import Utterance
-    >>> names = [speaker + label + number for speaker in "AB" for label in "xyz" for number in "12"]
-    >>> rows = [Utterance(name, "-", 0, 1, 1.0, speaker=name[0], emotion=name[1]) for name in names]
-    >>> chosen = labelled_ids(Manifest("toy", ("x", "y", "z"), tuple(rows)), share=0.5, seed=17)
-    >>> sorted(name[:2] for name in chosen)
-    ['Ax', 'Ay', 'Az', 'Bx', 'By', 'Bz']
+    The draw depends on the corpus, the share, in (0, 1], and the seed alone, so it is the same for every system and
+    fold, and that of a speaker does not depend on the labels of others. Classes take turns: within a speaker none is
+    drawn again before every other one was, and where one speaker stops the next goes on.
     """
 
     def draw(name: str) -> str:

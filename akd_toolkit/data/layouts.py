@@ -44,18 +44,14 @@ def _speakers(names: Sequence[str], sexes: str) -> dict[str, str]:
 BASIC = {name: name for name in ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")}
 EMODB_TEXTS = ("a01", "a02", "a04", "a05", "a07", "b01", "b02", "b03", "b09", "b10")
 EMODB_LETTERS = dict(zip(BASIC, "WLEAFTN"))
-RAVDESS_LABELS = {
-    **{"neutral": "neutral", "calm": "boredom", "happy": "happiness", "sad": "sadness", "angry": "anger"},
-    **{"fearful": "fear", "disgust": "disgust", "surprised": "happiness"},
-}
+RAVDESS_LABELS = dict(neutral="neutral", calm="boredom", happy="happiness", sad="sadness", angry="anger")
+RAVDESS_LABELS |= dict(fearful="fear", disgust="disgust", surprised="happiness")
 CREMA_D_SEXES = (  # of actors 1001 to 1091, from VideoDemographics.csv
     "mfffmfffffmffmmmmfmffmmffmmfffmmmmmmfmmmmmfmmffmfmmfffffmfmffmfmmmmmmmmfffffmffmmfmfmmmmfmf"
 )
 CREMA_D_TEXTS = ("DFA", "IOM", "ITH", "ITS", "IWL", "IWW", "MTI", "TAI", "TIE", "TSI", "WSI", "IEO")
-CREMA_D_LABELS = {
-    **{"anger": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness"},
-    **{"neutral": "neutral", "sad": "sadness"},
-}
+CREMA_D_LABELS = {name: name for name in ("anger", "disgust", "fear")} | {"happy": "happiness"}
+CREMA_D_LABELS |= {"neutral": "neutral", "sad": "sadness"}
 IEMOCAP_LABELS = {"ang": "anger", "hap": "happiness", "exc": "happiness", "sad": "sadness", "neu": "neutral"}
 
 

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from akd_toolkit.data.files import write_text_aside
 
 COLUMNS = ("ID", "wav", "start", "stop", "duration", "speaker", "emotion", "sex", "text", "sha256")
 OPTIONAL = ("video", "transcript")  # columns that only manifests with such a value have
+KNOWN = (*COLUMNS, *OPTIONAL)
 ABOUT = ("corpus", "label_order", "arguments", "generated", "speakers_known")  # in manifest.json
 MAX_NAMED = 10  # problems that one message lists by name
 MARK = "NOT speaker-independent"
@@ -73,11 +75,9 @@ class Manifest:
         object.__setattr__(self, "utterances", tuple(self.utterances))
         if len(set(self.label_order)) < len(self.label_order) or not self.label_order:
             raise ValueError(f"label_order must name each emotion once, got {list(self.label_order)}.")
-        seen = set()
+        if repeated := next((name for name, count in Counter(self.ids).items() if count > 1), None):
+            raise ValueError(f"{self.corpus} has two utterances {repeated}; IDs must differ. Rename one.")
         for row in self.utterances:
-            if row.id in seen:
-                raise ValueError(f"{self.corpus} has two utterances {row.id}; IDs must differ. Rename one.")
-            seen.add(row.id)
             if row.emotion not in self.label_order:
                 raise ValueError(
                     f"utterance {row.id} has the emotion '{row.emotion}'; label_order allows "
@@ -89,10 +89,10 @@ class Manifest:
                     "start < stop and a duration > 0 are needed. Run prepare again."
                 )
             for name, value in row.attributes.items():
-                if name in (*COLUMNS, *OPTIONAL) or not np.isfinite(value):
+                if name in KNOWN or not np.isfinite(value):
                     raise ValueError(
                         f"utterance {row.id} has the attribute {name} = {value}; give a finite number, or leave out "
-                        f"unknown values, under a name that is not one of {', '.join((*COLUMNS, *OPTIONAL))}."
+                        f"unknown values, under a name that is not one of {', '.join(KNOWN)}."
                     )
 
     def __len__(self) -> int:
@@ -154,12 +154,9 @@ class Manifest:
     def of(self, speakers: Iterable[str]) -> "Manifest":
         """The utterances of these speakers, in the same order."""
         wanted = {speakers} if isinstance(speakers, str) else set(speakers)
-        unknown = sorted(wanted - set(self.speakers))
-        if unknown:
-            raise ValueError(
-                f"{self.corpus} has no speaker {', '.join(unknown)}; it has {', '.join(self.speakers)}. "
-                "Correct the list of speakers."
-            )
+        if unknown := sorted(wanted - set(self.speakers)):
+            known = ", ".join(self.speakers)
+            raise ValueError(f"{self.corpus} has no speaker {', '.join(unknown)}; it has {known}. Correct the list.")
         return replace(self, utterances=tuple(row for row in self.utterances if row.speaker in wanted))
 
     def write(self, path) -> None:
@@ -203,7 +200,7 @@ def _row(cells: dict) -> Utterance:
     values = {name.lower(): cells[name] for name in COLUMNS}
     values.update(start=int(values["start"]), stop=int(values["stop"]), duration=float(values["duration"]))
     values.update((name, cells.get(name, "")) for name in OPTIONAL)
-    attributes = {name: float(cell) for name, cell in cells.items() if name not in (*COLUMNS, *OPTIONAL) and cell}
+    attributes = {name: float(cell) for name, cell in cells.items() if name not in KNOWN and cell}
     return Utterance(**values, attributes=attributes)
 
 

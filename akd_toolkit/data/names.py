@@ -31,12 +31,10 @@ def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
 
     Example
     -------
-    >>> place_of(Path("data/emodb/fold_1/emodb_test_fold_1.jsonl"))
-    ('fold 1', 'test')
+    >>> place_of(Path("data/emodb/fold_1/emodb_test_fold_1.jsonl")), place_of(Path("train_test_split.csv"))
+    (('fold 1', 'test'), ('', ''))
     >>> place_of(Path("Session5_dev.csv")), place_of(Path("TrainSet.csv")), place_of(Path("label_map.json"))
     (('session 5', 'validation'), ('', 'training'), ('', ''))
-    >>> place_of(Path("train_test_split.csv"))  # of both, so of neither
-    ('', '')
     """
     parts = (path.relative_to(base) if base else path).parts
     fold = partition = ""
@@ -52,35 +50,17 @@ def place_of(path: Path, base: Path | None = None) -> tuple[str, str]:
 
 
 def are_partitions(names: Collection[str]) -> bool:
-    """Whether at least half of the names are those of parts of a split.
-
-    Example
-    -------
-    >>> are_partitions({"train", "Test1"}), are_partitions({"fold_1", "fold 2"}), are_partitions({"ana", "dev", "raj"})
-    (True, True, False)
-    """
+    """Whether at least half of the names are those of parts of a split, such as ``train`` or ``fold_2``."""
     return bool(names) and 2 * sum(PARTITION.fullmatch(name) is not None for name in names) >= len(names)
 
 
 def is_unknown_speaker(name: str) -> bool:
-    """Whether a speaker's name means an unknown speaker, or several.
-
-    Example
-    -------
-    >>> [is_unknown_speaker(name) for name in ("Unknown", "n/a", "", "<unk>", "speaker", "All", "08")]
-    [True, True, True, True, True, True, False]
-    """
+    """Whether a speaker's name means an unknown speaker, or several: ``n/a``, ``<unk>``, ``All``."""
     return NOBODY.fullmatch(name.strip(" <>[](){}'\"")) is not None
 
 
 def some(names: Iterable, shown: int = 5) -> str:
-    """The first names and how many more.
-
-    Example
-    -------
-    >>> some("abcd", shown=2)
-    'a, b and 2 more'
-    """
+    """The first names and how many more: ``a, b and 2 more``."""
     names = list(map(str, names))
     listed = ", ".join(names[:shown])
     return f"{listed} and {len(names) - shown} more" if len(names) > shown else listed

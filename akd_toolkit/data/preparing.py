@@ -26,10 +26,8 @@ TIMEOUT_S = 30.0  # of a download
 def check_labels(label_order: Sequence[str], labels: Sequence[str], corpus: str) -> None:
     """ValueError if the order does not name each label of the corpus once."""
     if sorted(label_order) != sorted(labels):
-        raise ValueError(
-            f"label_order is {list(label_order)}; {corpus} has exactly {', '.join(labels)}. "
-            "Name each once, in any order."
-        )
+        has = f"{corpus} has exactly {', '.join(labels)}"
+        raise ValueError(f"label_order is {list(label_order)}; {has}. Name each once, in any order.")
 
 
 def read_checksums(path: Path) -> dict[str, str]:
@@ -54,14 +52,9 @@ def measure(
 ) -> list[Utterance]:
     """Read every file, or its part, and fill in start, stop, duration and checksum; all bad files are in one error.
 
-    Arguments
-    ---------
-    look
-        Called with each recording while it is in memory.
-    parts
-        ID -> (start, stop) in seconds, NaN for the beginning or end, of utterances that are a part of their file.
-    skipped
-        A list that receives what is wrong with each bad file: these are then left out, if any file is good.
+    ``look`` is called with each recording while it is in memory. ``parts`` maps the ID of an utterance that is a part
+    of its file to (start, stop) in seconds, NaN for the beginning or end. ``skipped`` is a list that receives what is
+    wrong with each bad file: these are then left out, if any file is good.
     """
     measured, problems, parts = [], [], parts or {}
     for row in tqdm(utterances, desc=f"measuring {corpus}", unit="file", disable=not progress):
@@ -81,11 +74,11 @@ def measure(
             look(row, recording)
         span = {"start": start or 0, "stop": (start or 0) + len(recording.samples)}
         measured.append(replace(row, **span, duration=recording.duration_s, sha256=recording.sha256))
-    hint = " (if start and stop are not times in these files, leave them out with --columns start=- stop=-)"
-    if skipped is None or not measured:
-        raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}{hint if parts else ''}")
-    else:
+    if skipped is not None and measured:
         skipped += problems
+    else:
+        hint = " (if start and stop are not times in these files, leave them out with --columns start=- stop=-)"
+        raise_problems(problems, f"{len(problems)} of {len(utterances)} files of {corpus}{hint if parts else ''}")
     return measured
 
 
@@ -131,21 +124,13 @@ def same_sounds(
     pairs = [(first, row) for row in rows if (first := sounds.setdefault(row.sha256, row)) is not row]
     for first, row in pairs:
         labels = f" labelled {first.emotion} and {row.emotion}," if first.emotion != row.emotion else ""
-        known = "as in" if (first.id, row.id) in official else "unlike"
-        logger.warning(
-            "%s: %s and %s hold the same sound,%s %s the official files.", corpus, first.id, row.id, labels, known
-        )
+        known = labels + (" as in" if (first.id, row.id) in official else " unlike")
+        logger.warning("%s: %s and %s hold the same sound,%s the official files.", corpus, first.id, row.id, known)
     return pairs
 
 
 def count_differences(found: Iterable[str], expected: Iterable[str], what: str) -> list[str]:
-    """Values whose count differs from the official corpus, the first few by name.
-
-    Example
-    -------
-    >>> count_differences(["anger", "fear"], ["anger", "anger", "fear"], "class")
-    ['class anger 1 instead of 2']
-    """
+    """Values whose count differs from the official corpus, the first few by name: ``class anger 1 instead of 2``."""
     have, want = Counter(found), Counter(expected)
     cells = [cell for cell in sorted(have | want) if have[cell] != want[cell]]
     return [some(" ".join(f"{what} {c} {have[c]} instead of {want[c]}".split()) for c in cells)] if cells else []
@@ -156,10 +141,7 @@ def name_differences(
 ) -> list[str]:
     """Differences from the official names: in the number of files, in counts per cell, and in the names.
 
-    Arguments
-    ---------
-    cells
-        Title of a kind of cell, and name -> cell: ``("speaker", lambda name: name[:2])``.
+    ``cells`` are a title and name -> cell each, such as ``("speaker", lambda name: name[:2])``.
 
     Example
     -------
@@ -184,16 +166,10 @@ def refuse_or_warn(differences: Sequence[str], what: str, expect_official: bool)
 
 
 def prepare_once(save_folder, arguments: dict, files: Sequence[Path], build: Callable[[], Manifest]) -> Manifest:
-    """The manifest in ``save_folder`` if it was made with these arguments from these files, else a new one.
+    """The manifest in ``save_folder`` if it was made with these arguments from these files, else what ``build`` makes.
 
-    Files count as the same if name, size and modification time agree. The log says why a new one was made.
-
-    Arguments
-    ---------
-    arguments
-        What the preparer was called with, as JSON types; written to manifest.json.
-    build
-        Makes the manifest.
+    Files count as the same if name, size and modification time agree; ``arguments``, JSON types, are written to
+    manifest.json. The log says why a new one was made.
     """
     path = Path(save_folder) / MANIFEST
     digest = hashlib.sha256()

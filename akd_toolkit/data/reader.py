@@ -28,15 +28,7 @@ _STDERR_LOCK = threading.Lock()
 
 
 class SoundFile:
-    """An open sound file.
-
-    Arguments
-    ---------
-    name
-        For messages.
-    decoders
-        Of its parts, one after the other.
-    """
+    """An open sound file; ``name`` is for messages, ``decoders`` are those of its parts, one after the other."""
 
     def __init__(self, name: str, decoders: list[soundfile.SoundFile]):
         self.name, self._decoders = name, decoders
@@ -48,10 +40,7 @@ class SoundFile:
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
         """Samples from ``start`` to before ``stop``: [samples, channels] float32 each; can be repeated.
 
-        Raises
-        ------
-        ValueError
-            If samples are missing, not finite, or above a peak of 2.
+        ValueError if samples are missing, not finite, or above a peak of 2.
         """
         stop = self.num_samples if stop is None else stop
         for decoder in self._decoders:
@@ -67,7 +56,7 @@ class SoundFile:
                 decoder.seek(at)
         size = block_samples(self.sample_rate_hz, self.channels)
         while at < stop > start:
-            with context(), _named(self.name):
+            with context(), named(self.name, _conversion()):
                 block = decoder.read(min(size, stop - at), dtype="float32", always_2d=True)
             if not len(block):
                 found = f"its header promises {decoder.frames} samples and {at} can be read"
@@ -83,21 +72,16 @@ class SoundFile:
 def open_sound_file(source, name: str | None = None) -> Iterator[SoundFile]:
     """Open a sound file by its content, whatever it is called.
 
-    Arguments
-    ---------
-    source
-        A path, bytes, or an open binary file, which is read from its start; a pipe is stored first.
-    name
-        For messages; by default the path.
-
-    FileNotFoundError if there is no such file; TypeError if the file is open as text; ValueError if it is empty,
-    not sound, or does not hold what its header promises.
+    ``source`` is a path, bytes, or an open binary file, which is read from its start; a pipe is stored first. ``name``,
+    by default the path, is for messages. FileNotFoundError if there is no such file; TypeError if the file is open as
+    text; ValueError if it is empty, not sound, or does not hold what its header promises.
     """
     own = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", None)
-    name = name or (str(own) if isinstance(own, (str, os.PathLike)) else "the sound")
+    own = str(own) if isinstance(own, (str, os.PathLike)) else None
+    name = name or own or "the sound"
     with ExitStack() as stack:
         file = stack.enter_context(_seekable(source, name))
-        with _named(name, own):
+        with named(name, _conversion(own or "IN")):
             if (parts := _parts_of(file)) is None:
                 stored = stack.enter_context(_temporary())
                 if not decode_container(file, stored):
@@ -121,18 +105,10 @@ def _parts_of(file: BinaryIO) -> list[Pieces] | None:
     return [part] if part else mpeg_parts(file, start, size)
 
 
-@contextmanager
-def _named(name: str, path=None) -> Iterator[None]:
-    """Errors as one sentence that begins with the name."""
-    own = str(path) if isinstance(path, (str, os.PathLike)) else "IN"
-    out = Path(own).with_suffix(".wav").name if not own.endswith(("IN", ".wav")) else "OUT.wav"
-    convert = shlex.join(["ffmpeg", "-i", own, "-ac", "1", "-ar", "16000", out])
-    try:
-        with named(name, f"convert it with {convert}"):
-            yield
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.strip().rstrip(".")
-        raise ValueError(f"{name} cannot be read as audio ({reason}); convert it with {convert}") from error
+def _conversion(own: str = "IN") -> str:
+    """What to do with a file of another format."""
+    out = "OUT.wav" if own.endswith(("IN", ".wav")) else Path(own).with_suffix(".wav").name
+    return f"convert it with {shlex.join(['ffmpeg', '-i', own, '-ac', '1', '-ar', '16000', out])}"
 
 
 @contextmanager
@@ -147,14 +123,13 @@ def _seekable(source, name: str) -> Iterator[BinaryIO]:
             file = stack.enter_context(path.open("rb", buffering=0))
         else:
             file = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source
-        if not getattr(file, "seekable", lambda: True)():
-            pipe, file = file, stack.enter_context(_temporary())
-            try:
+        try:
+            if not getattr(file, "seekable", lambda: True)():
+                pipe, file = file, stack.enter_context(_temporary())
                 shutil.copyfileobj(pipe, file)
-            except TypeError:
-                raise TypeError(f"{name} is open as text; open it with mode 'rb'.") from None
-        if not isinstance(first := read_at(file, 0, 1), bytes):
-            raise TypeError(f"{name} is open as text; open it with mode 'rb'.")
+            first = memoryview(read_at(file, 0, 1))
+        except TypeError:
+            raise TypeError(f"{name} is open as text; open it with mode 'rb'.") from None
         if not first:
             raise ValueError(f"{name} is empty (0 bytes); get it again.")
         yield file
@@ -178,10 +153,8 @@ def block_samples(sample_rate_hz: int, channels: int) -> int:
 
 def check_rate(sample_rate_hz: int, name: str) -> None:
     if not MIN_RATE_HZ <= sample_rate_hz <= MAX_RATE_HZ:
-        raise ValueError(
-            f"{name} has {sample_rate_hz} samples a second; {MIN_RATE_HZ} to {MAX_RATE_HZ} are allowed. "
-            "Give its true rate."
-        )
+        allowed = f"{MIN_RATE_HZ} to {MAX_RATE_HZ} are allowed"
+        raise ValueError(f"{name} has {sample_rate_hz} samples a second; {allowed}. Give its true rate.")
 
 
 def check_samples(block: np.ndarray, name: str) -> None:
@@ -196,16 +169,14 @@ def check_samples(block: np.ndarray, name: str) -> None:
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
     """Discards stderr of the whole process, to which libsndfile's MP3 decoder prints; keep the block short."""
-    with _STDERR_LOCK:
+    with _STDERR_LOCK, ExitStack() as stack:
         try:
             saved = os.dup(2)
         except OSError:  # a process without stderr
             yield
             return
-        try:
-            with open(os.devnull, "wb") as devnull:
-                os.dup2(devnull.fileno(), 2)
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+        stack.callback(os.close, saved)
+        stack.callback(os.dup2, saved, 2)
+        with open(os.devnull, "wb") as devnull:
+            os.dup2(devnull.fileno(), 2)
+        yield

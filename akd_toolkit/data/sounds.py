@@ -22,15 +22,9 @@ CONVERT = "install PyAV (pip install 'akd-toolkit[av]') or convert them (ffmpeg 
 def find_sounds(folder, option: str = "data_folder", advice: str = "give the folder of the recordings") -> list[Path]:
     """Every readable sound file below ``folder``, sorted; a warning names the others.
 
-    Links to folders are followed, hidden files ignored. Containers such as .m4a need PyAV.
-
-    Arguments
-    ---------
-    option, advice
-        Begin and end of an error message: the setting that named the folder, and what to do.
-
-    FileNotFoundError if there is no such folder, or a sound file is a broken link; ValueError if there is no sound
-    file.
+    Links to folders are followed, hidden files ignored. Containers such as .m4a need PyAV. ``option``, the setting that
+    named the folder, and ``advice``, what to do, are the begin and end of an error message. FileNotFoundError if there
+    is no such folder, or a sound file is a broken link; ValueError if there is no sound file.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -60,16 +54,6 @@ def without_copies(paths: Sequence[Path]) -> list[Path]:
     """Leave out files that lie once more in a deeper folder, in a folder of the same name; a warning names them.
 
     Some archives hold their corpus twice: Kaggle's RAVDESS has ``audio_speech_actors_01-24`` beside ``Actor_01``.
-
-    Example
-    -------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for place in ("a", "again/a"):
-    ...     (folder / place).mkdir(parents=True)
-    ...     _ = (folder / place / "1.wav").write_bytes(b"sound")
-    >>> [path.relative_to(folder).as_posix() for path in without_copies(sorted(folder.rglob("*.wav")))]
-    ['a/1.wav']
     """
     alike = defaultdict(list)
     for path in paths:
@@ -88,16 +72,9 @@ def without_copies(paths: Sequence[Path]) -> list[Path]:
 def find_corpus(folder, what: str, name: str) -> tuple[Path, list[Path]]:
     """The smallest folder that holds every file of a corpus, at any depth, and the sound files in it by name.
 
-    They may include other files, which the caller must refuse.
-
-    Arguments
-    ---------
-    what
-        What the folder must hold: ``EmoDB's files``.
-    name
-        Regular expression for the path of a file, without suffix, below the folder that is returned or one in it.
-
-    FileNotFoundError, ValueError as ``find_sounds``, or if no name is one of the corpus, or a name occurs twice.
+    They may include other files, which the caller must refuse. ``what``, such as ``EmoDB's files``, is for messages;
+    ``name`` is the regular expression of a file's path, without suffix, below the folder that is returned or one in it.
+    Errors are those of ``find_sounds``, and ValueError if no name is one of the corpus, or a name occurs twice.
     """
     folder = Path(folder)
     paths = without_copies(find_sounds(folder, advice=f"it must hold {what}"))

@@ -25,10 +25,7 @@ def check_splits(splits: Sequence[Split], known: bool = True) -> list[Finding]:
 
 
 def check_speakers(splits: Sequence[Split], known: bool = True) -> list[Finding]:
-    """No speaker is on both sides; speakers without a name, or in two spellings, may be on both.
-
-    ``known`` says whether the corpus names its speakers.
-    """
+    """No speaker is on both sides; speakers without a name, or in two spellings, may be on both."""
     if not known:
         sentence = "that no speaker is on both sides: the corpus does not say who speaks (speaker_independent: false)"
         return [Finding("not_proved", "speakers", f"{sentence}, and scores may be of voices known from training.")]
@@ -61,12 +58,12 @@ def _spelled_alike(splits: Sequence[Split]) -> list[Finding]:
     """Speakers across a split whose names differ only in capitals, blanks, zeros, invisible letters or the like."""
     pairs = {}
     for split in splits:
-        train, test = ({row.speaker for row in rows} for rows in (split.train, split.test))
-        known = {spelling(name): name for name in sorted(train) if not is_unknown_speaker(name)}
-        for name in sorted(test):
+        train, test = (sorted({row.speaker for row in rows}) for rows in (split.train, split.test))
+        known = {spelling(name): name for name in train if not is_unknown_speaker(name)}
+        for name in test:
             other = known.get(spelling(name), name)
             if other != name and not is_unknown_speaker(name):
-                pairs.setdefault(tuple(sorted((name, other))), split)
+                pairs[tuple(sorted((name, other)))] = True
     if not pairs:
         return []
     named = some((f"'{one}' and '{other}'" for one, other in pairs), 3)
@@ -122,13 +119,7 @@ def check_segments(splits: Sequence[Split]) -> list[Finding]:
 
 
 def overlap(one: Utterance, other: Utterance) -> float:
-    """Samples that two rows of the same file share; <= 0 for none. A row without an end is the whole file.
-
-    Example
-    -------
-    >>> overlap(Utterance("a", "/x", 0, 1600, 0.1, "A", ""), Utterance("b", "/x", 800, 2400, 0.1, "B", ""))
-    800
-    """
+    """Samples that two rows of the same file share; <= 0 for none. A row without an end is the whole file."""
     same_part = (one.start, one.stop) == (other.start, other.stop)
     if same_part and one.sha256 and other.sha256 and one.sha256 != other.sha256:
         return 0  # two files under one name
@@ -138,10 +129,7 @@ def overlap(one: Utterance, other: Utterance) -> float:
 def _sources(names: set[str]) -> dict[str, str]:
     """Each name without what cutting or changing its recording added, which may be any ending of another name.
 
-    Example
-    -------
-    >>> sorted(_sources({"a1", "a1_loud", "b2_noise", "sp0.9-b2", "c_3"}).items())
-    [('a1', 'a1'), ('a1_loud', 'a1'), ('b2_noise', 'b2'), ('c_3', 'c_3'), ('sp0.9-b2', 'b2')]
+    Such as ``b2`` for ``b2_noise`` and ``sp0.9-b2``, and ``a1`` for ``a1_loud`` where there is an ``a1``.
     """
     ends = {name: re.split(r"[-_.][^-_./]*$", name)[0] for name in names}
     return {name: end if end in names else SEGMENT.sub("", CHANGED.sub("", name)) for name, end in ends.items()}
@@ -155,9 +143,8 @@ def check_identical(splits: Sequence[Split]) -> list[Finding]:
     for split in splits:
         for one, other in _meeting(split, lambda row: row.sha256):
             crossing.add(one.sha256)
-            found.append(
-                split.wrong("identical", f"{split.pair(one, other)} hold the same samples (SHA-256); drop one.")
-            )
+            sentence = f"{split.pair(one, other)} hold the same samples (SHA-256); drop one."
+            found.append(split.wrong("identical", sentence))
     if not found and without < len(rows):
         found.append(_proved("identical", splits, "no recording has an identical copy across {splits} (SHA-256)."))
     if without:
@@ -167,8 +154,7 @@ def check_identical(splits: Sequence[Split]) -> list[Finding]:
     for row in rows:
         if row.sha256 and row.sha256 not in crossing:
             by_sound[row.sha256].append(row.id)
-    twins = [names for names in by_sound.values() if len(names) > 1]
-    if twins:
+    if twins := [names for names in by_sound.values() if len(names) > 1]:
         which = some(" and ".join(names) for names in twins)
         sentence = f"{counted(len(twins), 'recording')} {_are(twins)} stored under several names, always on one side"
         found.append(Finding("warning", "identical", f"{sentence}: {which}; scores count them twice."))

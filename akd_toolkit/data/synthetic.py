@@ -64,8 +64,7 @@ def generate_corpus(
     Example
     -------
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp()) / "corpus"
-    >>> made = generate_corpus(folder, 2, ("fear",), 1, layout="emodb", progress=False)
+    >>> made = generate_corpus(Path(tempfile.mkdtemp()) / "corpus", 2, ("fear",), 1, layout="emodb", progress=False)
     >>> sorted(path.name for path in (made / "wav").iterdir())
     ['03a01Aa.wav', '08a01Aa.wav']
     """
@@ -91,12 +90,18 @@ def generate_corpus(
         "layout": layout,
         "files": len(planned),
     }
-    if _is_complete(folder, about):
+    try:
+        same = json.loads((folder / GENERATED).read_text(encoding="utf-8")) == about
+    except (OSError, ValueError):
+        same = False
+    if same and sum(1 for _ in folder.rglob("*.wav")) == about["files"]:
         logger.info("reused the generated corpus in %s.", folder)
         return folder
     if folder.exists() and not (folder / GENERATED).is_file() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} holds files that were not generated here; give an empty or new folder.")
-    aside = folder.with_name(f".{folder.name}.part")
+    aside = folder.with_name(
+        f".{folder.name}.part"
+    )  # always the same, so that the next run removes that of a killed one
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
@@ -122,22 +127,14 @@ def prepare_generated(
 ) -> Manifest:
     """Generated corpus: a source-filter voice acts emotions; needs no download.
 
-    Speakers are named f01, m01, f02, m02, ... Arguments are those of ``generate_corpus``; the sound goes to
+    Speakers are named f01, m01, f02, m02, ... Arguments are those of ``generate_corpus``; with ``attributes`` rows also
+    have valence, arousal and dominance of the acted voice, from 1 to 5 (``attributes_of``). The sound goes to
     ``save_folder/generated``, the manifest to ``save_folder/manifest.csv``.
-
-    Arguments
-    ---------
-    attributes
-        Whether rows also have valence, arousal and dominance of the acted voice, from 1 to 5 (``attributes_of``).
     """
-    options = {
-        "speakers": speakers,
-        "utterances_per_speaker_and_emotion": utterances_per_speaker_and_emotion,
-        "seed": seed,
-    }
-    made = generate_corpus(
-        Path(save_folder) / "generated", emotions=tuple(sorted(label_order)), progress=progress, **options
-    )
+    per_cell = utterances_per_speaker_and_emotion
+    options = {"speakers": speakers, "utterances_per_speaker_and_emotion": per_cell, "seed": seed}
+    folder, emotions = Path(save_folder) / "generated", tuple(sorted(label_order))
+    made = generate_corpus(folder, emotions=emotions, progress=progress, **options)
     files = find_sounds(made / "wav")
 
     def build() -> Manifest:
@@ -154,14 +151,6 @@ def prepare_generated(
     arguments = {"preparer": "generated", "version": VERSION, "label_order": list(label_order), **options}
     arguments |= {"attributes": True} if attributes else {}
     return prepare_once(save_folder, arguments, files, build)
-
-
-def _is_complete(folder: Path, about: dict) -> bool:
-    try:
-        same = json.loads((folder / GENERATED).read_text(encoding="utf-8")) == about
-    except (OSError, ValueError):
-        return False
-    return same and sum(1 for _ in folder.rglob("*.wav")) == about["files"]
 
 
 def _write_files(folder: Path, planned: list[Spoken], layout: Layout, seed: int, progress: bool) -> None:

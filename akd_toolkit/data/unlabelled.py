@@ -36,9 +36,9 @@ class Source(Section):
     """How one source of unlabelled speech is used; a value of the setting ``sources``."""
 
     weight: float = Field(
-        1.0, description="share of the unlabelled windows, relative to other sources; 0: unused", ge=0
+        1.0, ge=0, description="share of the unlabelled windows, relative to other sources; 0: unused"
     )
-    limit: int | None = Field(None, description="most utterances that are used, spread over speakers; null: all", ge=1)
+    limit: int | None = Field(None, ge=1, description="most utterances that are used, spread over speakers; null: all")
     standardise: float = Field(
         1.0,
         description="teacher features standardised by the source's own statistics (1), the corpus's (0) or between",
@@ -51,15 +51,7 @@ class Source(Section):
 
 
 def limited(manifest: Manifest, limit: int | None) -> Manifest:
-    """At most ``limit`` utterances, as many of each speaker as possible; always the same ones.
-
-    Example
-    -------
-    >>> names = ("a1", "a2", "a3", "b1")
-    >>> rows = [Utterance(name, "/x.wav", 0, 1, 1.0, speaker=name[0], emotion=LABEL) for name in names]
-    >>> sorted(row.speaker for row in limited(Manifest("x", (LABEL,), tuple(rows)), 2))
-    ['a', 'b']
-    """
+    """At most ``limit`` utterances, as many of each speaker as possible; always the same ones."""
     if limit is None or limit >= len(manifest):
         return manifest
     order = {name: hashlib.sha256(name.encode()).hexdigest() for name in manifest.ids}
@@ -72,25 +64,13 @@ def limited(manifest: Manifest, limit: int | None) -> Manifest:
 
 
 def equal_chances(groups) -> np.ndarray:
-    """Probability of each row such that every group is drawn equally often.
-
-    Example
-    -------
-    >>> equal_chances(["a", "a", "b"])
-    array([0.25, 0.25, 0.5 ])
-    """
+    """Probability of each row such that every group is drawn equally often: 1/4, 1/4, 1/2 of groups a, a, b."""
     _, group, counts = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
     return 1 / (len(counts) * counts[group])
 
 
 def titled(value: str | Mapping[str, str] | None) -> dict[str, str]:
-    """Title -> folder from the setting ``unlabelled``; a folder alone is titled by its name.
-
-    Example
-    -------
-    >>> titled("/data/BAVED"), titled(None)
-    ({'BAVED': '/data/BAVED'}, {})
-    """
+    """Title -> folder from the setting ``unlabelled``; a folder alone is titled by its name."""
     if not value:
         return {}
     return {Path(value).name: value} if isinstance(value, str) else dict(value)
@@ -107,16 +87,8 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True, option: str =
 
     Speakers come from the columns ``file`` and ``speaker`` of a ``manifest.csv`` in the folder, if there is one; they
     must not be those of the corpus it is used with. Silence before and after the speech is left out, and so are files
-    that cannot be read, are silent or too short; the log counts them.
-
-    Arguments
-    ---------
-    folder
-        Holds sound files, in subfolders or not.
-    save_folder
-        The manifest goes to a subfolder of it named after the folder.
-    option
-        The setting that named the folder, for errors.
+    that cannot be read, are silent or too short; the log counts them. The manifest goes to a subfolder of
+    ``save_folder`` named after the folder. ``option`` is the setting that named the folder, for errors.
 
     FileNotFoundError if there is no such folder; ValueError if it holds no audio, or no file is good.
     """
@@ -125,12 +97,10 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True, option: str =
     files = without_copies(find_sounds(folder, option, advice))
 
     def build() -> Manifest:
-        names = {path: path.relative_to(folder).as_posix() for path in files}
-        rows = [
-            Utterance(str(path.relative_to(folder)), str(path.resolve()), 0, 0, 0.0, speakers.get(name, LABEL), LABEL)
-            for path, name in names.items()
-        ]
-        skipped: list[str] = []
+        rows, skipped = [], []
+        for path in files:
+            name, speaker = path.relative_to(folder), speakers.get(path.relative_to(folder).as_posix(), LABEL)
+            rows.append(Utterance(str(name), str(path.resolve()), 0, 0, 0.0, speaker, LABEL))
         rows = [trim_silence(row) for row in measure(rows, folder.name, progress, skipped=skipped)]
         if skipped:
             left_out = len(skipped), len(files), skipped[0]
@@ -148,9 +118,7 @@ def prepare_unlabelled(folder, save_folder, progress: bool = True, option: str =
 def _speakers(folder: Path) -> dict[str, str]:
     """File -> speaker, prefixed by the folder's name, so that speaker 03 of one corpus is not 03 of another."""
     table = folder / MANIFEST
-    if not table.is_file():
-        return {}
-    rows = read_table(table)
+    rows = read_table(table) if table.is_file() else {}
     if not {"file", "speaker"} <= set(rows):
         return {}
     return {file: f"{folder.name}/{speaker}" for file, speaker in zip(rows["file"], rows["speaker"])}
@@ -174,14 +142,8 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
 
     A mixture is the first half of one utterance and the second half of another, or one over the other, or one alone;
     speed, pitch, formants and spectrum are then changed so much that it could be another speaker. Rows keep their
-    speaker, so that a fold uses the mixtures of its training speakers alone.
-
-    Arguments
-    ---------
-    manifest
-        The corpus; its recordings are read only if the mixtures do not exist yet.
-    save_folder
-        The sound goes to a subfolder named after corpus and manifest hash.
+    speaker, so that a fold uses the mixtures of its training speakers alone. The sound goes to a subfolder of
+    ``save_folder``; the recordings are read only if it does not exist yet.
     """
     folder = Path(save_folder) / f"{manifest.title}-mixtures{MIXING_VERSION}-{manifest.hash}"
     wanted = [(copy, row, f"{row.id}-{copy}") for copy in range(1, COPIES + 1) for row in manifest]
@@ -203,14 +165,9 @@ def prepare_mixtures(manifest: Manifest, save_folder, progress: bool = True) -> 
 
 
 def mixture(waveform: Callable[[str], np.ndarray], others: list[str], utterance_id: str, copy: int) -> np.ndarray:
-    """Mixture number ``copy`` of an utterance: [samples], 16 kHz, at most 6 s; the same in every run.
+    """Mixture number ``copy`` of an utterance with ``others`` of its speaker; the same in every run.
 
-    Arguments
-    ---------
-    waveform
-        ID of an utterance -> its samples.
-    others
-        Utterances of the same speaker to mix with.
+    [samples], 16 kHz, at most 6 s. ``waveform`` maps an ID to samples.
     """
     key = json.dumps([MIXING_VERSION, utterance_id, copy]).encode()
     random = np.random.default_rng(int.from_bytes(hashlib.sha256(key).digest()[:8], "little"))

@@ -54,23 +54,20 @@ class Split:
         return f"{one.id} ({self.sides[0]}) and {other.id} ({self.sides[1]})"
 
 
-def shortened(findings: Sequence[Finding]) -> list[Finding]:
-    """At most ``MAX_SHOWN`` leaks and warnings of each check, and a sentence that counts the rest."""
-    kept, seen = [], Counter()
+def by_verdict(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
+    """Verdict -> findings, leaks first; of each check ``MAX_SHOWN`` leaks and warnings at most, the rest counted."""
+    kept: dict[str, list[Finding]] = {verdict: [] for verdict in VERDICTS}
+    seen = Counter()
     for finding in findings:
         key = finding.verdict, finding.check
         seen[key] += 1
         if seen[key] <= MAX_SHOWN or finding.verdict in ("proved", "not_proved"):
-            kept.append(finding)
+            kept[finding.verdict].append(finding)
     for (verdict, check), count in seen.items():
         if count > MAX_SHOWN and verdict in ("leak", "warning"):
-            kept.append(Finding(verdict, check, f"... and {counted(count - MAX_SHOWN, 'more finding')} of this kind."))
+            more = f"... and {counted(count - MAX_SHOWN, 'more finding')} of this kind."
+            kept[verdict].append(Finding(verdict, check, more))
     return kept
-
-
-def by_verdict(findings: Sequence[Finding]) -> dict[str, list[Finding]]:
-    """Verdict -> its ``shortened`` findings, leaks first."""
-    return {verdict: [one for one in shortened(findings) if one.verdict == verdict] for verdict in VERDICTS}
 
 
 def has_leak(findings: Iterable[Finding]) -> bool:

@@ -19,25 +19,18 @@ class VideoError(ValueError):
 def read_pictures(path, pictures_per_s: float) -> Iterator[np.ndarray]:
     """Pictures of the first video track at a constant rate, upright, their shorter side at most 360 pixels.
 
-    For each time 0, 1 / rate, 2 / rate, ... the first frame that begins then or later, and no frame twice.
+    For each time 0, 1 / rate, 2 / rate, ... the first frame that begins then or later, and no frame twice; a video with
+    fewer frames gives all of them.
 
     Arguments
     ---------
     path
         MP4, MOV, WebM, Matroska, AVI, FLV or WMV, recognised by its content, whatever it is called.
     pictures_per_s
-        > 0; a video with fewer frames gives all of them.
+        > 0.
 
-    Shape
-    -----
-    Yields [height, width, 3], RGB, uint8.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    VideoError
-        If it is not a video, has no video track, or is truncated or damaged.
+    Yields [height, width, 3], RGB, uint8. FileNotFoundError if there is no such file; VideoError if it is not a video,
+    has no video track, or is truncated or damaged.
     """
     if pictures_per_s <= 0:
         raise ValueError(f"pictures_per_s must be > 0, got {pictures_per_s}.")

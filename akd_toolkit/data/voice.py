@@ -4,7 +4,8 @@ Source: Fant 1960 (source and filter); Klatt & Klatt 1990 (pulse shape, cascade 
 directions of emotions Banse & Scherer 1996, Juslin & Laukka 2003, tables 7 and 11, Scherer 2003. Their sizes are ours.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import lfilter, sosfilt
@@ -25,8 +26,7 @@ CONSONANTS = ("nasal", "fricative", "stop", "none")
 REFERENCE_RMS = 0.03  # of a voice at level_db = 0
 
 
-@dataclass(frozen=True)
-class Syllable:
+class Syllable(NamedTuple):
     """A consonant and a vowel; ``stress`` in [0, 1] lengthens it and lifts its pitch."""
 
     consonant: str
@@ -60,15 +60,7 @@ def random_sentence(random: np.random.Generator) -> tuple[Syllable, ...]:
 
 
 def speak(sentence: tuple[Syllable, ...], settings: VoiceSettings, random: np.random.Generator) -> np.ndarray:
-    """Speak a sentence: float32 [samples] at 16 kHz, in (-1, 1).
-
-    Example
-    -------
-    >>> random = np.random.default_rng(0)
-    >>> two = (Syllable("none", "a", stress=0.5), Syllable("nasal", "i", stress=0.5))
-    >>> speak(two, VoiceSettings(tempo=2.0), random).shape  # 2 x 0.2 s / 2
-    (3200,)
-    """
+    """Speak a sentence: float32 [samples] at 16 kHz, in (-1, 1)."""
     voiced, friction, stress, place, formants = _plan(sentence, settings)
     pitch_hz = _pitch_contour(stress, place, settings, random)
     pulses, open_phase = _glottis(pitch_hz, settings, random)
@@ -152,8 +144,7 @@ def _rms(values):
     return np.sqrt(np.mean(np.square(values))) + 1e-9
 
 
-@dataclass(frozen=True)
-class Acting:
+class Acting(NamedTuple):
     """What an emotion adds to a neutral voice; all zeros is neutral."""
 
     pitch_st: float = 0.0  # mean pitch, semitones
@@ -166,7 +157,7 @@ class Acting:
 
     def plus(self, other: "Acting", share: float = 1.0) -> "Acting":
         """Both at once, ``other`` with the weight ``share``."""
-        return Acting(*(getattr(self, f.name) + share * getattr(other, f.name) for f in fields(self)))
+        return Acting(*(own + share * more for own, more in zip(self, other)))
 
 
 ACTINGS = {
@@ -203,8 +194,7 @@ class Speaker:
         """The voice of one utterance in ``emotion``."""
         acting, voice = self.acting(emotion, random), self.voice
         roughness = max(0.0, acting.roughness)
-        return replace(
-            voice,
+        return VoiceSettings(
             pitch_hz=voice.pitch_hz * 2 ** (acting.pitch_st / 12),
             range_st=voice.range_st * np.exp(acting.range),
             slope_st=voice.slope_st + acting.slope_st,
@@ -215,6 +205,7 @@ class Speaker:
             breath=voice.breath * np.exp(-0.9 * acting.tension),
             jitter=voice.jitter + 0.015 * roughness,
             shimmer=voice.shimmer + 0.06 * roughness,
+            formant_scale=voice.formant_scale,
         )
 
 
@@ -258,4 +249,4 @@ def random_speaker(name: str, sex: str, random: np.random.Generator) -> Speaker:
 
 
 def _draw(deviation: Acting, random: np.random.Generator) -> Acting:
-    return Acting(*(random.normal(0.0, getattr(deviation, f.name)) for f in fields(deviation)))
+    return Acting(*(random.normal(0.0, size) for size in deviation))

@@ -23,10 +23,9 @@ class Mixup(Section):
     s = max(l, 1 - l),   l ~ Beta(alpha, alpha), one per batch
 
     j is the partner of b: labelled speech is mixed with labelled, unlabelled with unlabelled. The batch keeps labels,
-    attributes and teacher outputs of b and records j and s; the objective of the mixture is
-    s objective(x, those of b) + (1 - s) objective(x, those of j), see ``training.brain``. For losses linear in their
-    target (cross-entropy, divergence from soft targets) and for squared differences of logits this has the gradient of
-    the mixed target. The mixture is as long as the longer of the two.
+    attributes and teacher outputs of b and records j and s; its objective is s objective(x, those of b) +
+    (1 - s) objective(x, those of j), see ``training.brain``. For losses linear in their target and for squared
+    differences of logits this has the gradient of the mixed target. The mixture is as long as the longer of the two.
 
     Source: Zhang, Cisse, Dauphin & Lopez-Paz 2018, "mixup: Beyond empirical risk minimization"; loudness: Tokozume,
     Ushiku & Harada 2018, "Learning from between-class examples for deep sound recognition"; the larger share first:
@@ -54,13 +53,7 @@ class Mixup(Section):
 
 
 def partners(labels: Tensor, random: np.random.Generator) -> Tensor:
-    """For each row another labelled or another unlabelled row, itself if there is no other: [batch].
-
-    Example
-    -------
-    >>> partners(torch.tensor([0, 1, UNLABELLED]), np.random.default_rng(0))
-    tensor([1, 0, 2])
-    """
+    """For each row another labelled or another unlabelled row, itself if there is no other: [batch]."""
     partner = torch.arange(len(labels))
     for kind in (labels != UNLABELLED, labels == UNLABELLED):
         rows = kind.nonzero().squeeze(1)
@@ -70,15 +63,7 @@ def partners(labels: Tensor, random: np.random.Generator) -> Tensor:
 
 
 def mixed(waveforms: Tensor, lengths: Tensor, partner: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Waveforms mixed with their partners, within full scale, and the longer of the two lengths.
-
-    Example
-    -------
-    >>> waveforms = torch.tensor([[0.3, -0.3], [0.6, 0.6]])
-    >>> mixed(waveforms, torch.ones(2), torch.tensor([1, 0]), share=0.5)[0]  # both at the loudness of the row's own
-    tensor([[0.4243, 0.0000],
-            [0.8485, 0.0000]])
-    """
+    """Waveforms mixed with their partners, within full scale, and the longer of the two lengths."""
     counts = (lengths * waveforms.shape[1]).round()
     rms = (waveforms.square().sum(dim=1) / counts).sqrt()
     gain = (rms / rms[partner].clamp(min=1e-9)).clamp(1 / MOST_GAIN, MOST_GAIN)
@@ -98,14 +83,10 @@ class Augmentation:
     """A random change of the training sound, applied to each utterance with probability ``p``.
 
     Subclass ``WaveformAugmentation`` or ``FeatureAugmentation``, register the class with ``AUGMENTATIONS``, pass ``p``
-    to ``super().__init__`` and write ``change``: it receives the selected utterances and returns new tensors. Draw
-    random numbers from torch's global generator on the CPU; the caller seeds it. ``example_options`` holds small valid
-    options for tests.
-
-    Shape
-    -----
-    (values [batch, length, ...], 0 after each utterance's end; counts [batch], where that end is) -> the same, possibly
-    with another length. The input is not modified.
+    to ``super().__init__`` and write ``change``, which receives the selected utterances as values [batch, length, ...],
+    0 after each utterance's end, and counts [batch], where that end is, and returns new ones, possibly of another
+    length. Draw random numbers from torch's global generator on the CPU; the caller seeds it. ``example_options`` holds
+    small valid options for tests.
     """
 
     example_options: dict = {}
@@ -121,16 +102,12 @@ class Augmentation:
         chosen = (torch.rand(len(values)) < self.p).to(values.device)
         if not chosen.any():
             return values, counts
-        if chosen.all():
-            out, counts = self.change(values, counts)
-            out = out[:, : int(counts.max())]
-        else:
-            changed, new_counts = self.change(values[chosen], counts[chosen])
-            counts = counts.masked_scatter(chosen, new_counts)
-            out = values.new_zeros(len(values), int(counts.max()), *values.shape[2:])
-            for rows, part in ((chosen, changed), (~chosen, values[~chosen])):
-                width = min(part.shape[1], out.shape[1])
-                out[rows, :width] = part[:, :width]
+        changed, new_counts = self.change(values[chosen], counts[chosen])
+        counts = counts.masked_scatter(chosen, new_counts)
+        out = values.new_zeros(len(values), int(counts.max()), *values.shape[2:])
+        for rows, part in ((chosen, changed), (~chosen, values[~chosen])):
+            width = min(part.shape[1], out.shape[1])
+            out[rows, :width] = part[:, :width]
         padding = ~frame_mask(counts, out.shape[1])
         return out.masked_fill(padding.view(*padding.shape, *[1] * (out.ndim - 2)), 0.0), counts
 
@@ -157,13 +134,7 @@ class FeatureAugmentation(Augmentation):
 
 
 def build_augmentations(specs: list[dict] | None, stage: str | None = None) -> list[Augmentation]:
-    """The augmentations listed in the setting ``augment``, in order; only those of one stage if it is given.
-
-    Example
-    -------
-    >>> [type(plugin).__name__ for plugin in build_augmentations([{"name": "random_gain"}, {"name": "spec_augment"}])]
-    ['RandomGain', 'SpecAugment']
-    """
+    """The augmentations listed in the setting ``augment``, in order; only those of one stage if it is given."""
     plugins = [AUGMENTATIONS.build(**spec) for spec in specs or []]
     return [plugin for plugin in plugins if stage in (None, plugin.stage)]
 
@@ -206,20 +177,14 @@ def check_count(name: str, value, lowest: int = 0) -> int:
 
 
 def check_range(name: str, values, lowest: float, highest: float) -> tuple[float, float]:
-    """``values`` as a tuple if it is ``[low, high]`` with lowest <= low <= high <= highest; else ValueError.
-
-    Example
-    -------
-    >>> check_range("snr_db", [20, 5], -10, 60)
-    Traceback (most recent call last):
-    ValueError: snr_db must be [low, high] with -10 <= low <= high <= 60, got [20, 5].
-    """
-    numbers = isinstance(values, list | tuple) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) for value in values
-    )
-    if not (numbers and len(values) == 2 and lowest <= values[0] <= values[1] <= highest):
+    """``values`` as a tuple if it is ``[low, high]`` with lowest <= low <= high <= highest; else ValueError."""
+    try:
+        low, high = (check_number(name, value, lowest, highest) for value in values)
+    except (TypeError, ValueError):
+        low, high = 1, 0
+    if low > high or not isinstance(values, list | tuple):
         raise ValueError(f"{name} must be [low, high] with {lowest:g} <= low <= high <= {highest:g}, got {values!r}.")
-    return tuple(values)
+    return low, high
 
 
 def uniform(low: float, high: float, *shape: int) -> Tensor:

@@ -93,9 +93,10 @@ def at_tempo(features: Tensor, num_frames: Tensor, factor: Tensor) -> tuple[Tens
     places = torch.arange(int(counts.max()), device=features.device) * factor[:, None]  # [batch, T']
     below = torch.minimum(places.floor().long(), last)
     share = (places - below).clamp(0, 1)[..., None]
-    index = below[..., None].expand(-1, -1, features.shape[2])
-    above = torch.minimum(below + 1, last)[..., None].expand(-1, -1, features.shape[2])
-    return torch.lerp(features.gather(1, index), features.gather(1, above), share), counts
+    below, above = (
+        features.take_along_dim(place[..., None], dim=1) for place in (below, torch.minimum(below + 1, last))
+    )
+    return torch.lerp(below, above, share), counts
 
 
 @AUGMENTATIONS.register("mel_equalizer")
@@ -223,13 +224,7 @@ class MelSilence(FeatureAugmentation):
 
 
 def loud_level(features: Tensor, num_frames: Tensor) -> Tensor:
-    """The level that the loudest band of a frame exceeds in a tenth of the frames, [batch].
-
-    Example
-    -------
-    >>> loud_level(torch.arange(10.0)[None, :, None], torch.tensor([10]))
-    tensor([8.])
-    """
+    """The level that the loudest band of a frame exceeds in a tenth of the frames, [batch]."""
     peaks = features.amax(dim=2).masked_fill(~frame_mask(num_frames, features.shape[1]), float("-inf"))
     return peaks.sort(dim=1, descending=True).values.gather(1, (num_frames // 10)[:, None])[:, 0]
 
@@ -284,13 +279,7 @@ class SpecAugment(FeatureAugmentation):
 
 
 def masks(sizes: Tensor, count: int, share: float, total: int) -> Tensor:
-    """Whether a place lies under one of ``count`` masks of its row, [batch, total]; none reaches beyond ``sizes``.
-
-    Example
-    -------
-    >>> masks(torch.tensor([3]), count=1, share=0.0, total=4)
-    tensor([[False, False, False, False]])
-    """
+    """Whether a place lies under one of ``count`` masks of its row, [batch, total]; none reaches beyond ``sizes``."""
     # Drawn on the CPU, so that every device masks the same.
     draws = torch.rand(2, len(sizes), count).to(sizes.device)
     width = (draws[0] * ((share * sizes).floor() + 1)[:, None]).floor()

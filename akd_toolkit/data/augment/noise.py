@@ -109,15 +109,7 @@ def _recording(path: Path) -> np.ndarray:
 
 
 def coloured_noise(slopes: Tensor, num_samples: int) -> Tensor:
-    """Gaussian noise whose amplitude falls with hz^-slope above 50 Hz, one row per slope: [batch, num_samples].
-
-    Example
-    -------
-    >>> noise = coloured_noise(torch.tensor([1.0]), 160000)
-    >>> power = torch.fft.rfft(noise[0]).abs().square()
-    >>> round(float(10 * torch.log10(power[5000:10000].mean() / power[20000:40000].mean())))  # two octaves of 6 dB
-    12
-    """
+    """Gaussian noise whose amplitude falls with hz^-slope above 50 Hz, one row per slope: [batch, num_samples]."""
     total = next_fast_len(num_samples, real=True)
     white = torch.randn(len(slopes), total)
     if not slopes.any():

@@ -29,13 +29,7 @@ SECOND_SOUND = (b"RIFF", b"FORM", b"data", b"SSND")
 
 
 def is_placeholder(length: int) -> bool:
-    """Whether a length in a header means that it is unknown.
-
-    Example
-    -------
-    >>> [is_placeholder(length) for length in (0, 44, 0x7FFFFFFF - 36, 0x80000024, 0xFFFFFFFF)]
-    [True, False, True, True, True]
-    """
+    """Whether a length in a header means that it is unknown."""
     return any(abs(length - value) <= (SLACK if value else 0) for value in PLACEHOLDERS)
 
 

@@ -5,7 +5,7 @@ libsndfile estimates the length from the first frame's bit rate, or trusts the f
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from akd_toolkit.data.formats.pieces import TAIL, DamagedError, Pieces, read_at
 
@@ -15,8 +15,7 @@ DECODER_DELAY = 529  # samples that mpg123 leaves out at the start where an Info
 SEARCHED = 2**16  # bytes at once
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """What all frames of a sound share; ``halved`` is 1 for MPEG-1, 2 for MPEG-2, 4 for MPEG-2.5."""
 
     halved: int
@@ -43,11 +42,6 @@ class _Sound:
     frames: int = 0
     stretches: list[tuple[int, int]] = field(default_factory=list)  # of the file
 
-    def add(self, at: int, length: int) -> None:
-        if self.stretches and self.stretches[-1][1] == at:
-            at, length = self.stretches[-1][0], at + length - self.stretches.pop()[0]
-        self.stretches.append((at, at + length))
-
     def part(self, file: BinaryIO) -> Pieces:
         """All frames, behind an Info frame with their true number if there was none.
 
@@ -71,7 +65,9 @@ def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
 
     Source: ISO 11172-3 (frames); the Info frame is LAME's.
     """
-    if not _two_frames(file, start, size):
+    first = _frame(read_at(file, start, 4))  # one of chance is followed neither by another of its kind nor by the end
+    second = first and _frame(read_at(file, start + first[1], 4))
+    if not first or (start + first[1] != size and (not second or second[0] != first[0])):
         return None
     sounds: list[_Sound] = []
     at = start
@@ -92,7 +88,9 @@ def mpeg_parts(file: BinaryIO, start: int, size: int) -> list[Pieces] | None:
             sounds.append(_Sound(kind, head[:4], promised))
         sounds[-1].frames += not is_info
         if not is_info or promised is not None:
-            sounds[-1].add(at, length)
+            stretches = sounds[-1].stretches
+            begin = stretches.pop()[0] if stretches and stretches[-1][1] == at else at
+            stretches.append((begin, at + length))
         at += length
     return [sound.part(file) for sound in sounds]
 
@@ -120,22 +118,12 @@ def _info(frame: bytes, kind: _Kind) -> tuple[bool, int | None]:
     return True, int.from_bytes(frame[at + 8 : at + 12], "big") if frame[at + 7] & 1 else None
 
 
-def _two_frames(file: BinaryIO, at: int, size: int) -> bool:
-    """Whether a frame begins here and another one of its kind, or the end, follows."""
-    if not (frame := _frame(read_at(file, at, 4))):
-        return False
-    after = _frame(read_at(file, at + frame[1], 4))
-    return at + frame[1] == size or bool(after and after[0] == frame[0])
-
-
 def skip_tag(file: BinaryIO, at: int) -> int:
     """The position after the tags that begin here: ID3v2 with its padding, APE, ID3v1."""
     while True:
         head = read_at(file, at, 16)
         if head[:3] == b"ID3" and len(head) == 16:
-            length = 0
-            for byte in head[6:10]:
-                length = length << 7 | byte & 0x7F
+            length = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0)))
             at += 10 + length + (10 if head[5] & 0x10 else 0)
             padding = read_at(file, at, SEARCHED)
             at += len(padding) - len(padding.lstrip(b"\0"))

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from itertools import accumulate
 from typing import BinaryIO
 
+from soundfile import LibsndfileError
+
 FAR = 2**44  # bytes; no file is that long
 TAIL = 128  # unexplained bytes after the sound that are allowed: an ID3v1 tag
 
@@ -26,6 +28,8 @@ def named(name: str, cure: str, kind: type[ValueError] = ValueError) -> Iterator
         yield
     except ForeignError as error:
         raise kind(f"{name} {error}; {cure}") from error
+    except LibsndfileError as error:
+        raise kind(f"{name} cannot be read as audio ({error.error_string.strip().rstrip('.')}); {cure}") from error
     except DamagedError as error:
         raise kind(f"{name} {error}. Get it again.") from error
     except OSError as error:
@@ -36,13 +40,6 @@ class Pieces:
     """Bytes, and ranges (start, stop) of a file, as one file for libsndfile.
 
     An exception while reading is kept in ``error``, because libsndfile cannot pass it on.
-
-    Example
-    -------
-    >>> import io
-    >>> pieces = Pieces(io.BytesIO(b"0123456789"), [b"ab", (2, 4), (8, 10)])
-    >>> pieces.seek(1), pieces.read(3), pieces.read(9), pieces.tell()
-    (1, b'b23', b'89', 6)
     """
 
     def __init__(self, file: "BinaryIO | Pieces", part: list[bytes | tuple[int, int]]):
@@ -58,24 +55,20 @@ class Pieces:
         return self.at
 
     def read(self, count: int) -> bytes:
-        found = []
-        while count > 0 and self.at < self.starts[-1]:
+        found = b""
+        while len(found) < count and self.at < self.starts[-1]:
             number = bisect_right(self.starts, self.at) - 1
             piece, skip = self.part[number], self.at - self.starts[number]
-            some = min(count, self.starts[number + 1] - self.at)
+            some = min(count - len(found), self.starts[number + 1] - self.at)
             try:
-                if isinstance(piece, bytes):
-                    data = piece[skip : skip + some]
-                else:
-                    data = read_at(self.file, piece[0] + skip, some)
+                data = piece[skip:][:some] if isinstance(piece, bytes) else read_at(self.file, piece[0] + skip, some)
             except Exception as error:  # of a file that the caller opened
                 self.error, data = error, b""
             if not data:
                 break
-            found.append(data)
+            found += data
             self.at += len(data)
-            count -= len(data)
-        return b"".join(found)
+        return found
 
     @property
     def whole(self) -> bool:

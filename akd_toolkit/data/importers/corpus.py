@@ -64,17 +64,9 @@ def prepare_table(
 ) -> Manifest:
     """The manifest of a corpus that ``source`` describes, written to ``save_folder``.
 
-    Arguments
-    ---------
-    label_order
-        Every label once, in the order of the logits.
-    counts
-        Label -> expected number of utterances; None does not check.
-    expect_official
-        Refuse a folder with other counts; False logs the differences.
-    at_most
-        Keep only the first so many utterances of each speaker and class, for a trial; None keeps all. Counts are then
-        not checked.
+    ``label_order`` has every label once, in the order of the logits. ``counts`` maps a label to the expected number of
+    utterances: a folder with others is refused, or logged if ``expect_official`` is False. ``at_most`` keeps only the
+    first so many utterances of each speaker and class, for a trial; counts are then not checked.
 
     FileNotFoundError if there is no such folder or table; ValueError if names, lines of the table, files or counts
     are wrong.
@@ -84,11 +76,11 @@ def prepare_table(
         raise ValueError(f"at_most must be a count from 1, or null for all, got {at_most}.")
     rows, parts = find_utterances(folder, source)
     if at_most is not None:
-        seen: Counter = Counter()
-        every, rows = rows, []
-        for row in every:
-            seen[row.speaker, row.emotion] += 1
-            rows += [row] if seen[row.speaker, row.emotion] <= at_most else []
+        seen: dict[tuple, list[Utterance]] = defaultdict(list)
+        for row in rows:
+            seen[row.speaker, row.emotion].append(row)
+        few = {row.id for same in seen.values() for row in same[:at_most]}
+        rows = [row for row in rows if row.id in few]
     elif counts is not None:
         found, expected = [row.emotion for row in rows], list(Counter(counts).elements())
         compared = f"{folder} differs from the {corpus} that this recipe was made for ({len(expected)} utterances)"
@@ -113,14 +105,8 @@ def find_utterances(
 ) -> tuple[list[Utterance], dict[str, tuple[float, float]]]:
     """Every utterance by ID, not measured yet; and for those that are a part of a file, ID -> (start, stop) in s.
 
-    A missing start or stop is NaN.
-
-    Arguments
-    ---------
-    names
-        Files of the folder, for a pattern, if ``list_recordings`` was already called.
-
-    FileNotFoundError, ValueError as ``prepare_table``.
+    A missing start or stop is NaN. ``names`` are the files of the folder, for a pattern, if ``list_recordings`` was
+    already called. Errors are those of ``prepare_table``.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -133,8 +119,7 @@ def find_utterances(
         tables = find_tables(folder, source.table)
         cells = [cell for table in tables for cell in table_rows(table, folder, source.columns)]
         _warn_of_others({cell["path"] for cell in cells}, folder)
-    cells = [{key: _composed(value) for key, value in cell.items()} for cell in cells]
-    cells = _labelled(cells, source)
+    cells = _labelled([{key: _composed(value) for key, value in cell.items()} for cell in cells], source)
     if source.speakers:
         cells = _with_known_speakers(cells)
     rows, parts = [], {}
@@ -164,21 +149,17 @@ def _labelled(cells: list[dict], source: Source) -> list[dict]:
     """Cells with their label, without those that are left out."""
     labels = {_composed(code): label for code, label in source.labels.items()}
     codes = Counter(cell["emotion"] for cell in cells)
-    unused = sorted(set(labels) - set(codes))
-    if unused:
+    if unused := sorted(set(labels) - set(codes)):
         known = some(sorted(codes))
         logger.warning("labels name %s, which no utterance has; codes are %s.", ", ".join(unused), known)
-    left_out = [f"{count} of {code}" for code, count in sorted(codes.items()) if labels.get(code) == LEFT_OUT]
-    if left_out:
+    if left_out := [f"{count} of {code}" for code, count in sorted(codes.items()) if labels.get(code) == LEFT_OUT]:
         logger.info("left out: %s.", ", ".join(left_out))
     kept = [{**cell, "label": labels.get(cell["emotion"], cell["emotion"])} for cell in cells]
     kept = [cell for cell in kept if cell["label"] != LEFT_OUT]
-    empty = [cell["path"].name for cell in kept if not cell["label"] or (source.speakers and not cell["speaker"])]
-    if empty:
+    if empty := [cell["path"].name for cell in kept if not cell["label"] or (source.speakers and not cell["speaker"])]:
         raise ValueError(f"{some(empty)}: no emotion or no speaker in the name; correct the pattern.")
     _refuse_partitions({cell["label"] for cell in kept}, "emotion")
-    slashed = sorted({cell["label"] for cell in kept if "/" in cell["label"]})
-    if slashed:
+    if slashed := sorted({cell["label"] for cell in kept if "/" in cell["label"]}):
         raise ValueError(f"the label '{slashed[0]}' names columns and must not hold a '/'; rename it with labels.")
     return kept
 
@@ -198,10 +179,8 @@ def _with_known_speakers(cells: list[dict]) -> list[dict]:
 
 def _refuse_partitions(names: set[str], kind: str) -> None:
     if are_partitions(names):
-        raise ValueError(
-            f"{some(sorted(names))} are the parts of a split and not {kind}s; correct --columns, or "
-            f"write * instead of {{{kind}}}."
-        )
+        what = f"{some(sorted(names))} are the parts of a split and not {kind}s"
+        raise ValueError(f"{what}; correct --columns, or write * instead of {{{kind}}}.")
 
 
 def _warn_of_others(named: set[Path], folder: Path) -> None:
@@ -228,12 +207,9 @@ def _ids(cells: list[dict], folder: Path) -> list[str]:
     lines = defaultdict(list)
     for name, cell in zip(ids, cells):
         lines[name].append(str(cell.get("line")))
-    repeated = [f"{name} (lines {', '.join(found)})" for name, found in lines.items() if len(found) > 1]
-    if repeated:
-        raise ValueError(
-            f"utterances have the same ID: {some(repeated)}. Keep one line of each, or ignore a column that does not "
-            "hold IDs (--columns id=-)."
-        )
+    if repeated := [f"{name} (lines {', '.join(found)})" for name, found in lines.items() if len(found) > 1]:
+        cure = "Keep one line of each, or ignore a column that does not hold IDs (--columns id=-)."
+        raise ValueError(f"utterances have the same ID: {some(repeated)}. {cure}")
     return ids
 
 

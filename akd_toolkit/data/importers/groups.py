@@ -19,24 +19,13 @@ FEW = 8  # training speakers, up to which teacher heads leave out one at a time,
 
 
 def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str]]:
-    """Groups of speakers with similar shares of every class, each of which is tested once.
+    """At most so many groups of speakers with similar shares of every class, each of which is tested once.
 
     Speakers whose names differ only in spelling (ANNA and anna), with an identical sound or overlapping parts of a
     recording stay together, and so do utterances of unknown speakers from one recording. Every training side has each
     class from at least two groups (from two speakers if they are few), so that teacher heads can be cross-fitted.
 
-    *Source:* scikit-learn's StratifiedGroupKFold, or GroupKFold if that leaves a class out.
-
-    Arguments
-    ---------
-    at_most
-        How many groups; there are no more than speakers.
-
-    Example
-    -------
-    >>> rows = [Utterance(f"{s}{e}", f"/{s}{e}.wav", 0, 1, 1.0, s, e) for s in "ABCDEF" for e in ("joy", "fear")]
-    >>> propose_groups(rows, at_most=3)
-    [['A', 'D'], ['B', 'E'], ['C', 'F']]
+    Source: scikit-learn's StratifiedGroupKFold, or GroupKFold if that leaves a class out.
     """
     speakers = sorted({row.speaker for row in rows})
     homes = _together(rows, speakers)[np.searchsorted(speakers, [row.speaker for row in rows])]  # of each utterance
@@ -54,10 +43,13 @@ def propose_groups(rows: Sequence[Utterance], at_most: int = 5) -> list[list[str
             worst = min(worst, _lacking(rows, groups), key=len)
             if not worst:
                 return groups
+    few = []
+    for label in worst:
+        who = [row.speaker for row in rows if row.emotion == label]
+        few.append(f"class '{label}' has {counted(len(who), 'utterance')}, by {some(sorted(set(who)), 3)}")
     raise ValueError(
-        f"{', '.join(_count_and_speakers(rows, label) for label in worst)}: too few, as each of {num_folds} training "
-        "sides needs each class from two separate speakers. Join it with another class or leave it out "
-        f"(--labels '{worst[0]}=-')."
+        f"{', '.join(few)}: too few, as each of {num_folds} training sides needs each class from two separate "
+        f"speakers. Join it with another class or leave it out (--labels '{worst[0]}=-')."
     )
 
 
@@ -75,19 +67,16 @@ def _splits(labels: np.ndarray, homes: np.ndarray, num_folds: int) -> Iterator[l
 def _together(rows: Sequence[Utterance], speakers: list[str]) -> np.ndarray:
     """Which speakers must stay together: [speakers], the same number for those."""
     place = {speaker: index for index, speaker in enumerate(speakers)}
-    first: dict[str, int] = {}
-    spelled: dict[str, int] = {}
-    pairs = [(index, spelled.setdefault(spelling(speaker), index)) for speaker, index in place.items()]
-    pairs += [(place[row.speaker], first.setdefault(row.sha256, place[row.speaker])) for row in rows if row.sha256]
-    of_file: dict[str, list[Utterance]] = {}
+    first: dict[tuple, int] = {}  # of each spelling and each sound, the speaker who has it first
+    keys = [(speaker, ("spelling", spelling(speaker))) for speaker in speakers]
+    keys += [(row.speaker, ("sound", row.sha256)) for row in rows if row.sha256]
+    pairs = [(place[speaker], first.setdefault(key, place[speaker])) for speaker, key in keys]
+    last: dict[str, Utterance] = {}  # of each file, the part that reaches furthest so far
     for row in sorted(rows, key=lambda row: row.start):
-        of_file.setdefault(row.wav, []).append(row)
-    for parts in of_file.values():
-        last = parts[0]  # the part that reaches furthest so far
-        for row in parts[1:]:
-            if row.start < last.stop or row.speaker == row.id:
-                pairs.append((place[row.speaker], place[last.speaker]))
-            last = max(last, row, key=lambda part: part.stop)
+        before = last.get(row.wav)
+        if before and (row.start < before.stop or row.speaker == row.id):
+            pairs.append((place[row.speaker], place[before.speaker]))
+        last[row.wav] = max(before or row, row, key=lambda part: part.stop)
     ends = np.array(pairs, dtype=int).reshape(-1, 2).T
     graph = coo_array((np.ones(ends.shape[1]), (ends[0], ends[1])), shape=(len(speakers),) * 2)
     return connected_components(graph, directed=False)[1]
@@ -104,8 +93,3 @@ def _lacking(rows: Sequence[Utterance], groups: list[list[str]]) -> list[str]:
         parts = train if len(train) <= FEW else train.groupby(group[group != number]).any()
         lacking |= set(parts.columns[parts.sum() < 2])
     return sorted(lacking)
-
-
-def _count_and_speakers(rows: Sequence[Utterance], label: str) -> str:
-    speakers = [row.speaker for row in rows if row.emotion == label]
-    return f"class '{label}' has {counted(len(speakers), 'utterance')}, by {some(sorted(set(speakers)), 3)}"

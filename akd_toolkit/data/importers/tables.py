@@ -18,23 +18,20 @@ from akd_toolkit.data.names import some
 
 # Usual names of columns, in lower case with "_" for blanks and signs; the first that is found is taken.
 USUAL = {
-    "path": (
-        *("path", "file", "filename", "file_name", "filepath", "file_path", "wav", "wav_file", "wav_path", "audio"),
-        *("audio_file", "audio_path", "audio_filepath", "clip"),
-    ),
-    "speaker": (
-        *("speaker", "speaker_id", "speakerid", "spk", "spk_id", "spkrid", "actor", "actor_id", "actorid", "subject"),
-        *("subject_id", "participant", "participant_id"),
-    ),
-    "emotion": ("emotion", "emotions", "label", "class", "category", "emotion_label", "emoclass", "emo"),
-    "id": ("id", "utterance_id", "utt_id", "segment_id"),
-    "sex": ("sex", "gender"),
-    "text": ("text", "transcript", "transcription", "sentence", "utterance"),
-    "start": ("start", "start_time", "begin", "begin_time", "onset", "offset"),
-    "stop": ("stop", "end", "end_time", "stop_time", "offset"),
-    "duration": ("duration", "length"),
-    **{name: (name,) for name in ("valence", "arousal", "activation", "dominance")},
+    "path": "path file filename file_name filepath file_path wav wav_file wav_path audio audio_file audio_path "
+    "audio_filepath clip",
+    "speaker": "speaker speaker_id speakerid spk spk_id spkrid actor actor_id actorid subject subject_id participant "
+    "participant_id",
+    "emotion": "emotion emotions label class category emotion_label emoclass emo",
+    "id": "id utterance_id utt_id segment_id",
+    "sex": "sex gender",
+    "text": "text transcript transcription sentence utterance",
+    "start": "start start_time begin begin_time onset offset",
+    "stop": "stop end end_time stop_time offset",
+    "duration": "duration length",
+    **{name: name for name in ("valence", "arousal", "activation", "dominance")},
 }
+USUAL = {kind: tuple(names.split()) for kind, names in USUAL.items()}
 TEXTS, TIMES = ("path", "speaker", "emotion", "id", "sex", "text"), ("start", "stop", "duration")
 UNIT = re.compile(r"_(s|secs?|seconds|ms|msecs?|milliseconds)$")  # at the end of a time's usual name
 # start_ms, "end (ms)", startMs
@@ -60,10 +57,8 @@ def read_table(path: Path) -> pd.DataFrame:
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not written in UTF-8; save it again as CSV in UTF-8.") from None
     except ValueError as error:
-        raise ValueError(
-            f"{path} is not a table with names in its first line ({str(error).strip()}); correct it, and quote cells "
-            "that contain the separator."
-        ) from None
+        why = f"{path} is not a table with names in its first line ({str(error).strip()})"
+        raise ValueError(f"{why}; correct it, and quote cells that contain the separator.") from None
     if table.empty:
         raise ValueError(f"{path} has no rows below its names.")
     repeated = table.columns[table.columns.duplicated() & (table.columns != "")]
@@ -102,11 +97,6 @@ def choose_columns(cells: pd.DataFrame, given: Mapping[str, str], table: Path, s
 
     A column may be composed, ``dia{Dialogue_ID}_utt{Utterance_ID}``, and ``-`` leaves a kind out. A column of IDs
     counts only if it has no repeated values.
-
-    Example
-    -------
-    >>> choose_columns(pd.DataFrame(columns=["File", "who", "label"]), {"speaker": "who"}, Path("a.csv"))
-    {'path': 'File', 'speaker': 'who', 'emotion': 'label'}
     """
     chosen: dict[str, str] = {}
     for kind, names in USUAL.items():
@@ -141,13 +131,7 @@ def _check_columns(columns: Mapping[str, str], cells: pd.DataFrame, table: Path,
 
 @lru_cache(4096)
 def plain_name(name: str, kind: str = "") -> str:
-    """A column's name in lower case with "_" for blanks and signs, and for a time without its unit.
-
-    Example
-    -------
-    >>> plain_name("Speaker ID"), plain_name("Start (s)", "start")
-    ('speaker_id', 'start')
-    """
+    """A column's name in lower case with "_" for blanks and signs, and for a time without its unit."""
     plain = re.sub(r"\W+", "_", name.lower()).strip("_")
     return UNIT.sub("", plain) if kind in TIMES else plain
 
@@ -156,12 +140,8 @@ def table_rows(table: Path, folder: Path, columns: Mapping[str, str]) -> list[di
     """For each row: path, speaker, emotion, id, sex, text, start_s, stop_s, line and attributes.
 
     A part that begins at 0 and has no end is the whole file. Times are seconds, milliseconds if the column is named so
-    (``start_ms``), or written as pandas does (``0 days 00:00:01.2``); decimal commas are allowed.
-
-    Arguments
-    ---------
-    folder
-        Of the recordings; for how paths are found see ``find_paths``.
+    (``start_ms``), or written as pandas does (``0 days 00:00:01.2``); decimal commas are allowed. ``folder`` is that of
+    the recordings; for how paths are found see ``find_paths``.
     """
     found = read_table(table)
     _check_columns(columns, found, table)

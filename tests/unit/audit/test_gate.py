@@ -27,14 +27,8 @@ def test_a_clean_split_is_proved_and_what_cannot_be_proved_is_said():
     assert len(found["proved"]) == 7 and any("head of teacher whisper" in line for line in found["proved"])
     assert any("teacher whisper (openai/whisper-base)" in line for line in found["not_proved"])
     assert any("unlabelled" in line for line in found["not_proved"])
-    assert any(
-        "not on Toy, according to its authors" in line
-        for line in audit(corpus("A1"), corpus("C1"), models=ER)["proved"]
-    )
-
-
-def test_unlabelled_speech_of_training_speakers_leaves_nothing_open():
-    assert audit(corpus("A1"), corpus("C1"), None, {"own": corpus("A2")})["not_proved"] == []
+    proved = audit(corpus("A1"), corpus("C1"), models=ER)["proved"]
+    assert any("not on Toy, according to its authors" in line for line in proved)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +51,8 @@ def test_a_leak_is_refused(train, test, options, token):
         audit(train, test, **options)
 
 
-def test_pieces_that_do_not_overlap_pass():
+def test_speech_of_training_speakers_and_pieces_that_do_not_overlap_leave_nothing_open():
+    assert audit(corpus("A1"), corpus("C1"), None, {"own": corpus("A2")})["not_proved"] == []
     audit(corpus("A1", sha256=""), corpus("C1", sha256="", start=1600, stop=3200))
 
 

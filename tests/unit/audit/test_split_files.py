@@ -42,6 +42,7 @@ SPEAKERS = {  # name: (verdict, files)
     "other speakers": ("proved", sides(TRAIN, ["c3x.wav,Carl"])),
     "people named like partitions": ("proved", sides(TRAIN, ["c3x.wav,Dev"])),
     "a person named like an emotion": ("proved", sides(TRAIN, ["c3x.wav,Joy"])),
+    "sessions beside one test": ("leak", whole("x1,session1,A", "x2,session2,B", "x3,test,B")),
     "a column of folds": (
         "proved",
         whole("u1,A,train,1", "u2,B,test,1", "u2,B,train,2", "u1,A,test,2", header="ID,speaker,split,fold"),
@@ -104,10 +105,8 @@ def test_a_given_id_is_trusted(tmp_path):
 
 
 def test_each_speakers_own_numbers_are_not_an_id_but_their_paths_are(tmp_path):
-    rows = [
-        [f"{who}/{n}.wav,{n},{who}" for who in people for n in "12"] for people in (("Anna", "Ben"), ("Carl", "Dora"))
-    ]
-    found = audited(tmp_path, sides(*rows, header="path,id,speaker"))
+    train, test = ([f"{who}/{n}.wav,{n},{who}" for who in people for n in "12"] for people in ("AB", "CD"))
+    found = audited(tmp_path, sides(train, test, header="path,id,speaker"))
     assert {verdict_of(found, check) for check in ("utterances", "segments", "speakers")} == {"proved"}
 
 

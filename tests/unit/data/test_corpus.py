@@ -34,25 +34,22 @@ def test_names_become_rows_in_the_order_of_ids(corpus, tmp_path):
     assert Manifest.read(tmp_path / "out/manifest.csv") == manifest
 
 
-def test_repeated_names_get_their_folders_as_a_part(corpus):
+def test_repeated_names_get_their_folders_as_a_part_sexes_are_unified_and_texts_kept(corpus):
     source = Source(pattern="{speaker}/{emotion}/*")
     rows, _ = find_utterances(corpus("anna/joy/1", "anna/fear/1", "Jörg B/joy/1"), source)
     assert [row.id for row in rows] == ["Jörg B/joy/1", "anna/fear/1", "anna/joy/1"]
     assert [row.speaker for row in rows] == ["Jörg B", "anna", "anna"]
-
-
-def test_sexes_are_unified_and_texts_kept(corpus):
-    folder = corpus("anna_F_joy_t1", "bert_man_joy_t2", "kim_x_joy_t1")
-    rows, _ = find_utterances(folder, Source("{speaker}_{sex}_{emotion}_{text}"))
+    for name in ("anna_F_joy_t1", "bert_man_joy_t2", "kim_x_joy_t1"):
+        corpus(f"more/{name}")
+    rows, _ = find_utterances(corpus() / "more", Source("{speaker}_{sex}_{emotion}_{text}"))
     assert [(row.sex, row.text) for row in rows] == [("female", "t1"), ("male", "t2"), ("x", "t1")]
 
 
 def test_codes_become_labels_are_left_out_or_stay(corpus, caplog):
+    caplog.set_level("INFO")
+    labels = {"W": "anger", "F": "joy", "X": "-", "w": "awe"}
     folder = corpus("anna_W_1", "anna_F_1", "bert_X_1", "bert_fear_1")
-    with caplog.at_level("INFO"):
-        rows, _ = find_utterances(
-            folder, Source(pattern=PATTERN.pattern, labels={"W": "anger", "F": "joy", "X": "-", "w": "awe"})
-        )
+    rows, _ = find_utterances(folder, Source(pattern=PATTERN.pattern, labels=labels))
     assert [row.emotion for row in rows] == ["joy", "anger", "fear"]
     assert "left out: 1 of X." in caplog.text
     assert "labels name w, which no utterance has; codes are F, W, X, fear." in caplog.text
@@ -60,14 +57,11 @@ def test_codes_become_labels_are_left_out_or_stay(corpus, caplog):
 
 def test_a_table_cuts_parts_out_of_long_files(tmp_path, tone):
     soundfile.write(tmp_path / "talk.wav", np.concatenate([tone(1.0, 8000), tone(1.0, 8000, 700.0)]), 8000)
-    table = tmp_path / "talk.csv"
-    table.write_text(
-        "path,speaker,emotion,start,stop\ntalk.wav,08,joy,0.25,1\ntalk.wav,9,fear,1,\ntalk.wav,9,joy,,0.5\n"
-    )
+    lines = "path,speaker,emotion,start,stop", "talk.wav,08,joy,0.25,1", "talk.wav,9,fear,1,", "talk.wav,9,joy,,0.5"
+    (tmp_path / "talk.csv").write_text("\n".join(lines))
     source = Source(table="talk.csv", columns={**COLUMNS, "start": "start", "stop": "stop"})
     manifest = prepare_table(tmp_path, tmp_path / "out", ["joy", "fear"], "Talk", source)
-    cut = {row.id: (row.speaker, row.start, row.stop, row.duration) for row in manifest}
-    assert cut == {
+    assert {row.id: (row.speaker, row.start, row.stop, row.duration) for row in manifest} == {
         "talk-0.25-1": ("08", 2000, 8000, 0.75),
         "talk-1": ("9", 8000, 16000, 1.0),
         "talk-0.5": ("9", 0, 4000, 0.5),
@@ -111,22 +105,20 @@ def test_without_speakers_every_utterance_stands_for_its_own_and_the_title_carri
     assert all(row.speaker == row.id for row in manifest) and len(manifest.speakers) == 3
 
 
-def test_other_counts_than_expected_are_refused_or_logged(corpus, tmp_path, caplog):
-    folder, counts = corpus("anna_joy_1", "bert_fear_1"), {"fear": 1, "joy": 2}
-    with pytest.raises(
-        ValueError, match=r"differs from the Mine that this recipe was made for .*class joy 1 instead of 2"
-    ):
-        prepare_table(folder, tmp_path / "out", ["fear", "joy"], "Mine", PATTERN, counts)
-    prepare_table(folder, tmp_path / "out", ["fear", "joy"], "Mine", PATTERN, counts, expect_official=False)
-    assert "class joy 1 instead of 2" in caplog.text
-
-
-def test_a_trial_keeps_the_first_of_each_speaker_and_class(corpus, tmp_path):
+def test_other_counts_than_expected_are_refused_or_logged_and_a_trial_keeps_the_first(corpus, tmp_path, caplog):
     folder = corpus("anna_joy_2", "anna_joy_1", "anna_fear_1", "bert_joy_1")
-    manifest = prepare_table(folder, tmp_path / "out", ["fear", "joy"], "Mine", PATTERN, {"joy": 9}, at_most=1)
-    assert manifest.ids == ("anna_fear_1", "anna_joy_1", "bert_joy_1")
+
+    def prepare(**options):
+        given = {"counts": {"fear": 1, "joy": 4}, **options}
+        return prepare_table(folder, tmp_path / "out", ["fear", "joy"], "Mine", PATTERN, **given)
+
+    with pytest.raises(ValueError, match=r"the Mine that this recipe was made for .*class joy 3 instead of 4"):
+        prepare()
+    prepare(expect_official=False)
+    assert "class joy 3 instead of 4" in caplog.text
+    assert prepare(at_most=1).ids == ("anna_fear_1", "anna_joy_1", "bert_joy_1")
     with pytest.raises(ValueError, match="at_most must be a count from 1"):
-        prepare_table(folder, tmp_path / "out", ["fear", "joy"], "Mine", PATTERN, at_most=0)
+        prepare(at_most=0)
 
 
 def test_a_manifest_is_used_again_until_files_or_source_change(corpus, tmp_path, caplog):

@@ -57,14 +57,12 @@ def test_a_page_that_is_not_an_archive_is_refused_and_downloaded_again(archive, 
 def test_a_full_disk_while_unpacking_leaves_no_half_corpus(archive, folder, monkeypatch):
     def full(self, path):
         path.mkdir()
-        (path / "half").touch()
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(zipfile.ZipFile, "extractall", full)
-    with pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space left"):
+        patched.setattr(zipfile.ZipFile, "extractall", full)
         fetch_zip(archive.as_uri(), folder)
     assert [path.name for path in folder.parent.iterdir()] == ["corpus.zip"]  # complete: not downloaded again
-    monkeypatch.undo()
     archive.unlink()
     assert (fetch_zip(archive.as_uri(), folder) / "wav/a").is_file()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from akd_toolkit.data.dataset import Draw, Speech
-from akd_toolkit.data.draws import TrainSampler, balanced_order, cut, epoch_order, sampling_of, whole_draws
+from akd_toolkit.data.draws import TrainSampler, balanced_order, epoch_order, sampling_of, scoring_draws, whole_draws
 from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.data.unlabelled import equal_chances
 
@@ -34,14 +34,11 @@ def test_an_epoch_draws_every_utterance_once_and_any_view(speech):
     assert all(0 <= draw.place < 1 and draw.size == 16000 for draw in chain(*epochs))
 
 
-def test_draws_depend_on_seed_and_epoch_only(speech):
+def test_draws_depend_on_seed_and_epoch_only_and_unlabelled_ones_come_last(speech):
     one, same, other = (TrainSampler([speech], 1.0, 2, seed=seed) for seed in (1, 1, 2))
     list(one)  # earlier draws do not matter
     assert drawn(one, 3) == drawn(same, 3) and drawn(one, 4) != drawn(same, 3) != drawn(other, 3)
     assert [draws[0].key for draws in drawn(one, 3)] == [(1, 3, 1), (1, 3, 2), (1, 3, 3)]
-
-
-def test_unlabelled_windows_follow_the_labelled_ones(speech):
     (draws,) = TrainSampler([speech, speech], 1.0, 5, seed=1, unlabelled_ratio=0.6)
     assert [draw.source for draw in draws] == [0] * 5 + [1] * 3
 
@@ -85,8 +82,7 @@ def test_sampling_balances_speakers_classes_or_corpora(toy_manifest):
     assert sum(manifest.utterances[row].speaker == "B" for row in order) == 3
     order = epoch_order(manifest, "class_balanced", np.random.default_rng(0))
     assert np.bincount(manifest.labels[order]).tolist() == [3, 3]
-    corpora = toy_manifest("X/1:anger", "X/1:neutral", "X/2:anger", "Y/1:anger")
-    speech = Speech(corpora, None)
+    speech = Speech(toy_manifest("X/1:anger", "X/1:neutral", "X/2:anger", "Y/1:anger"), None)
     sampler = TrainSampler([speech], 1.0, 2, 1, sampling="corpus_balanced")
     for batches in (sampler, whole_draws([speech], 2, "corpus_balanced")):
         assert sum(draw.row == 3 for draw in chain(*batches)) == 2
@@ -99,8 +95,8 @@ def test_sampling_balances_speakers_classes_or_corpora(toy_manifest):
 @pytest.mark.parametrize("overlap", [0.0, 0.25, 0.5])
 def test_scoring_windows_cover_every_sample_and_have_one_length(toy_manifest, duration, overlap):
     total, covered = round(duration * 16000), set()
-    windows = cut(toy_manifest("A:anger", duration=duration), 1.0, overlap)
-    for _, place in windows:
+    windows = [draw.place for (draw,) in scoring_draws(toy_manifest("A:anger", duration=duration), 1.0, overlap, 1)]
+    for place in windows:
         assert place.stop - place.start == min(16000, total) and 0 <= place.start < place.stop <= total
         covered |= set(range(place.start, place.stop))
     assert len(covered) == total
@@ -110,20 +106,15 @@ def test_scoring_windows_cover_every_sample_and_have_one_length(toy_manifest, du
 @pytest.mark.parametrize("window, overlap", [(1.0, -0.1), (1.0, 1.0), (0.05, 0.0)])
 def test_impossible_scoring_windows_are_refused(toy_manifest, window, overlap):
     with pytest.raises(ValueError, match=r"window_s"):
-        cut(toy_manifest("A:anger"), window, overlap)
+        scoring_draws(toy_manifest("A:anger"), window, overlap, 1)
 
 
-def test_sources_of_unlabelled_speech_share_its_windows_by_weight(speech):
-    many = [replace(speech, labelled=False, weight=weight) for weight in (3.0, 1.0)]
+def test_unlabelled_speech_is_drawn_by_the_weights_of_sources_and_the_chances_of_rows(speech):
+    chances = equal_chances(["a", "a", "a", "a", "b"])
+    many = [replace(speech, labelled=False, weight=3.0, chances=chances), replace(speech, labelled=False)]
     sampler = TrainSampler([speech, *many], 1.0, batch_size=5, seed=1, unlabelled_ratio=8.0)
-    counts = Counter(draw.source for epoch in range(50) for draws in drawn(sampler, epoch) for draw in draws)
+    draws = [draw for epoch in range(50) for draw in chain(*drawn(sampler, epoch))]
+    counts = Counter(draw.source for draw in draws)
     assert counts[0] == 250 and counts[1] + counts[2] == 2000 and 1400 < counts[1] < 1600
+    assert 0.45 < sum(draw.row == 4 for draw in draws if draw.source == 1) / counts[1] < 0.55
     assert drawn(sampler, 3) == drawn(TrainSampler([speech, *many], 1.0, 5, 1, 8.0), 3)
-
-
-def test_rows_are_drawn_by_their_chances(speech):
-    speakers = equal_chances(["a", "a", "a", "a", "b"])
-    one = replace(speech, labelled=False, chances=speakers)
-    sampler = TrainSampler([speech, one], 1.0, batch_size=5, seed=1, unlabelled_ratio=8.0)
-    rows = [draw.row for epoch in range(50) for draws in drawn(sampler, epoch) for draw in draws if draw.source == 1]
-    assert len(rows) == 2000 and 900 < rows.count(4) < 1100

@@ -6,22 +6,6 @@ import pytest
 from akd_toolkit.data.files import local_source, write_text_aside, written_aside
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
-    path = tmp_path / "manifest.csv"
-    path.write_text("old")
-
-    def full(self, *args, **kwargs):
-        with self.open("w") as file:
-            file.write("ha")
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match=r"no space left to write .*manifest\.csv") as info:
-        write_text_aside(path, "new")
-    assert info.value.errno == errno.ENOSPC
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
-
-
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError, PermissionError])
 def test_an_exception_leaves_the_old_file_and_no_temporary_one(tmp_path, stop):
     path = tmp_path / "scores.npy"
@@ -29,6 +13,21 @@ def test_an_exception_leaves_the_old_file_and_no_temporary_one(tmp_path, stop):
     with pytest.raises(stop), written_aside(path) as aside:
         aside.write_text("half")
         raise stop
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypatch):
+    path = tmp_path / "manifest.csv"
+    path.write_text("old")
+
+    def full(self, *args, **kwargs):
+        self.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match=r"no space left to write .*manifest\.csv") as info:
+        write_text_aside(path, "new")
+    assert info.value.errno == errno.ENOSPC
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -40,21 +39,14 @@ def models(tmp_path):
     return tmp_path
 
 
-def test_a_model_is_found_by_the_index_or_as_owner_and_name(models):
+def test_a_model_is_found_by_the_index_or_as_owner_and_name_or_stays_as_it_is(models):
     assert local_source("openai/whisper-base", models) == str(models / "whisper-base")
     assert local_source("owner/name", str(models)) == str(models / "owner/name")
-
-
-@pytest.mark.parametrize("source", ["openai/whisper-small", "./whisper-base", "/somewhere/else"])
-def test_what_the_folder_does_not_have_stays_as_it_is(models, source):
-    assert local_source(source, models) == source and local_source(source, None) == source
-
-
-def test_a_folder_that_does_not_exist_is_refused(models):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        local_source("a/b", models / "nowhere")
-    with pytest.raises(FileNotFoundError, match="openai/gone"):
-        local_source("openai/gone", models)
+    for source in ("openai/whisper-small", "./whisper-base", "/somewhere/else"):
+        assert local_source(source, models) == source and local_source(source, None) == source
+    for source, folder, token in (("a/b", models / "nowhere", "nowhere"), ("openai/gone", models, "openai/gone")):
+        with pytest.raises(FileNotFoundError, match=token):
+            local_source(source, folder)
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "openai/whisper-base: 3", "\xff"])

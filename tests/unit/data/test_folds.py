@@ -8,12 +8,8 @@ from akd_toolkit.data.folds import inner_folds, labelled_ids, outer_folds
 from akd_toolkit.data.manifest import Manifest, Utterance
 
 
-@pytest.fixture
-def four(toy_manifest):
-    return toy_manifest(*(f"{speaker}:{emotion}" for speaker in "ABCD" for emotion in ("anger", "neutral")))
-
-
-def test_inner_validation_covers_the_training_speakers_once(four):
+def test_inner_validation_covers_the_training_speakers_once(toy_manifest):
+    four = toy_manifest(*(f"{speaker}:{emotion}" for speaker in "ABCD" for emotion in ("anger", "neutral")))
     groups = [["A"], ["B"], ["C"], ["D"]]
     folds = outer_folds(four, groups)
     assert [fold.test_speakers for fold in folds] == [("A",), ("B",), ("C",), ("D",)]
@@ -21,9 +17,7 @@ def test_inner_validation_covers_the_training_speakers_once(four):
         assert sorted((*fold.train_speakers, *fold.test_speakers)) == list("ABCD")
         inner = inner_folds(fold.train_speakers, groups)
         assert sorted(s for _, valid in inner for s in valid) == sorted(fold.train_speakers)
-        for train, valid in inner:
-            assert not set(train) & set(valid)
-            assert not (set(train) | set(valid)) & set(fold.test_speakers)
+        assert all(sorted((*train, *valid)) == sorted(fold.train_speakers) for train, valid in inner)
 
 
 @pytest.mark.parametrize(
@@ -60,15 +54,15 @@ def test_inner_folds_need_two_whole_groups(train, groups):
 LABELS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
-def corpus(speakers=24, repeats=8, name="RAVDESS"):
-    """As RAVDESS: every class ``repeats`` times of each speaker, the first one half as often."""
+def corpus(speakers=24):
+    """As RAVDESS: every class eight times of each speaker, the first one half as often."""
     rows = [
         Utterance(f"{s:02d}-{label}-{i}", "-", 0, 1, 1.0, speaker=f"{s:02d}", emotion=label)
         for s in range(speakers)
         for label in LABELS
-        for i in range(repeats if label != "neutral" else repeats // 2)
+        for i in range(8 if label != "neutral" else 4)
     ]
-    return Manifest(name, LABELS, tuple(rows))
+    return Manifest("RAVDESS", LABELS, tuple(rows))
 
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
@@ -86,19 +80,18 @@ def test_every_speaker_keeps_the_share_and_the_classes_are_as_even_as_can_be(sha
 
 def test_the_draw_does_not_depend_on_the_order_of_the_rows_or_on_labels_of_other_speakers():
     manifest = corpus(6)
-    first = labelled_ids(manifest, 0.1, 17)
-    assert labelled_ids(replace(manifest, utterances=manifest.utterances[::-1]), 0.1, 17) == first
-    rows = [replace(row, emotion="sad") if row.speaker == "03" else row for row in manifest]
-    others = {
-        name for name in labelled_ids(replace(manifest, utterances=tuple(rows)), 0.1, 17) if not name.startswith("03")
-    }
-    assert others == {name for name in first if not name.startswith("03")}
-    assert labelled_ids(replace(manifest, corpus="another"), 0.1, 17) != first
-    assert labelled_ids(manifest, 0.1, 18) != first
+
+    def drawn(seed=17, without="-", **changes):
+        return {name for name in labelled_ids(replace(manifest, **changes), 0.1, seed) if not name.startswith(without)}
+
+    assert drawn(utterances=manifest.utterances[::-1]) == drawn()
+    relabelled = tuple(replace(row, emotion="sad") if row.speaker == "03" else row for row in manifest)
+    assert drawn(utterances=relabelled, without="03") == drawn(without="03")
+    assert drawn(corpus="another") != drawn() != drawn(seed=18)
 
 
 def test_all_labels_are_kept_by_1_and_few_utterances_of_each_speaker_are_no_obstacle():
     manifest = corpus(3)
     assert labelled_ids(manifest, 1.0, 17) == set(manifest.ids)
-    lonely = [replace(row, speaker=row.id) for row in manifest]
-    assert len(labelled_ids(replace(manifest, utterances=tuple(lonely)), 0.1, 17)) == round(0.1 * len(manifest))
+    lonely = tuple(replace(row, speaker=row.id) for row in manifest)
+    assert len(labelled_ids(replace(manifest, utterances=lonely), 0.1, 17)) == round(0.1 * len(manifest))

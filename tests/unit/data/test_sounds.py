@@ -21,49 +21,40 @@ def tree(tmp_path):
     return make
 
 
-@pytest.fixture
-def relative(tmp_path):
-    return lambda paths: [path.relative_to(tmp_path).as_posix() for path in paths]
+def relative(paths, folder):
+    return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def without_pyav(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-
-
-def test_every_suffix_is_found_in_capitals_and_through_links(tree, relative):
+def test_every_suffix_is_found_in_capitals_and_through_links_and_broken_ones_are_named(tree):
     names = [f"x{suffix}" for suffix in SOUND_SUFFIXES]
     folder = tree(*(f"corpus/{name}" for name in names), "corpus/y.WAV", "corpus/._y.wav", "apart/deep/z.Opus")
     (folder / "corpus/link").symlink_to(folder / "apart")
     (folder / "apart/loop").symlink_to(folder / "corpus")
-    found = [path.relative_to(folder / "corpus").as_posix() for path in find_sounds(folder / "corpus")]
+    found = relative(find_sounds(folder / "corpus"), folder / "corpus")
     assert sorted(found) == sorted([*names, "y.WAV", "link/deep/z.Opus"])
+    (folder / "apart/b.wav").symlink_to(folder / "gone.wav")
+    with pytest.raises(FileNotFoundError, match=rf"1 of {len(found) + 1} .*b\.wav"):
+        find_sounds(folder / "corpus")
 
 
 def test_containers_need_pyav(tree, monkeypatch, caplog):
     folder = tree("a.wav", *(f"b{suffix}" for suffix in CONTAINER_SUFFIXES), "c.ape", "notes.txt")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "av")
     assert len(find_sounds(folder)) == 1 + len(CONTAINER_SUFFIXES)
-    without_pyav(monkeypatch)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     caplog.clear()
-    assert [path.name for path in find_sounds(folder)] == ["a.wav"]
+    assert relative(find_sounds(folder), folder) == ["a.wav"]
     assert f"{len(CONTAINER_SUFFIXES) + 1} sound files" in caplog.text and "akd-toolkit[av]" in caplog.text
     assert "b.3gp" in caplog.text and "notes" not in caplog.text
 
 
-def test_broken_links_are_named(tree):
-    folder = tree("a.wav")
-    (folder / "b.wav").symlink_to(folder / "gone.wav")
-    with pytest.raises(FileNotFoundError, match=r"1 of 2 .*b\.wav"):
-        find_sounds(folder)
-
-
 @pytest.mark.parametrize("again", ["again", "a"])
-def test_a_second_copy_inside_a_corpus_is_left_out(tree, relative, caplog, again):
+def test_a_second_copy_inside_a_corpus_is_left_out(tree, caplog, again):
     paths = [f"a/{actor}/{number}.wav" for actor in ("one", "two") for number in range(3)]
     for path in paths:
         tree(path, f"a/{again}/{path.removeprefix('a/')}", content=path)
     folder = tree()
-    assert relative(without_copies(find_sounds(folder))) == paths
+    assert relative(without_copies(find_sounds(folder)), folder) == paths
     assert re.findall(r"\b6 sound files in (\S+) are left out", caplog.text) == [str(folder / "a" / again)]
 
 
@@ -75,10 +66,10 @@ def test_a_second_copy_inside_a_corpus_is_left_out(tree, relative, caplog, again
         (["1.wav", "a/1.wav", "a/2.wav"], "xxy"),  # the folder holds more
     ],
 )
-def test_what_is_not_a_second_copy_stays(tree, relative, paths, contents, caplog):
+def test_what_is_not_a_second_copy_stays(tree, paths, contents, caplog):
     for path, content in zip(paths, contents):
         tree(path, content=content)
-    assert relative(without_copies(find_sounds(tree()))) == paths and not caplog.text
+    assert relative(without_copies(find_sounds(tree())), tree()) == paths and not caplog.text
 
 
 @pytest.mark.parametrize("place", ["", "wav/", "corpora/mine/wav/"])

@@ -16,20 +16,16 @@ def small(folder, **options):
     return generate_corpus(folder, **{**SMALL, **options})
 
 
-def test_the_same_seed_gives_the_same_samples_and_another_seed_others(tmp_path):
+def test_the_same_seed_gives_the_same_samples_also_in_a_larger_corpus_and_another_seed_others(tmp_path):
     first, again, other = (
         sorted((small(tmp_path / name, seed=seed) / "wav").iterdir()) for name, seed in (("a", 3), ("b", 3), ("c", 4))
     )
     assert [p.name for p in first] == [p.name for p in other]
     assert all(a.read_bytes() == b.read_bytes() for a, b in zip(first, again))
     assert all(a.read_bytes() != c.read_bytes() for a, c in zip(first, other))
-
-
-def test_a_larger_corpus_keeps_the_utterances_of_a_smaller_one(tmp_path):
-    few = small(tmp_path / "few", emotions=("sadness",)) / "wav"
+    few = sorted((small(tmp_path / "few", emotions=("sadness",)) / "wav").iterdir())
     many = small(tmp_path / "many", emotions=("anger", "sadness"), speakers=3, utterances_per_speaker_and_emotion=2)
-    assert len(list(few.iterdir())) == 2
-    assert all((many / "wav" / path.name).read_bytes() == path.read_bytes() for path in few.iterdir())
+    assert len(few) == 2 and all((many / "wav" / path.name).read_bytes() == path.read_bytes() for path in few)
 
 
 def test_a_complete_corpus_is_reused_and_an_incomplete_one_generated_again(tmp_path):
@@ -89,13 +85,10 @@ def test_impossible_corpora_are_refused(tmp_path, options, message):
         small(tmp_path / "c", **options)
 
 
-def every_path(layout):
-    return [path for one in product(layout.speakers, layout.labels, range(layout.most)) if (path := layout.path(*one))]
-
-
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_every_utterance_of_a_layout_has_a_path_of_its_own_and_an_acting(layout):
-    names = [Path(path).stem for path in every_path(layout)]
+    every = product(layout.speakers, layout.labels, range(layout.most))
+    names = [Path(path).stem for one in every if (path := layout.path(*one))]
     assert len(set(names)) == len(names) > 0 and set(layout.labels.values()) <= set(ACTINGS)
     assert set(layout.speakers.values()) == {"female", "male"}
 

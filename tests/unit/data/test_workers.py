@@ -68,18 +68,17 @@ def loader(sources, num_workers, *items, change=None):
 
 def test_batches_and_torchs_own_numbers_are_the_same_with_workers_and_without(sources):
     change = partial(change_batch, augmentations=build_augmentations(AUGMENT), mixup=Mixup())
-    epochs = []
+    epochs, numbers = [], []
     for num_workers in (0, 2):
         torch.manual_seed(1)
         batches = loader(sources, num_workers, sex, change=change)
-        found = []
+        epochs.append([])
         for epoch in (1, 2):
             batches.batch_sampler.set_epoch(epoch)
-            found += list(batches)
-        epochs.append((found, torch.rand(1)))
-    (alone, number), (with_workers, same) = epochs
-    assert number == same and len(alone) == 6
-    for one, other in zip(alone, with_workers, strict=True):
+            epochs[-1] += list(batches)
+        numbers.append(torch.rand(1))
+    assert numbers[0] == numbers[1] and len(epochs[0]) == 6
+    for one, other in zip(*epochs, strict=True):
         assert (one.ids, one.share) == (other.ids, other.share)
         assert one.extras.sex == other.extras.sex == ["f"] * len(one.ids)
         for name in ("waveforms", "lengths", "labels", "partner"):
@@ -89,12 +88,10 @@ def test_batches_and_torchs_own_numbers_are_the_same_with_workers_and_without(so
 
 
 def test_a_user_error_in_a_worker_is_one_sentence_and_a_bug_has_its_traceback(sources):
-    with pytest.raises(ValueError, match="Traceback") as caught:
-        list(loader(sources, 1, change=refused))
-    assert re.fullmatch(r"utterance u\d is refused;\n  leave it out\.", sentence_for(caught.value))
-    with pytest.raises(ValueError, match="Traceback") as caught:
-        list(loader(sources, 1, change=bug))
-    assert sentence_for(caught.value) == ""
+    for change, sentence in ((refused, r"utterance u\d is refused;\n  leave it out\."), (bug, "")):
+        with pytest.raises(ValueError, match="Traceback") as caught:
+            list(loader(sources, 1, change=change))
+        assert re.fullmatch(sentence, sentence_for(caught.value))
 
 
 def test_a_dead_worker_is_one_sentence(sources):
@@ -111,9 +108,8 @@ SCRIPT = """
     import numpy as np
     from torch.utils.data import DataLoader
     from akd_toolkit.data.dataset import Speech, WindowDataset
-    from akd_toolkit.data.draws import TrainSampler
+    from akd_toolkit.data.draws import TrainSampler, loader_options
     from akd_toolkit.data.manifest import Manifest, Utterance
-    from akd_toolkit.data.draws import loader_options
 
     if __name__ == "__main__":
         rows = [Utterance(f"u{i}", "/u", 0, 3200, 0.2, "s", "sad") for i in range(4)]

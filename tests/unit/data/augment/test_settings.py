@@ -41,15 +41,13 @@ def recipe(tmp_path):
 
 @pytest.fixture
 def manifest(tmp_path):
-    random = np.random.default_rng(0)
-    return write_corpus(
-        tmp_path,
-        (
-            (f"{speaker}{index}", speaker, LABELS[index < 2], 0.1 * random.standard_normal(8000), known)
-            for speaker in "ABCD"
-            for index, known in enumerate([{}, *({"attributes": {"arousal": float(index)}} for index in range(1, 6))])
-        ),
-    )
+    random, speech = np.random.default_rng(0), []
+    for speaker in "ABCD":
+        for index in range(6):
+            known = {"attributes": {"arousal": float(index)}} if index else {}
+            samples = 0.1 * random.standard_normal(8000)
+            speech.append((f"{speaker}{index}", speaker, LABELS[index < 2], samples, known))
+    return write_corpus(tmp_path, speech)
 
 
 def make(recipe, manifest, *options):

@@ -44,13 +44,15 @@ def mixed_batch(teacher=None, labels=(0, 2, 1, 1)):
 def test_mixup_has_the_gradient_of_the_mixed_label(step):
     batch, logits = mixed_batch(), torch.randn(4, 3)
     total, gradient, log = step({"task": {"name": "cross_entropy"}}, batch, logits)
-    hard = torch.nn.functional.one_hot(batch.labels, 3).float()
-    target = batch.share * hard + (1 - batch.share) * hard[batch.partner]
-    soft = logits.clone().requires_grad_()
+    target, soft = between(batch, torch.nn.functional.one_hot(batch.labels, 3).float()), logits.requires_grad_()
     expected = -(target * soft.log_softmax(dim=1)).sum(dim=1).mean()
     expected.backward()
     assert total == pytest.approx(float(expected.detach()), rel=1e-5) and log["cross_entropy"] == [pytest.approx(total)]
     torch.testing.assert_close(gradient, soft.grad)
+
+
+def between(batch, values):
+    return batch.share * values + (1 - batch.share) * values[batch.partner]
 
 
 @pytest.mark.parametrize("name", ["soft_target_kl", "integrated_soft_targets", "logit_mse"])
@@ -60,14 +62,12 @@ def test_mixup_has_the_gradient_of_mixed_teachers_up_to_a_constant(name, step):
     options = {} if name == "logit_mse" else {"temperature": 2.0}
     spec = {"task": {"name": "cross_entropy", "weight": 0.0}, "distill": [{"name": name, **options}]}
     _, gradient, _ = step(spec, batch, logits)
-    soft = logits.clone().requires_grad_()
+    soft = logits.requires_grad_()
     if name == "logit_mse":
-        centred = (said - said.mean(dim=2, keepdim=True)).mean(dim=0)
-        target = batch.share * centred + (1 - batch.share) * centred[batch.partner]
+        target = between(batch, (said - said.mean(dim=2, keepdim=True)).mean(dim=0))
         expected = (soft - soft.mean(dim=1, keepdim=True) - target).square().mean(dim=1).mean()
     else:
-        probs = (said / 2).softmax(dim=2).mean(dim=0)
-        target = batch.share * probs + (1 - batch.share) * probs[batch.partner]
+        target = between(batch, (said / 2).softmax(dim=2).mean(dim=0))
         expected = -(4 * target * (soft / 2).log_softmax(dim=1)).sum(dim=1).mean()
     expected.backward()
     torch.testing.assert_close(gradient, soft.grad)

@@ -26,8 +26,7 @@ def encoded(samples):
 
     def make(kind, pcm=None, rate=16000, subtype=None, **options):
         buffer = io.BytesIO()
-        pcm = samples() if pcm is None else pcm
-        soundfile.write(buffer, pcm, rate, format=kind, subtype=subtype, **options)
+        soundfile.write(buffer, samples() if pcm is None else pcm, rate, format=kind, subtype=subtype, **options)
         return buffer.getvalue()
 
     return make
@@ -50,9 +49,8 @@ def encoded_by_ffmpeg(samples):
             resampler = av.AudioResampler(sample_format, layout, rate, frame_size=size)
             frame = av.AudioFrame.from_ndarray(pcm.reshape(1, -1), format="s16", layout=layout)
             frame.sample_rate = rate
-            frames = [*resampler.resample(frame), *resampler.resample(None)]
-            packets = [packet for frame in [*frames, None] for packet in stream.encode(frame)]
-            for packet in packets:
+            frames = [*resampler.resample(frame), *resampler.resample(None), None]
+            for packet in [packet for frame in frames for packet in stream.encode(frame)]:
                 if packet.size:
                     file.mux(packet)
         return buffer.getvalue()
@@ -63,15 +61,14 @@ def encoded_by_ffmpeg(samples):
 class Pipe:
     """A file that cannot go back."""
 
-    def __init__(self):
-        self.written = []
+    written = b""
 
     def write(self, data):
-        self.written.append(bytes(data))
+        self.written += bytes(data)
         return len(data)
 
     def getvalue(self):
-        return b"".join(self.written)
+        return self.written
 
 
 @pytest.fixture
@@ -80,8 +77,8 @@ def read():
 
     def make(source, start=0, stop=None):
         with open_sound_file(source, "the sound") as sound:
-            blocks = list(sound.blocks(start, stop))
-            assert stop is not None or sum(map(len, blocks)) == sound.num_samples - start
-            return np.concatenate(blocks).squeeze(axis=1) if sound.channels == 1 else np.concatenate(blocks)
+            blocks = np.concatenate(list(sound.blocks(start, stop)))
+            assert stop is not None or len(blocks) == sound.num_samples - start
+            return blocks.squeeze(axis=1) if sound.channels == 1 else blocks
 
     return make
