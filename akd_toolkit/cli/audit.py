@@ -57,8 +57,9 @@ def run(
 
 def _refuse(options: dict, purpose: str) -> None:
     """Refuse options that would have no effect."""
-    for option in (name for name, given in options.items() if given):
-        raise ValueError(f"{option} is for {purpose}; leave it out.")
+    for option, given in options.items():
+        if given:
+            raise ValueError(f"{option} is for {purpose}; leave it out.")
 
 
 def _experiments(paths: list[str]) -> list[Path]:

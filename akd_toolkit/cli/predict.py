@@ -1,7 +1,6 @@
 """``akd predict``: the emotion of every file, printed as soon as it is known."""
 
 import csv
-import io
 import json
 import sys
 import threading
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -48,13 +48,14 @@ def run(
         sys.stdout.reconfigure(errors="backslashreplace")
         sys.stderr.reconfigure(errors="backslashreplace")
     labels = recognizer.label_order
-    if as_csv:
-        print(_csv_header(labels, timeline))
-        lines_of = partial(_csv_lines, labels)
+    if as_json:
+        write = _write_json
+    elif as_csv:
+        write = _csv_writer(labels, timeline)
     else:
         widths = max(map(len, (*labels, "no speech"))), max(map(len, map(_name, files)), default=0)
-        lines_of = _json_lines if as_json else partial(_text_lines, *widths)
-    printed, failed = _recognize(files, recognizer, lines_of, timeline, jobs)
+        write = partial(_write_text, *widths)
+    printed, failed = _recognize(files, recognizer, write, timeline, jobs)
     problems += failed
     stopped = printed + len(failed) < len(files)
     if stopped:
@@ -65,11 +66,17 @@ def run(
     return 130 if stopped else int(bool(problems))
 
 
-def _recognize(files: list[str], recognizer, lines_of, timeline: bool, jobs: int) -> tuple[int, list[str]]:
+def _recognize(files: list[str], recognizer, write, timeline: bool, jobs: int) -> tuple[int, list[str]]:
     """Recognise and print file after file, until the last or Ctrl-C: how many, and the problem of each other."""
     printed, problems, stopped = 0, [], threading.Event()
     single, terminal = len(files) == 1, sys.stderr.isatty()
-    log = _log_to_stderr()
+    logged_s = time.monotonic()
+
+    def log(text: str) -> None:
+        nonlocal logged_s
+        if time.monotonic() - logged_s >= LOG_S:
+            logged_s = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
 
     def progress(seconds: float) -> None:
         if stopped.is_set():
@@ -95,8 +102,7 @@ def _recognize(files: list[str], recognizer, lines_of, timeline: bool, jobs: int
                     if result is None:
                         problems.append(problem)
                         continue
-                    for line in lines_of(_name(file), result, timeline):
-                        print(line)
+                    write(_name(file), result, timeline)
                     sys.stdout.flush()
                     printed += 1
         except KeyboardInterrupt:
@@ -119,19 +125,6 @@ def _bar(results, total: int):
         yield bar.track(results, total=total, description="")
 
 
-def _log_to_stderr():
-    """A function that prints a line at most every ``LOG_S`` seconds."""
-    last_s = time.monotonic()
-
-    def log(text: str) -> None:
-        nonlocal last_s
-        if time.monotonic() - last_s >= LOG_S:
-            last_s = time.monotonic()
-            print(text, file=sys.stderr, flush=True)
-
-    return log
-
-
 def _find(given: list[str]) -> tuple[list[str], list[str]]:
     """All files, those of folders by name; and the problem of every folder without one."""
     files, problems = [], []
@@ -152,38 +145,36 @@ def _name(file: str) -> str:
     return "standard input" if file == STDIN else file
 
 
-def _json_lines(name: str, result, timeline: bool) -> list[str]:
+def _write_json(name: str, result, timeline: bool) -> None:
     row = {"file": name, **result.as_dict()}
-    return [json.dumps({key: value for key, value in row.items() if timeline or key != "timeline"})]
+    print(json.dumps({key: value for key, value in row.items() if timeline or key != "timeline"}))
 
 
-def _csv_line(cells) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
-
-
-def _csv_header(labels: tuple[str, ...], timeline: bool) -> str:
+def _csv_writer(labels: tuple[str, ...], timeline: bool):
+    """Prints the header; returns a function that writes a row for a file, or one for each span of its timeline."""
+    out = SimpleNamespace(write=lambda text: sys.stdout.write(text))  # a bar replaces sys.stdout meanwhile
+    writer = csv.writer(out, lineterminator="\n")
     of_file = ["label", "duration_s", *(f"p_{label}" for label in labels), "speech", "speech_s", "activity"]
-    return _csv_line(["file", *(["start_s", "end_s", "label", "probability", "speech"] if timeline else of_file)])
+    writer.writerow(["file", *(["start_s", "end_s", "label", "probability", "speech"] if timeline else of_file)])
+
+    def write(name: str, result, timeline: bool) -> None:
+        if timeline:
+            writer.writerows([name, *vars(span).values()] for span in result.timeline)
+            return
+        probs = [result.probabilities.get(label) for label in labels]  # empty cells if there is no speech
+        about = [result.speech, result.speech_s, result.activity]
+        writer.writerow([name, result.label, result.duration_s, *probs, *about])
+
+    return write
 
 
-def _csv_lines(labels: tuple[str, ...], name: str, result, timeline: bool) -> list[str]:
-    """A row for the file, or one for each span of its timeline."""
-    if timeline:
-        return [_csv_line([name, *vars(span).values()]) for span in result.timeline]
-    probs = [result.probabilities.get(label) for label in labels]  # empty cells if there is no speech
-    about = [result.speech, result.speech_s, result.activity]
-    return [_csv_line([name, result.label, result.duration_s, *probs, *about])]
-
-
-def _text_lines(label_width: int, name_width: int, name: str, result, timeline: bool) -> list[str]:
+def _write_text(label_width: int, name_width: int, name: str, result, timeline: bool) -> None:
     """Aligned columns."""
 
     def decision(result) -> str:
         share = "" if result.probability is None else f"{result.probability:.0%}"
         return f"{result.label:<{label_width}}  {share:>4}"
 
-    seconds = f"{result.duration_s:8.2f} s  {result.speech_s:8.2f} s speech"
-    spans = [f"  {s.start_s:8.2f} - {s.end_s:8.2f} s  {decision(s)}".rstrip() for s in result.timeline]
-    return [f"{name:<{name_width}}  {decision(result)}  {seconds}", *(spans if timeline else ())]
+    print(f"{name:<{name_width}}  {decision(result)}  {result.duration_s:8.2f} s  {result.speech_s:8.2f} s speech")
+    for span in result.timeline if timeline else ():
+        print(f"  {span.start_s:8.2f} - {span.end_s:8.2f} s  {decision(span)}".rstrip())

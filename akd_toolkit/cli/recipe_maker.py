@@ -73,7 +73,8 @@ def make_recipe(
             (aside / path).parent.mkdir(exist_ok=True)
             (aside / path).write_text(text, encoding="utf-8")
     print(f"\n{len(groups)} outer folds of {'speakers' if findings.speakers else 'utterances'}.")
-    print("" if findings.speakers else f"{WATERMARK}\n", end="")
+    if not findings.speakers:
+        print(WATERMARK)
     print(f"made {target / name}. Train it with:\n\n    cd {shlex.quote(str(target / name))}")
     print("    python train.py hparams/akd.yaml\n")
 
@@ -103,9 +104,8 @@ def _guess(folder: Path, names: list[Path]) -> str:
     try:
         return guess_folders(names)
     except ValueError as error:
-        tables = _tables(folder)
-        hint = f" There is a table too: --table {tables[0]}." if tables else ""
-        raise ValueError(f"{error}{hint}") from None
+        hints = [f" There is a table too: --table {table}." for table in _tables(folder)]
+        raise ValueError(f"{error}{hints[0] if hints else ''}") from None
 
 
 def _table(given: str | None, folder: Path) -> str:
@@ -128,8 +128,8 @@ def _table(given: str | None, folder: Path) -> str:
 
 def _tables(folder: Path) -> list[str]:
     """Tables directly in a folder or, if there are none, anywhere below it."""
-    found = [path.relative_to(folder) for path in walk_files(folder) if path.suffix.lower() in TABLES]
-    return [path.as_posix() for path in found if len(path.parts) == 1] or [path.as_posix() for path in found]
+    found = [path.relative_to(folder).as_posix() for path in walk_files(folder) if path.suffix.lower() in TABLES]
+    return [path for path in found if "/" not in path] or found
 
 
 def _pairs(texts: list[str], example: str) -> dict[str, str]:
@@ -169,7 +169,6 @@ def recipe_files(
         "independent": str(known).lower(),
         "unseen": "unseen speakers" if known else "unseen utterances of unknown speakers",
         "window_s": findings.window_s,
-        "window": findings.window_s,
         "epochs": 20 if len(findings.rows) >= LARGE else 40,
         "watermark": "" if known else f"\n{textwrap.fill(WATERMARK, 118, subsequent_indent='> ')}\n",
         "protocol": textwrap.fill(_protocol(known, groups), 120, initial_indent="- ", subsequent_indent="  "),

@@ -10,7 +10,6 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.inference.session import open_session
 from akd_toolkit.inference.sound import Resampler
 
-ACTIVITIES = ("auto", "silero", "energy", "off")
 FRAME_S = 0.02  # of energy and off
 # silero_vad_16k_sequence.onnx of the package silero-vad 6.2.3, which is not a requirement because it requires PyTorch.
 SILERO = Path(__file__).with_name("silero_vad") / "model.onnx"
@@ -84,11 +83,11 @@ def _silero_session():
 class EnergyActivity:
     """Voice activity of a stream by its level over an adaptive noise floor, one decision per 20 ms.
 
-    level[t] = max(quiet_db, 10 log10 of the variance of frame t's samples)              dB re full scale
+    level[t] = max(-65, 10 log10 of the variance of frame t's samples)              dB re full scale
     floor[t] = floor[t-1] + 0.18 (level[t] - floor[t-1])         where the level is below the floor
-    floor[t] = min(level[t], floor[t-1] + 0.02 rise_db_per_s)    elsewhere
-    loud[t]  = level[t] > floor[t] + margin_db
-    active[t] = loud[t], or t is within ``hangover_s`` after three or more loud frames in a row
+    floor[t] = min(level[t], floor[t-1] + 0.06)                  elsewhere: 3 dB per second
+    loud[t]  = level[t] > floor[t] + 6
+    active[t] = loud[t], or t is within 0.2 s after three or more loud frames in a row
 
     with 0.18 = 1 - exp(-20 ms / 100 ms) and floor[0] = min(level[0], -40), as a stream may begin within speech. The
     variance ignores an offset of the microphone. Loud noise that sets in counts as speech until the floor has risen.
@@ -97,34 +96,22 @@ class EnergyActivity:
     enhancement by spectral minima tracking in subbands") in one band; the hangover of 0.2 s is that of ITU-T P.56, and
     that only a burst starts one, of ETSI ES 202 050. Constants: ours.
 
-    ``margin_db`` > 0 is the level of speech above the floor, levels up to ``quiet_db`` <= 0 (full scale is 0) are never
-    speech, ``rise_db_per_s`` > 0 is how fast the floor rises, ``hangover_s`` >= 0 is added after speech.
-
     Example
     -------
     >>> tone = np.sin(np.arange(1600)).astype(np.float32)  # 0.1 s, power 1/2
-    >>> activity = EnergyActivity(hangover_s=0.04)
-    >>> activity.push(np.concatenate([0.001 * tone, 0.1 * tone, 0.001 * tone])).astype(int)
-    array([0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0])
+    >>> active = EnergyActivity().push(np.concatenate([0.001 * tone, 0.1 * tone, *6 * [0.001 * tone]]))
+    >>> np.flatnonzero(np.diff(active)).tolist()  # the last frames before and of the speech with its hangover
+    [4, 19]
     """
 
     name = "energy"
+    margin_db, quiet_db, rise_db = 6.0, -65.0, 3.0 * FRAME_S
+    fall = 1.0 - math.exp(-FRAME_S / 0.1)
+    hangover = 10  # frames
 
-    def __init__(
-        self,
-        sample_rate_hz: int = SAMPLE_RATE_HZ,
-        margin_db: float = 6.0,
-        quiet_db: float = -65.0,
-        rise_db_per_s: float = 3.0,
-        hangover_s: float = 0.2,
-    ):
-        if not (margin_db > 0 and rise_db_per_s > 0 and hangover_s >= 0 and quiet_db <= 0):
-            raise ValueError("margin_db and rise_db_per_s must be > 0, hangover_s >= 0 and quiet_db <= 0.")
+    def __init__(self, sample_rate_hz: int = SAMPLE_RATE_HZ):
         self.frame = round(FRAME_S * sample_rate_hz)  # samples
         self.frame_s = self.frame / sample_rate_hz
-        self.margin_db, self.quiet_db = margin_db, quiet_db
-        self._rise, self._fall = rise_db_per_s * FRAME_S, 1.0 - math.exp(-FRAME_S / 0.1)
-        self._hangover = round(hangover_s / FRAME_S)  # frames
         self.reset()
 
     def reset(self) -> None:
@@ -145,12 +132,12 @@ class EnergyActivity:
         if self._floor is None:
             self._floor = min(level, -40.0)
         elif level < self._floor:
-            self._floor += self._fall * (level - self._floor)
+            self._floor += self.fall * (level - self._floor)
         else:
-            self._floor = min(level, self._floor + self._rise)
+            self._floor = min(level, self._floor + self.rise_db)
         loud = level > self._floor + self.margin_db
         self._loud_frames = self._loud_frames + 1 if loud else 0
-        self._hangover_left = self._hangover if self._loud_frames >= 3 else self._hangover_left - 1
+        self._hangover_left = self.hangover if self._loud_frames >= 3 else self._hangover_left - 1
         return loud or self._hangover_left >= 0
 
 
@@ -173,12 +160,11 @@ class NoActivity:
         return np.ones(count, bool)
 
 
-def open_activity(name: str, sample_rate_hz: int = SAMPLE_RATE_HZ):
-    """A speech detector with ``name``, ``frame_s``, ``push`` and ``reset`` for samples at ``sample_rate_hz``.
+ACTIVITIES = {"auto": SileroActivity, "silero": SileroActivity, "energy": EnergyActivity, "off": NoActivity}
 
-    ``name`` is ``"silero"``, ``"energy"``, ``"off"``, or ``"auto"``, which is Silero; ValueError for other names.
-    """
+
+def open_activity(name: str, sample_rate_hz: int = SAMPLE_RATE_HZ):
+    """A speech detector with ``name``, ``frame_s``, ``push`` and ``reset``: one of ``ACTIVITIES``, else ValueError."""
     if name not in ACTIVITIES:
         raise ValueError(f"activity must be one of {', '.join(ACTIVITIES)}, got {name!r}.")
-    kinds = {"auto": SileroActivity, "silero": SileroActivity, "energy": EnergyActivity, "off": NoActivity}
-    return kinds[name](sample_rate_hz)
+    return ACTIVITIES[name](sample_rate_hz)

@@ -34,7 +34,7 @@ REQUIRED = (LIST, SETTINGS)  # and weights or student.onnx
 EDITABLE = (CARD, "LICENSE")  # may be changed on the hub
 CODE = (".py", ".pyc", ".ipynb", ".sh", ".so", ".dll", ".dylib", ".exe", ".js", ".ckpt", ".bin", ".pt", ".pth", ".pkl")
 TORCHSCRIPT = "student.torchscript.pt"  # left in a run by exporting
-CURE = "take another bundle, or ask its author to release it again with akd release"
+CURE = contents.CURE
 AGAIN = "download or copy the bundle again"
 
 
@@ -62,18 +62,16 @@ def check_names(names, where: str) -> None:
     ValueError: me/emotion holds model.pkl, which is not a file of a bundle (bundle.json, ..., LICENSE); delete it, ...
     """
     for name in sorted(set(names) - {*ALLOWED, ".gitattributes"}):  # the latter is added by the hub
-        raise ValueError(
-            f"{where} holds {contents.printable(name)}, which is not a file of a bundle ({', '.join(ALLOWED)}); "
-            f"delete it, or {CURE}."
-        )
+        given, known = contents.printable(name), ", ".join(ALLOWED)
+        raise ValueError(f"{where} holds {given}, which is not a file of a bundle ({known}); delete it, or {CURE}.")
 
 
 def check_bundle(folder: str | Path, links_into: str | Path | None = None, with_torch: bool = True) -> dict:
     """Check every file of a bundle by name, size, SHA-256 and content; returns the content of ``bundle.json``.
 
     Symbolic links may only point into ``links_into``, for a download in the hub's cache. Without ``with_torch`` the
-    student is not built if there is an exported file, which is used instead. FileNotFoundError if it is not
-    a bundle, DamagedFile if a file is missing or changed, ValueError if one is not what its name says.
+    student is not built if there is an exported file, which is used instead. FileNotFoundError if it is not a bundle,
+    DamagedFile if a file is missing or changed, ValueError if one is not what its name says.
     """
     folder = Path(folder)
     if not folder.is_dir() or not is_bundle(folder):
@@ -82,8 +80,14 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None, with_
     check_names(names, str(folder))
     names = [name for name in names if name in ALLOWED]
     for name in names:
-        _check_place(folder / name, links_into)
-        contents.check_size(folder / name, CHECKS[name][1])
+        path = folder / name
+        if path.is_symlink() and not (links_into and path.resolve().is_relative_to(Path(links_into).resolve())):
+            raise ValueError(f"{path} is a symbolic link, which is not allowed in a bundle; {CURE}.")
+        if not path.exists():
+            raise DamagedFile(f"{path} is a link to a missing file; {AGAIN}.", name)
+        if not path.is_file():
+            raise ValueError(f"{path} is not a plain file; {CURE}.")
+        contents.check_size(path, CHECKS[name][1])
     bundle = contents.check_json(folder / LIST)
     listed = _listed_files(folder / LIST, bundle)
     for name in names:
@@ -102,11 +106,10 @@ def check_bundle(folder: str | Path, links_into: str | Path | None = None, with_
 
 
 def check_folder(folder: str | Path, with_torch: bool = True) -> None:
-    """Check a folder on this disk before a student is loaded from it.
+    """Check a folder on this disk before a student is loaded from it; ``with_torch`` as ``check_bundle``.
 
-    A bundle is checked by ``check_bundle``, which explains ``with_torch``. The folder of a run has no sums; it must
-    hold no code and no files of a bundle, and its student must pass ``check_student``, unless an exported file is used
-    instead.
+    The folder of a run has no sums; it must hold no code and no files of a bundle, and its student must pass
+    ``check_student``, unless an exported file is used instead.
     """
     folder = Path(folder)
     if is_bundle(folder):
@@ -117,10 +120,8 @@ def check_folder(folder: str | Path, with_torch: bool = True) -> None:
         if name in (CARD, SCORES, HYPERPARAMS):
             raise ValueError(f"{folder} holds {name} of a bundle, but not its {LIST}; {AGAIN}, or give a run's folder.")
         if name.lower().endswith(CODE) and name != TORCHSCRIPT:
-            raise ValueError(
-                f"{folder} holds {contents.printable(name)}, which may be code; move it away if it is yours, or else "
-                "do not use this folder."
-            )
+            name = contents.printable(name)
+            raise ValueError(f"{folder} holds {name}, which may be code; move it away if it is yours, or use another.")
     if {SETTINGS, WEIGHTS} <= set(names) and (with_torch or ONNX_FILE not in names):
         for name in (SETTINGS, WEIGHTS):
             contents.check_size(folder / name, CHECKS[name][1])
@@ -147,15 +148,6 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _check_place(path: Path, links_into: str | Path | None) -> None:
-    if path.is_symlink() and not (links_into and path.resolve().is_relative_to(Path(links_into).resolve())):
-        raise ValueError(f"{path} is a symbolic link, which is not allowed in a bundle; {CURE}.")
-    if not path.exists():
-        raise DamagedFile(f"{path} is a link to a missing file; {AGAIN}.", path.name)
-    if not path.is_file():
-        raise ValueError(f"{path} is not a plain file; {CURE}.")
-
-
 def _listed_files(path: Path, bundle: dict) -> dict[str, dict]:
     if bundle.get("format") != FORMAT:
         raise ValueError(
@@ -163,14 +155,14 @@ def _listed_files(path: Path, bundle: dict) -> dict[str, dict]:
             f"format {FORMAT}; install the akd_toolkit that wrote it."
         )
     files = bundle.get("files")
-    entries = files.items() if isinstance(files, dict) else [(None, None)]
-    for name, entry in entries:
-        sizes = (entry.get("size"), entry.get("sha256")) if isinstance(entry, dict) else ()
-        if name not in ALLOWED or tuple(map(type, sizes)) != (int, str):
-            raise ValueError(f"{path} does not list size and SHA-256 of allowed files; {CURE}.")
-    for name in (SETTINGS, WEIGHTS):
-        if name not in files and (name == SETTINGS or ONNX_FILE not in files):
-            raise DamagedFile(f"{path} does not list {name}; {CURE}.", LIST)
+    valid = isinstance(files, dict) and all(isinstance(entry, dict) for entry in files.values())
+    if not valid or not all(
+        name in ALLOWED and type(entry.get("size")) is int and type(entry.get("sha256")) is str
+        for name, entry in files.items()
+    ):
+        raise ValueError(f"{path} does not list size and SHA-256 of allowed files; {CURE}.")
+    if SETTINGS not in files or not {WEIGHTS, ONNX_FILE} & set(files):
+        raise DamagedFile(f"{path} does not list {SETTINGS}, or neither {WEIGHTS} nor {ONNX_FILE}; {CURE}.", LIST)
     return files
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from akd_toolkit.data.files import SETTINGS, WEIGHTS
-from akd_toolkit.inference.session import checked_metadata, load_model
+from akd_toolkit.inference.session import WINDOWS, checked_metadata, load_model
 from akd_toolkit.mistakes import require
 
 MAX_DEPTH = 32  # of nested lists and objects in JSON
@@ -104,7 +104,7 @@ def check_onnx(path: Path) -> None:
 def check_onnx_metadata(path: Path, about: dict) -> None:
     """Refuse an exported file whose labels, rate or windows differ from ``student.json``."""
     metadata = checked_metadata({entry.key: entry.value for entry in load_model(path).metadata_props}, path)
-    for key, default in (("label_order", None), ("sample_rate_hz", 16000), ("window_s", 3.0), ("test_overlap_s", 0.0)):
+    for key, default in {"label_order": None, **WINDOWS}.items():
         found, expected = metadata[key], about.get(key, default)
         if found != expected:
             if key == "label_order":
@@ -123,9 +123,9 @@ def check_student(folder: str | Path, build: bool = True) -> dict:
     spec = about.get("student")
     if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
         raise ValueError(f"{path} does not name a student; {CURE}.")
-    _check_labels(path, about, "label_order", minimum=2)
-    if about.get("attributes") is not None:
-        _check_labels(path, about, "attributes", minimum=0)
+    for key, minimum in (("label_order", 2), ("attributes", 0)):
+        if minimum or about.get(key) is not None:
+            _check_labels(path, about, key, minimum)
     _check_windows(path, about)
     if spec.get("source") is not None:
         raise ValueError(f"{path}: source must be null, got {printable(spec['source'])}; {CURE}.")
@@ -180,21 +180,18 @@ def _check_labels(path: Path, about: dict, key: str, minimum: int) -> None:
         isinstance(name, str) and 0 < len(name) <= MAX_LETTERS and name.isprintable() for name in names
     )
     if not valid or len(set(names)) < len(names) or not minimum <= len(names) <= MAX_LABELS:
-        raise ValueError(
-            f"{path}: {key} must be a list of {minimum} to {MAX_LABELS} different names of up to {MAX_LETTERS} "
-            f"letters; {CURE}."
-        )
+        allowed = f"a list of {minimum} to {MAX_LABELS} different names of up to {MAX_LETTERS} letters"
+        raise ValueError(f"{path}: {key} must be {allowed}; {CURE}.")
 
 
 def _check_windows(path: Path, about: dict) -> None:
-    rate, window = about.get("sample_rate_hz", 16000), about.get("window_s", 3.0)
-    overlap = about.get("test_overlap_s", 0.0)
+    rate, window, overlap = (about.get(name, default) for name, default in WINDOWS.items())
     if rate != 16000:
         raise ValueError(f"{path}: sample_rate_hz must be 16000, got {printable(rate)}; {CURE}.")
     if not ({type(window), type(overlap)} <= {int, float} and 0.1 <= window <= 60 and 0 <= overlap < window):
+        given = f"{printable(window)} and {printable(overlap)}"
         raise ValueError(
-            f"{path}: window_s must be from 0.1 to 60 and test_overlap_s from 0 to less than that, got "
-            f"{printable(window)} and {printable(overlap)}; {CURE}."
+            f"{path}: window_s must be from 0.1 to 60 and test_overlap_s from 0 to less, got {given}; {CURE}."
         )
 
 

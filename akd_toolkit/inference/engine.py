@@ -8,7 +8,7 @@ import numpy as np
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ, window_starts
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS
-from akd_toolkit.inference.session import MIN_SAMPLES, open_session, predict_function, session_metadata
+from akd_toolkit.inference.session import MIN_SAMPLES, WINDOWS, checked_metadata, open_session, predict_function
 from akd_toolkit.mistakes import require
 
 BACKENDS = ("auto", "torch", "onnx")
@@ -71,18 +71,18 @@ def _checked_lengths(lengths, waveforms: np.ndarray) -> np.ndarray:
 
 
 def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> Engine:
-    """Open a trained student.
+    """Open a trained student; FileNotFoundError or ValueError if the source lacks what the backend needs.
 
     ``source`` is an exported ``.onnx`` file, or a folder with ``student.onnx`` or a saved student (a finished run, a
     bundle). ``backend`` is ``"onnx"``, ``"torch"``, or ``"auto"``: ONNX Runtime where there is an exported file, else
     PyTorch. ``threads`` >= 1 are the CPU threads of ONNX Runtime; PyTorch's are set by ``torch.set_num_threads``.
-    FileNotFoundError or ValueError if the source lacks what the backend needs, or cannot be read.
     """
     source = Path(source)
     if backend not in BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got '{backend}'.")
+    give = "give an .onnx file, or the folder of a run or of a bundle."
     if not source.exists():
-        raise FileNotFoundError(f"{source} does not exist; give an .onnx file, or the folder of a run or of a bundle.")
+        raise FileNotFoundError(f"{source} does not exist; {give}")
     if source.is_file() and backend == "torch":
         raise ValueError(f"{source} is an exported file, which PyTorch does not run; give the folder of a run.")
     file = source if source.is_file() else source / ONNX_FILE
@@ -90,11 +90,10 @@ def open_engine(source: str | Path, backend: str = "auto", threads: int = 1) -> 
         raise FileNotFoundError(f"{source} holds no {ONNX_FILE}; export the student first (akd export {source}).")
     if backend != "torch" and file.is_file():
         session = open_session(file, threads)
-        return _engine("onnx", session_metadata(session, file), predict_function(session, file))
+        about = checked_metadata(session.get_modelmeta().custom_metadata_map, file)
+        return _engine("onnx", about, predict_function(session, file))
     if not (source / SETTINGS).is_file():
-        raise FileNotFoundError(
-            f"{source} holds neither {ONNX_FILE} nor {SETTINGS}; give the folder of a run or of a bundle."
-        )
+        raise FileNotFoundError(f"{source} holds neither {ONNX_FILE} nor {SETTINGS}; {give}")
     require("torch")
     from akd_toolkit.models.storage import load_student
 
@@ -117,6 +116,5 @@ def engine_of(student, about: dict) -> Engine:
 
 
 def _engine(backend: str, about: dict, predict: Callable) -> Engine:
-    window_s, overlap_s = float(about.get("window_s", 3.0)), float(about.get("test_overlap_s", 0.0))
-    rate = int(about.get("sample_rate_hz", SAMPLE_RATE_HZ))
-    return Engine(backend, tuple(about["label_order"]), window_s, overlap_s, predict, rate, about)
+    rate, window_s, overlap_s = ({**WINDOWS, **about}[name] for name in WINDOWS)
+    return Engine(backend, tuple(about["label_order"]), float(window_s), float(overlap_s), predict, int(rate), about)

@@ -10,17 +10,7 @@ from pathlib import Path
 import akd_toolkit
 from akd_toolkit import __version__
 from akd_toolkit.data.files import ONNX_FILE, SETTINGS, is_hub_name
-from akd_toolkit.inference.bundle import (
-    ALLOWED,
-    CHECKS,
-    LIST,
-    REQUIRED,
-    DamagedFile,
-    check_bundle,
-    check_folder,
-    check_names,
-    is_bundle,
-)
+from akd_toolkit.inference import bundle
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +24,7 @@ def find_student(source: str | Path | None, **options) -> Path:
     ``source`` None is the student that is part of this package; FileNotFoundError if this package has none.
     """
     if source is None:
-        if not is_bundle(PRETRAINED):
+        if not bundle.is_bundle(PRETRAINED):
             missing = f"this akd_toolkit {__version__} contains no trained student"
             raise FileNotFoundError(f"{missing}; give source (--model): {SOURCES}.")
         source = PRETRAINED
@@ -66,30 +56,25 @@ def resolve_source(
     Arguments
     ---------
     source
-        A folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` on the hub; a folder of this name
-        comes first.
+        A folder (a finished run, a bundle), an ``.onnx`` file, or ``owner/name`` on the hub; a folder comes first.
     revision
         Branch, tag or commit; a commit (40 hexadecimal digits) in the cache needs no network.
-    cache_folder
-        Where downloads are kept; None: the hub's own cache, ``HF_HOME``.
-    local_only
-        Use the cache only, as ``HF_HUB_OFFLINE=1`` does.
+    cache_folder, local_only
+        Where downloads are kept (None: the hub's own cache, ``HF_HOME``), and whether only that is used, as with
+        ``HF_HUB_OFFLINE=1``.
     with_torch
         Whether PyTorch will build the student even if there is an exported file.
 
-    Raises
-    ------
-    FileNotFoundError, PermissionError, ConnectionError
-        If there is no such source or copy, no valid token for it, or the hub fails.
-    ValueError
-        If it holds a file that no bundle has, or one that differs from its release; such a file leaves the cache.
+    FileNotFoundError, PermissionError or ConnectionError if there is no such source or copy, no valid token for it, or
+    the hub fails; ValueError if it holds a file that no bundle has, or one that differs from its release and so leaves
+    the cache.
     """
     path = Path(source).expanduser()
     if path.exists():
         if revision is not None:
             raise ValueError(f"{source} is on this disk and has no revisions; leave revision out.")
         if path.is_dir():
-            check_folder(path, with_torch)
+            bundle.check_folder(path, with_torch)
         return path
     if not is_hub_name(source):
         raise FileNotFoundError(f"{source} does not exist; give {SOURCES}.")
@@ -117,11 +102,11 @@ def _cached(name: str, revision: str, cache_folder, with_torch: bool, required: 
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
-        file = hf_hub_download(name, LIST, revision=revision, cache_dir=cache_folder, local_files_only=True)
+        file = hf_hub_download(name, bundle.LIST, revision=revision, cache_dir=cache_folder, local_files_only=True)
         return _check_download(Path(file).parent, with_torch)
     except (LocalEntryNotFoundError, HFValidationError):
         return None
-    except DamagedFile:  # or incomplete, because its download was stopped
+    except bundle.DamagedFile:  # or incomplete, because its download was stopped
         if required:
             raise
         return None
@@ -131,9 +116,9 @@ def _check_download(folder: Path, with_torch: bool) -> Path:
     """Check a download; a damaged file and the list, which may be wrong instead, leave the cache."""
     cache = folder.parents[2]  # <cache>/models--owner--name/snapshots/<commit> holds links to other places in <cache>
     try:
-        check_bundle(folder, cache, with_torch)
-    except DamagedFile as error:
-        for path in (folder / error.name, folder / LIST):
+        bundle.check_bundle(folder, cache, with_torch)
+    except bundle.DamagedFile as error:
+        for path in (folder / error.name, folder / bundle.LIST):
             if path.resolve().is_relative_to(cache.resolve()):
                 path.resolve().unlink(missing_ok=True)
             path.unlink(missing_ok=True)
@@ -142,10 +127,7 @@ def _check_download(folder: Path, with_torch: bool) -> Path:
 
 
 def _download(name: str, revision: str, cache_folder: str | Path | None) -> Path:
-    """Fetch the files of a bundle, after names and sizes of all files of the repository were checked.
-
-    The library skips files in the cache and resumes broken connections.
-    """
+    """Fetch the files of a bundle, after names and sizes of all files of the repository were checked."""
     from huggingface_hub import HfApi, constants, hf_hub_download
 
     endpoint, what = constants.ENDPOINT, f"{name} ({revision})"
@@ -157,43 +139,44 @@ def _download(name: str, revision: str, cache_folder: str | Path | None) -> Path
         timeout = constants.HF_HUB_ETAG_TIMEOUT
         info = HfApi(endpoint=endpoint).model_info(name, revision=revision, files_metadata=True, timeout=timeout)
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
-        check_names(sizes, what)
-        for file in REQUIRED:
+        bundle.check_names(sizes, what)
+        for file in bundle.REQUIRED:
             if file not in sizes:
                 raise ValueError(f"{what} is not a bundle ({file} is missing); give a repository from akd release.")
-        for file in ALLOWED:
-            if sizes.get(file, 0) > CHECKS[file][1]:
-                raise ValueError(f"{what}: {file} has {sizes[file]} bytes, and at most {CHECKS[file][1]} are allowed.")
-        folder = fetch(LIST, revision).parent  # by the revision, so that the cache knows which commit it is
+        files = [file for file in bundle.ALLOWED if file in sizes]
+        for file in files:
+            if sizes[file] > (limit := bundle.CHECKS[file][1]):
+                raise ValueError(f"{what}: {file} has {sizes[file]} bytes, and at most {limit} are allowed.")
+        folder = fetch(bundle.LIST, revision).parent  # by the revision, so that the cache knows which commit it is
         if folder.name != info.sha:
             raise ConnectionError(f"{what} was changed on {endpoint} during the download; try again.")
-        for file in ALLOWED:
-            if file in sizes:
-                fetch(file, info.sha)
+        for file in files:  # those in the cache are skipped
+            fetch(file, info.sha)
     return folder
 
 
 def upload(folder: str | Path, name: str, private: bool = False, revision: str | None = None) -> str:
     """Make the repository ``name`` hold exactly this bundle, in one commit; returns the commit.
 
-    ``name`` is ``owner/name``; the repository, ``private`` or not, and the branch ``revision`` are created if they do
-    not exist. PermissionError without a token with write access (``HF_TOKEN``, or ``hf auth login``), ConnectionError
-    if the hub fails, ValueError if the folder is not a valid bundle or the repository holds other files.
+    The repository, ``private`` or not, and the branch ``revision`` are created if they do not exist. PermissionError
+    without a token with write access (``HF_TOKEN``, or ``hf auth login``), ConnectionError if the hub fails, ValueError
+    if the folder is not a valid bundle or the repository holds other files.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants
 
     folder, endpoint = Path(folder), constants.ENDPOINT
-    check_bundle(folder, links_into=folder.parents[2] if folder.parent.name == "snapshots" else None)  # a download
-    files = [file for file in ALLOWED if (folder / file).exists()]
+    is_download = folder.parent.name == "snapshots"
+    bundle.check_bundle(folder, links_into=folder.parents[2] if is_download else None)
+    files = [file for file in bundle.ALLOWED if (folder / file).exists()]
     api = HfApi(endpoint=endpoint)
     with _plain_errors(name, name):
         api.create_repo(name, private=private, exist_ok=True)
         if revision is not None:
             api.create_branch(name, branch=revision, exist_ok=True)
         existing = [file.rfilename for file in api.model_info(name, revision=revision).siblings or []]
-        check_names(existing, name)
+        bundle.check_names(existing, name)
         changes = [CommitOperationAdd(file, folder / file) for file in files]
-        changes += [CommitOperationDelete(file) for file in ALLOWED if file in existing and file not in files]
+        changes += [CommitOperationDelete(file) for file in bundle.ALLOWED if file in existing and file not in files]
         commit = api.create_commit(name, changes, commit_message="Release by akd_toolkit", revision=revision)
     logger.info("%s/%s holds the bundle as commit %s.", endpoint, name, commit.oid)
     return commit.oid

@@ -27,8 +27,8 @@ def pipe_sound(
 
     A WAV header is recognised and overrides ``rate_hz`` and ``sample_format`` (ffmpeg's names, mono). Channels are
     averaged. ``warn`` is called with a sentence if the pipe ends within a sample, or before the length in its header.
-    ValueError if the pipe is empty, shorter than ``min_s`` or holds an encoded file such as MP3, the header is broken,
-    or samples are not finite or above a peak of 2.
+    ValueError if the pipe is empty, shorter than ``min_s``, holds an encoded file such as MP3, or has a broken header
+    or samples that are not finite or above a peak of 2.
 
     Example
     -------
@@ -125,7 +125,7 @@ class Microphone:
     """A bounded queue of blocks between the sound card's callback and the reader.
 
     The callback runs in a thread of PortAudio that must never wait: where the queue is full, the block is lost.
-    ``overruns`` counts these and the ones that the sound card reports.
+    ``overruns`` counts these losses and those that the sound card reports.
     """
 
     def __init__(self, blocks: int = QUEUE_BLOCKS):
@@ -134,8 +134,7 @@ class Microphone:
 
     def callback(self, indata: np.ndarray, frames: int, time, status) -> None:
         """Queue a copy of ``indata`` [frames, 1], which belongs to PortAudio."""
-        if status.input_overflow:
-            self.overruns += 1
+        self.overruns += bool(status.input_overflow)
         try:
             self._queue.put_nowait(indata[:, 0].copy())
         except queue.Full:

@@ -33,14 +33,8 @@ class EmotionRecognizer:
     are shortened (``PauseCutter``), and a sound without speech has the label ``"no speech"``. Memory does not grow with
     the length of a sound.
 
-    Arguments
-    ---------
-    engine
-        See ``open_engine``; ``from_hparams`` and ``from_pretrained`` open one.
-    stream_options
-        Options of ``StreamingRecognizer`` for the timeline and ``stream``, such as ``{"hop_s": 0.5}``.
-    activity
-        The speech detector, see ``open_activity``.
+    ``engine`` as of ``open_engine``; ``stream_options`` are options of ``StreamingRecognizer`` for the timeline and
+    ``stream``, such as ``{"hop_s": 0.5}``; ``activity`` is the speech detector, see ``open_activity``.
 
     Example
     -------
@@ -79,9 +73,8 @@ class EmotionRecognizer:
         """
         if not isinstance(threads, int) or threads < 1:
             raise ValueError(f"threads must be a whole number >= 1, got {threads!r}.")
-        place = find_student(
-            source, revision=revision, cache_folder=cache_folder, local_only=local_only, with_torch=backend == "torch"
-        )
+        options = {"revision": revision, "cache_folder": cache_folder, "local_only": local_only}
+        place = find_student(source, **options, with_torch=backend == "torch")
         return cls(open_engine(place, backend, threads), stream_options, activity)
 
     @classmethod
@@ -108,10 +101,6 @@ class EmotionRecognizer:
         """The student's sample rate."""
         return self.engine.sample_rate_hz
 
-    def __call__(self, x, sample_rate_hz: int | None = None, **options) -> Recognition | list[Recognition]:
-        """See ``recognize``."""
-        return self.recognize(x, sample_rate_hz, **options)
-
     def recognize(
         self,
         x,
@@ -124,34 +113,30 @@ class EmotionRecognizer:
 
         Arguments
         ---------
-        x
-            A path, the bytes of a sound file, an open binary file, samples or a cell of an Audio column (see
-            ``open_sound``), or a list or column of these.
-        sample_rate_hz
-            Of samples; 16 000 if None.
+        x, sample_rate_hz, name
+            The sound, see ``open_sound``, or a list or column of sounds.
         timeline
             Whether to classify every hop as well: three to four times the work by default.
         progress
             Whether a list, or a sound longer than a minute, shows a bar; or a function that gets the seconds read about
             every 10 s of sound, and may raise to stop.
-        name
-            Of the sound in messages.
 
         FileNotFoundError, TypeError or ValueError if a sound cannot be read or classified.
         """
-        if isinstance(x, Sequence) and not isinstance(x, (str, bytes, bytearray, memoryview)):
-            names = [  # of what has no name itself
-                None if isinstance(item, (str, Path)) or hasattr(item, "name") else f"sound {number} of the list"
-                for number, item in enumerate(x, start=1)
-            ]
-            items = zip(x, names)
-            if progress is True:
-                from akd_toolkit.progress import tqdm  # its import would be a tenth of the start-up
+        if not isinstance(x, Sequence) or isinstance(x, (str, bytes, bytearray, memoryview)):
+            with open_sound(x, sample_rate_hz, name) as sound:
+                return self._recognize_sound(sound, timeline, progress)
+        items = enumerate(x, start=1)
+        if progress is True:
+            from akd_toolkit.progress import tqdm  # its import would be a tenth of the start-up
 
-                items = tqdm(items, total=len(x), unit="sound", leave=False)
-            return [self.recognize(item, sample_rate_hz, timeline, progress, name) for item, name in items]
-        with open_sound(x, sample_rate_hz, name) as sound:
-            return self._recognize_sound(sound, timeline, progress)
+            items = tqdm(items, total=len(x), unit="sound", leave=False)
+        return [
+            self.recognize(item, sample_rate_hz, timeline, progress, _name_of(item, f"sound {number} of the list"))
+            for number, item in items
+        ]
+
+    __call__ = recognize
 
     def classify_file(self, path: str | Path) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, list[str]]:
         """One file with the return values of SpeechBrain's interfaces; see ``classify_batch``."""
@@ -182,12 +167,11 @@ class EmotionRecognizer:
         if not ((shares > 0) & (shares <= 1)).all():
             raise ValueError(f"wav_lens must be shares of the samples in (0, 1], got {shares.tolist()}.")
         counts = (shares * wavs.shape[1]).round().long().tolist()
-        return self._as_speechbrain(
-            [
-                self.recognize(wav[:count], self.sample_rate_hz, timeline=False, name=f"wavs[{number}]")
-                for number, (wav, count) in enumerate(zip(wavs, counts))
-            ]
-        )
+        found = [
+            self.recognize(wav[:count], self.sample_rate_hz, timeline=False, name=f"wavs[{number}]")
+            for number, (wav, count) in enumerate(zip(wavs, counts))
+        ]
+        return self._as_speechbrain(found)
 
     def load_audio(self, path: str | Path) -> torch.Tensor:
         """A file as input of ``classify_batch``: float32 [samples]."""
@@ -276,8 +260,13 @@ def _with_progress(sound: Sound, rate_hz: int, progress: bool | Callable[[float]
                 progress(sound.duration_s)
 
 
+def _name_of(item, otherwise: str) -> str | None:
+    """A name for messages about what has none itself."""
+    return None if isinstance(item, (str, Path)) or hasattr(item, "name") else otherwise
+
+
 def _check_options(options: dict, of: Callable, where: str, excluded: tuple[str, ...]) -> None:
-    """Refuse a name that ``of`` has no argument for, with the nearest one."""
+    """Refuse a name that ``of`` has no argument for."""
     known = [name for name in inspect.signature(of).parameters if name not in excluded]
     for name in options:
         if name not in known:

@@ -15,10 +15,8 @@ from akd_toolkit.outputs import ModelOutput
 class ReleasedStudent(torch.nn.Module):
     """The student of a bundle, with ``from_pretrained`` and ``push_to_hub`` as models on the hub have them.
 
-    ``huggingface_hub.ModelHubMixin`` is not used: it fetches files before their names and sizes are checked, and
-    uploads what it finds. SpeechBrain's ``Pretrained.from_hparams(source)`` builds this class too, from the
-    ``hyperparams.yaml`` of a bundle, and calls it as its pretrainer (``set_collect_in``, ``collect_files``,
-    ``load_collected``).
+    SpeechBrain's ``Pretrained.from_hparams(source)`` builds this class too, from the ``hyperparams.yaml`` of a bundle,
+    and calls it as its pretrainer (``set_collect_in``, ``collect_files``, ``load_collected``).
 
     Example
     -------

@@ -72,19 +72,14 @@ def timeline(moments: Iterable[Moment]) -> list[Span]:
 
 @dataclass(frozen=True)
 class Recognition:
-    """The result for one sound.
+    """The result for one sound."""
 
-    ``label`` is the most probable emotion, or ``"no speech"``; ``probabilities`` are those of every emotion in the
-    student's order, the mean over the evaluation windows (empty without speech); ``speech_s`` are seconds with speech;
-    ``activity`` is the speech detector; ``timeline`` is empty if not requested.
-    """
-
-    label: str
-    probabilities: dict[str, float]
+    label: str  # the most probable emotion, or "no speech"
+    probabilities: dict[str, float]  # in the student's order: means over the evaluation windows; empty without speech
     duration_s: float
-    speech_s: float
-    activity: str
-    timeline: tuple[Span, ...] = ()
+    speech_s: float  # seconds with speech
+    activity: str  # the speech detector
+    timeline: tuple[Span, ...] = ()  # empty if not requested
 
     @property
     def speech(self) -> bool:

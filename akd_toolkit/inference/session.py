@@ -13,21 +13,36 @@ from akd_toolkit.data.reader import MAX_RATE_HZ, MIN_RATE_HZ
 MIN_SAMPLES = 1600
 LENGTHS = "lengths"
 MEANING = "optional input, float32 [batch] or [1]: share of the samples of a row that is speech, (0, 1]; 1 if not given"
+WINDOWS = {"sample_rate_hz": 16000, "window_s": 3.0, "test_overlap_s": 0.0}  # of a student that does not say
 STANDARD = ("", "ai.onnx")  # operator domains of every runtime
 
 
 def load_model(path):
-    """The file as an ``onnx.ModelProto``, after the checks of ``read_checked``."""
-    return _parse(read_checked(path), path)
+    """The file as an ``onnx.ModelProto``, if it stores all its weights itself and uses standard operators only.
+
+    ValueError if it does not.
+    """
+    return _checked(path)[1]
 
 
 def read_checked(path) -> bytes:
-    """The bytes of an ONNX file that stores all its weights itself and uses standard operators only, or ValueError."""
+    """The bytes of an ONNX file that ``load_model`` accepts."""
+    return _checked(path)[0]
+
+
+def _checked(path) -> tuple:
+    """Bytes and message of an ONNX file."""
+    import onnx
+
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path} does not exist; export a student to it first.")
     content = Path(path).read_bytes()
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf has classes of its own
+        raise _unreadable(path, error) from None
     again = "so it is not opened; export the student again with akd export."
-    for message in _messages(_parse(content, path)):
+    for message in _messages(model):
         kind = message.DESCRIPTOR.name
         if kind == "NodeProto" and message.domain not in STANDARD:
             raise ValueError(
@@ -35,16 +50,7 @@ def read_checked(path) -> bytes:
             )
         if kind == "TensorProto" and (message.external_data or message.data_location):
             raise ValueError(f"{path} keeps weights in other files, {again}")
-    return content
-
-
-def _parse(content: bytes, path):
-    import onnx
-
-    try:
-        return onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf has classes of its own
-        raise _unreadable(path, error) from None
+    return content, model
 
 
 def _unreadable(path, error: Exception) -> ValueError:
@@ -94,10 +100,7 @@ def predict_function(session, path) -> Callable:
         inputs = {"waveform": np.ascontiguousarray(waveforms, dtype=np.float32)}
         if lengths is not None:
             if not takes_lengths(session):
-                raise ValueError(
-                    f"{path} has no input lengths; export the student again with akd export, or give each waveform "
-                    "alone."
-                )
+                raise ValueError(f"{path} has no input lengths; export the student again, or give each waveform alone.")
             inputs[LENGTHS] = np.ascontiguousarray(lengths, dtype=np.float32)
         try:
             return session.run(["probabilities"], inputs)[0]
@@ -134,12 +137,7 @@ def read_metadata(path) -> dict:
     Returns a dict with ``label_order`` (list), ``sample_rate_hz`` (int), ``window_s`` (float), ``opset`` (int), and
     as text whatever else the file carries. Raises ValueError if ``export_onnx`` did not write the file.
     """
-    return session_metadata(open_session(path), path)
-
-
-def session_metadata(session, path) -> dict:
-    """``read_metadata`` of an open session."""
-    return checked_metadata(dict(session.get_modelmeta().custom_metadata_map), path)
+    return checked_metadata(open_session(path).get_modelmeta().custom_metadata_map, path)
 
 
 def checked_metadata(stored: dict[str, str], path) -> dict:

@@ -2,14 +2,15 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import soxr
 
 from akd_toolkit.data.audio import MIN_SAMPLES, SAMPLE_RATE_HZ, mixed, opposite_channel
-from akd_toolkit.data.reader import SoundFile, block_samples, check_rate, check_samples, open_sound_file
+from akd_toolkit.data.reader import block_samples, check_rate, check_samples, open_sound_file
 
 SOURCES = (
     "a path, the bytes of a sound file, an open binary file, an array or tensor of samples, a dict with array and "
@@ -57,49 +58,22 @@ def scaled(samples: np.ndarray) -> np.ndarray:
 
 def check_sample_type(samples: np.ndarray, name: str) -> None:
     """Raise ValueError for an array that holds neither floats nor uint8, int16 or int32."""
-    if samples.dtype.kind != "f" and samples.dtype.name not in FULL_SCALE:
-        hint = " (16-bit samples: .astype(np.int16))" if samples.dtype.kind in "iu" else ""
-        raise ValueError(
-            f"{name} holds {samples.dtype.name}; give floats in [-1, 1], or {', '.join(FULL_SCALE)} as sound cards "
-            f"do{hint}."
-        )
+    kind, known = samples.dtype, ", ".join(FULL_SCALE)
+    if kind.kind != "f" and kind.name not in FULL_SCALE:
+        hint = " (16-bit samples: .astype(np.int16))" if kind.kind in "iu" else ""
+        raise ValueError(f"{name} holds {kind.name}; give floats in [-1, 1], or {known} as sound cards do{hint}.")
 
 
-class ArraySound:
-    """Samples in memory with the interface of a ``SoundFile``; of two axes the shorter is the channels."""
-
-    def __init__(self, name: str, sample_rate_hz: int, x):
-        if hasattr(x, "detach"):
-            x = x.detach().cpu()
-            x = (x.float() if x.is_floating_point() else x).numpy()
-        samples = np.asarray(x)
-        check_sample_type(samples, name)
-        if samples.ndim not in (1, 2) or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
-            raise ValueError(
-                f"{name} has the shape {list(samples.shape)}; give one sound: [samples], or [channels, samples] or "
-                "[samples, channels] with one or two channels. Several sounds make a list."
-            )
-        samples = samples[:, None] if samples.ndim == 1 else samples
-        self._samples = samples if samples.shape[1] <= MAX_CHANNELS else samples.T
-        check_rate(sample_rate_hz, name)
-        self.name, self.sample_rate_hz = name, sample_rate_hz
-        self.num_samples, self.channels = self._samples.shape
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        size = block_samples(self.sample_rate_hz, self.channels)
-        for start in range(0, self.num_samples, size):
-            block = scaled(self._samples[start : start + size])
-            check_samples(block, self.name)
-            yield block
-
-
+@dataclass
 class Sound:
     """One sound whose samples are read when they are needed; see ``open_sound``."""
 
-    def __init__(self, source: SoundFile | ArraySound):
-        self.name, self.sample_rate_hz, self.num_samples = source.name, source.sample_rate_hz, source.num_samples
-        self.samples_read = 0  # of each channel
-        self._source = source
+    name: str
+    sample_rate_hz: int
+    num_samples: int
+    channels: int
+    blocks: Callable[[], Iterator[np.ndarray]]  # all samples at each call, [samples, channels] float32 each
+    samples_read: int = 0  # of each channel
 
     @property
     def duration_s(self) -> float:
@@ -113,15 +87,14 @@ class Sound:
         because only at its end it is known whether they cancel each other. ValueError for samples that are missing,
         not finite or above a peak of 2, and for a sound shorter than 0.1 s.
         """
-        channel = opposite_channel(self._source.blocks()) if self._source.channels > 1 else None
+        channel = opposite_channel(self.blocks()) if self.channels > 1 else None
         yield from resampled(self._mono(channel), self.sample_rate_hz, to_hz)
 
     def _mono(self, channel: int | None) -> Iterator[np.ndarray]:
-        for block in self._source.blocks():
+        for block in self.blocks():
             self.samples_read += len(block)
             yield mixed(block, channel)
-        num_samples = math.ceil(self.samples_read * SAMPLE_RATE_HZ / self.sample_rate_hz)
-        if num_samples < MIN_SAMPLES:
+        if math.ceil(self.samples_read * SAMPLE_RATE_HZ / self.sample_rate_hz) < MIN_SAMPLES:
             raise ValueError(
                 f"{self.name} holds {self.samples_read} samples ({self.duration_s:.4f} s); at least "
                 f"{MIN_SAMPLES / SAMPLE_RATE_HZ} s are needed. Give a longer sound."
@@ -130,14 +103,13 @@ class Sound:
 
 @contextmanager
 def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) -> Iterator[Sound]:
-    """Open anything that holds one sound.
+    """Open anything that holds one sound; FileNotFoundError, TypeError or ValueError if it cannot be read.
 
     ``x`` is a path, the bytes of a sound file or an open binary file, as ``open_sound_file`` takes them; or samples as
     a NumPy array or a tensor: [samples], [channels, samples] or [samples, channels] with one or two channels, floats in
     [-1, 1] or integers of the types uint8, int16 or int32, at ``sample_rate_hz`` (16 000 if None); or a cell of an
     Audio column of the library datasets: ``{"array": samples, "sampling_rate": 16000}``, its decoder, or, undecoded,
-    ``{"bytes": content, "path": file}``. ``name`` is used in messages. FileNotFoundError, TypeError or ValueError if it
-    cannot be read.
+    ``{"bytes": content, "path": file}``. ``name`` is used in messages.
     """
     if isinstance(x, Mapping) or hasattr(x, "get_all_samples"):
         x, sample_rate_hz = _of_audio_column(x, sample_rate_hz, name or "the sound")
@@ -148,26 +120,49 @@ def open_sound(x, sample_rate_hz: int | None = None, name: str | None = None) ->
                     f"{file.name} has {file.sample_rate_hz} samples a second, and sample_rate_hz is {sample_rate_hz}; "
                     "leave it out for a file."
                 )
-            yield Sound(file)
+            yield Sound(file.name, file.sample_rate_hz, file.num_samples, file.channels, file.blocks)
     elif hasattr(x, "__array__") and not np.isscalar(x):
         rate = SAMPLE_RATE_HZ if sample_rate_hz is None else sample_rate_hz
         if not isinstance(rate, (int, float, np.number)) or rate % 1:  # true for NaN and infinity too
             raise ValueError(f"sample_rate_hz must be a whole number of samples a second, got {rate!r}.")
-        yield Sound(ArraySound(name or "the waveform", int(rate), x))
+        yield _array_sound(name or "the waveform", int(rate), x)
     else:
         raise TypeError(f"{name or 'the sound'} is a {type(x).__name__}; give {SOURCES}.")
 
 
+def _array_sound(name: str, sample_rate_hz: int, x) -> Sound:
+    """Samples in memory; of two axes the shorter is the channels."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+        x = (x.float() if x.is_floating_point() else x).numpy()
+    samples = np.asarray(x)
+    check_sample_type(samples, name)
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
+        raise ValueError(
+            f"{name} has the shape {list(samples.shape)}; give one sound: [samples], or [channels, samples] or "
+            "[samples, channels] with one or two channels. Several sounds make a list."
+        )
+    samples = samples[:, None] if samples.ndim == 1 else samples
+    samples = samples if samples.shape[1] <= MAX_CHANNELS else samples.T
+    check_rate(sample_rate_hz, name)
+
+    def blocks() -> Iterator[np.ndarray]:
+        size = block_samples(sample_rate_hz, samples.shape[1])
+        for start in range(0, len(samples), size):
+            block = scaled(samples[start : start + size])
+            check_samples(block, name)
+            yield block
+
+    return Sound(name, sample_rate_hz, *samples.shape, blocks)
+
+
 def _of_audio_column(cell, sample_rate_hz: int | None, name: str):
     """The sound in a cell of an Audio column, and its rate."""
-    if isinstance(cell, Mapping) and "array" not in cell:
-        if (sound := cell.get("bytes") or cell.get("path")) is None:
+    if isinstance(cell, Mapping) and not {"array", "sampling_rate"} <= set(cell):
+        if "array" in cell or (sound := cell.get("bytes") or cell.get("path")) is None:
             raise ValueError(f"{name} is a dict of {', '.join(map(str, cell))}; give array and sampling_rate.")
         return sound, sample_rate_hz
-    try:
-        array, rate = cell["array"], cell["sampling_rate"]
-    except KeyError as error:
-        raise ValueError(f"{name} is a dict without {error}; give array and sampling_rate.") from None
+    array, rate = cell["array"], cell["sampling_rate"]
     if sample_rate_hz not in (None, rate):
         raise ValueError(f"{name} has a sampling_rate of {rate}, and sample_rate_hz is {sample_rate_hz}; leave it out.")
     return np.asarray(array), rate  # a list, where a dataset was read from JSON or Parquet
@@ -181,8 +176,6 @@ class WindowCutter:
     """
 
     def __init__(self, size: int, step: int):
-        if not 1 <= step <= size:
-            raise ValueError(f"step must be from 1 to size = {size} samples, got {step}.")
         self.size, self.step = size, step
         self._buffer = np.empty(0, np.float32)
         self._next = 0  # start of the next window in the buffer
@@ -205,15 +198,12 @@ class WindowCutter:
 class PauseCutter:
     """Shortens every stretch of more than ``longest_s`` without speech to ``kept_s`` next to the speech.
 
-    The stretches before the first and after the last speech count as well. All else passes unchanged. The result does
-    not depend on how the sound is cut into pieces; memory is ``longest_s`` and one piece.
-
-    Frame k of voice activity ends at sample round((k + 1) frame_s sample_rate_hz); 0 <= 2 kept_s <= longest_s.
+    The stretches before the first and after the last speech count as well. The result does not depend on how the sound
+    is cut into pieces; memory is ``longest_s`` and one piece. Frame k of voice activity ends at sample
+    round((k + 1) frame_s sample_rate_hz); 0 <= 2 kept_s <= longest_s.
     """
 
     def __init__(self, sample_rate_hz: int, frame_s: float, longest_s: float = LONGEST_S, kept_s: float = KEPT_S):
-        if not 0 <= 2 * kept_s <= longest_s:
-            raise ValueError(f"kept_s must be from 0 to half of longest_s, got {kept_s} and {longest_s}.")
         self._frame, self._frame_s = frame_s * sample_rate_hz, frame_s
         self._longest, self._kept = (round(seconds * sample_rate_hz) for seconds in (longest_s, kept_s))
         self._buffer = np.empty(0, np.float32)  # samples from number _first on, neither returned nor dropped yet

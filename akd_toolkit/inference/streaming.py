@@ -1,6 +1,7 @@
 """Emotions of a live stream: one result per hop, whatever the size of the pushed pieces."""
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -42,9 +43,8 @@ class SmoothedDecision:
 
     def __init__(self, smoothing_s: float, margin: float, hold_s: float):
         if not (smoothing_s >= 0 and 0 <= margin < 1 and hold_s >= 0):
-            raise ValueError(
-                f"smoothing_s and hold_s must be >= 0 and margin in [0, 1), got {smoothing_s}, {hold_s} and {margin}."
-            )
+            given = f"{smoothing_s}, {hold_s} and {margin}"
+            raise ValueError(f"smoothing_s and hold_s must be >= 0 and margin in [0, 1), got {given}.")
         self.smoothing_s, self.margin, self.hold_s = smoothing_s, margin, hold_s
         self.reset()
 
@@ -88,14 +88,10 @@ class StreamingRecognizer:
 
     Arguments
     ---------
-    engine
-        A trained student, see ``open_engine``.
-    hop_s
-        Seconds between two results, at least 0.1 and at most the engine's window.
+    hop_s, min_s
+        Seconds between two results, and of speech for the first label: from 0.1 to the engine's window.
     smoothing_s, margin, hold_s
         See ``SmoothedDecision``.
-    min_s
-        Speech needed for the first label, s, at least 0.1 and at most the engine's window.
     pause_s
         A pause of this length starts a new turn, s, > 0.
     activity
@@ -128,17 +124,16 @@ class StreamingRecognizer:
         activity="auto",
     ):
         shortest_s = MIN_SAMPLES / SAMPLE_RATE_HZ
-        for name, seconds in (("hop_s", hop_s), ("min_s", min_s)):
-            if not shortest_s <= seconds <= engine.window_s:
+        for name, given in (("hop_s", hop_s), ("min_s", min_s)):
+            if not shortest_s <= given <= engine.window_s:
                 raise ValueError(
-                    f"{name} must be from {shortest_s} s to the window of {engine.window_s} s, got {seconds}."
+                    f"{name} must be from {shortest_s} s to the window of {engine.window_s} s, got {given}."
                 )
         if not pause_s > 0:
             raise ValueError(f"pause_s must be > 0, got {pause_s}.")
-        self.engine = engine
+        self.engine, self._rate = engine, engine.sample_rate_hz
         self.options = {"hop_s": hop_s, "min_s": min_s, "pause_s": pause_s}
         self.options |= {"smoothing_s": smoothing_s, "margin": margin, "hold_s": hold_s}
-        self._rate = engine.sample_rate_hz
         self._hop, self._window, self._min, self._pause = (
             round(seconds * self._rate) for seconds in (hop_s, engine.window_s, min_s, pause_s)
         )
@@ -166,45 +161,42 @@ class StreamingRecognizer:
         samples = np.concatenate([self._rest, scaled(samples)])
         num_hops = len(samples) // self._hop
         self._rest = samples[num_hops * self._hop :].copy()
-        errors = []
-        for hop in samples[: num_hops * self._hop].reshape(num_hops, self._hop):
-            self._process(hop, errors)
-        if errors:
-            raise ValueError(errors[0])
-        return self._new_moments()
+        return self._process(samples[: num_hops * self._hop].reshape(num_hops, self._hop))
 
     def finish(self) -> list[Moment]:
         """The moment of the last, incomplete hop, if it has a frame of voice activity; then starts a new stream."""
-        errors = []
         try:
-            if len(self._rest):
-                self._process(self._rest, errors)
-            if errors:
-                raise ValueError(errors[0])
-            return self._new_moments()
+            return self._process([self._rest] if len(self._rest) else [])
         finally:
             self.reset()
 
-    def _new_moments(self) -> list[Moment]:
+    def _process(self, hops: Iterable[np.ndarray]) -> list[Moment]:
+        errors = []
+        for hop in hops:
+            self._process_one(hop, errors)
+        if errors:
+            raise ValueError(errors[0])
         moments, self._moments = self._moments, []
         return moments
 
-    def _process(self, hop: np.ndarray, errors: list[str]) -> None:
+    def _process_one(self, hop: np.ndarray, errors: list[str]) -> None:
         """Append the moment of one hop, unless it is incomplete and has no frame of voice activity."""
         start_s, time_s = (samples / self._rate for samples in (self._position, self._position + len(hop)))
         self._position += len(hop)
         if not (peak := np.abs(hop).max()) <= MAX_PEAK:  # catches NaN as well
             hop = np.zeros_like(hop)
-            errors.append(
-                f"samples reach {peak:.3g} between {start_s:g} and {time_s:g} s; they must be finite and lie in "
-                "[-1, 1], so scale them."
-            )
+            where = f"between {start_s:g} and {time_s:g} s"
+            errors.append(f"samples reach {peak:.3g} {where}; they must be finite and lie in [-1, 1], so scale them.")
         self._past = np.concatenate([self._past, hop])[-self._window :]
         active = self.activity.push(hop)
         if not len(active) and len(hop) < self._hop:
             return
         speaking = len(active) > 0 and bool(np.count_nonzero(active) >= SPEECH_SHARE * len(active))
-        self._update_turn(speaking, len(hop))
+        self._silence = 0 if speaking else self._silence + len(hop)
+        if self._silence >= self._pause:
+            self._turn = 0
+        elif speaking or self._turn:
+            self._turn += len(hop)
         size = min(self._window, self._turn)
         moment = Moment(start_s, time_s, speaking)
         if speaking and size >= self._min:
@@ -216,10 +208,3 @@ class StreamingRecognizer:
             raw, smoothed = (dict(zip(labels, values.tolist())) for values in (raw, smoothed))
             moment = Moment(start_s, time_s, speaking, labels[chosen], raw, smoothed)
         self._moments.append(moment)
-
-    def _update_turn(self, speaking: bool, samples: int) -> None:
-        self._silence = 0 if speaking else self._silence + samples
-        if speaking or self._turn:
-            self._turn += samples
-        if self._silence >= self._pause:
-            self._turn = 0

@@ -1,11 +1,12 @@
 """Dimensional labels as teachers predict them: ridge regression beside each emotion head, cross-fitted with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from akd_toolkit.data.files import written_aside
@@ -25,16 +26,12 @@ class AttributeHead:
 
     attributes = clip(bias + sum_l W_l sqrt(a_l) z_l / sqrt(D), lowest, highest),   z_l and a_l those of ``head``
 
-    It is trained on the speakers of ``head``, whose labels lie between ``lowest`` and ``highest``.
-
-    Shape
-    -----
-    weight: [A, L * D]. bias, lowest, highest: [A].
+    It is trained on the speakers of ``head``, whose labels lie between ``lowest`` and ``highest`` [A].
     """
 
     head: Head
-    weight: Tensor
-    bias: Tensor
+    weight: Tensor  # [A, L * D]
+    bias: Tensor  # [A]
     lowest: Tensor
     highest: Tensor
 
@@ -53,34 +50,35 @@ def fit_attributes(
     cross-fitted training utterances. A truth of NaN is unknown and not used. ValueError if a head would have no
     utterance with some attribute.
 
-    Arguments
-    ---------
-    features
-        One [n, L, D] for each view, in the order of ``target.ids``.
-    truth
-        [n, A].
-    folder
-        Where heads are stored and found again; None stores none.
+    ``features`` holds [n, L, D] of each view, in the order of ``target.ids``; ``truth`` is [n, A]. Heads are stored
+    in ``folder`` and found again there.
     """
     views = [torch.tensor(np.asarray(view)) for view in features]
     truth, speakers = torch.tensor(np.asarray(truth), dtype=torch.float), np.array(target.speakers)
     rows_of = [torch.from_numpy(np.isin(speakers, head.trained_on)) for head in target.heads]
     train = rows_of[-1]
-    path = None if folder is None else Path(folder) / f"attributes-{_key(target, views, truth[train])}.safetensors"
+    trained = [(head.trained_on, float(head.mean.double().sum()), head.layer_weights.tolist()) for head in target.heads]
+    sums = [view.double().abs().sum().item() for view in views]
+    key = fingerprint_of(VERSION, target.ids, trained, truth[train].tolist(), STRENGTHS, sums)
+    path = None if folder is None else Path(folder) / f"attributes-{key}.safetensors"
     if path is not None and path.is_file():
-        return _read(path, target.heads)
+        stored = load_file(path)
+        parts = zip(*(stored[name] for name in TENSORS))
+        return tuple(AttributeHead(head, *own) for head, own in zip(target.heads, parts))
     paths = [_fit(head, [view[rows] for view in views], truth[rows]) for head, rows in zip(target.heads, rows_of)]
     predicted = torch.stack([predict_attributes(heads, target.head_of, views) for heads in zip(*paths)])[:, train]
     errors = (predicted - truth[train, None]).square().nanmean(dim=(1, 2))  # [strengths, A]
     best, attributes = errors.argmin(dim=0), torch.arange(truth.shape[1])
     heads = []
-    for path_of_head in paths:
-        weight, bias = (torch.stack([getattr(head, name) for head in path_of_head]) for name in ("weight", "bias"))
-        first = path_of_head[0]
-        chosen = weight[best, attributes], bias[best, attributes]
-        heads.append(AttributeHead(first.head, *chosen, first.lowest, first.highest))
+    for of_strengths in paths:
+        chosen = {
+            name: torch.stack([getattr(head, name) for head in of_strengths])[best, attributes]
+            for name in ("weight", "bias")
+        }
+        heads.append(replace(of_strengths[0], **chosen))
     if path is not None:
-        _write(path, heads)
+        with written_aside(path) as aside:
+            aside.write_bytes(save({name: torch.stack([getattr(head, name) for head in heads]) for name in TENSORS}))
     return tuple(heads)
 
 
@@ -99,7 +97,7 @@ def _fit(head: Head, views: Sequence[Tensor], truth: Tensor) -> list[AttributeHe
             "so no head can be fitted on them alone; leave that attribute out."
         )
     inputs = torch.cat([_inputs(head, view) for view in views])
-    lowest, highest = (truth.nan_to_num(nan=end).aminmax(dim=0) for end in (torch.inf, -torch.inf))
+    lowest, highest = truth.nan_to_num(nan=torch.inf).amin(dim=0), truth.nan_to_num(nan=-torch.inf).amax(dim=0)
     shape = len(STRENGTHS), truth.shape[1]
     weight, bias = torch.empty(*shape, inputs.shape[1]), torch.empty(*shape)
     patterns, pattern_of = known.unique(dim=1, return_inverse=True)
@@ -108,31 +106,10 @@ def _fit(head: Head, views: Sequence[Tensor], truth: Tensor) -> list[AttributeHe
         targets = truth.repeat(len(views), 1)[rows][:, columns]
         for place, strength in enumerate(STRENGTHS):
             weight[place, columns], bias[place, columns] = ridge(inputs[rows], targets, strength)
-    return [AttributeHead(head, *pair, lowest.min, highest.max) for pair in zip(weight, bias)]
+    return [AttributeHead(head, *pair, lowest, highest) for pair in zip(weight, bias)]
 
 
 def _inputs(head: Head, features: Tensor) -> Tensor:
     """What the emotion head multiplies with its weights: [n, L, D] -> [n, L * D]."""
     share = (head.layer_weights[:, None] / features.shape[-1]).sqrt()
     return (head.standardised(features) * share).flatten(1)
-
-
-def _key(target: SoftTargets, views: Sequence[Tensor], truth: Tensor) -> str:
-    sums = [view.double().abs().sum().item() for view in views]
-    heads = [(head.trained_on, float(head.mean.double().sum()), head.layer_weights.tolist()) for head in target.heads]
-    return fingerprint_of(VERSION, target.ids, heads, truth.tolist(), STRENGTHS, sums)
-
-
-def _write(path: Path, heads: Sequence[AttributeHead]) -> None:
-    from safetensors.torch import save
-
-    tensors = {name: torch.stack([getattr(head, name) for head in heads]) for name in TENSORS}
-    with written_aside(path) as aside:
-        aside.write_bytes(save(tensors))
-
-
-def _read(path: Path, heads: Sequence[Head]) -> tuple[AttributeHead, ...]:
-    from safetensors.torch import load_file
-
-    stored = load_file(path)
-    return tuple(AttributeHead(head, *parts) for head, *parts in zip(heads, *(stored[name] for name in TENSORS)))

@@ -1,19 +1,20 @@
 """All teachers of a run over one corpus: stored features, cross-fitted heads, outputs for a batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from akd_toolkit.data.audio_store import AudioStore
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.outputs import TeacherOutput
 from akd_toolkit.registry import TEACHERS
 from akd_toolkit.teachers.attributes import AttributeHead, fit_attributes, predict_attributes
+from akd_toolkit.teachers.base import check_same_order
 from akd_toolkit.teachers.crossfit import L2, SoftTargets, crossfit, transfer
-from akd_toolkit.teachers.head import check_label_order
 from akd_toolkit.teachers.store import FeatureStore, is_missing
 
 
@@ -26,21 +27,14 @@ class TeacherBank:
     ---------
     specs
         Title -> ``{name: registered name, option: value, ...}``; the titles appear in tables.
-    audio
-        The corpus, with the views that students are trained on.
-    store_folder
-        Root of the stores.
-    num_views
-        Copies of each utterance, the clean one included.
+    audio, store_folder, num_views
+        The corpus with the views that students are trained on, and how it is stored: see ``FeatureStore``.
     frames
         Titles of the teachers whose frames are stored too.
     device
         Where encoders run while features are computed.
 
-    Raises
-    ------
-    ValueError
-        If an option is unknown, or a teacher has the corpus's classes in another order.
+    ValueError if an option is unknown, or a teacher has the corpus's classes in another order.
     """
 
     def __init__(
@@ -55,8 +49,7 @@ class TeacherBank:
     ):
         if not specs:
             raise ValueError("there are no teachers; give at least one as title: {name: ..., option: value}.")
-        unknown = sorted(set(frames) - set(specs))
-        if unknown:
+        if unknown := sorted(set(frames) - set(specs)):
             raise ValueError(f"frames are wanted of teacher {unknown[0]}, but the teachers are {', '.join(specs)}.")
         self.audio, self.manifest, self.num_views = audio, audio.manifest, num_views
         self.stores: dict[str, FeatureStore] = {}
@@ -90,16 +83,15 @@ class TeacherBank:
         teachers predict too, always by cross-fitted heads. ``labelled`` [n] says whose labels may be used.
         """
         if label_order is not None:
-            check_label_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
+            check_same_order(self.manifest.label_order, label_order, f"the manifest of {self.manifest.corpus}")
         self.prepare()
         speakers = [row.speaker for row in self.manifest]
-        corpus = {"labels": self.manifest.labels, "label_order": self.manifest.label_order, "ids": self.manifest.ids}
+        options = {"label_order": self.manifest.label_order, "ids": self.manifest.ids, "l2": l2, "labelled": labelled}
+        about = self.manifest.labels, speakers, groups, train_speakers
         targets, predictors = [], []
         for title, store in self.stores.items():
             features, folder = [store.view(view) for view in range(store.num_views)], store.folder / "heads"
-            options = {**corpus, "groups": groups, "train_speakers": train_speakers, "l2": l2}
-            options |= {"labelled": labelled}
-            targets.append(crossfit(features, speakers=speakers, **options, title=title, folder=folder))
+            targets.append(crossfit(features, *about, **options, title=title, folder=folder))
             if attributes:
                 truth = self.manifest.attribute_values(attributes)
                 truth[is_missing(features[0]) | (False if labelled is None else ~labelled)] = np.nan
@@ -107,8 +99,11 @@ class TeacherBank:
         return TeacherFold(targets, list(self.stores.values()), one_head, predictors)
 
 
-class TeacherFold:
-    """The soft targets of all teachers for one set of training speakers; a sequence of ``SoftTargets``."""
+class TeacherFold(Sequence):
+    """The soft targets of all teachers for one set of training speakers; a sequence of ``SoftTargets``.
+
+    ``one_head`` and ``predictors`` (m times an attribute head for each emotion head) as ``TeacherBank.fold``.
+    """
 
     def __init__(
         self,
@@ -128,20 +123,16 @@ class TeacherFold:
         ]
         if one_head:
             by_one = [torch.stack([t.head.logits(view) for view in own], dim=1) for t, own in zip(targets, views)]
-            self._imitated = torch.stack(by_one)
+            self._imitated = torch.stack(by_one).nan_to_num()
         if predictors:
             parts = zip(predictors, targets, views)
-            self._attributes = torch.stack([predict_attributes(heads, t.head_of, own) for heads, t, own in parts])
+            by_own = [predict_attributes(heads, target.head_of, own) for heads, target, own in parts]
+            self._attributes = torch.stack(by_own).nan_to_num()
         self._present = ~self._logits[:, :, 0, 0].isnan()  # [m, n]; what is missing becomes any finite number
-        for name in ("_logits", "_imitated", "_attributes"):
-            if not self._present.all() and getattr(self, name) is not None:
-                setattr(self, name, getattr(self, name).nan_to_num())
+        self._logits = self._logits.nan_to_num()
 
     def __len__(self) -> int:
         return len(self.targets)
-
-    def __iter__(self) -> Iterator[SoftTargets]:
-        return iter(self.targets)
 
     def __getitem__(self, index: int) -> SoftTargets:
         return self.targets[index]
@@ -166,12 +157,8 @@ class TeacherFold:
     ) -> TeacherOutput:
         """The outputs of all teachers for these utterances.
 
-        Arguments
-        ---------
-        view
-            One view for all, or one for each utterance.
-        spans
-            Part of each utterance whose frames are wanted, as (begin, end) shares of its duration; None means all.
+        ``view`` is one for all, or one for each utterance; ``spans`` are the parts of the utterances whose frames are
+        wanted, as (begin, end) shares of their durations (None: all).
 
         Shape
         -----
@@ -212,7 +199,7 @@ class TeacherFold:
             pieces = [torch.from_numpy(np.array(frames)) for frames in stored]
             counts = torch.tensor([len(piece) for piece in pieces])
             lengths = counts / counts.max()  # the teachers' rates differ, the shares hardly
-            found.append(torch.nn.utils.rnn.pad_sequence(pieces, batch_first=True))
+            found.append(pad_sequence(pieces, batch_first=True))
         return tuple(found), lengths
 
 

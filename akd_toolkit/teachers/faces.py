@@ -51,12 +51,7 @@ def largest_track(
     """Outputs [pictures with the face, D] of the face whose boxes are largest in sum, or None without any face.
 
     A box continues the track whose last box, at most a second ago, it overlaps most. Pictures are not kept, so that
-    memory does not grow with the video.
-
-    Arguments
-    ---------
-    describe
-        Squares [side, side, 3] around the faces of one picture -> [n, D].
+    memory does not grow with the video. ``describe``: squares [side, side, 3] around the faces of a picture -> [n, D].
 
     Example
     -------
@@ -80,19 +75,15 @@ def largest_track(
             track.box, track.time_s = box, time_s
             track.size += float(np.prod(box[2:] - box[:2]))
             track.outputs.append(output)
-    if not tracks:
-        return None
-    return np.stack(max(tracks, key=lambda track: track.size).outputs)
+    return np.stack(max(tracks, key=lambda track: track.size).outputs) if tracks else None
 
 
 def _continued(tracks: list[_Track], boxes: np.ndarray) -> list[_Track | None]:
     """For each box the track that it continues, so that the sum of all overlaps is greatest."""
     overlaps = np.array([[_overlap(track.box, box) for track in tracks] for box in boxes]).reshape(len(boxes), -1)
-    found: list[_Track | None] = [None] * len(boxes)
-    for row, column in zip(*linear_sum_assignment(-overlaps)):
-        if overlaps[row, column] >= OVERLAP:
-            found[row] = tracks[column]
-    return found
+    pairs = zip(*linear_sum_assignment(-overlaps))
+    found = {row: tracks[column] for row, column in pairs if overlaps[row, column] >= OVERLAP}
+    return [found.get(row) for row in range(len(boxes))]
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

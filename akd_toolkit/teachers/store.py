@@ -23,25 +23,9 @@ class FeatureStore:
     also depends on what they read; all views are the same, and features are NaN for an utterance without any
     (``is_missing``), which the log counts.
 
-    Arguments
-    ---------
-    folder
-        Root of the store; entries of many corpora and teachers can share it.
-    audio
-        The corpus, with all its views.
-    num_views
-        Views per utterance: 1 is the clean waveform alone, more adds augmented copies.
-    frames
-        Whether to store frames too, as float16 in one flat file per view.
-    progress
-        Whether to show a bar while computing.
-
-    Raises
-    ------
-    ValueError
-        If the teacher gives a number that is not finite; teacher and utterance are named.
-    OSError
-        If the disk is full.
+    Many corpora and teachers can share ``folder``. ``num_views`` 1 is the clean waveform alone, more adds augmented
+    copies; ``frames`` stores frames too, as float16 in one flat file per view. ValueError if the teacher gives a number
+    that is not finite, OSError if the disk is full.
     """
 
     def __init__(
@@ -98,11 +82,9 @@ class FeatureStore:
         return self._open(0)["frames"].shape[1]
 
     def _index(self, ids: Sequence[str]) -> list[int]:
-        unknown = [name for name in ids if name not in self._rows]
-        if unknown:
-            raise ValueError(
-                f"utterance {unknown[0]} is not in {self.manifest.corpus}; the store was made for other utterances."
-            )
+        for name in ids:
+            if name not in self._rows:
+                raise ValueError(f"utterance {name} is not in {self.manifest.corpus}, for which the store was made.")
         return [self._rows[name] for name in ids]
 
     def _open(self, view: int, jobs: int = 1, backend: str = "local") -> Chunk:
@@ -125,38 +107,30 @@ class FeatureStore:
         return self._views[view]
 
     def _describe(self, ids: Sequence[str], view: int) -> Chunk:
-        described = [self._describe_one(utterance_id, view) for utterance_id in ids]
-        arrays = {"features": np.stack([features for features, _ in described])}
+        features, frames = zip(*(self._describe_one(utterance_id, view) for utterance_id in ids))
+        arrays = {"features": np.stack(features)}
         if self.with_frames:
-            arrays["frames"] = np.concatenate([frames for _, frames in described])
-            arrays["counts"] = np.array([len(frames) for _, frames in described])
+            arrays |= {"frames": np.concatenate(frames), "counts": np.array(list(map(len, frames)))}
         return arrays
 
     def _describe_one(self, utterance_id: str, view: int) -> tuple[np.ndarray, np.ndarray | None]:
-        if self._reads:
-            return self._describe_other(utterance_id), None
-        waveform = self.audio.waveform(utterance_id, view)
+        reads, features, frames = self._reads, None, None
+        given = reads(self.manifest.by_id[utterance_id]) if reads else self.audio.waveform(utterance_id, view)
         if self.with_frames:
-            features, frames = self.teacher.features_and_frames(waveform)
+            features, frames = self.teacher.features_and_frames(given)
             frames = np.clip(frames, -65504, 65504).astype(np.float16)  # the range of float16
             self._check_finite(frames, utterance_id)
-        else:
-            features, frames = self.teacher.features(waveform), None
+        elif given is not None:
+            features = self.teacher.features(given)
+        if features is None:  # of what is not audio
+            return np.full((self.teacher.num_layers, self.teacher.feature_dim), np.nan, dtype=np.float32), None
         return self._check_finite(features, utterance_id), frames
-
-    def _describe_other(self, utterance_id: str) -> np.ndarray:
-        """Features by a teacher that does not read audio, NaN if there are none."""
-        given = self._reads(self.manifest.by_id[utterance_id])
-        features = None if given is None else self.teacher.features(given)
-        if features is None:
-            return np.full((self.teacher.num_layers, self.teacher.feature_dim), np.nan, dtype=np.float32)
-        return self._check_finite(features, utterance_id)
 
     def _check_finite(self, values: np.ndarray, utterance_id: str) -> np.ndarray:
         if not np.isfinite(values).all():
             raise ValueError(
-                f"teacher {self.teacher.title} gives numbers that are not finite for utterance {utterance_id}; "
-                "look at its recording, and leave it out of the manifest if it holds no speech."
+                f"teacher {self.teacher.title} gives numbers that are not finite for utterance {utterance_id}; look at "
+                "its recording, and leave it out of the manifest if it holds no speech."
             )
         return np.asarray(values, dtype=np.float32)
 

@@ -2,14 +2,14 @@
 
 import json
 import re
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, count_parameters, file_hash
+from akd_toolkit.teachers.base import SAMPLE_RATE_HZ, Teacher, check_same_order, count_parameters, file_hash
 from akd_toolkit.teachers.pretrained import find_folder, load_checked, weight_files
 
 MODEL_TYPES = ("hubert", "wav2vec2", "wavlm", "whisper")
@@ -31,8 +31,7 @@ class TransformersEncoder(Teacher):
     Arguments
     ---------
     source
-        Name on the hub, such as ``facebook/wav2vec2-large``, or a folder in ``save_pretrained`` layout. Only its
-        safetensors are read, and no code of the model is ever run.
+        Name on the hub, such as ``facebook/wav2vec2-large``, or a folder, see ``find_folder``.
     layers
         Layers to describe, 0 to the number of transformer layers; null means all.
     frame_layer
@@ -40,8 +39,8 @@ class TransformersEncoder(Teacher):
     revision
         Revision on the hub; null means the newest.
 
-    A missing folder, file or hub raises FileNotFoundError; a model of another type, or with a weight that is missing or
-    has another shape, ValueError.
+    FileNotFoundError without the folder, file or hub; ValueError for a model of another type, or with a weight that is
+    missing or has another shape.
 
     Example
     -------
@@ -56,6 +55,7 @@ class TransformersEncoder(Teacher):
     model_types = MODEL_TYPES
     files = ("config.json", "preprocessor_config.json")  # needed beside the weights
     patterns = ("*.json",)  # of files beside the weights that are fetched from the hub; none holds code
+    unused = r"(model\.)?decoder\.|lm_head"  # weights
     example_options = {"source": "facebook/wav2vec2-base"}
 
     def __init__(
@@ -70,7 +70,7 @@ class TransformersEncoder(Teacher):
         self.title = self.folder.name if Path(self.source).expanduser().is_dir() else self.source
         self.config = self._read_config()
         self.model_type = self.config["model_type"]
-        depth = self._depth
+        depth = self._depth  # of the whole encoder
         self.layers = list(range(depth + 1)) if layers is None else [int(layer) for layer in layers]
         self.frame_layer = max(self.layers, default=0) if frame_layer is None else int(frame_layer)
         wrong = [layer for layer in [*self.layers, self.frame_layer] if not 0 <= layer <= depth]
@@ -83,42 +83,33 @@ class TransformersEncoder(Teacher):
 
     @property
     def _depth(self) -> int:
-        """Number of transformer layers of the whole encoder."""
         return self.config["encoder_layers" if self.model_type == "whisper" else "num_hidden_layers"]
 
     def _read_config(self) -> dict:
         for name in self.files:
             if not (self.folder / name).is_file():
-                raise FileNotFoundError(
-                    f"teacher folder {self.folder} holds no {name}; copy it from the model's page, it is part of the "
-                    "model."
-                )
+                raise FileNotFoundError(f"teacher folder {self.folder} holds no {name}; copy it from the model's page.")
         config = json.loads((self.folder / "config.json").read_text())
-        if config.get("model_type") not in self.model_types:
-            raise ValueError(
-                f"teacher folder {self.folder} holds a model of type '{config.get('model_type')}'; {self.name} reads "
-                f"{', '.join(self.model_types)}."
-            )
+        if (kind := config.get("model_type")) not in self.model_types:
+            known = ", ".join(self.model_types)
+            raise ValueError(f"teacher folder {self.folder} holds a model of type '{kind}'; {self.name} reads {known}.")
         return config
 
     def identity(self) -> dict:
-        return {"weights": self._weights_hash, "layers": self.layers, "frame_layer": self.frame_layer}
+        return {"weights": file_hash(self._hashed), "layers": self.layers, "frame_layer": self.frame_layer}
 
-    @cached_property
-    def _weights_hash(self) -> str:
-        return file_hash([*weight_files(self.folder), *sorted(self.folder.glob("*config.json"))])
+    @property
+    def _hashed(self) -> list[Path]:
+        """Files that change the features."""
+        return [*weight_files(self.folder), *sorted(self.folder.glob("*config.json"))]
 
     def check_label_order(self, label_order) -> None:
         """Refuse a folder whose ``id2label`` names the same classes in another order."""
         names = self.config.get("id2label") or {}
-        theirs = [str(names[key]) for key in sorted(names, key=int)]
-        ours = [str(label) for label in label_order]
-        same_classes = sorted(map(str.lower, theirs)) == sorted(map(str.lower, ours))
-        if same_classes and [label.lower() for label in theirs] != [label.lower() for label in ours]:
-            raise ValueError(
-                f"teacher {self.title} and the corpus order classes differently: [{', '.join(theirs)}] and "
-                f"[{', '.join(ours)}]. Set label_order once and pass it to both."
-            )
+        theirs = [str(names[key]).lower() for key in sorted(names, key=int)]
+        ours = [str(label).lower() for label in label_order]
+        if sorted(theirs) == sorted(ours):
+            check_same_order(theirs, ours, f"teacher {self.title}")
 
     def features(self, waveform: np.ndarray) -> np.ndarray:
         return self._pooled(self._hidden(waveform))
@@ -142,23 +133,18 @@ class TransformersEncoder(Teacher):
     def _run(self, waveform: np.ndarray) -> dict[int, torch.Tensor]:
         encoder, caught = self._loaded
         caught.clear()
+        options = {"sampling_rate": SAMPLE_RATE_HZ, "return_tensors": "pt"}
         if self.model_type == "whisper":
-            self._run_whisper(encoder, waveform)
+            # It takes no mask, so padding would be pooled as silence: shorten the table of positions instead.
+            num_frames = -(-len(waveform) // WHISPER_HOP)
+            whole = np.pad(waveform, (0, num_frames * WHISPER_HOP - len(waveform)))
+            inputs = self._extractor(whole, padding=False, truncation=False, **options).input_features
+            encoder.config.max_source_positions = num_frames
+            encoder.embed_positions = torch.nn.Embedding.from_pretrained(encoder.all_positions[:num_frames])
         else:
-            inputs = self._extractor(waveform, sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values
-            encoder(inputs.to(self.device))
+            inputs = self._extractor(waveform, **options).input_values
+        encoder(inputs.to(self.device))
         return dict(caught)
-
-    def _run_whisper(self, encoder, waveform: np.ndarray) -> None:
-        # Whisper takes no mask, so padding would be pooled as silence: shorten the table of positions instead.
-        num_frames = -(-len(waveform) // WHISPER_HOP)
-        whole = np.pad(waveform, (0, num_frames * WHISPER_HOP - len(waveform)))
-        mel = self._extractor(
-            whole, sampling_rate=SAMPLE_RATE_HZ, padding=False, truncation=False, return_tensors="pt"
-        ).input_features  # [1, mels, 2 * num_frames]
-        encoder.config.max_source_positions = num_frames
-        encoder.embed_positions = torch.nn.Embedding.from_pretrained(self._positions[:num_frames])
-        encoder(mel.to(self.device))
 
     @cached_property
     def _extractor(self):
@@ -169,14 +155,13 @@ class TransformersEncoder(Teacher):
     @cached_property
     def _loaded(self) -> tuple[torch.nn.Module, dict[int, torch.Tensor]]:
         """The frozen encoder, and the dictionary that holds its layers' outputs after each call."""
-        model = _load_checked(self.folder, self.config, self._highest, self.title)
+        model = _load_checked(self.folder, self.model_type == "whisper", self._highest, self.title)
         encoder = model.encoder if self.model_type == "whisper" else model
         encoder.to(self.device).eval().requires_grad_(False)
         if self.model_type == "whisper":
-            self._positions = encoder.embed_positions.weight
+            encoder.all_positions = encoder.embed_positions.weight.data
         caught: dict[int, torch.Tensor] = {}
-        blocks = encoder.layers if self.model_type == "whisper" else encoder.encoder.layers
-        _catch_outputs(blocks, caught)
+        _catch_outputs(encoder.layers if self.model_type == "whisper" else encoder.encoder.layers, caught)
         return encoder, caught
 
     @property
@@ -186,30 +171,24 @@ class TransformersEncoder(Teacher):
 
     @property
     def num_parameters(self) -> int:
-        """Of the encoder up to the highest layer that is used."""
+        """Of the encoder, up to the highest layer that is used."""
 
         def used(name: str) -> bool:
-            layer = re.search(r"encoder\.layers\.(\d+)\.", name)
-            encoder = self.model_type != "whisper" or "decoder." not in name
-            return encoder and not name.startswith("lm_head") and (layer is None or int(layer.group(1)) < self._highest)
+            layer = re.search(r"\.(?:layers?|block)\.(\d+)\.", name)
+            return not re.match(self.unused, name) and (layer is None or int(layer.group(1)) < self._highest)
 
         return count_parameters(weight_files(self.folder), used)
 
-    def unload(self) -> None:
-        self.__dict__.pop("_loaded", None)
-        self.__dict__.pop("_positions", None)
 
-
-def _load_checked(folder: Path, config: dict, depth: int, title: str):
+def _load_checked(folder: Path, whisper: bool, depth: int, title: str):
     """The lowest ``depth`` layers; a model with a weight that is not in the file is refused."""
     from transformers import AutoModel
 
-    if config["model_type"] == "whisper":
+    # Masking is for training; without it the model has no masking vector that a file could lack.
+    smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    if whisper:
         smaller = {"encoder_layers": depth, "decoder_layers": 0}  # the decoder is never run
-    else:
-        # Masking is for training; without it the model has no masking vector that a file could lack.
-        smaller = {"num_hidden_layers": depth, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
-    used = "encoder." if config["model_type"] == "whisper" else ""
+    used = "encoder." if whisper else ""
     return load_checked(AutoModel, folder, title, lambda key: key.startswith(used), **smaller)
 
 
@@ -219,12 +198,9 @@ def _catch_outputs(blocks, caught: dict[int, torch.Tensor]) -> None:
     def catch_input(module, args, kwargs):
         caught[0] = (args[0] if args else kwargs["hidden_states"])[0].detach().clone()
 
-    def catch_output(index):
-        def hook(module, args, output):
-            caught[index] = (output[0] if isinstance(output, tuple) else output)[0].detach()
-
-        return hook
+    def catch_output(index, module, args, output):
+        caught[index] = (output[0] if isinstance(output, tuple) else output)[0].detach()
 
     blocks[0].register_forward_pre_hook(catch_input, with_kwargs=True)
     for index, block in enumerate(blocks, start=1):
-        block.register_forward_hook(catch_output(index))
+        block.register_forward_hook(partial(catch_output, index))

@@ -1,6 +1,5 @@
 """Frozen text encoders of the ``transformers`` library, for teachers that read what is said."""
 
-import re
 from functools import cached_property
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import numpy as np
 import torch
 
 from akd_toolkit.registry import TEACHERS
-from akd_toolkit.teachers.base import count_parameters, file_hash
 from akd_toolkit.teachers.pretrained import load_checked, weight_files
 from akd_toolkit.teachers.transformers_encoder import TransformersEncoder
 
@@ -46,15 +44,14 @@ class TransformersText(TransformersEncoder):
     )
     files = ("config.json",)
     patterns = ("*.json", *TOKENIZER_FILES[1:])
+    unused = r"decoder\.|lm_head|cls\.|.*pooler"
     example_options = {"source": "FacebookAI/xlm-roberta-base"}
 
     def __init__(self, source: str, layers: list[int] | None = None, revision: str | None = None):
         super().__init__(source, layers, None, revision)
         if not self._tokenizer_files:
-            raise FileNotFoundError(
-                f"teacher folder {self.folder} holds no tokenizer ({', '.join(TOKENIZER_FILES)}); copy it from the "
-                "model's page, it is part of the model."
-            )
+            names = ", ".join(TOKENIZER_FILES)
+            raise FileNotFoundError(f"teacher folder {self.folder} holds no tokenizer ({names}); copy it there.")
 
     @property
     def _depth(self) -> int:
@@ -68,9 +65,9 @@ class TransformersText(TransformersEncoder):
     def _tokenizer_files(self) -> list[Path]:
         return sorted(path for pattern in TOKENIZER_FILES for path in self.folder.glob(pattern))
 
-    @cached_property
-    def _weights_hash(self) -> str:
-        return file_hash([*weight_files(self.folder), self.folder / "config.json", *self._tokenizer_files])
+    @property
+    def _hashed(self) -> list[Path]:
+        return [*weight_files(self.folder), self.folder / "config.json", *self._tokenizer_files]
 
     @torch.no_grad()
     def features(self, transcript: str) -> np.ndarray:
@@ -79,9 +76,6 @@ class TransformersText(TransformersEncoder):
         ).input_ids
         states = [self._states(part) for part in (parts if isinstance(parts[0], list) else [parts])]
         return torch.cat(states, dim=1).mean(dim=1).cpu().numpy()  # [L, D]
-
-    def features_and_frames(self, transcript: str) -> tuple[np.ndarray, np.ndarray]:
-        raise ValueError(f"teacher '{self.name}' has no frames; use a transformers_encoder for them.")
 
     def _states(self, tokens: list[int]) -> torch.Tensor:
         """Every layer that is described, [L, tokens, D]."""
@@ -116,18 +110,3 @@ class TransformersText(TransformersEncoder):
 
         model = load_checked(AutoModelForTextEncoding, self.folder, self.title, lambda key: "pooler" not in key)
         return model.to(self.device).eval().requires_grad_(False)
-
-    @property
-    def num_parameters(self) -> int:
-        """Of the encoder, up to the highest layer that is used."""
-
-        def used(name: str) -> bool:
-            layer = re.search(r"\.(?:layers?|block)\.(\d+)\.", name)
-            head = re.match(r"decoder\.|lm_head|cls\.|.*pooler", name)
-            return not head and (layer is None or int(layer.group(1)) < self._highest)
-
-        return count_parameters(weight_files(self.folder), used)
-
-    def unload(self) -> None:
-        for name in ("_loaded", "_tokenizer"):
-            self.__dict__.pop(name, None)

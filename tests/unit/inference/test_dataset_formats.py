@@ -1,6 +1,6 @@
 """Sounds and results in the forms of datasets, audformat and pandas."""
 
-from collections.abc import Sequence
+from collections import UserList
 
 import numpy as np
 import pandas as pd
@@ -28,18 +28,8 @@ def test_cells_and_columns_of_datasets_are_recognised_like_their_samples(recogni
         def __getitem__(self, key):
             return cell[key]
 
-    class Column(Sequence):
-        def __init__(self, *cells):
-            self.cells = cells
-
-        def __len__(self):
-            return len(self.cells)
-
-        def __getitem__(self, index):
-            return self.cells[index]
-
     cell = {"path": "a.wav", "array": samples, "sampling_rate": rate}
-    found = [recognizer(cell), *recognizer([cell, Decoder()]), *recognizer(Column(cell))]
+    found = [recognizer(cell), *recognizer([cell, Decoder()]), *recognizer(UserList([cell]))]
     found.append(recognizer({**cell, "array": samples.tolist()}))
     found += recognizer([{"bytes": file.read_bytes(), "path": None}, {"bytes": None, "path": str(file)}])
     for result in found:

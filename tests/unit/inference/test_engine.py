@@ -27,15 +27,6 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_an_engine_has_the_windows_of_its_student(folder, backend):
-    engine = open_engine(folder, backend)
-    assert (engine.backend, engine.label_order, engine.window_s, engine.overlap_s) == (backend, LABELS, 0.5, 0.25)
-    probabilities = engine(0.1 * np.random.default_rng(0).standard_normal((2, 5000)))
-    assert probabilities.shape == (2, 3) and probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, rtol=1e-5)
-
-
 def test_the_posterior_is_the_mean_over_windows():
     """Windows of 4 with a step of 3 over 9 samples begin at 0, 3 and 5; the student returns the first sample."""
     engine = Engine("none", ("a",), 4.0, 1.0, predict=lambda x: x[:, :1], sample_rate_hz=1)
@@ -67,10 +58,13 @@ def test_what_cannot_be_opened_is_refused(folder, tmp_path, file, backend, error
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_a_padded_batch_gives_the_results_of_its_waveforms_alone(folder, backend):
+def test_an_engine_is_its_student_and_a_padded_batch_gives_the_results_of_its_waveforms_alone(folder, backend):
     engine = open_engine(folder, backend)
-    batch = (0.1 * np.random.default_rng(0).standard_normal((3, 16000))).astype(np.float32)
+    assert (engine.backend, engine.label_order, engine.window_s, engine.overlap_s) == (backend, LABELS, 0.5, 0.25)
+    batch = 0.1 * np.random.default_rng(0).standard_normal((3, 16000))
     together = engine(batch, [1.0, 0.5, 0.1])
+    assert together.shape == (3, 3) and together.dtype == np.float32
+    np.testing.assert_allclose(together.sum(axis=1), 1.0, rtol=1e-5)
     alone = [engine(batch[row : row + 1, :count])[0] for row, count in enumerate((16000, 8000, 1600))]
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="finite"):

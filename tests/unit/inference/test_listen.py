@@ -21,11 +21,6 @@ from akd_toolkit.inference import StreamingRecognizer, live
 from akd_toolkit.inference.engine import open_engine
 
 
-@pytest.fixture
-def model(student_folder):
-    return str(student_folder)
-
-
 @pytest.fixture(scope="module")
 def talk():
     """Two voices with silence before, between and behind, as 16-bit integers."""
@@ -35,15 +30,24 @@ def talk():
     return (np.concatenate(parts) * 32767).astype("<i2")
 
 
-def expected(model, talk, **options):
-    recognizer = StreamingRecognizer(open_engine(model), **options)
+def expected(student_folder, talk, **options):
+    recognizer = StreamingRecognizer(open_engine(student_folder), **options)
     samples = talk.astype(np.float32) / 32768
     return recognizer.push(samples) + recognizer.finish()
 
 
-def piped(monkeypatch, data):
-    pipe = data if hasattr(data, "read") else io.BytesIO(data)
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe, isatty=lambda: False))
+@pytest.fixture
+def listen(student_folder, monkeypatch, capsys):
+    """``listen(data, *words)`` pipes data into the command: exit code, lines on stdout and text on stderr."""
+
+    def call(data, *words):
+        pipe = data if hasattr(data, "read") else io.BytesIO(data)
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=pipe, isatty=lambda: False))
+        code = main(["listen", "-", "--model", str(student_folder), *words])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err
+
+    return call
 
 
 def as_json(moment):
@@ -53,28 +57,23 @@ def as_json(moment):
 
 
 @pytest.mark.parametrize("hop_s", [None, 0.5])
-def test_every_hop_is_an_object_with_json(model, talk, monkeypatch, capsys, hop_s):
-    piped(monkeypatch, talk.tobytes())
-    options = [] if hop_s is None else ["--hop_s", str(hop_s)]
-    assert main(["listen", "-", "--model", model, "--json", *options]) == 0
-    out, err = capsys.readouterr()
-    moments = expected(model, talk, hop_s=hop_s or 1.0)
-    assert [json.loads(line) for line in out.splitlines()] == [as_json(moment) for moment in moments]
-    assert {moment.speaking for moment in moments} == {True, False} and not err
+def test_every_hop_is_an_object_with_json(listen, student_folder, talk, hop_s):
+    code, lines, err = listen(talk.tobytes(), "--json", *([] if hop_s is None else ["--hop_s", str(hop_s)]))
+    moments = expected(student_folder, talk, hop_s=hop_s or 1.0)
+    assert code == 0 and not err and [json.loads(line) for line in lines] == list(map(as_json, moments))
+    assert {moment.speaking for moment in moments} == {True, False}
 
 
-def test_people_see_a_line_where_the_decision_changes(model, talk, monkeypatch, capsys):
-    piped(monkeypatch, talk.tobytes() + b"\0")
-    assert main(["listen", "-", "--model", model]) == 0
-    out, err = capsys.readouterr()
-    labels = [moment.label or "no speech" for moment in expected(model, talk) if moment.label or not moment.speaking]
+def test_people_see_a_line_where_the_decision_changes(listen, student_folder, talk):
+    code, lines, err = listen(talk.tobytes() + b"\0")
+    moments = expected(student_folder, talk)
+    labels = [moment.label or "no speech" for moment in moments if moment.label or not moment.speaking]
     changes = [label for before, label in zip(["no speech", *labels], labels) if label != before]
-    found = [re.split(" {2,}", line)[1] for line in out.splitlines()]
-    assert found == changes and changes.count("no speech") == 2
-    assert "the last 1 of 2 bytes were left out" in err
+    assert code == 0 and [re.split(" {2,}", line)[1] for line in lines] == changes
+    assert changes.count("no speech") == 2 and "the last 1 of 2 bytes were left out" in err
 
 
-def test_ctrl_c_prints_what_was_recognised_and_ends_with_130(model, talk, monkeypatch, capsys):
+def test_ctrl_c_prints_what_was_recognised_and_ends_with_130(listen, student_folder, talk):
     class Stopped(io.BytesIO):
         def read1(self, count=-1):
             data = super().read1(count)
@@ -82,21 +81,20 @@ def test_ctrl_c_prints_what_was_recognised_and_ends_with_130(model, talk, monkey
                 raise KeyboardInterrupt
             return data
 
-    piped(monkeypatch, Stopped(talk.tobytes()))
-    assert main(["listen", "-", "--model", model, "--json"]) == 130
-    assert len(capsys.readouterr().out.splitlines()) == len(expected(model, talk))
+    code, lines, _ = listen(Stopped(talk.tobytes()), "--json")
+    assert code == 130 and len(lines) == len(expected(student_folder, talk))
 
 
-def test_the_microphone_is_read_and_its_losses_are_reported(model, talk, monkeypatch, capsys):
+def test_the_microphone_is_read_and_its_losses_are_reported(student_folder, talk, monkeypatch, capsys):
     @contextmanager
     def card(rate_hz, device):
         assert (rate_hz, device) == (16000, 3)
         yield rate_hz, SimpleNamespace(overruns=2), iter(np.array_split(talk.astype(np.float32) / 32768, 50))
 
     monkeypatch.setattr(live, "open_microphone", card)
-    assert main(["listen", "--model", model, "--device", "3", "--json"]) == 0
+    assert main(["listen", "--model", str(student_folder), "--device", "3", "--json"]) == 0
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == len(expected(model, talk))
+    assert len(out.splitlines()) == len(expected(student_folder, talk))
     assert "listening at 16000 Hz" in err and "sound was lost 2 times" in err
 
 
@@ -111,27 +109,25 @@ def test_the_microphone_is_read_and_its_losses_are_reported(model, talk, monkeyp
         ([], b"this is text\n" * 9, "58 samples"),
     ],
 )
-def test_a_mistake_is_one_sentence_and_exit_code_1(model, monkeypatch, capsys, options, data, key):
-    piped(monkeypatch, data)
-    assert main(["listen", "-", "--model", model, *options]) == 1
-    err = capsys.readouterr().err
-    assert err.startswith("error: ") and key in err and err.count("\n") == 1
+def test_a_mistake_is_one_sentence_and_exit_code_1(listen, options, data, key):
+    code, _, err = listen(data, *options)
+    assert code == 1 and err.startswith("error: ") and key in err and err.count("\n") == 1
 
 
-def test_without_a_model_or_a_pipe_or_with_a_file_it_is_refused(model, monkeypatch, capsys, tmp_path):
+def test_without_a_model_or_a_pipe_or_with_a_file_it_is_refused(student_folder, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("akd_toolkit.inference.hub.PRETRAINED", tmp_path)
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
-    assert main(["listen", "-"]) == 1
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
-    assert main(["listen", "-", "--model", model]) == 1
-    assert main(["listen", "a.wav", "--model", model]) == 1
-    err = capsys.readouterr().err
-    assert "--model" in err and "piped" in err and "akd predict a.wav --timeline" in err
+    for words, is_terminal, key in (
+        (["-"], False, "--model"),
+        (["-", "--model", str(student_folder)], True, "piped"),
+        (["a.wav", "--model", str(student_folder)], True, "akd predict a.wav --timeline"),
+    ):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda answer=is_terminal: answer))
+        assert main(["listen", *words]) == 1 and key in capsys.readouterr().err
 
 
-def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(model, talk):
+def test_as_a_process_it_ends_when_nobody_reads_and_when_it_is_stopped(student_folder, talk):
     """Both processes at once, because each spends seconds on its imports."""
-    command = [sys.executable, "-m", "akd_toolkit.cli", "listen", "-", "--model", model, "--json"]
+    command = [sys.executable, "-m", "akd_toolkit.cli", "listen", "-", "--model", str(student_folder), "--json"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
 
     def start():  # Ctrl-C reaches it even if the tests run in the background, where it is ignored

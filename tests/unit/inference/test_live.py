@@ -42,17 +42,13 @@ def wav(tag=1, channels=1, rate_hz=8000, bits=16, data=SAMPLES.tobytes(), length
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
+RAW = {"s16le": SAMPLES, "s32le": SAMPLES.astype("<i4") * 65536, "f32le": EXPECTED.astype("<f4")}
+
+
 @pytest.mark.parametrize("pipe", [io.BytesIO, Trickle])
-@pytest.mark.parametrize(
-    "sample_format, data",
-    [
-        ("s16le", SAMPLES.tobytes()),
-        ("s32le", (SAMPLES.astype("<i4") * 65536).tobytes()),
-        ("f32le", EXPECTED.astype("<f4").tobytes()),
-    ],
-)
-def test_raw_samples_become_floats(pipe, sample_format, data):
-    rate_hz, samples, warnings = received(pipe(data), sample_format=sample_format)
+@pytest.mark.parametrize("sample_format", RAW)
+def test_raw_samples_become_floats(pipe, sample_format):
+    rate_hz, samples, warnings = received(pipe(RAW[sample_format].tobytes()), sample_format=sample_format)
     assert rate_hz == 16000 and samples.dtype == np.float32 and samples.tolist() == EXPECTED.tolist() and not warnings
 
 

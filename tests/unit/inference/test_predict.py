@@ -15,6 +15,7 @@ from programs import run_python
 from akd_toolkit.cli import main
 from akd_toolkit.deploy.export import export_onnx
 from akd_toolkit.inference import EmotionRecognizer, hub
+from akd_toolkit.mistakes import TRAIN
 from akd_toolkit.models.storage import load_student
 
 
@@ -139,7 +140,7 @@ def test_what_is_missing_is_said(predict, words, code, message, monkeypatch, tmp
 def test_an_exported_student_predicts_without_slow_imports(student_folder, speech, tmp_path):
     student, about = load_student(student_folder)
     export_onnx(student, tmp_path / "student.onnx", about["label_order"], window_s=about["window_s"])
-    slow = ("torch", "pandas", "speechbrain", "tqdm", "huggingface_hub", "akd_toolkit.deploy", "rich", "pydantic")
+    slow = [*TRAIN, "tqdm", "huggingface_hub", "akd_toolkit.deploy", "rich"]
     code = (
         "import sys; from akd_toolkit.cli import main; code = main(sys.argv[1:]); "
         f"print(code, [name for name in {slow} if name in sys.modules])"

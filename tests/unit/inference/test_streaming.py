@@ -38,12 +38,10 @@ def talk():
     return (sound + random.standard_normal(len(sound)) * 1e-4).astype(np.float32)
 
 
-def level_engine(calls=None):
-    """The probability of joy is the mean of the window; ``calls`` collects the windows."""
+def level_engine():
+    """The probability of joy is the mean of the window."""
 
     def predict(windows):
-        if calls is not None:
-            calls.append(windows[0].copy())
         joy = float(np.clip(windows.mean(), 0, 1))
         return np.array([[1 - joy, joy]], np.float32)
 
@@ -58,11 +56,6 @@ class Loud:
 
     def reset(self):
         pass
-
-
-def seconds(*levels):
-    """A second of each level."""
-    return np.repeat(np.array(levels, np.float32), 16000)
 
 
 def all_moments(recognizer, chunks):
@@ -179,31 +172,22 @@ def test_a_wrong_hop_raises_and_counts_as_silence(engine, talk, bad, largest):
     assert 1 <= len(refused) <= 4 and "between 0 and 0.5 s" in refused[0]
 
 
-@pytest.mark.parametrize(
-    "option",
-    [
-        {"hop_s": 0.05},
-        {"hop_s": math.nan},
-        {"min_s": 4},
-        {"pause_s": 0},
-        {"smoothing_s": -1},
-        {"margin": 1.0},
-        {"hold_s": -1},
-    ],
-)
-def test_options_out_of_range_are_refused(option):
-    with pytest.raises(ValueError, match=next(iter(option))):
-        StreamingRecognizer(level_engine(), **option)
+OUTSIDE = (("hop_s", 0.05), ("hop_s", math.nan), ("min_s", 4), ("pause_s", 0), ("smoothing_s", -1), ("margin", 1.0))
 
 
-def moments(*words, hop_s=1.0):
-    """One moment a hop from "joy 0.8" (label and probability), "?" (no label yet) or "-" (silence)."""
+@pytest.mark.parametrize(("name", "value"), [*OUTSIDE, ("hold_s", -1)])
+def test_options_out_of_range_are_refused(name, value):
+    with pytest.raises(ValueError, match=name):
+        StreamingRecognizer(level_engine(), **{name: value})
+
+
+def moments(*words):
+    """A moment for each second from "joy 0.8" (label and probability), "?" (no label yet) or "-" (silence)."""
     made = []
-    for hop, word in enumerate(words):
+    for second, word in enumerate(words):
         label, _, probability = word.partition(" ")
         smoothed = {label: float(probability)} if probability else None
-        times = (hop * hop_s, (hop + 1) * hop_s)
-        made.append(Moment(*times, word != "-", label if probability else None, smoothed, smoothed))
+        made.append(Moment(second, second + 1, word != "-", label if probability else None, smoothed, smoothed))
     return made
 
 
@@ -234,9 +218,10 @@ def test_an_interrupted_hop_is_not_repeated():
         return np.array([[0.25, 0.75]], np.float32)
 
     recognizer = StreamingRecognizer(Engine("none", ("calm", "joy"), 3.0, 0.0, predict), activity=Loud())
+    second = np.full(16000, 0.5, np.float32)
     with pytest.raises(KeyboardInterrupt):
-        recognizer.push(seconds(0.5))
-    assert [(m.start_s, m.label) for m in recognizer.push(seconds(0.5))] == [(1.0, "joy")] and calls == [16000, 32000]
+        recognizer.push(second)
+    assert [(m.start_s, m.label) for m in recognizer.push(second)] == [(1.0, "joy")] and calls == [16000, 32000]
 
 
 def decided(posteriors, **options):

@@ -1,6 +1,5 @@
 """A small corpus of tones and small random models."""
 
-
 import numpy as np
 import pytest
 from encoders import save_encoder

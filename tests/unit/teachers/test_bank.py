@@ -66,21 +66,20 @@ def test_encoder_is_unloaded_afterwards_and_not_loaded_where_its_features_are_st
 
 
 def test_wrong_options_classes_and_teachers_are_refused_when_the_bank_is_made(bank, encoder_folder, tmp_path, audio):
-    with pytest.raises(ValueError, match="num_mel"):
-        bank({"bands": {"name": "logmel_statistics", "num_mel": 8}})
-    with pytest.raises(ValueError, match="pitch"):
-        bank({"bands": {**BANDS, "parts": ["pitch"]}})
-    with pytest.raises(ValueError, match="teacher other"):
-        bank(frames=["other"])
-    with pytest.raises(ValueError, match="no teachers"):
-        TeacherBank({}, audio, tmp_path)
-    with pytest.raises(ValueError, match="order classes differently"):
-        bank().fold(["A", "B"], GROUPS, label_order=("high", "low"))
-    folder = encoder_folder()
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "id2label": {"0": "high", "1": "low"}}))
-    with pytest.raises(ValueError, match=r"\[high, low\] and \[low, high\]"):
-        bank({"encoder": {"name": "transformers_encoder", "source": str(folder)}})
+    ordered = encoder_folder("hubert")
+    config = json.loads((ordered / "config.json").read_text())
+    (ordered / "config.json").write_text(json.dumps({**config, "id2label": {"0": "high", "1": "low"}}))
+    encoder = {"name": "transformers_encoder", "source": str(ordered)}
+    for call, key in (
+        (lambda: bank({"bands": {"name": "logmel_statistics", "num_mel": 8}}), "num_mel"),
+        (lambda: bank({"bands": {**BANDS, "parts": ["pitch"]}}), "pitch"),
+        (lambda: bank(frames=["other"]), "teacher other"),
+        (lambda: TeacherBank({}, audio, tmp_path), "no teachers"),
+        (lambda: bank().fold(["A", "B"], GROUPS, label_order=("high", "low")), "order classes differently"),
+        (lambda: bank({"encoder": encoder}), r"\[high, low\] and \[low, high\]"),
+    ):
+        with pytest.raises(ValueError, match=key):
+            call()
 
 
 def over(manifest, sounds, folder, **options):
@@ -116,12 +115,17 @@ def test_a_fold_predicts_attributes_where_they_are_wanted(with_attributes):
     assert torch.equal(found.logits, plain.logits) and plain.attributes is None
 
 
-def test_unlabelled_speech_gets_targets_from_heads_of_the_training_speakers(with_attributes, sounds, tmp_path):
-    fold = with_attributes.fold(["A", "B"], GROUPS, attributes=["brightness"])
-    rows = [replace(row, speaker="unlabelled", emotion="unlabelled", attributes={}) for row in with_attributes.manifest]
+@pytest.fixture
+def unlabelled(manifest, sounds, tmp_path):
+    """A bank of the same speech without labels, at another level."""
+    rows = [replace(row, speaker="unlabelled", emotion="unlabelled") for row in manifest]
     others = Manifest("others", ("unlabelled",), tuple(rows))
-    changed = {name: 0.3 * sound for name, sound in sounds.items()}  # another level: their own statistics are used
-    transferred = transfer_fold(fold, over(others, changed, tmp_path), others)
+    return over(others, {name: 0.3 * sound for name, sound in sounds.items()}, tmp_path)
+
+
+def test_unlabelled_speech_gets_targets_from_heads_of_the_training_speakers(with_attributes, unlabelled):
+    fold, others = with_attributes.fold(["A", "B"], GROUPS, attributes=["brightness"]), unlabelled.manifest
+    transferred = transfer_fold(fold, unlabelled, others)
     assert {target.heads[own].trained_on for target in transferred for own in target.head_of} == {("A", "B")}
     output, high = transferred.lookup(others.ids), torch.tensor(["high" in name for name in others.ids])
     assert (output.logits[0].argmax(dim=-1) == high).float().mean() > 0.9
@@ -144,12 +148,9 @@ def test_mixtures_of_a_training_speaker_get_targets_without_it_and_without_test_
     np.testing.assert_allclose(*logits, atol=1e-4)
 
 
-def test_standardise_goes_from_the_heads_own_statistics_to_those_of_the_speech(with_attributes, sounds, tmp_path):
-    fold = with_attributes.fold(["A", "B"], GROUPS)
-    rows = [replace(row, speaker="unlabelled", emotion="unlabelled", attributes={}) for row in with_attributes.manifest]
-    others = Manifest("others", ("unlabelled",), tuple(rows))
-    bank = over(others, {name: 0.3 * sound for name, sound in sounds.items()}, tmp_path)
-    (own,), (between,), (theirs,) = (transfer_fold(fold, bank, others, share) for share in (0.0, 0.5, 1.0))
+def test_standardise_goes_from_the_heads_own_statistics_to_those_of_the_speech(with_attributes, unlabelled):
+    fold, others = with_attributes.fold(["A", "B"], GROUPS), unlabelled.manifest
+    (own,), (between,), (theirs,) = (transfer_fold(fold, unlabelled, others, share) for share in (0.0, 0.5, 1.0))
     for fitted, mine, half, new in zip(fold.targets[0].heads, own.heads, between.heads, theirs.heads, strict=True):
         torch.testing.assert_close(mine.mean, fitted.mean)
         torch.testing.assert_close(half.mean, (mine.mean + new.mean) / 2)

@@ -39,14 +39,10 @@ def letters(monkeypatch):
 @pytest.fixture
 def spoken(manifest):
     """Transcripts that tell the classes apart; speaker A's first has none, D's second one of digits."""
-    rows = [
-        dataclasses.replace(
-            row, transcript=("no " * (1 + n % 3)) if row.emotion == "low" else "wonderful " * (2 + n % 3)
-        )
-        for n, row in enumerate(manifest)
-    ]
-    rows[0] = dataclasses.replace(rows[0], transcript="")
-    rows[31] = dataclasses.replace(rows[31], transcript="12")
+    low = [row.emotion == "low" for row in manifest]
+    words = ["no " * (1 + n % 3) if is_low else "wonderful " * (2 + n % 3) for n, is_low in enumerate(low)]
+    words[0], words[31] = "", "12"
+    rows = [dataclasses.replace(row, transcript=text) for row, text in zip(manifest, words)]
     return dataclasses.replace(manifest, utterances=tuple(rows))
 
 

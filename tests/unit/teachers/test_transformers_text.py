@@ -87,40 +87,30 @@ def test_a_transcript_longer_than_the_model_allows_is_read_in_parts(folder):
 
 def test_an_incomplete_or_wrong_folder_is_refused(folder):
     place = folder()
-    (place / "sentencepiece.bpe.model").rename(place / "away")
-    with pytest.raises(FileNotFoundError, match="tokenizer"):
-        TransformersText(str(place))
-    (place / "away").rename(place / "sentencepiece.bpe.model")
     config = json.loads((place / "config.json").read_text())
-    (place / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 5}))
-    with pytest.raises(ValueError, match="partly random"):
-        TransformersText(str(place)).features("Der Lappen")
-    (place / "config.json").write_text(json.dumps({**config, "model_type": "whisper"}))
-    with pytest.raises(ValueError, match="whisper"):
-        TransformersText(str(place))
-    small = folder(vocab_size=10)
+    for changes, key in (({"num_hidden_layers": 5}, "partly random"), ({"model_type": "whisper"}, "whisper")):
+        (place / "config.json").write_text(json.dumps({**config, **changes}))
+        with pytest.raises(ValueError, match=key):
+            TransformersText(str(place)).features("Der Lappen")
+    place = folder(vocab_size=10)
     with pytest.raises(ValueError, match="more tokens"):
-        TransformersText(str(small)).features(SENTENCES[1])
+        TransformersText(str(place)).features(SENTENCES[1])
     (place / "sentencepiece.bpe.model").write_bytes(b"no model")
     with pytest.raises(ValueError, match="tokenizer"):
-        TransformersText(str(small)).features(SENTENCES[1])
+        TransformersText(str(place)).features(SENTENCES[1])
+    (place / "sentencepiece.bpe.model").unlink()
+    with pytest.raises(FileNotFoundError, match="tokenizer"):
+        TransformersText(str(place))
 
 
 def test_on_emodb_a_text_teacher_is_within_five_points_of_chance(folder, shared_folder, tmp_path):
     """Every actor says the same ten sentences in every emotion; the encoder tells them apart."""
     with imported(ROOT / "recipes/EmoDB/prepare.py") as module:
         emotions, sentences, labels = module.EMOTIONS, module.SENTENCES, module.LABELS
-    names = [path.stem for path in sorted((shared_folder / "data/EmoDB/wav").iterdir())]
-    rows = [
-        Utterance(
-            *(name, "-", 0, 1, 1.0),
-            speaker=name[:2],
-            emotion=emotions[name[5]],
-            sha256=name,
-            transcript=sentences[name[2:5]],
-        )
-        for name in names
-    ]
+    rows = []
+    for name in sorted(path.stem for path in (shared_folder / "data/EmoDB/wav").iterdir()):
+        about = {"transcript": sentences[name[2:5]], "sha256": name}
+        rows.append(Utterance(name, "-", 0, 1, 1.0, speaker=name[:2], emotion=emotions[name[5]], **about))
     manifest = Manifest("EmoDB", labels, tuple(rows))
     spec = {"name": "transformers_text", "source": str(folder())}
     bank = TeacherBank({"words": spec}, InMemoryAudio(manifest, {}), tmp_path / "store", progress=False)
