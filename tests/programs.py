@@ -92,3 +92,10 @@ def run_recipe(folder: Path, *arguments: str) -> SimpleNamespace:
         root.removeHandler(handler)
         root.setLevel(level)
     return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=errors.getvalue())
+
+
+def run_well(folder: Path, *arguments: str) -> SimpleNamespace:
+    """``run_recipe`` that must not fail."""
+    done = run_recipe(folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done

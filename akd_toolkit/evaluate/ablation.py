@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
@@ -23,13 +24,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of an ablation's table: its title, its heading, the title of the row that it is compared with or None,
-    and the recipe with this row's overrides and an output folder of its own."""
+    """One row of an ablation."""
 
     title: str
-    group: str
-    against: str | None
-    config: Config
+    group: str  # its heading
+    against: str | None  # title of the row that it is compared with
+    config: Config  # the recipe with the row's overrides and an output folder of its own
 
 
 def rows_of(config: Config) -> list[Row]:
@@ -57,8 +57,10 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
 
     ``train`` is given one ``Run`` and must end with ``run.save(...)``. A row without a student is its teachers.
     """
-    rows, done = rows_of(config), []
-    wanted = config["only"] or [row.title for row in rows]
+    rows, done, known = rows_of(config), [], speakers_known(config, manifest)
+    paths, wanted = ExperimentPaths(config["output_folder"]), config["only"] or [row.title for row in rows]
+    about = {"title": f"{marked(manifest.corpus, known)}: {config.file.stem}", "generated": manifest.generated}
+    report = partial(write_ablation, paths.folder, done, config["label_order"], speakers_known=known, **about)
     for number, row in enumerate(rows, start=1):
         if row.title not in wanted and not ExperimentPaths(row.config["output_folder"]).exists:
             continue  # not started
@@ -68,40 +70,19 @@ def run_ablation(config: Config, manifest: Manifest, train: Callable[[Run], None
             continue
         logger.info("row %d of %d: %s", number, len(rows), row.title)
         if row.config["student"] is None:
-            done += _teachers(protocol, row)
+            for title, scores in protocol.teacher_scores().items():
+                write_scores(protocol.experiment.paths.teacher_scores(title), scores)
+                name = f"{row.title}: {title}"
+                done.append(_entry(row, name, scores, report_row_of_teacher(protocol, title, scores, system=name)))
         else:
             scores = protocol.run(train)
             done.append(_entry(row, row.title, scores, report_student(protocol, scores, row.title)))
         if waiting and row is not rows[-1]:
-            write_report_of(config, manifest, done, len(done) + len(rows) - number)
-    write_report_of(config, manifest, done, max(len(done), len(rows)))
-    paths = ExperimentPaths(config["output_folder"])
+            report(planned=len(done) + len(rows) - number)
+    report(planned=max(len(done), len(rows)))
     if len({row.config["label_share"] for row in rows}) > 1 and any(row["student"] for row in done):
         logger.info("see %s", shares_study([Experiment.read(place) for place in paths.rows()], paths.study("")))
     logger.info("see %s", paths.ablation_report)
-
-
-def write_report_of(config: Config, manifest: Manifest, done: list[dict], planned: int) -> None:
-    """The report of the finished rows, see ``write_ablation``."""
-    known = speakers_known(config, manifest)
-    write_ablation(
-        config["output_folder"],
-        done,
-        config["label_order"],
-        title=f"{marked(manifest.corpus, known)}: {config.file.stem}",
-        generated=manifest.generated,
-        speakers_known=known,
-        planned=planned,
-    )
-
-
-def _teachers(protocol: NestedCrossValidation, row: Row) -> list[dict]:
-    found = []
-    for title, scores in protocol.teacher_scores().items():
-        write_scores(protocol.experiment.paths.teacher_scores(title), scores)
-        name = f"{row.title}: {title}"
-        found.append(_entry(row, name, scores, report_row_of_teacher(protocol, title, scores, system=name)))
-    return found
 
 
 def _entry(row: Row, title: str, scores: pd.DataFrame, result: dict) -> dict:

@@ -41,14 +41,6 @@ def links(shared_folder, tmp_path):
     return folder
 
 
-@pytest.fixture
-def prepare(preparer, tmp_path):
-    def call(folder, labels=LABELS, **options):
-        return preparer.prepare_emodb(folder, tmp_path / "save", labels, **{"expect_official": False, **options})
-
-    return call
-
-
 def test_the_real_corpus_has_the_published_counts(preparer, shared_folder, tmp_path):
     manifest = preparer.prepare_emodb(shared_folder / "data/EmoDB", tmp_path, LABELS)
     assert (len(manifest), len(manifest.speakers)) == (535, 10)
@@ -125,19 +117,6 @@ def test_the_files_themselves_and_the_folder_above_are_accepted(prepare, spoken,
     (tmp_path / "corpora/other/a.wav").write_bytes(b"")
     (tmp_path / "corpora/EmoDB").symlink_to(spoken)
     assert len(prepare(tmp_path / "corpora")) == 70 and "1 sound files elsewhere" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("03a01Xa.wav", r"03a01Xa\.wav .*'X'"),
-        ("take-7.wav", r"take-7\.wav .*SSTTTEV"),
-    ],
-)
-def test_a_wrong_name_is_named(prepare, copy, name, message):
-    shutil.copy(copy / "wav" / "03a01Na.wav", copy / "wav" / name)
-    with pytest.raises(ValueError, match=message):
-        prepare(copy)
 
 
 def test_without_a_folder_the_archive_is_downloaded_and_checked(prepare, spoken, tmp_path):

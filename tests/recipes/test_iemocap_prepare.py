@@ -31,14 +31,6 @@ OPINIONS = (
 )
 
 
-@pytest.fixture
-def prepare(preparer, tmp_path):
-    def call(folder, labels=LABELS, **options):
-        return preparer.prepare_iemocap(folder, tmp_path / "save", labels, **{"expect_official": False, **options})
-
-    return call
-
-
 def labelled_tree(folder: Path, sound: bool) -> Path:
     """The 10039 labels of the corpus in its own layout; with ``sound`` every turn has a recording, else only one."""
     turns = []  # (session, kind, category)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from programs import run_recipe
+from programs import run_well
 
 from akd_toolkit.cli import main
 from akd_toolkit.data.manifest import MARK, WATERMARK
@@ -79,8 +79,7 @@ def test_a_pattern_makes_a_recipe_that_distils_at_once(speech, make, capsys):
     output = capsys.readouterr().out
     assert "18 utterances, 6 speakers, 3 classes." in output and "| f01 | 1 | 1 | 1 | 3 |" in output
     assert f"cd {recipe}" in output and MARK not in output
-    done = run_recipe(recipe, "hparams/akd.yaml", "--debug", "--with", "hparams/small_teachers.yaml")
-    assert done.returncode == 0, done.stderr
+    run_well(recipe, "hparams/akd.yaml", "--debug", "--with", "hparams/small_teachers.yaml")
     page = (recipe / "results/debug/akd/report.md").read_text(encoding="utf-8")
     assert page.startswith("# Mine: akd+mixtures\n\n> **The corpus is generated") and "| log-mel |" in page
     assert not (recipe / "results/results.csv").exists()
@@ -93,8 +92,7 @@ def test_folders_with_blanks_and_umlauts_make_a_recipe_that_trains(arranged, mak
     config = load_config([str(recipe / "hparams/student.yaml")])
     assert config["label_order"] == ["Angst", "Trauer", "Ärger"] and config["data_folder"] == str(folder)
     assert sorted(name for group in config["outer_folds"] for name in group)[0] == "Jörg f01"
-    done = run_recipe(recipe, "hparams/student.yaml", *SHORT)
-    assert done.returncode == 0, done.stderr
+    run_well(recipe, "hparams/student.yaml", *SHORT)
     scores = read_scores(recipe / "results/student/scores.csv")
     assert set(scores["speaker"]) == set(config["outer_folds"][0])
     row = read_results(recipe / "results/results.csv").iloc[0]
@@ -115,8 +113,7 @@ def test_a_table_makes_a_recipe_that_trains(speech, make, refused, tmp_path):
     recipe = make(speech, *options)
     text = (recipe / "hparams/akd.yaml").read_text(encoding="utf-8")
     assert '"06"' in text and '"08"' in text
-    done = run_recipe(recipe, "hparams/student.yaml", *SHORT)
-    assert done.returncode == 0, done.stderr
+    run_well(recipe, "hparams/student.yaml", *SHORT)
     manifest = pd.read_csv(recipe / "results/student/manifest.csv", dtype=str)
     assert set(manifest["emotion"]) == {"anger", "fear", "sad"} and set(manifest["speaker"]) == set(numbers.values())
     assert set(manifest["sex"]) == {"female", "male"} and set(manifest["start"]) == {"1600"}
@@ -130,8 +127,7 @@ def test_unknown_speakers_need_an_option_and_then_every_table_is_marked(arranged
     assert MARK in (recipe / "README.md").read_text(encoding="utf-8")
     teachers = "--teachers={log-mel: {name: logmel_statistics}}"
     distilled = "--objective.distill=[{name: logit_mse, weight: 0.2}]"
-    done = run_recipe(recipe, "hparams/student.yaml", *SHORT, teachers, distilled)
-    assert done.returncode == 0, done.stderr
+    done = run_well(recipe, "hparams/student.yaml", *SHORT, teachers, distilled)
     assert f"utterances ({MARK})" in done.stderr and "unseen speakers" not in done.stderr
     page = (recipe / "results/student/report.md").read_text(encoding="utf-8")
     assert page.startswith(f"# Mine ({MARK}): student\n\n{WATERMARK}") and "| log-mel |" in page

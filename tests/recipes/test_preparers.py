@@ -50,3 +50,30 @@ def test_bad_files_are_named_and_nothing_is_written(corpus, tmp_path):
     for file, reason in zip(files, reasons):
         assert any(file.name in line and reason in line for line in str(info.value).splitlines())
     assert not (tmp_path / "save").exists()
+
+
+@pytest.mark.parametrize(
+    "title, stem, message",
+    [
+        ("EmoDB", "03a01Xa", "'X'"),
+        ("EmoDB", "take-7", "SSTTTEV"),
+        ("RAVDESS", "03-01-09-01-01-01-01", "'09'"),
+        ("RAVDESS", "03-01-06-01-01-01-25", "'25'"),
+        ("RAVDESS", "03-01-06-01-01-01", "MM-VV-EE-II-SS-RR-AA"),
+        ("CREMA-D", "1001_XYZ_ANG_XX", "'XYZ'"),
+        ("CREMA-D", "1001_DFA_JOY_XX", "'JOY'"),
+        ("CREMA-D", "1001_DFA_ANG_ZZ", "'ZZ'"),
+        ("CREMA-D", "1092_DFA_ANG_XX", "'1092'"),
+        ("CREMA-D", "take-7", "AAAA_TTT_EEE_LL"),
+        ("CREMA-D", "1040_ITH_SAD_X", "1040_ITH_SAD_XX.wav"),
+    ],
+)
+def test_a_wrong_name_is_named(title, stem, message, tmp_path):
+    layout = title.lower()
+    folder = generate_corpus(tmp_path / "data", 2, list(LAYOUTS[layout].labels)[:1], 1, layout=layout, progress=False)
+    wav = sorted(folder.rglob("*.wav"))[0]
+    shutil.copy(wav, wav.with_name(f"{stem}.wav"))
+    with imported(RECIPES / title / "prepare.py") as module:
+        prepare = getattr(module, f"prepare_{layout.replace('-', '_')}")
+        with pytest.raises(ValueError, match=rf"1 of 3 files of {title} cannot be used:\s+.*{stem}\.wav .*{message}"):
+            prepare(folder, tmp_path / "save", list(module.LABELS), expect_official=False)

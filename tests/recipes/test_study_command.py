@@ -7,16 +7,12 @@ from akd_toolkit.cli import main
 from akd_toolkit.evaluate.studies import evaluate_saved
 
 
-@pytest.fixture(scope="module")
-def folder(demo):
-    return demo[0]
-
-
 def table(folder, study, name="table.csv"):
     return pd.read_csv(folder / "studies" / study / name)
 
 
-def test_scores_of_teachers_speakers_and_bins_are_read_again(folder, capsys):
+def test_scores_of_teachers_speakers_and_bins_are_read_again(demo, capsys):
+    folder, _ = demo
     for study in ("agreement", "groups", "calibration"):
         assert main(["study", study, str(folder)]) == 0
     assert table(folder, "agreement")["teacher"].tolist() == ["log-mel"]
@@ -26,22 +22,20 @@ def test_scores_of_teachers_speakers_and_bins_are_read_again(folder, capsys):
     assert capsys.readouterr().out.count("written to ") == 3
 
 
-def test_a_stopped_study_goes_on_where_it_stopped(folder, capsys, monkeypatch):
-    real, done = evaluate_saved.evaluate_task, []
+def test_a_stopped_study_goes_on_where_it_stopped(demo, capsys, monkeypatch):
+    (folder, _), real, done, stopped = demo, evaluate_saved.evaluate_task, [], []
 
-    def stopped(task, progress):
-        if len(done) == 2:
+    def counted(task, progress):
+        if len(done) == 2 and not stopped:
+            stopped.append(task)
             raise KeyboardInterrupt
         done.append(task)
         real(task, progress)
 
-    monkeypatch.setattr(evaluate_saved, "evaluate_task", stopped)
+    monkeypatch.setattr(evaluate_saved, "evaluate_task", counted)
     assert main(["study", "noise", str(folder)]) == 130
     assert "stopped; the same command continues where it stopped." in capsys.readouterr().err
     assert len(list((folder / "studies/noise/seed17/fold1").glob("*.csv"))) == 2
-    monkeypatch.setattr(
-        evaluate_saved, "evaluate_task", lambda task, progress: (done.append(task), real(task, progress))
-    )
     assert main(["study", "noise", str(folder)]) == 0
     assert len(done) == 23 and len({task.condition.name for task in done}) == 23
     noise = table(folder, "noise")
@@ -59,7 +53,7 @@ def test_a_stopped_study_goes_on_where_it_stopped(folder, capsys, monkeypatch):
         (["cross", "FOLDER", "--on", "nowhere"], "nowhere has no corpus"),
     ],
 )
-def test_a_mistake_becomes_one_sentence(folder, capsys, words, message):
-    assert main(["study", *(str(folder) if word == "FOLDER" else word for word in words)]) == 1
+def test_a_mistake_becomes_one_sentence(demo, capsys, words, message):
+    assert main(["study", *(str(demo[0]) if word == "FOLDER" else word for word in words)]) == 1
     output = capsys.readouterr().err.splitlines()[-1]
     assert output.startswith("error: ") and message in output

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from akd_toolkit.data.files import write_text_aside
@@ -36,8 +35,8 @@ def write_ablation(
 ) -> pd.DataFrame:
     """Write ablation.md, ablation.csv, ablation.png and ablation.svg into ``folder`` and return the table.
 
-    The table has the columns ``COLUMNS``, one line per row; shares here and percent in the files. ``ua_ahead`` is the
-    row's pooled UA minus that of the row it is compared with; NaN without a comparison.
+    The table has the columns ``COLUMNS``; shares here and percent in the files. ``ua_ahead`` is the row's pooled UA
+    minus that of the row it is compared with; NaN without a comparison.
 
     Arguments
     ---------
@@ -51,9 +50,9 @@ def write_ablation(
     table = _table(rows, label_order)
     if not speakers_known:
         table["group"] = [f"{MARK}: {group or 'all rows'}" for group in table["group"]]
-    folder, paths = Path(folder), ExperimentPaths(folder)
+    paths = ExperimentPaths(folder)
     write_text_aside(paths.ablation_table, _as_text(table).to_csv(index=False, lineterminator="\n"))
-    plot_ablation(table, [folder / "ablation.png", folder / "ablation.svg"], title)
+    plot_ablation(table, [paths.folder / "ablation.png", paths.folder / "ablation.svg"], title)
     page = render(
         "ablation.md.jinja",
         title=title,
@@ -62,7 +61,10 @@ def write_ablation(
         done=len(rows),
         planned=planned,
         table=ablation_markdown(paths.ablation_table),
-        **{name: _range(table[name]) for name in ("utterances", "speakers", "folds")},
+        **{
+            name: " to ".join(map(str, sorted({table[name].min(), table[name].max()})))
+            for name in ("utterances", "speakers", "folds")
+        },
     )
     write_text_aside(paths.ablation_report, page)
     return table
@@ -75,18 +77,13 @@ def plot_ablation(table: pd.DataFrame, paths: Sequence[str | Path], title: str =
         if row["group"] != group:
             group = row["group"]
             rows.append({"text": group})
-        text = f"{row['system']}: UA {100 * row['ua_pooled']:.1f}"
-        if pd.isna(row["ua_ahead"]):
-            text += f", not yet compared with {row['against']}" if row["against"] else ""
-            rows.append({"text": text, "value": np.nan, "low": np.nan, "high": np.nan, "seeds": []})
-        else:
-            text += f", {100 * row['ua_ahead']:+.1f} against {row['against']}"
-            limits = {"value": row["ua_ahead"], "low": row["ua_ahead_low"], "high": row["ua_ahead_high"]}
-            rows.append({"text": text, **limits, "seeds": row["ua_by_seed"]})
-    for row in rows:
-        if "value" in row:
-            colour = COLOURS[0] if row["low"] > 0 else COLOURS[1] if row["high"] < 0 else MUTED
-            row |= {"colour": colour, "hollow": colour == MUTED}
+        text, value, low, high = f"{row['system']}: UA {100 * row['ua_pooled']:.1f}", *(row[name] for name in AHEAD[:3])
+        if row["against"]:
+            text += f", {100 * value:+.1f} against" if pd.notna(value) else ", not yet compared with"
+            text += f" {row['against']}"
+        colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else MUTED
+        limits = {"value": value, "low": low, "high": high, "seeds": row["ua_by_seed"]}
+        rows.append({"text": text, **limits, "colour": colour, "hollow": colour == MUTED})
     plot_forest(rows, paths, "difference in UA, points [95 % over speakers]", title, zero=True)
 
 
@@ -105,9 +102,7 @@ def ablation_table(path: str | Path) -> tuple[str, pd.DataFrame, str]:
     """The watermark if scores need one, the table of ablation.csv as texts, and how to read it."""
     rows = read_ablation(path)
     header = ["system", "against", "parameters", "folds x seeds", "WA pooled [95 %]", "UA pooled [95 %]", "seeds ±"]
-    for score in ("UA", "WA"):
-        header += [f"{score} points [95 %]", "p", "Holm"]
-    header.append("UA points, each seed")
+    header += ["UA points [95 %]", "p", "Holm", "WA points [95 %]", "p", "Holm", "UA points, each seed"]
     cells, group = [], ""
     for row in rows.to_dict("records"):
         if row["group"] != group:
@@ -123,38 +118,40 @@ def _table(rows: Sequence[Mapping], label_order: Sequence[str]) -> pd.DataFrame:
     lines = []
     for row in rows:
         found = summarise(row["scores"], label_order)
-        line = dict.fromkeys((*AHEAD, *TESTS), np.nan) | {"ua_by_seed": []}
-        line |= {"group": row["group"] or "", "system": row["title"], "against": row["against"] or ""}
+        line = {"group": row["group"] or "", "system": row["title"], "against": row["against"] or "", "ua_by_seed": []}
         line |= {name: row[name] for name in ("student", "teachers", "params", "minutes")}
         line |= {name: found[name] for name in ("folds", "seeds", "speakers", "utterances", *SCORES)}
         if row["against"] in by_title:
-            other = by_title[row["against"]]
-            seeds = [", ".join(map(str, sorted(set(one["scores"]["seed"])))) for one in (row, other)]
-            if row["student"] and other["student"] and seeds[0] != seeds[1]:  # a teacher's scores have no seed
-                raise ValueError(
-                    f"row '{row['title']}' has the seeds {seeds[0]}, but '{other['title']}', which it is compared "
-                    f"with, has {seeds[1]}; run both with the same seeds."
-                )
-            ahead = compare(row["scores"], other["scores"])
-            parts = [f"{score}_{part}" for score in ("ua", "wa") for part in ("difference", "low", "high")]
-            line |= {name: ahead[part] for name, part in zip(AHEAD, parts)}
-            line |= {"ua_p": ahead["ua_p"], "wa_p": ahead["wa_p"], "ua_by_seed": list(ahead["ua_by_seed"].values())}
+            line |= _ahead(row, by_title[row["against"]])
         lines.append(line)
-    table = pd.DataFrame(lines, columns=list(COLUMNS))
+    table = pd.DataFrame(lines).reindex(columns=list(COLUMNS))
     compared = table["ua_p"].notna()
     for score in ("ua", "wa"):
         table.loc[compared, f"{score}_p_holm"] = holm(table.loc[compared, f"{score}_p"])
     return table
 
 
+def _ahead(row: Mapping, other: Mapping) -> dict:
+    """The columns of a comparison."""
+    seeds = [", ".join(map(str, sorted(set(one["scores"]["seed"])))) for one in (row, other)]
+    if row["student"] and other["student"] and seeds[0] != seeds[1]:  # a teacher's scores have no seed
+        raise ValueError(
+            f"row '{row['title']}' has the seeds {seeds[0]}, but '{other['title']}', which it is compared with, has "
+            f"{seeds[1]}; run both with the same seeds."
+        )
+    found = compare(row["scores"], other["scores"])
+    parts = [f"{score}_{part}" for score in ("ua", "wa") for part in ("difference", "low", "high")]
+    ahead = {name: found[part] for name, part in zip(AHEAD, parts)}
+    return {**ahead, "ua_p": found["ua_p"], "wa_p": found["wa_p"], "ua_by_seed": list(found["ua_by_seed"].values())}
+
+
 def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     """Percent with one decimal, as in results.csv; p with four; empty where there is no comparison."""
-    text = pd.DataFrame({name: [" ".join(str(value).split()) for value in table[name]] for name in COLUMNS})
-    formats = {**dict.fromkeys(SCORES, ".1f"), **dict.fromkeys(AHEAD, "+.1f")}
-    for name, kind in formats.items():
-        text[name] = ["" if pd.isna(share) else f"{100 * share:{kind}}" for share in table[name]]
-    for name in TESTS:
-        text[name] = ["" if pd.isna(p) else f"{p:.4f}" for p in table[name]]
+    text = table.map(lambda value: " ".join(str(value).split()))
+    formats = {**dict.fromkeys(SCORES, "{:.1f}"), **dict.fromkeys(AHEAD, "{:+.1f}"), **dict.fromkeys(TESTS, "{:.4f}")}
+    for name, form in formats.items():
+        scale = 1 if name in TESTS else 100
+        text[name] = ["" if pd.isna(value) else form.format(scale * value) for value in table[name]]
     text["ua_by_seed"] = [", ".join(f"{100 * share:+.1f}" for share in shares) for shares in table["ua_by_seed"]]
     text["minutes"] = [f"{float(minutes):.1f}" for minutes in table["minutes"]]
     return text
@@ -190,8 +187,3 @@ def _how_to_read(rows: pd.DataFrame) -> str:
             f"{min(1.0, num_comparisons * least):.3f} after the correction."
         )
     return text
-
-
-def _range(numbers: pd.Series) -> str:
-    low, high = numbers.min(), numbers.max()
-    return str(low) if low == high else f"{low} to {high}"

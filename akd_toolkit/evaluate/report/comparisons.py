@@ -75,8 +75,7 @@ def fold_tables(parts: Parts, corpus: str, systems: Sequence[System], name: str)
                 row = {"system": system.name, "seeds": found["seeds"], "%": score.upper()}
                 row |= {f"fold {fold.fold}": percent(getattr(fold, score)) for fold in found["fold_table"].itertuples()}
                 row["mean ± deviation"] = over_folds(found, score)
-                row["pooled [95 %]"] = with_limits(found, f"{score}_pooled", score)
-                rows.append(row)
+                rows.append({**row, "pooled [95 %]": with_limits(found, f"{score}_pooled", score)})
         speakers = "; ".join(f"fold {fold}: {_few(names)}" for fold, names in folds)
         caption = with_marks(f"Table 2. Outer folds, {corpus}. Test speakers: {speakers}.", members)
         tables.append(parts.table(_numbered(name, number, layouts), caption, pd.DataFrame(rows)))
@@ -90,10 +89,11 @@ def comparison_table(
     rows, notes = [], {}
     for system in systems:
         found, (independent, chosen, note) = system.summary, own_answers(system)
-        answers = [grade(independent, chosen), independent, chosen, len(system.label_order), count(system.params or 0)]
+        answers = [grade(independent, chosen), independent, chosen]
+        sizes = [len(system.experiment.label_order), count(system.params or 0)]
         pooled = [with_limits(found, f"{score}_pooled", score) for score in ("wa", "ua")]
         scores = [over_folds(found, "wa"), over_folds(found, "ua"), *pooled]
-        rows.append([f"**{system.name}**", "this report", *answers, *scores, note])
+        rows.append([f"**{system.name}**", "this report", *answers, *sizes, *scores, note])
         notes.setdefault(note, []).append(system.name)
     published = cited[cited["corpus"].str.lower() == systems[0].corpus.lower()]
     sources: list[str] = []
@@ -122,8 +122,7 @@ def pair_tables(
     for number, group in enumerate(groups, start=1):
         pairs = [(b, a) for a, b in combinations(group, 2)]
         if baseline is not None:
-            against = [system for system in group if system.name == baseline]
-            pairs = [(system, against[0]) for system in group if against and system is not against[0]]
+            pairs = [(one, other) for other in group if other.name == baseline for one in group if one is not other]
         found = [compare(a.scores, b.scores) for a, b in tqdm(pairs, desc=f"{corpus}: paired tests", unit="pair")]
         if not found:
             continue
@@ -158,14 +157,16 @@ def choice_table(parts: Parts, experiment: Experiment, name: str) -> str:
 
 
 def _pair_rows(pairs: Sequence[tuple[System, System]], found: Sequence[dict]) -> pd.DataFrame:
-    corrected = {test: holm([one[test] for one in found]) for test in ("ua_p", "wa_p", "mcnemar_p")}
+    def tests(name: str) -> list[tuple[str, str]]:
+        """p of each pair, and corrected."""
+        values = [one[name] for one in found]
+        return [(p_value(p), p_value(corrected)) for p, corrected in zip(values, holm(values))]
+
     rows = []
-    for place, ((a, b), one) in enumerate(zip(pairs, found)):
+    for (a, b), one, ua, wa, mcnemar in zip(pairs, found, *map(tests, ("ua_p", "wa_p", "mcnemar_p"))):
         by_seed = ", ".join(f"{100 * points:+.1f}" for points in one["ua_by_seed"].values()) or "-"
-        tests = {test: [p_value(one[test]), p_value(values[place])] for test, values in corrected.items()}
         points = {score: with_limits(one, f"{score}_difference", score, sign="+") for score in ("ua", "wa")}
-        ua, wa = ([points[score], *tests[f"{score}_p"]] for score in ("ua", "wa"))
-        rows.append([a.name, b.name, *ua, by_seed, *wa, *tests["mcnemar_p"]])
+        rows.append([a.name, b.name, points["ua"], *ua, by_seed, points["wa"], *wa, *mcnemar])
     header = ["system", "against", "UA points [95 %]", "p by speaker", "Holm", "UA points, each seed"]
     header += ["WA points [95 %]", "p by speaker", "Holm", "McNemar", "Holm"]
     return pd.DataFrame(rows, columns=header)

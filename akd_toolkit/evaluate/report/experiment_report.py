@@ -28,71 +28,70 @@ VALID = "valid/"  # prefix of the columns of metrics.csv that come from the held
 
 
 def write_report(
+    experiment: Experiment,
     folder: str | Path,
     scores: pd.DataFrame,
-    label_order: Sequence[str],
-    *,
-    title: str,
-    candidates: int = 1,
-    generated: bool = False,
-    speakers_known: bool = True,
+    name: str,
     teachers: Mapping[str, pd.DataFrame] | None = None,
-    curves: pd.DataFrame | None = None,
-    trust: pd.DataFrame | None = None,
+    runs: Sequence[PlannedRun] = (),
     notes: Sequence[str] = (),
 ) -> dict:
-    """Write report.md with its pictures into ``folder`` and return the result of ``summarise``.
+    """Write report.md with its pictures and scores.csv into ``folder`` and return the result of ``summarise``.
 
     Arguments
     ---------
-    candidates
-        How many settings the inner folds compared.
-    generated
-        Whether the toolkit made the corpus.
-    speakers_known
-        False for scores that are not speaker-independent; then no speakers are named.
+    name
+        Of the system in the title.
     teachers
         Name -> scores of each teacher under the same protocol, on the same utterances.
-    curves, trust
-        As ``histories`` returns them.
+    runs
+        Those whose ``histories`` are drawn.
     notes
         Paragraphs below the scores.
     """
-    folder, teachers = Path(folder), teachers or {}
-    summary = summarise(scores, label_order)
+    paths, teachers, known = ExperimentPaths(folder), teachers or {}, experiment.speakers_known
+    label_order, title = experiment.label_order, f"{experiment.corpus}: {name}"
+    summary, (curves, trust, _) = summarise(scores, label_order), histories(runs)
+    classes = summary["class_table"]
     tables = {
         "scores": _scores_table(summary),
         "attributes": _attributes_table(summary, teachers),
-        "folds": _folds_table(summary, speakers_known),
+        "folds": _folds_table(summary, known),
         "teachers": _teachers_table(scores, label_order, teachers),
-        "classes": frame_table(summary["class_table"].assign(recall=summary["class_table"]["recall"].map(percent))),
+        "classes": frame_table(classes.assign(recall=classes["recall"].map(percent))),
         "speakers": _speakers_table(summary),
     }
-    pictures = [folder / "confusion_matrix.png", folder / "confusion_matrix.svg"]
+    pictures = [paths.folder / "confusion_matrix.png", paths.folder / "confusion_matrix.svg"]
     plots.plot_confusion(summary["confusion"], label_order, pictures, title)
     if curves is not None:
-        plots.plot_training(curves, folder / "training_curves.png", title)
+        plots.plot_training(curves, paths.folder / "training_curves.png", title)
     if trust is not None:
-        plots.plot_trust(trust_at_the_end(trust), folder / "teacher_weights.png", title)
+        plots.plot_trust(trust_at_the_end(trust), paths.folder / "teacher_weights.png", title)
     if several_epochs := trust is not None and trust["epoch"].nunique() > 1:
-        plots.plot_trust_epochs(trust, folder / "teacher_weights_epochs.png", title)
+        plots.plot_trust_epochs(trust, paths.folder / "teacher_weights_epochs.png", title)
     page = render(
         "experiment.md.jinja",
         title=title,
-        candidates=candidates,
-        watermark="" if speakers_known else WATERMARK,
-        generated=generated,
+        candidates=len(experiment.candidates),
+        watermark="" if known else WATERMARK,
+        generated=experiment.manifest.generated,
         seeds=", ".join(map(str, sorted(scores["seed"].unique()))),
         curves=curves is not None,
         trust=trust is not None,
         several_epochs=several_epochs,
         tables=tables,
         notes=notes,
-        **{name: summary[name] for name in ("utterances", "speakers", "folds", "fold_table", "macro_f1", "ece")},
+        **{key: summary[key] for key in ("utterances", "speakers", "folds", "fold_table", "macro_f1", "ece")},
         num_seeds=summary["seeds"],
         seed_std=summary["ua_seed_std"],
     )
-    write_text_aside(ExperimentPaths(folder).report, page)
+    write_text_aside(paths.report, page)
+    write_scores(paths.scores, scores)
+    logger.info(
+        "%s: WA %.1f, UA %.1f pooled over %d utterances %s; see %s",
+        *(name, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"], summary["utterances"]),
+        *(f"of {summary['speakers']} unseen speakers" if known else f"({MARK})", paths.report),
+    )
     return summary
 
 
@@ -105,12 +104,11 @@ def report_student(protocol: NestedCrossValidation, scores: pd.DataFrame, title:
     teachers = protocol.teacher_scores() if config["teachers"] else {}
     for name, of_teacher in teachers.items():  # so that a report can be made again without teachers
         write_scores(experiment.paths.teacher_scores(name), of_teacher)
-    curves, trust, _ = histories([*runs, *chosen_inner_runs(experiment, protocol.inner_runs())])
-    notes = text_notes(config, teachers)
-    summary = _write(protocol, scores, title, teachers=teachers, curves=curves, trust=trust, notes=notes)
+    drawn = [*runs, *chosen_inner_runs(experiment, protocol.inner_runs())]
+    shown = {"teachers": teachers, "runs": drawn, "notes": text_notes(config, teachers)}
     return _append_row(
         protocol,
-        summary,
+        write_report(experiment, protocol.folder, scores, title or experiment.recipe, **shown),
         recipe=ABLATION if title else experiment.recipe,
         system=title or experiment.system,
         student=config["student"]["name"],
@@ -124,25 +122,8 @@ def report_teachers(protocol: NestedCrossValidation) -> None:
     """Write the report of each teacher alone under the same protocol, and its row of results."""
     for title, scores in protocol.teacher_scores().items():
         notes = text_notes(protocol.config, {title: scores})
-        _write(protocol, scores, title, folder=protocol.folder / title, notes=notes)
+        write_report(protocol.experiment, protocol.folder / title, scores, title, notes=notes)
         report_row_of_teacher(protocol, title, scores)
-
-
-def text_notes(config: Config, teachers: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Of each teacher that reads transcripts, a sentence that says whether its UA is above chance, 1 / classes."""
-    notes = []
-    for title, scores in teachers.items():
-        if TEACHERS.get(config["teachers"][title]["name"]).modality != "text":
-            continue
-        found, chance = summarise(scores, config["label_order"]), 1 / scores["truth"].nunique()
-        verdict = "above chance: the words predict part of the emotion"
-        if found["ua_low"] <= chance:
-            verdict = "at chance: the words do not predict the emotion"
-        elif found["ua_pooled"] < chance + NEAR_CHANCE:
-            verdict = f"within {100 * NEAR_CHANCE:.0f} points of chance: the words predict next to nothing"
-        score = f"UA {with_limits(found, 'ua_pooled', 'ua')}, chance {percent(chance)}"
-        notes.append(f"Teacher {title} reads the transcripts alone. It is {verdict} ({score}).")
-    return notes
 
 
 def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: pd.DataFrame, system="teacher") -> dict:
@@ -160,34 +141,29 @@ def report_row_of_teacher(protocol: NestedCrossValidation, title: str, scores: p
     )
 
 
-def _write(protocol, scores: pd.DataFrame, title: str = "", folder: Path | None = None, **shown) -> dict:
-    experiment, name = protocol.experiment, title or protocol.experiment.recipe
-    paths = ExperimentPaths(folder or protocol.folder)
-    summary = write_report(
-        paths.folder,
-        scores,
-        experiment.label_order,
-        title=f"{experiment.corpus}: {name}",
-        candidates=len(experiment.candidates),
-        generated=experiment.manifest.generated,
-        speakers_known=experiment.speakers_known,
-        **shown,
-    )
-    write_scores(paths.scores, scores)
-    unseen = f"of {summary['speakers']} unseen speakers" if experiment.speakers_known else f"({MARK})"
-    logger.info(
-        "%s: WA %.1f, UA %.1f pooled over %d utterances %s; see %s",
-        *(name, 100 * summary["wa_pooled"], 100 * summary["ua_pooled"], summary["utterances"], unseen, paths.report),
-    )
-    return summary
-
-
 def _append_row(protocol: NestedCrossValidation, summary: dict, **names) -> dict:
     experiment = protocol.experiment
     row = results_row(summary, corpus=experiment.corpus, commit=experiment.environment["commit"], **names)
     if protocol.config["results_file"]:
         append_results(protocol.config["results_file"], row)
     return row
+
+
+def text_notes(config: Config, teachers: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Of each teacher that reads transcripts, a sentence that says whether its UA is above chance, 1 / classes."""
+    notes = []
+    for title, scores in teachers.items():
+        if TEACHERS.get(config["teachers"][title]["name"]).modality != "text":
+            continue
+        found, chance = summarise(scores, config["label_order"]), 1 / scores["truth"].nunique()
+        verdict = "above chance: the words predict part of the emotion"
+        if found["ua_low"] <= chance:
+            verdict = "at chance: the words do not predict the emotion"
+        elif found["ua_pooled"] < chance + NEAR_CHANCE:
+            verdict = f"within {100 * NEAR_CHANCE:.0f} points of chance: the words predict next to nothing"
+        score = f"UA {with_limits(found, 'ua_pooled', 'ua')}, chance {percent(chance)}"
+        notes.append(f"Teacher {title} reads the transcripts alone. It is {verdict} ({score}).")
+    return notes
 
 
 def _scores_table(summary: dict) -> str:
@@ -234,10 +210,9 @@ def _teachers_table(scores: pd.DataFrame, label_order: Sequence[str], teachers: 
 
 
 def _speakers_table(summary: dict) -> str:
-    recalls = summary["speaker_recalls"].add_prefix("recall ").reset_index(drop=True)
-    scores = summary["speaker_table"].rename(columns={"wa": "WA", "ua": "UA"})
-    shares = pd.concat([scores[["WA", "UA"]], recalls], axis=1).map(percent)
-    return frame_table(pd.concat([scores[["speaker", "fold", "utterances"]], shares], axis=1))
+    table = summary["speaker_table"].rename(columns={"wa": "WA", "ua": "UA"})
+    shares = [name for name in table if name in ("WA", "UA") or name.startswith("recall ")]
+    return frame_table(table.assign(**table[shares].map(percent)))
 
 
 def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataFrame | None, list[str]]:
@@ -273,15 +248,14 @@ def histories(runs: Sequence[PlannedRun]) -> tuple[pd.DataFrame | None, pd.DataF
         return drawn, None, missing
     # Shares that were rounded while training sum to nearly 1.
     weights["weight"] /= weights.groupby(["fold", "seed", "epoch", "label"])["weight"].transform("sum")
-    order = {label: place for place, label in enumerate(runs[0].label_order)}
-    by_label = {"key": lambda labels: labels.map(order), "kind": "stable", "ignore_index": True}
-    return drawn, weights.sort_values("label", **by_label), missing
+    place = weights["label"].map(runs[0].label_order.index).sort_values(kind="stable").index
+    return drawn, weights.loc[place].reset_index(drop=True), missing
 
 
 def trust_at_the_end(trust: pd.DataFrame) -> pd.DataFrame:
     """Mean weight in the last epoch of each run: teachers x classes."""
     last = trust[trust["epoch"] == trust.groupby(["fold", "seed"])["epoch"].transform("max")]
-    table = last.groupby(["teacher", "label"], sort=False)["weight"].mean().unstack()
+    table = last.groupby(["teacher", "label"])["weight"].mean().unstack()
     return table.reindex(index=last["teacher"].unique(), columns=last["label"].unique())
 
 

@@ -27,11 +27,11 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
 
     Its plan (titles, groups, what each row is compared with) comes from ablation.csv, its numbers do not.
     """
-    folder = Path(folder)
-    listed = read_ablation(ExperimentPaths(folder).ablation_table).to_dict("records")
+    folder, paths = Path(folder), ExperimentPaths(folder)
+    listed = read_ablation(paths.ablation_table).to_dict("records")
     rows, lost, experiments = [], [], []
     for line in tqdm(listed, desc=f"{folder.name}: scores of its rows", unit="row"):
-        found = _row_scores(folder, line)
+        found = _row_scores(paths, line)
         if found is None:
             lost.append(line["system"])
             continue
@@ -41,7 +41,8 @@ def ablation_part(parts: Parts, folder: str | Path) -> dict:
     if not rows:
         raise ValueError(f"no row of the ablation {folder} has stored scores; run hparams/ablation.yaml again.")
     present = {row["title"] for row in rows}
-    rows = [row if row["against"] in present else {**row, "against": None} for row in rows]
+    for row in rows:
+        row["against"] = row["against"] if row["against"] in present else None
     name, corpus = f"ablation-{folder.resolve().name}", experiments[0].manifest.corpus
     marks = list(dict.fromkeys(mark for experiment in experiments for mark in marks_of(experiment)))
     logger.info("recomputing %d rows of %s", len(rows), folder)
@@ -109,18 +110,17 @@ def calibration_bins(experiment: Experiment) -> dict[str, pd.DataFrame]:
         raise ValueError(f"the calibration study in {folder} cannot be read ({error}); run it again.") from None
 
 
-def _row_scores(folder: Path, line: dict[str, str]) -> tuple[Experiment, pd.DataFrame] | None:
+def _row_scores(ablation: ExperimentPaths, line: dict[str, str]) -> tuple[Experiment, pd.DataFrame] | None:
     """The experiment of a row and its scores; for a row without a student, ``<title>: <teacher>``, the teacher's."""
-    title = line["system"] if line["student"] else line["system"].removesuffix(f": {line['teachers']}")
-    place = ExperimentPaths(folder).row(title)
+    teacher = line["teachers"]
+    place = ablation.row(line["system"] if line["student"] else line["system"].removesuffix(f": {teacher}"))
     if not ExperimentPaths(place).exists:
         return None
     experiment = Experiment.read(place)
     if line["student"]:
         done = experiment.outer_runs(done=True)
         return (experiment, whole_seeds(experiment.scores(done))) if done else None
-    teacher = line["teachers"]
-    for row in map(Experiment.read, [place, *ExperimentPaths(folder).rows()]):  # its own, or the same in another row
+    for row in map(Experiment.read, [place, *ablation.rows()]):  # its own, or the same in another row
         if _heads(row, teacher) == _heads(experiment, teacher) and teacher in (found := row.teacher_scores()):
             return experiment, found[teacher]
     return None

@@ -1,5 +1,6 @@
 """``akd report``: tables and figures from nothing but the stored scores of finished experiments."""
 
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from akd_toolkit.evaluate.report import comparisons, plots
 from akd_toolkit.evaluate.report.comparisons import Parts, with_marks
 from akd_toolkit.evaluate.report.experiment_report import chosen_inner_runs, histories, trust_at_the_end
 from akd_toolkit.evaluate.report.extras import ablation_part, calibration_bins, study_parts
-from akd_toolkit.evaluate.report.summary import POOLED, speaker_scores
+from akd_toolkit.evaluate.report.summary import speaker_scores
 from akd_toolkit.evaluate.report.systems import (
     COMMITTED,
     GRADES,
@@ -28,9 +29,10 @@ from akd_toolkit.evaluate.report.systems import (
     read_experiments,
     systems_of,
 )
-from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, slug, unique, web_page, with_limits
+from akd_toolkit.evaluate.report.tables import FEW_SPEAKERS, percent, render, slug, slugs, web_page, with_limits
 from akd_toolkit.evaluate.studies.calibration import reliability
 from akd_toolkit.experiment.paths import ExperimentPaths
+from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.progress import tqdm
 
@@ -38,6 +40,33 @@ MAX_NAMED = 12  # missing trainings that one sentence lists
 MEANING = {
     MARK: "the same voice may be in training and in test, which alone raises scores, often by several points",
     MADE_UP: "the scores show that the whole pipeline works and say nothing about real speech",
+}
+FIGURES = {  # of a system: plot, caption and description
+    "reliability": (
+        plots.plot_reliability,
+        "Reliability, {}: accuracy against confidence in 15 bins. ECE: expected calibration error, %.",
+        "accuracy against confidence, and the number of utterances at each confidence",
+    ),
+    "speakers": (
+        plots.plot_speakers,
+        "Every test speaker, {}: WA and UA with 95 % over the speaker's own utterances, taken as independent.",
+        "dots and intervals: WA and UA of every speaker",
+    ),
+    "training": (
+        plots.plot_training,
+        "Training, {}: every fold and seed, and their mean.",
+        "training curves, one panel for each part of the objective",
+    ),
+    "trust": (
+        plots.plot_trust,
+        "Trust in each teacher by class at the end of training, {}, mean over runs.",
+        "bars: mean weight of each teacher for each class",
+    ),
+    "trust-epochs": (
+        plots.plot_trust_epochs,
+        "Trust in each teacher by class and epoch, {}; a band goes from the lowest run to the highest.",
+        "lines: mean weight of each teacher over the epochs, one panel per class",
+    ),
 }
 VERDICTS = {"leak": "Leaks", "warning": "Warnings", "not_proved": "Could not be proved", "proved": "Proved"}
 
@@ -75,7 +104,7 @@ def report_experiments(
     if baseline is not None and baseline not in names:
         raise ValueError(f"there is no system '{baseline}'; give one of {', '.join(names) or 'none'}.")
     parts = Parts(to)
-    keys = unique([slug(f"{one.manifest.corpus} {one.folder.resolve().name}") for one in experiments])
+    keys = slugs([f"{one.manifest.corpus} {one.folder.resolve().name}" for one in experiments])
     studies = [part for experiment, key in zip(experiments, keys) for part in study_parts(parts, experiment, key)]
     for folder in ablations:
         first = Experiment.read(ExperimentPaths(folder).rows()[0])
@@ -83,7 +112,8 @@ def report_experiments(
     for experiment in experiments:  # damage is found before anything is drawn
         histories(experiment.outer_runs(done=True)), calibration_bins(experiment)
     corpora = by_corpus(systems)
-    system_keys = unique([slug(f"{system.corpus} {system.name}") for system in systems])
+    titles = [f"{system.corpus} {system.name}" for system in systems]
+    keyed = list(zip(systems, slugs(titles)))
     page = render(
         "report.md.jinja",
         title=title or f"{', '.join(corpora) or 'Ablation'}: report",
@@ -92,10 +122,10 @@ def report_experiments(
         corpora=[_corpus(parts, corpus, members, published, baseline) for corpus, members in corpora.items()],
         ablations=[ablation_part(parts, folder) for folder in ablations],
         choices=[comparisons.choice_table(parts, one, f"choice-{key}") for one, key in zip(experiments, keys)],
-        confusions=[_confusion(parts, system, key) for system, key in zip(systems, system_keys)],
+        confusions=[_confusion(parts, system, key) for system, key in keyed],
         systems=[
             (f"{system.corpus}: {system.name}", _figures(parts, system, key))
-            for system, key in tqdm(list(zip(systems, system_keys)), desc="figures", unit="system")
+            for system, key in tqdm(keyed, desc="figures", unit="system")
         ],
         studies=studies,
         audits=[_audit(experiment, findings) for experiment, findings in zip(experiments, audits)],
@@ -140,31 +170,23 @@ def _progress(experiment: Experiment) -> tuple[str, list[str]]:
 
 
 def _experiments_table(parts: Parts, experiments: Sequence[Experiment], systems: Sequence[System]) -> str:
-    rows = [
-        {
-            "experiment": one.title,
-            "folder": one.folder.name,
-            "state": _progress(one)[0],
-            "seeds": ", ".join(map(str, one.seeds)),
-            "outer folds": len(one.folds),
-            "speakers": len(one.manifest.speakers),
-            "utterances": len(one.manifest),
-            "commit": one.environment.get("commit", "-"),
-        }
-        for one in experiments
-    ]
+    header = ["experiment", "folder", "state", "seeds", "outer folds", "speakers", "utterances", "commit"]
+    rows = []
+    for one in experiments:
+        sizes = len(one.folds), len(one.manifest.speakers), len(one.manifest), one.environment.get("commit", "-")
+        rows.append([one.title, one.folder.name, _progress(one)[0], ", ".join(map(str, one.seeds)), *sizes])
     caption = with_marks("Table 1. The experiments of this report.", systems)
-    return parts.table("table1-experiments", caption, pd.DataFrame(rows), left=4) if rows else ""
+    return parts.table("table1-experiments", caption, pd.DataFrame(rows, columns=header), left=4) if rows else ""
 
 
 def _corpus(parts: Parts, corpus: str, systems: Sequence[System], published: pd.DataFrame, baseline=None) -> dict:
     key, rows = slug(corpus), []
     for system in systems:
-        found, frame = system.summary, system.summary["frame"]
-        row = {"value": found["ua_pooled"], "low": found["ua_low"], "high": found["ua_high"], "hollow": system.teacher}
-        row |= {"text": f"{system.name}   {with_limits(found, 'ua_pooled', 'ua')}"}
-        row |= {"seeds": frame.loc[frame["fold"] == POOLED, "ua"]}
-        rows.append({**row, "colour": plots.MUTED if system.teacher else plots.COLOURS[0]})
+        found = system.summary
+        row = {"value": found["ua_pooled"], "low": found["ua_low"], "high": found["ua_high"]}
+        row |= {"text": f"{system.name}   {with_limits(found, 'ua_pooled', 'ua')}", "seeds": found["ua_of_seeds"]}
+        colour = plots.MUTED if system.teacher else plots.COLOURS[0]
+        rows.append({**row, "colour": colour, "hollow": system.teacher})
     marks = list(dict.fromkeys(mark for system in systems for mark in system.marks))
     what = "with 95 % over speakers; ticks are single seeds, hollow dots teachers"
     caption = f"Pooled UA of every system, {corpus}, {what}."
@@ -184,61 +206,42 @@ def _corpus(parts: Parts, corpus: str, systems: Sequence[System], published: pd.
     }
 
 
+def _figure(parts: Parts, system: System, key: str, kind: str, data, plot, caption: str, alt: str) -> str:
+    """A figure of one system, headed by its watermarks."""
+    what = "trust in its teachers" if kind.startswith("trust") else kind
+    title = " - ".join([*system.marks, f"{system.corpus}: {system.name}", what])
+    labels = [system.experiment.label_order] if kind == "confusion" else []
+    draw = partial(plot, data, *labels, title=title)
+    return parts.figure(f"{kind}-{key}", caption.format(f"{system.corpus}, {system.name}"), alt, draw, system.marks)
+
+
 def _confusion(parts: Parts, system: System, key: str) -> str:
-    found, name = system.summary, f"{system.corpus}, {system.name}"
+    found = system.summary
     seeds = ", mean counts over seeds" if found["seeds"] > 1 else ""
-    caption = f"Confusion, {name}: all outer tests together, percent of the true class{seeds}."
+    caption = f"Confusion, {{}}: all outer tests together, percent of the true class{seeds}."
     recalls = ", ".join(f"{row.label} {percent(row.recall)}" for row in found["class_table"].itertuples())
-    draw = partial(plots.plot_confusion, found["confusion"], system.label_order, title=_title(system, "confusion"))
     alt = f"confusion matrix of {system.name} on {system.corpus}: recalls {recalls}"
-    return parts.figure(f"confusion-{key}", caption, alt, draw, system.marks)
+    return _figure(parts, system, key, "confusion", found["confusion"], plots.plot_confusion, caption, alt)
 
 
 def _figures(parts: Parts, system: System, key: str) -> list[str]:
     """Reliability, speakers and, for a student, training curves and trust in its teachers."""
-    name, figures = f"{system.corpus}, {system.name}", []
-
-    def add(kind: str, plot, data, caption: str, alt: str, what: str = "") -> None:
-        draw = partial(plot, data, title=_title(system, what or kind))
-        figures.append(parts.figure(f"{kind}-{key}", caption, alt, draw, system.marks))
-
+    experiment, missing = system.experiment, []
     conditions = {f"as scored: ECE {percent(system.summary['ece'])}": reliability(system.scores)}
-    conditions |= {} if system.teacher else calibration_bins(system.experiment)
-    caption = f"Reliability, {name}: accuracy against confidence in 15 bins. ECE: expected calibration error, %."
-    alt = "accuracy against confidence, and the number of utterances at each confidence"
-    add("reliability", plots.plot_reliability, conditions, caption, alt)
-    what = "WA and UA with 95 % over the speaker's own utterances, taken as independent"
-    alt = "dots and intervals: WA and UA of every speaker"
-    add("speakers", plots.plot_speakers, speaker_scores(system.scores), f"Every test speaker, {name}: {what}.", alt)
-    if system.teacher:
-        return figures
-    experiment = system.experiment
-    inner = chosen_inner_runs(experiment, experiment.inner_runs())
-    curves, trust, missing = histories([*experiment.outer_runs(done=True), *inner])
-    if curves is not None:
-        alt = "training curves, one panel for each part of the objective"
-        add("training", plots.plot_training, curves, f"Training, {name}: every fold and seed, and their mean.", alt)
-    if trust is not None:
-        what, shown = "trust in its teachers", trust_at_the_end(trust)
-        caption = f"Trust in each teacher by class at the end of training, {name}, mean over runs."
-        add("trust", plots.plot_trust, shown, caption, "bars: mean weight of each teacher for each class", what)
-    if trust is not None and trust["epoch"].nunique() > 1:
-        caption = f"Trust in each teacher by class and epoch, {name}; a band goes from the lowest run to the highest."
-        alt = "lines: mean weight of each teacher over the epochs, one panel per class"
-        add("trust-epochs", plots.plot_trust_epochs, trust, caption, alt, what)
-    if missing:
-        figures.append(f"> **No metrics.csv, so no curves, for {', '.join(missing)}.**")
-    return figures
-
-
-def _title(system: System, what: str) -> str:
-    """The heading of a picture: watermarks first."""
-    return " - ".join([*system.marks, f"{system.corpus}: {system.name}", what])
+    data = {"reliability": conditions, "speakers": speaker_scores(system.scores)}
+    if not system.teacher:
+        conditions |= calibration_bins(experiment)
+        inner = chosen_inner_runs(experiment, experiment.inner_runs())
+        data["training"], trust, missing = histories([*experiment.outer_runs(done=True), *inner])
+        data["trust"] = None if trust is None else trust_at_the_end(trust)
+        data["trust-epochs"] = None if trust is None or trust["epoch"].nunique() < 2 else trust
+    figures = [_figure(parts, system, key, kind, data[kind], *FIGURES[kind]) for kind in data if data[kind] is not None]
+    return figures + ([f"> **No metrics.csv, so no curves, for {', '.join(missing)}.**"] if missing else [])
 
 
 def _audit(experiment: Experiment, findings: Sequence[Finding]) -> dict:
     """What the audit proved of an experiment, and how many trainings stored an audit of their own."""
-    counts = {verdict: sum(finding.verdict == verdict for finding in findings) for verdict in VERDICTS}
+    counts = Counter(finding.verdict for finding in findings)
     done = [run for run in experiment.runs() if run.done]
     lacking = [run.name for run in done if not _has_audit(run)]
     return {
@@ -255,7 +258,7 @@ def _audit(experiment: Experiment, findings: Sequence[Finding]) -> dict:
     }
 
 
-def _has_audit(run) -> bool:
+def _has_audit(run: PlannedRun) -> bool:
     try:
         return bool(run.record.proved or run.record.not_proved)
     except (OSError, ValueError):

@@ -80,10 +80,7 @@ def plot_confusion(confusion: np.ndarray, label_order: Sequence[str], paths: Pat
 def plot_training(curves: pd.DataFrame, paths: Paths, title: str = "") -> None:
     """Training curves: one panel per part, one colour per split; single runs as faint lines below their mean.
 
-    Arguments
-    ---------
-    curves
-        Rows of epoch, split, part, value, fold and seed.
+    ``curves`` has rows of epoch, split, part, value, fold and seed.
     """
     parts, splits = curves["part"].unique(), curves["split"].unique()
     num_columns = 2 if len(parts) == 4 else min(3, len(parts))
@@ -102,13 +99,7 @@ def plot_training(curves: pd.DataFrame, paths: Paths, title: str = "") -> None:
 
 
 def plot_trust(weights: pd.DataFrame, paths: Paths, title: str = "") -> None:
-    """Mean trust in each teacher for the utterances of each class, as bars that add up to 1.
-
-    Arguments
-    ---------
-    weights
-        Teachers (index) x classes (columns); shares.
-    """
+    """Mean trust in each teacher (index) for the utterances of each class (columns), as bars that add up to 1."""
     left, places = np.zeros(weights.shape[1]), np.arange(weights.shape[1])
     with drawing(paths, 7.0, 0.42 * weights.shape[1] + 1.7, title) as figure:
         axes = figure.subplots()
@@ -130,11 +121,7 @@ def plot_trust_epochs(trust: pd.DataFrame, paths: Paths, title: str = "") -> Non
     """Mean trust in each teacher over the epochs: one panel per class, one line per teacher.
 
     A line is the mean over runs, its band goes from the lowest run to the highest; the thin line is equal trust.
-
-    Arguments
-    ---------
-    trust
-        Rows of epoch, teacher, label, weight (a share), fold and seed.
+    ``trust`` has rows of epoch, teacher, label, weight (a share), fold and seed.
     """
     teachers, labels = trust["teacher"].unique(), trust["label"].unique()
     num_columns = 3 if len(labels) in (5, 6, 9) else min(4, len(labels))
@@ -170,13 +157,8 @@ def _panels(figure: Figure, titles: Sequence[str], num_rows: int, num_columns: i
 def plot_forest(rows: Sequence[Mapping], paths: Paths, label: str, title: str = "", zero: bool = False) -> None:
     """Values with their intervals, one below the other, each below its own text; small ticks are single seeds.
 
-    Arguments
-    ---------
-    rows
-        From the top, each with ``text`` and, unless it is a heading, ``value``, ``low``, ``high``, ``seeds`` (shares),
-        ``colour`` and ``hollow``.
-    zero
-        Whether the values are differences, with a line at 0.
+    ``rows`` are from the top, each with ``text`` and, unless it is a heading, ``value``, ``low``, ``high``, ``seeds``
+    (shares), ``colour`` and ``hollow``. ``zero``: they are differences, with a line at 0.
     """
     texts = [textwrap.fill(row["text"], 58) for row in rows]
     heights = [LINE * (text.count("\n") + 1) + (0.22 if "value" in row else 0.1) for text, row in zip(texts, rows)]
@@ -203,13 +185,7 @@ def plot_forest(rows: Sequence[Mapping], paths: Paths, label: str, title: str = 
 
 
 def plot_speakers(table: pd.DataFrame, paths: Paths, title: str = "") -> None:
-    """WA and UA of every speaker with intervals, the best at the top.
-
-    Arguments
-    ---------
-    table
-        Rows of speaker, wa, wa_low, wa_high, ua, ua_low, ua_high; shares.
-    """
+    """WA and UA of every speaker with intervals, the best at the top; ``table`` as ``speaker_scores``."""
     table = table.sort_values("ua", kind="stable", ignore_index=True)
     pitch = 0.3 if len(table) <= 30 else 0.17
     with drawing(paths, WIDTH, pitch * len(table) + 1.5, title) as figure:
@@ -228,10 +204,7 @@ def plot_speakers(table: pd.DataFrame, paths: Paths, title: str = "") -> None:
 def plot_reliability(conditions: Mapping[str, pd.DataFrame], paths: Paths, title: str = "") -> None:
     """Accuracy against confidence, one line per condition, and below it the number of utterances.
 
-    Arguments
-    ---------
-    conditions
-        Legend -> rows of bin (from 1), confidence, accuracy (shares) and count.
+    ``conditions``: legend -> rows of bin (from 1), confidence, accuracy (shares) and count.
     """
     with drawing(paths, WIDTH, 4.6, title) as figure:
         axes, below = figure.subplots(2, 1, height_ratios=[3.4, 1], sharex=True)

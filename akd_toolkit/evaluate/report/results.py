@@ -14,37 +14,37 @@ from akd_toolkit.evaluate.report.tables import count, frame_table, read_cells
 from akd_toolkit.experiment.paths import ExperimentPaths
 
 KEY_COLUMNS = ("corpus", "recipe", "system", "student", "teachers")
-PERCENT_COLUMNS = (
-    *("wa_mean", "wa_std", "ua_mean", "ua_std"),
-    *("wa_pooled", "ua_pooled", "ua_low", "ua_high"),
-)
+PERCENT_COLUMNS = ("wa_mean", "wa_std", "ua_mean", "ua_std", "wa_pooled", "ua_pooled", "ua_low", "ua_high")
 COLUMNS = (*KEY_COLUMNS, "params", "folds", "seeds", *PERCENT_COLUMNS, "minutes", "commit", "date")
 SYSTEMS = ("student", "kd", "akd", "teacher")  # in the order of every comparison; "student" has no teacher
 ABLATION = "ablation"  # the recipe whose systems are named by the titles of its rows
 
 
-def results_row(summary: dict, *, teachers: Sequence[str], date: str | None = None, **names) -> dict:
-    """The row of results.csv for one system, from the result of ``summarise``; scores stay shares in [0, 1].
+def results_row(summary: Mapping, *, teachers: Sequence[str], date: str | None = None, **names) -> dict[str, str]:
+    """The row of results.csv for one system, as text, from the result of ``summarise``.
 
     ``names`` are the columns ``corpus``, ``recipe``, ``system`` (in the recipe ``ablation`` the title of the row),
-    ``student``, ``params``, ``minutes`` and ``commit``.
+    ``student``, ``params``, ``minutes`` and ``commit``. Shares become percent with one decimal.
     """
-    measured = {name: summary[name] for name in ("folds", "seeds", *PERCENT_COLUMNS)}
-    date = date or datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    return {**names, **measured, "teachers": " + ".join(teachers), "date": date}
+    for name in PERCENT_COLUMNS:
+        if not 0 <= float(summary[name]) <= 1:
+            raise ValueError(f"{name} must be a share in [0, 1], got {summary[name]}; pass the result of summarise().")
+    row = {**names, "folds": summary["folds"], "seeds": summary["seeds"], "teachers": " + ".join(teachers)}
+    row |= {name: f"{100 * float(summary[name]):.1f}" for name in PERCENT_COLUMNS}
+    row |= {"minutes": f"{names['minutes']:.1f}", "date": date or datetime.now(timezone.utc).strftime("%Y-%m-%d")}
+    return _checked({name: " ".join(str(row[name]).split()) for name in COLUMNS})
 
 
-def append_results(path: str | Path, row: dict) -> None:
+def append_results(path: str | Path, row: dict[str, str]) -> None:
     """Write a row of ``results_row`` into results.csv, where it replaces the row of the same system.
 
-    Shares become percent with one decimal. Runs that end at the same time wait for each other.
+    Runs that end at the same time wait for each other.
     """
-    path, written = Path(path), _as_text(row)
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(f".{path.name}.lock")):
         rows = read_results(path).to_dict("records") if path.exists() else []
-        by_key = {_key(other): other for other in rows} | {_key(written): written}
-        _write(path, by_key.values())
+        _write(path, ({_key(other): other for other in rows} | {_key(row): row}).values())
 
 
 def publish_results(path: str | Path, run: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +64,7 @@ def read_results(path: str | Path) -> pd.DataFrame:
     """The rows of results.csv as text, scores in percent with one decimal."""
     rows = read_cells(path, COLUMNS, "results table", "run a recipe to its end, which writes one")
     for row in rows.to_dict("records"):
-        _check_system(row, f"{path}: ")
+        _checked(row, f"{path}: ")
     return rows
 
 
@@ -92,8 +92,7 @@ def sync_readme(readme: str | Path, results_csv: str | Path) -> bool:
     Between ``<!-- ablation -->`` and ``<!-- /ablation -->``, needed only with an ablation: the table of
     ``ablation.csv`` and the picture, both beside ``results_csv``.
     """
-    page = _read_page(Path(readme))
-    wanted = _with_tables(page, Path(readme), Path(results_csv))
+    page, wanted = _with_tables(Path(readme), Path(results_csv))
     if wanted != page:
         write_text_aside(readme, wanted)
     return wanted != page
@@ -101,8 +100,8 @@ def sync_readme(readme: str | Path, results_csv: str | Path) -> bool:
 
 def check_readme(readme: str | Path, results_csv: str | Path) -> None:
     """Refuse a page whose tables are not exactly those that ``sync_readme`` would write."""
-    page = _read_page(Path(readme))
-    if _with_tables(page, Path(readme), Path(results_csv)) != page:
+    page, wanted = _with_tables(Path(readme), Path(results_csv))
+    if wanted != page:
         raise ValueError(
             f"the table in {readme} differs from {results_csv}; never edit it by hand, run "
             "akd_toolkit.evaluate.report.results.sync_readme(readme, results_csv)."
@@ -136,48 +135,38 @@ def _key(row: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(row[name] for name in (KEY_COLUMNS[:3] if row["recipe"] == ABLATION else KEY_COLUMNS))
 
 
-def _as_text(row: dict) -> dict[str, str]:
-    _check_system(row)
-    for name in PERCENT_COLUMNS:
-        if not 0 <= float(row[name]) <= 1:
-            raise ValueError(f"{name} must be a share in [0, 1], got {row[name]}; pass the result of summarise().")
-    percent = {name: f"{100 * float(row[name]):.1f}" for name in PERCENT_COLUMNS}
-    minutes = "" if row["minutes"] in ("", None) else f"{float(row['minutes']):.1f}"
-    return {name: " ".join(str(row[name]).split()) for name in COLUMNS} | percent | {"minutes": minutes}
-
-
-def _check_system(row: Mapping[str, str], where: str = "") -> None:
+def _checked(row: dict[str, str], where: str = "") -> dict[str, str]:
     if row["recipe"] == ABLATION:
-        if not str(row["system"]).strip():
+        if not row["system"].strip():
             raise ValueError(f"{where}system must be the title of the row in the recipe '{ABLATION}', got none.")
     elif row["system"] not in SYSTEMS:
         raise ValueError(f"{where}system must be one of {', '.join(SYSTEMS)}, got '{row['system']}'.")
+    return row
 
 
-def _with_tables(page: str, path: Path, results_csv: Path) -> str:
-    page = _with_block(page, path, "results", results_table_markdown(results_csv))
+def _with_tables(readme: Path, results_csv: Path) -> tuple[str, str]:
+    """The page as it is, and with the tables."""
+    if not readme.is_file():
+        raise FileNotFoundError(
+            f"there is no page {readme}; write it with the lines <!-- results --> and <!-- /results --> in it."
+        )
+    page = readme.read_text(encoding="utf-8")
+    blocks = {"results": results_table_markdown(results_csv)}
     ablation_csv = ExperimentPaths(results_csv.parent).ablation_table
     if ablation_csv.exists() or (read_results(results_csv)["recipe"] == ABLATION).any():
         check_ablation(ablation_csv, results_csv)
         picture = ablation_csv.with_name("ablation.svg")
         if not picture.is_file():
             raise FileNotFoundError(f"there is no picture {picture}; publish the ablation again.")
-        block = f"![UA points of every row of the ablation]({picture.name})\n\n{ablation_markdown(ablation_csv)}"
-        return _with_block(page, path, "ablation", block)
-    return _with_block(page, path, "ablation", "No ablation has been published.") if "<!-- ablation" in page else page
-
-
-def _with_block(page: str, path: Path, name: str, block: str) -> str:
-    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if page.count(start) != 1 or page.count(end) != 1 or page.index(start) > page.index(end):
-        raise ValueError(f"{path} must hold the lines {start} and {end} once each, in this order, around its table.")
-    before, rest = page.split(start)
-    return f"{before}{start}\n\n{block}\n\n{end}{rest.split(end)[1]}"
-
-
-def _read_page(path: Path) -> str:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"there is no page {path}; write it with the lines <!-- results --> and <!-- /results --> in it."
-        )
-    return path.read_text(encoding="utf-8")
+        shown = f"![UA points of every row of the ablation]({picture.name})"
+        blocks["ablation"] = f"{shown}\n\n{ablation_markdown(ablation_csv)}"
+    elif "<!-- ablation" in page:
+        blocks["ablation"] = "No ablation has been published."
+    wanted = page
+    for name, block in blocks.items():
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if page.count(start) != 1 or page.count(end) != 1 or page.index(start) > page.index(end):
+            raise ValueError(f"{readme} must hold {start} and {end} once each, in this order, around its table.")
+        before, after = wanted.split(start)[0], wanted.split(end)[1]
+        wanted = f"{before}{start}\n\n{block}\n\n{end}{after}"
+    return page, wanted

@@ -15,17 +15,6 @@ from akd_toolkit.metrics.calibration import expected_calibration_error
 from akd_toolkit.metrics.concordance import ccc, ccc_interval
 from akd_toolkit.metrics.intervals import paired_speaker_interval, speaker_counts, speaker_interval
 
-POOLED = "pooled"  # the fold in rows of all outer tests together
-
-
-def results_frame(scores: pd.DataFrame) -> pd.DataFrame:
-    """The tidy results of one system: one row per seed and fold, and per seed one with the fold ``pooled`` for all.
-
-    Columns: seed, fold, speakers (names), utterances, wa, ua, macro_f1, ece; shares in [0, 1].
-    """
-    groups = [*scores.groupby(["seed", "fold"]), *(((seed, POOLED), run) for seed, run in scores.groupby("seed"))]
-    return pd.DataFrame([{"seed": seed, "fold": fold, **_scored(run)} for (seed, fold), run in groups])
-
 
 def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     """Every score of one system under the protocol; shares in [0, 1].
@@ -35,11 +24,11 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     * ``wa_mean``, ``ua_mean``: mean over folds of m[f] = mean over seeds of s[r, f];
     * ``wa_std``, ``ua_std``: standard deviation of m[f] over the folds (n - 1; 0 for one fold);
     * ``wa_pooled``, ``ua_pooled``, ``macro_f1``, ``ece``: all outer tests together, then mean over seeds;
-    * ``ua_seed_std``: standard deviation of the pooled UA over seeds (n - 1; 0 for one seed);
+    * ``ua_of_seeds``, ``ua_seed_std``: the pooled UA of each seed, and its deviation (n - 1; 0 for one seed);
     * ``wa_low`` ... ``ua_high``: 95 % interval of the pooled score over speakers;
-    * ``folds``, ``seeds``, ``speakers``, ``utterances``: counts; ``frame``: ``results_frame``;
-    * ``fold_table``, ``speaker_table``, ``class_table``, ``speaker_recalls``, ``confusion`` ([C, C], rows are the
-      truth): means over seeds; ``attribute_table``: CCC of each dimensional label.
+    * ``folds``, ``seeds``, ``speakers``, ``utterances``: counts;
+    * ``fold_table``, ``speaker_table`` (with a column ``recall LABEL`` of each class), ``class_table``, ``confusion``
+      ([C, C], rows are the truth): means over seeds; ``attribute_table``: CCC of each dimensional label.
 
     Example
     -------
@@ -53,18 +42,13 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     """
     label_order = list(label_order)
     check_scores(scores, label_order)
-    frame = results_frame(scores)
-    pooled = frame[frame["fold"] == POOLED]
+    pooled = _scored(scores, ["seed"])
     means = {"utterances": "first", "wa": "mean", "ua": "mean"}
-    folds = frame[frame["fold"] != POOLED].astype({"fold": int})
-    folds = folds.groupby("fold", as_index=False).agg({"speakers": "first", **means})
-    of_speakers = [
-        {"speaker": speaker, "fold": run["fold"].iloc[0], **_scored(run)}
-        for (speaker, _), run in scores.groupby(["speaker", "seed"])
-    ]
-    speakers = pd.DataFrame(of_speakers).groupby("speaker", as_index=False).agg({"fold": "first", **means})
+    folds = _scored(scores, ["fold", "seed"]).groupby("fold", as_index=False).agg({"speakers": "first", **means})
+    speakers = _scored(scores, ["speaker", "fold", "seed"])
+    speakers = speakers.groupby("speaker", as_index=False).agg({"fold": "first", **means})
+    recalls = [measures.class_recalls(_confusion(run, label_order)) for _, run in scores.groupby("speaker")]
     confusion = _confusion(scores, label_order) / len(pooled)
-    recalls = {name: measures.class_recalls(_confusion(run, label_order)) for name, run in scores.groupby("speaker")}
     of_classes = {"label": label_order, "utterances": confusion.sum(axis=1).round().astype(int)}
     summary = {name: float(pooled[name].mean()) for name in ("macro_f1", "ece")}
     hits, totals = table_counts(utterance_table(scores, label_order), label_order)
@@ -75,17 +59,16 @@ def summarise(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
         summary |= {f"{score}_low": interval.low, f"{score}_high": interval.high}
     return {
         **summary,
+        "ua_of_seeds": pooled["ua"].tolist(),
         "ua_seed_std": deviation(pooled["ua"]),
         "folds": len(folds),
         "seeds": len(pooled),
         "speakers": len(speakers),
         "utterances": scores["ID"].nunique(),
-        "frame": frame,
         "fold_table": folds,
-        "speaker_table": speakers,
+        "speaker_table": speakers.join(pd.DataFrame(recalls, columns=label_order).add_prefix("recall ")),
         "class_table": pd.DataFrame({**of_classes, "recall": measures.class_recalls(confusion)}),
         "confusion": confusion,
-        "speaker_recalls": pd.DataFrame.from_dict(recalls, "index", columns=label_order).rename_axis("speaker"),
         "attribute_table": _attribute_table(scores),
     }
 
@@ -115,8 +98,20 @@ def compare(a: pd.DataFrame, b: pd.DataFrame) -> dict:
     """
     label_order = label_order_of(a)
     right_a, right_b = utterance_table(a, label_order), utterance_table(b, label_order)
-    _check_same(right_a, right_b)
+    lonely = right_a.index.symmetric_difference(right_b.index)
+    if len(lonely):
+        raise ValueError(
+            f"utterance {lonely[0]} was scored by only one of the two systems ({len(lonely)} in total); run both on "
+            "the same folds."
+        )
     right_b = right_b.loc[right_a.index]
+    for name in ("speaker", "truth"):
+        differs = right_a.index[right_a[name] != right_b[name]]
+        if len(differs):
+            raise ValueError(
+                f"the two systems have different values of {name} for utterance {differs[0]}; compare runs on the same "
+                "manifest."
+            )
     result = {"speakers": right_a["speaker"].nunique(), "utterances": len(right_a)}
     hits_a, totals = table_counts(right_a, label_order)
     hits_b, _ = table_counts(right_b, label_order)
@@ -169,26 +164,21 @@ def utterance_table(scores: pd.DataFrame, label_order: list[str]) -> pd.DataFram
 
 def table_counts(utterances: pd.DataFrame, label_order: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Correct (mean over seeds) and all utterances of each speaker in each class, from ``utterance_table``."""
-    truth = label_indices(utterances["truth"], label_order)
+    truth = _indices(utterances["truth"], label_order)
     return speaker_counts(utterances["right"], truth, utterances["speaker"], len(label_order))
-
-
-def label_indices(labels: pd.Series, label_order: list[str]) -> np.ndarray:
-    """Class index of each label."""
-    return pd.Categorical(labels, categories=label_order).codes.astype(int)
 
 
 def probs_and_truth(scores: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities [N, C] and class indices of the truth [N]."""
     labels = label_order_of(scores)
-    return scores[[f"p_{label}" for label in labels]].to_numpy(dtype=float), label_indices(scores["truth"], labels)
+    return scores[[f"p_{label}" for label in labels]].to_numpy(dtype=float), _indices(scores["truth"], labels)
 
 
 def speaker_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """WA and UA of every speaker with 95 % intervals over the speaker's own utterances, taken as independent."""
     labels, rows = label_order_of(scores), []
     for speaker, own in utterance_table(scores, labels).groupby("speaker"):
-        totals = np.eye(len(labels))[label_indices(own["truth"], labels)]  # [N, C]
+        totals = np.eye(len(labels))[_indices(own["truth"], labels)]  # [N, C]
         hits = totals * own["right"].to_numpy()[:, None]
         row = {"speaker": speaker, "utterances": len(own)}
         for score in ("wa", "ua"):
@@ -197,16 +187,24 @@ def speaker_scores(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scored(run: pd.DataFrame) -> dict:
-    truth, prediction = run["truth"], run["prediction"]
-    return {
-        "speakers": ", ".join(sorted(map(str, run["speaker"].unique()))),
-        "utterances": len(run),
-        "wa": measures.wa(truth, prediction),
-        "ua": measures.ua(truth, prediction),
-        "macro_f1": measures.macro_f1(truth, prediction),
-        "ece": expected_calibration_error(*probs_and_truth(run)),
-    }
+def _indices(labels: pd.Series, label_order: list[str]) -> np.ndarray:
+    return pd.Categorical(labels, categories=label_order).codes.astype(int)
+
+
+def _scored(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """A row for each group of these columns."""
+    return pd.DataFrame(
+        {
+            **dict(zip(keys, key)),
+            "speakers": ", ".join(sorted(map(str, run["speaker"].unique()))),
+            "utterances": len(run),
+            "wa": measures.wa(run["truth"], run["prediction"]),
+            "ua": measures.ua(run["truth"], run["prediction"]),
+            "macro_f1": measures.macro_f1(run["truth"], run["prediction"]),
+            "ece": expected_calibration_error(*probs_and_truth(run)),
+        }
+        for key, run in scores.groupby(keys)
+    )
 
 
 def _confusion(scores: pd.DataFrame, label_order: list[str]) -> np.ndarray:
@@ -225,19 +223,3 @@ def _attribute_table(scores: pd.DataFrame) -> pd.DataFrame:
         rows.append((name, len(runs[0]), float(np.mean(folds)), deviation(folds), *interval))
     columns = ["attribute", "utterances", "ccc_mean", "ccc_std", "ccc_pooled", "ccc_low", "ccc_high"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def _check_same(a: pd.DataFrame, b: pd.DataFrame) -> None:
-    lonely = a.index.symmetric_difference(b.index)
-    if len(lonely):
-        raise ValueError(
-            f"utterance {lonely[0]} was scored by only one of the two systems ({len(lonely)} in total); run both on "
-            "the same folds."
-        )
-    for name in ("speaker", "truth"):
-        differs = a[name] != b.loc[a.index, name]
-        if differs.any():
-            raise ValueError(
-                f"the two systems have different values of {name} for utterance {a.index[differs][0]}; compare runs on "
-                "the same manifest."
-            )

@@ -55,17 +55,13 @@ class System:
         return self.experiment.manifest.corpus
 
     @property
-    def label_order(self) -> list[str]:
-        return list(self.experiment.label_order)
-
-    @property
     def marks(self) -> tuple[str, ...]:
         """Watermarks that every table and figure with this system must carry."""
         return marks_of(self.experiment)
 
     @cached_property
     def summary(self) -> dict:
-        return summarise(self.scores, self.label_order)
+        return summarise(self.scores, self.experiment.label_order)
 
     @cached_property
     def utterances(self) -> frozenset:
@@ -141,7 +137,7 @@ def by_corpus(systems: Iterable[System]) -> dict[str, list[System]]:
     """The systems of each corpus and label order; the key is a name to show."""
     groups: dict[tuple, list[System]] = {}
     for system in systems:
-        groups.setdefault((system.corpus, tuple(system.label_order)), []).append(system)
+        groups.setdefault((system.corpus, system.experiment.label_order), []).append(system)
     names = [corpus for corpus, _ in groups]
     return {
         corpus if names.count(corpus) == 1 else f"{corpus}, {len(labels)} classes [{', '.join(labels)}]": members
@@ -165,14 +161,12 @@ def _same(a: pd.DataFrame, b: pd.DataFrame) -> bool:
 
 def _renamed(systems: list[System]) -> list[System]:
     """Systems with the same name within a corpus get their folder added, and then a number."""
-    for tag in (lambda system, _: f" [{system.experiment.folder.name}]", lambda _, number: f" {number}"):
+    for tag in (" [{folder}]", " {number}"):
         keys = [(system.corpus, system.name) for system in systems]
-        systems = [
-            replace(system, name=system.name + tag(system, keys[: place + 1].count(key)))
-            if keys.count(key) > 1
-            else system
-            for place, (system, key) in enumerate(zip(systems, keys))
-        ]
+        for place, (system, key) in enumerate(zip(systems, keys)):
+            if keys.count(key) > 1:
+                added = tag.format(folder=system.experiment.folder.name, number=keys[: place + 1].count(key))
+                systems[place] = replace(system, name=system.name + added)
     return systems
 
 

@@ -63,8 +63,9 @@ def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
 
 
-def unique(names: list[str]) -> list[str]:
-    """The same names; repeated ones get a number."""
+def slugs(names: list[str]) -> list[str]:
+    """Names of files; repeated ones get a number."""
+    names = list(map(slug, names))
     numbers = [names[: place + 1].count(name) for place, name in enumerate(names)]
     return [name if number == 1 else f"{name}-{number}" for name, number in zip(names, numbers)]
 
@@ -77,11 +78,9 @@ def count(number: int | str) -> str:
     >>> count(163000), count("10400000"), count(900)
     ('0.16 M', '10.4 M', '900')
     """
-    if str(number) in ("", "0"):
-        return "-"
-    millions = int(number) / 1e6
+    millions = int(number or 0) / 1e6
     if millions < 0.01:
-        return str(number)
+        return str(number) if millions else "-"
     return f"{millions:.2f} M" if millions < 1 else f"{millions:.1f} M"
 
 

@@ -1,7 +1,6 @@
 """Studies of finished experiments without training: stored students are evaluated again, or stored scores are analysed.
 
-Each study takes experiments, writes ``table.csv`` and ``table.md`` to ``FOLDER/studies/<name>`` and returns the path of
-the last table.
+Each writes ``table.csv`` and ``table.md`` to ``FOLDER/studies/<name>`` and returns the path of the last.
 """
 
 from akd_toolkit.evaluate.studies.agreement import agreement_study

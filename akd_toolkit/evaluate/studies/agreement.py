@@ -1,6 +1,7 @@
 """Agreement of a student with its teachers, and which of their mistakes it repeats."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.special import rel_entr
 
 from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import percent, with_limits
-from akd_toolkit.evaluate.studies.study import Study, named, same_rows
+from akd_toolkit.evaluate.studies.study import named, same_rows, write_study
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import jackknife_interval, ratio
@@ -28,47 +29,37 @@ def agreement_study(experiments: Sequence[Experiment], to: str | Path | None = N
     """Compare each student with each of its teachers on the outer tests; returns the path of the table."""
     rows, classes = [], []
     for system, experiment in named(experiments, to):
-        teachers = experiment.teacher_scores()
+        teachers, own = experiment.teacher_scores(), experiment.scores()
         if not teachers:
             raise ValueError(
                 f"{experiment.folder} has no scores of teachers: its student had none, or an older toolkit ran it; "
                 "run its recipe again to write them (nothing is trained again)."
             )
         for teacher, scores in teachers.items():
-            own = experiment.scores()
             pairs = paired(own[own["ID"].isin(scores["ID"])], scores)
             names = {"system": system, "teacher": teacher}
             rows.append({**names, **agreement_row(pairs)})
-            by_class = pairs.groupby("truth").agg(
-                **{name: (name, "mean") for name in ("agreement", "right", "teacher_right")},
-                utterances=("ID", "nunique"),
-            )
+            means = {name: (name, "mean") for name in ("agreement", "right", "teacher_right")}
+            by_class = pairs.groupby("truth").agg(**means, utterances=("ID", "nunique"))
             by_class = by_class.reindex([label for label in experiment.label_order if label in by_class.index])
             classes.append(by_class.rename_axis("label").reset_index().assign(**names))
     columns = {
         "teacher": "{teacher}",
         "teacher's WA": lambda row: percent(row["teacher_right"]),
-        "agreement [95 %]": lambda row: with_limits(row, "agreement"),
+        "agreement [95 %]": partial(with_limits, value="agreement"),
         **{"KL": "{kl:.3f}", "JS": "{js:.3f}", "teacher's mistakes": "{teacher_errors}"},
-        "repeated [95 %]": lambda row: with_limits(row, "repeated"),
-        "corrected [95 %]": lambda row: with_limits(row, "corrected"),
-        "kept [95 %]": lambda row: with_limits(row, "kept"),
+        **{f"{name} [95 %]": partial(with_limits, value=name) for name in ("repeated", "corrected", "kept")},
     }
+    shares = {"agreement": "agreement", "student's recall": "right", "teacher's recall": "teacher_right"}
     of_classes = {
         **{"teacher": "{teacher}", "class": "{label}", "utterances": "{utterances}"},
-        "agreement": lambda row: percent(row["agreement"]),
-        "student's recall": lambda row: percent(row["right"]),
-        "teacher's recall": lambda row: percent(row["teacher_right"]),
+        **{heading: lambda row, name=name: percent(row[name]) for heading, name in shares.items()},
     }
-    return Study(
-        name="agreement",
-        title="Agreement with the teachers",
-        table=pd.DataFrame(rows),
-        columns=columns,
-        notes=lambda _: [NOTES],
-        details={"classes.csv": pd.concat(classes, ignore_index=True)},
-        sections={"classes.csv": ("By class", of_classes)},
-    ).write(experiments, to)
+    tables = {
+        "table.csv": ("", pd.DataFrame(rows), columns),
+        "classes.csv": ("By class", pd.concat(classes, ignore_index=True), of_classes),
+    }
+    return write_study(experiments, to, "agreement", "Agreement with the teachers", NOTES, tables)
 
 
 def paired(scores: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
@@ -116,10 +107,7 @@ def agreement_row(pairs: pd.DataFrame) -> dict:
     """
     right, every = pairs["teacher_right"], pd.Series(1.0, index=pairs.index)
     shares = {
-        "agreement": (pairs["agreement"], every),
-        "kl": (pairs["kl"], every),
-        "js": (pairs["js"], every),
-        "teacher_right": (right, every),
+        **{name: (pairs[name], every) for name in ("agreement", "kl", "js", "teacher_right")},
         "repeated": (pairs["repeated"], 1 - right),
         "corrected": (pairs["right"] * (1 - right), 1 - right),
         "kept": (pairs["right"] * right, right),
@@ -128,7 +116,7 @@ def agreement_row(pairs: pd.DataFrame) -> dict:
     for name, parts in shares.items():
         over, under = (part.groupby(pairs["speaker"]).sum().to_numpy() for part in parts)
         left_out = ratio(over.sum() - over, under.sum() - under)
-        highest = np.inf if name in ("kl", "js") else 1
-        row |= jackknife_interval(ratio(over.sum(), under.sum()), left_out, bounds=(0, highest)).columns(name)
+        bounds = (0, np.inf if name in ("kl", "js") else 1)
+        row |= jackknife_interval(ratio(over.sum(), under.sum()), left_out, bounds=bounds).columns(name)
     errors = round((1 - right).sum() / pairs["seed"].nunique())
     return {**row, "teacher_errors": errors, "utterances": pairs["ID"].nunique()}

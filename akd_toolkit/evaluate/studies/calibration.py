@@ -1,6 +1,7 @@
 """Calibration of a student's posteriors, before and after a temperature that is fitted on inner folds."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from akd_toolkit.evaluate.report.summary import probs_and_truth
 from akd_toolkit.evaluate.report.tables import with_limits
-from akd_toolkit.evaluate.studies.study import Study, finished_runs, named
+from akd_toolkit.evaluate.studies.study import finished_runs, named, write_study
 from akd_toolkit.experiment.plan import PlannedRun
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.calibration import (
@@ -24,7 +25,6 @@ from akd_toolkit.progress import tqdm
 
 STUDY = "calibration"
 BEFORE, AFTER = "before", "after"
-BOUNDS = {"ece": 1, "nll": np.inf, "brier": 2}
 PROTOCOL = (
     "Stored posteriors of the outer tests, as they are and after one temperature for each run, which was fitted to the "
     "chosen candidate's scores on the inner validation speakers and never to the test."
@@ -46,12 +46,14 @@ def calibration_study(experiments: Sequence[Experiment], to: str | Path | None =
     rows, bins = [], []
     for system, experiment in named(experiments, to):
         before, after, temperatures = _calibrated(experiment)
-        rows.append({"system": system, "condition": BEFORE, **calibration_row(before), **_spread([1.0])})
-        bins.append(reliability(before).assign(condition=BEFORE, system=system))
-        if after is not None:
-            row = calibration_row(after, reference=before)
-            rows.append({"system": system, "condition": AFTER, **row, **_spread(temperatures)})
-            bins.append(reliability(after).assign(condition=AFTER, system=system))
+        for condition, scores, reference in ((BEFORE, before, None), (AFTER, after, before)):
+            if scores is not None:
+                values = temperatures if condition == AFTER else [1.0]
+                spread = {"temperature": np.mean(values)}
+                spread |= {"temperature_low": min(values), "temperature_high": max(values)}
+                row = {"system": system, "condition": condition}
+                rows.append({**row, **calibration_row(scores, reference), **spread})
+                bins.append(reliability(scores).assign(condition=condition, system=system))
     columns = {
         "posteriors": "{condition}",
         "temperature": lambda row: (
@@ -59,20 +61,24 @@ def calibration_study(experiments: Sequence[Experiment], to: str | Path | None =
             if row["condition"] == BEFORE
             else "{temperature:.2f} ({temperature_low:.2f} to {temperature_high:.2f})".format(**row)
         ),
-        "ECE, % [95 %]": lambda row: with_limits(row, "ece"),
-        "NLL [95 %]": lambda row: with_limits(row, "nll", scale=1),
-        "Brier [95 %]": lambda row: with_limits(row, "brier", scale=1),
-        "change of ECE": lambda row: with_limits(row, "ece_change", sign="+"),
-        "change of NLL": lambda row: with_limits(row, "nll_change", scale=1, sign="+"),
+        "ECE, % [95 %]": partial(with_limits, value="ece"),
+        "NLL [95 %]": partial(with_limits, value="nll", scale=1),
+        "Brier [95 %]": partial(with_limits, value="brier", scale=1),
+        "change of ECE": partial(with_limits, value="ece_change", sign="+"),
+        "change of NLL": partial(with_limits, value="nll_change", scale=1, sign="+"),
     }
-    return Study(
-        name=STUDY,
-        title="Calibration",
-        table=pd.DataFrame(rows),
-        columns=columns,
-        notes=lambda table: [PROTOCOL, _without_temperature(table), MEASURES],
-        details={"reliability.csv": pd.concat(bins, ignore_index=True)},
-    ).write(experiments, to)
+    tables = {
+        "table.csv": ("", pd.DataFrame(rows), columns),
+        "reliability.csv": ("", pd.concat(bins, ignore_index=True), {}),
+    }
+    return write_study(experiments, to, STUDY, "Calibration", _notes, tables)
+
+
+def _notes(table: pd.DataFrame) -> str:
+    names = [name for name, rows in table.groupby("system", sort=False) if AFTER not in set(rows["condition"])]
+    reason = "no candidates were compared, so there are no inner scores."
+    lacking = [f"No temperature could be fitted for {', '.join(names)}: {reason}"] if names else []
+    return " ".join([PROTOCOL, *lacking, MEASURES])
 
 
 def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> dict:
@@ -82,7 +88,7 @@ def calibration_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None)
     """
     own, row = _left_out(scores), {}
     other = {} if reference is None else _left_out(reference)
-    for measure, highest in BOUNDS.items():
+    for measure, highest in {"ece": 1, "nll": np.inf, "brier": 2}.items():
         value, values = own[measure]
         reference_value, reference_values = other.get(measure, (np.nan, np.nan))
         row |= jackknife_interval(value, values, bounds=(0, highest)).columns(measure)
@@ -114,12 +120,12 @@ def _calibrated(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame | No
     before, after, temperatures = [], [], []
     columns = [f"p_{label}" for label in experiment.label_order]
     for run in tqdm(finished_runs(experiment), desc=f"{experiment.title}: temperatures", unit="run"):
-        scores, inner = run.scores(experiment.manifest), _inner_scores(experiment, run)
-        before.append(scores)
+        before.append(run.scores(experiment.manifest))
+        inner = _inner_scores(experiment, run)
         if inner is not None:
             temperatures.append(best_temperature(*probs_and_truth(inner)))
-            probs = tempered(scores[columns].to_numpy(float), temperatures[-1])
-            after.append(scores.assign(**dict(zip(columns, probs.T))))
+            probs = tempered(before[-1][columns].to_numpy(float), temperatures[-1])
+            after.append(before[-1].assign(**dict(zip(columns, probs.T))))
     return pd.concat(before, ignore_index=True), pd.concat(after, ignore_index=True) if after else None, temperatures
 
 
@@ -147,33 +153,15 @@ def _left_out(scores: pd.DataFrame) -> dict[str, tuple[float, np.ndarray]]:
     probs, truth = probs_and_truth(scores)
     bins, gaps = confidence_bins(probs, truth)
     # Each measure is a sum over bins of |sum of values| / N; with one bin and positive values that is their mean.
-    one_bin = np.zeros(len(truth), dtype=int)
-    parts = {
-        "ece": (gaps, bins),
-        "nll": (negative_log_likelihood(probs, truth), one_bin),
-        "brier": (brier_score(probs, truth), one_bin),
-    }
-    found = {}
+    parts = {"ece": (gaps, bins), "nll": (negative_log_likelihood(probs, truth), 0)}
+    parts["brier"], found = (brier_score(probs, truth), 0), {}
     for name, (values, bin_of) in parts.items():
-        rows = pd.DataFrame({"seed": scores["seed"], "speaker": scores["speaker"], "bin": bin_of, "value": values})
         of_seeds = []
-        for _, of_seed in rows.groupby("seed"):
-            sums = of_seed.pivot_table(index="speaker", columns="bin", values="value", aggfunc="sum", fill_value=0.0)
-            sums, counts = sums.to_numpy(), of_seed.groupby("speaker").size().to_numpy()
+        for _, rows in scores[["seed", "speaker"]].assign(value=values, bin=bin_of).groupby("seed"):
+            sums = rows.pivot_table(index="speaker", columns="bin", values="value", aggfunc="sum", fill_value=0.0)
+            sums, counts = sums.to_numpy(), rows.groupby("speaker").size().to_numpy()
             left_out = ratio(np.abs(sums.sum(axis=0) - sums).sum(axis=1), counts.sum() - counts)
             of_seeds.append([np.abs(sums.sum(axis=0)).sum() / counts.sum(), *left_out])
         value, *left_out = np.mean(of_seeds, axis=0)
         found[name] = float(value), np.array(left_out)
     return found
-
-
-def _spread(temperatures: list[float]) -> dict[str, float]:
-    """Mean, least and greatest temperature of the runs."""
-    values = np.mean(temperatures), min(temperatures), max(temperatures)
-    return dict(zip(("temperature", "temperature_low", "temperature_high"), values))
-
-
-def _without_temperature(table: pd.DataFrame) -> str:
-    names = [name for name, rows in table.groupby("system", sort=False) if AFTER not in set(rows["condition"])]
-    reason = "no candidates were compared, so there are no inner scores."
-    return f"No temperature could be fitted for {', '.join(names)}: {reason}" if names else ""

@@ -1,6 +1,6 @@
 """Stored students under other test conditions: in noise, in a room and through a telephone, or with other windows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,13 @@ from akd_toolkit.evaluate.report.plots import COLOURS, INK, MUTED
 from akd_toolkit.evaluate.studies.disturbances import CLEAN, CODECS, NOISES, ROOM
 from akd_toolkit.evaluate.studies.evaluate_saved import Condition, evaluate_saved
 from akd_toolkit.evaluate.studies.study import (
-    Study,
     draw_intervals,
     finished_runs,
     named,
     panels_of,
     score_columns,
     score_row,
+    write_study,
 )
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.progress import tqdm
@@ -51,53 +51,45 @@ def noise_conditions() -> list[Condition]:
 def noise_study(experiments: Sequence[Experiment], jobs: int = 1, to: str | Path | None = None) -> Path:
     """Score the stored students on disturbed test speech; returns the path of the table.
 
-    Disturbances are the same for all systems and seeds; babble is made of the training speakers of the fold.
-
-    ``jobs`` conditions are computed at the same time.
+    Disturbances are the same for all systems and seeds; babble is made of the training speakers of the fold. ``jobs``
+    conditions are computed at the same time.
     """
     systems, conditions, rows = named(experiments, to), noise_conditions(), []
     stored = evaluate_saved(experiments, "noise", conditions, jobs)
     for (system, experiment), scores in zip(systems, stored):
-        gap = _largest_gap(scores[CLEAN], experiment.scores())
+        # Largest difference between a posterior on clean speech and the one that the experiment stored.
+        columns = [f"p_{label}" for label in experiment.label_order]
+        both = [own.sort_values(["seed", "ID"])[columns].to_numpy() for own in (scores[CLEAN], experiment.scores())]
+        gap = float(np.abs(both[0] - both[1]).max())
         for condition in tqdm(conditions, desc=f"{system}: scores", unit="condition"):
             about = {"condition": condition.name, "kind": condition.kind, "level": condition.level}
             row = score_row(scores[condition.name], None if condition.kind == CLEAN else scores[CLEAN])
             rows.append({"system": system, **about, **row, "gap_to_stored": gap})
-    return Study(
-        name="noise",
-        title="Disturbed test speech",
-        table=pd.DataFrame(rows),
-        columns={"test speech": "{condition}", **score_columns(CLEAN)},
-        notes=lambda table: [NOISE, INTERVALS, _about_clean(table["gap_to_stored"].max())],
-        plot=plot_noise,
-        picture="UA pooled over the level of the disturbance, with 95 % intervals",
-    ).write(experiments, to)
+    columns = {"test speech": "{condition}", **score_columns(CLEAN)}
+    tables = {"table.csv": ("", pd.DataFrame(rows), columns)}
+    shown = plot_noise, "UA pooled over the level of the disturbance, with 95 % intervals"
+    return write_study(experiments, to, "noise", "Disturbed test speech", _noise_notes, tables, *shown)
 
 
-def _largest_gap(clean: pd.DataFrame, stored: pd.DataFrame) -> float:
-    """Largest difference between a posterior on clean speech and the one that the experiment stored."""
-    columns = [name for name in stored.columns if name.startswith("p_")]
-    ordered = [scores.sort_values(["seed", "ID"])[columns].to_numpy() for scores in (clean, stored)]
-    return float(np.abs(ordered[0] - ordered[1]).max())
-
-
-def _about_clean(gap: float) -> str:
+def _noise_notes(table: pd.DataFrame) -> str:
+    gap = table["gap_to_stored"].max()
+    clean = f"On clean speech the posteriors equal those that the experiment stored (largest difference {gap:.1g})."
     if gap > 0.01:
-        return (
+        clean = (
             f"**On clean speech a posterior differs by {gap:.2f} from the one that the experiment stored:** the "
             "recordings, the students or the arithmetic have changed since."
         )
-    return f"On clean speech the posteriors equal those that the experiment stored (largest difference {gap:.1g})."
+    return f"{NOISE} {INTERVALS} {clean}"
 
 
-def plot_noise(table: pd.DataFrame) -> Figure:
+def plot_noise(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """A row of panels for each system: pooled UA and its interval over the SNR, in rooms and through telephones."""
-    table = table.assign(ua=table["ua_pooled"])
+    table = tables["table.csv"].assign(ua=tables["table.csv"]["ua_pooled"])
     systems = list(table["system"].unique())
     size = 8.2, 2.7 * len(systems) + 0.7
     figure, panels = panels_of(len(systems), 3, size, sharey=True, width_ratios=(3, 1.4, 1.4))
     for row, system in zip(panels, systems):
-        _draw_system(row, table[table["system"] == system])
+        _draw_system(*row, table[table["system"] == system])
         row[0].set_title(system, loc="left", fontsize=10, parse_math=False)
         row[0].set_ylabel("UA pooled, %")
     panels[0, 1].set_title("room", loc="left", fontsize=10)
@@ -107,8 +99,7 @@ def plot_noise(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_system(panels: Sequence[Axes], table: pd.DataFrame) -> None:
-    noisy, room, telephone = panels
+def _draw_system(noisy: Axes, room: Axes, telephone: Axes, table: pd.DataFrame) -> None:
     for index, (kind, marker) in enumerate(zip(NOISES, "os^D")):
         rows = table[table["kind"] == kind].sort_values("level")
         shift = 0.25 * (index - 1.5)  # dB, so that the intervals do not hide each other
@@ -123,8 +114,8 @@ def _draw_system(panels: Sequence[Axes], table: pd.DataFrame) -> None:
     room.set_xlabel("T60, s")
     draw_intervals(telephone, range(len(codecs)), codecs, color=INK, marker="o")
     telephone.set_xticks(range(len(codecs)), codecs["kind"])
-    for axes in panels:
-        clean = 100 * table.loc[table["kind"] == CLEAN, "ua"].iloc[0]
+    clean = 100 * table.loc[table["kind"] == CLEAN, "ua"].iloc[0]
+    for axes in (noisy, room, telephone):
         axes.axhline(clean, color=MUTED, linewidth=1.0, label=CLEAN, zorder=1)
         axes.grid(visible=False, axis="x")
         axes.margins(x=0.06 if axes is noisy else 0.25)
@@ -147,23 +138,19 @@ def overlap_study(
     systems = named(experiments, to)
     trained_s = [finished_runs(experiment)[0].record.window_s for experiment in experiments]
     windows_s, overlaps_s = sorted({*map(float, windows_s), *trained_s}), sorted({0.0, *map(float, overlaps_s)})
+    name = "window {:g} s overlap {:g} s".format
     pairs = [(window_s, overlap_s) for window_s in windows_s for overlap_s in overlaps_s if overlap_s < window_s]
-    conditions = [Condition(_name(*pair), window_s=pair[0], overlap_s=pair[1]) for pair in pairs]
-    rows = []
+    conditions, rows = [Condition(name(*pair), window_s=pair[0], overlap_s=pair[1]) for pair in pairs], []
     stored = evaluate_saved(experiments, "overlap", conditions, jobs)
     for (system, _), own_s, scores in zip(systems, trained_s, stored):
         for window_s, overlap_s in tqdm(pairs, desc=f"{system}: scores", unit="condition"):
-            reference = None if overlap_s == 0 else scores[_name(window_s, 0.0)]
+            reference = None if overlap_s == 0 else scores[name(window_s, 0.0)]
             condition = {"window_s": window_s, "overlap_s": overlap_s, "trained_window": window_s == own_s}
-            rows.append({"system": system, **condition, **score_row(scores[_name(window_s, overlap_s)], reference)})
+            rows.append({"system": system, **condition, **score_row(scores[name(window_s, overlap_s)], reference)})
     columns = {
         "window": lambda row: f"{row['window_s']:g} s{' *' if row['trained_window'] else ''}",
         "overlap": "{overlap_s:g} s",
         **score_columns("no overlap"),
     }
-    title, table = "Overlap of test windows", pd.DataFrame(rows)
-    return Study("overlap", title, table, columns, lambda _: [OVERLAP, INTERVALS]).write(experiments, to)
-
-
-def _name(window_s: float, overlap_s: float) -> str:
-    return f"window {window_s:g} s overlap {overlap_s:g} s"
+    tables, notes = {"table.csv": ("", pd.DataFrame(rows), columns)}, f"{OVERLAP} {INTERVALS}"
+    return write_study(experiments, to, "overlap", "Overlap of test windows", notes, tables)

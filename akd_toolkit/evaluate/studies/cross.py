@@ -1,6 +1,5 @@
 """Cross-corpus test: students of one corpus on all utterances of another, without training on it."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +11,11 @@ from akd_toolkit.evaluate.report.summary import deviation
 from akd_toolkit.evaluate.studies.evaluate_saved import (
     Condition,
     SharedLabels,
-    Task,
-    is_current,
+    evaluate_saved,
     read_label_map,
     read_manifest,
-    read_stored,
-    run_all,
-    saved_student,
 )
-from akd_toolkit.evaluate.studies.study import SUMMARY, Study, finished_runs, score_columns, score_row, system_names
+from akd_toolkit.evaluate.studies.study import SUMMARY, score_columns, score_row, system_names, write_study
 from akd_toolkit.experiment.paths import ExperimentPaths
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.scores import ua, wa
@@ -40,55 +35,54 @@ def cross_study(
     Utterances and posteriors of classes that only one corpus has are left out, the other posteriors are scaled to sum
     to 1. The stored scores on the students' own corpus are restricted in the same way for comparison.
 
-    ``on`` is a folder with the manifest.csv of the other corpus: its store or any experiment on it. ``labels`` is a
-    YAML file for ``read_label_map``, ``unlabelled`` the manifest.csv of the unlabelled speech in training, if it is in
-    no store beside the experiment. ``jobs`` students are evaluated at the same time. ValueError if the other corpus has
-    recordings that were trained on, or shares fewer than two classes.
+    ValueError if the other corpus has recordings that were trained on, or shares fewer than two classes.
+
+    Arguments
+    ---------
+    on
+        Folder with the manifest.csv of the other corpus: its store or any experiment on it.
+    labels
+        YAML file for ``read_label_map``.
+    unlabelled
+        The manifest.csv of the unlabelled speech in training, if it is in no store beside the experiment.
+    jobs
+        How many students are evaluated at the same time.
     """
-    runs, path = finished_runs(experiment), _manifest_of(Path(on))
+    own, path = experiment.manifest, ExperimentPaths(on).manifest
+    if not path.is_file() or not (path.parent == Path(on) or ExperimentPaths(on).exists):
+        raise FileNotFoundError(
+            f"{on} has no corpus (manifest.csv is missing); give the output_folder of a recipe on the other corpus."
+        )
     other = read_manifest(path)
-    refuse_trained_recordings(experiment, other)
-    shared = SharedLabels.of(experiment.label_order, other.label_order, read_label_map(labels))
-    given = Manifest.read(unlabelled) if unlabelled else None
-    verdict, sentence = unlabelled_in_training(experiment, shared.utterances(other), given)
-    name, students, tasks = f"cross-{other.corpus}", [], []
-    for run in runs:
-        condition = Condition(f"all of {other.corpus}").with_windows_of(run)
-        more = *shared.shared, repr(sorted(shared.names.items()))
-        students.append(saved_student(experiment, name, run, condition, other, *more))
-        if not is_current(students[-1]):
-            tasks.append(Task(path, (), (), condition, students[-1:], shared))
-    run_all(tasks, name, jobs)
-    within = shared.scores(experiment.scores(runs))
-    # Every student has scored the same utterances, so runs take the place of seeds.
-    across = [read_stored([student.scores]).assign(seed=n, fold=1) for n, student in enumerate(students)]
-    corpus, system = experiment.manifest.corpus, system_names([experiment])[0]
-    rows = [_row(corpus, within, across=False), _row(other.corpus, pd.concat(across, ignore_index=True), across=True)]
-    scores = {head.replace("folds", "runs"): cell for head, cell in list(score_columns("").items())[:4]}
-    return Study(
-        name=name,
-        title=f"{system}, tested on {other.corpus}",
-        table=pd.DataFrame(rows).assign(system=system, in_training=["", verdict], classes=" ".join(shared.shared)),
-        columns={
-            "trained → tested": f"{corpus} → {{tested_on}}",
-            **{"utterances": "{utterances}", "speakers": "{speakers}", "runs": "{runs}"},
-            **scores,
-            "tested speech in training": lambda row: IN_TRAINING[row["in_training"]],
-        },
-        notes=lambda _: [*_protocol(experiment.manifest, other, shared), sentence],
-    ).write([experiment])
-
-
-def refuse_trained_recordings(experiment: Experiment, other: Manifest) -> None:
-    """Refuse a corpus with recordings, by the checksum of their samples, that are in the experiment's own corpus."""
-    mine = {row.sha256: row.id for row in experiment.manifest if row.sha256}
+    mine = {row.sha256: row.id for row in own if row.sha256}
     both = [row for row in other if row.sha256 in mine]
     if both:
         raise ValueError(
-            f"{len(both)} of {len(other)} recordings of {other.corpus} are recordings of {experiment.manifest.corpus} "
-            f"too (first: {both[0].id}, there {mine[both[0].sha256]}), so they were trained on; give a corpus of other "
-            "recordings."
+            f"{len(both)} of {len(other)} recordings of {other.corpus} are recordings of {own.corpus} too (first: "
+            f"{both[0].id}, there {mine[both[0].sha256]}), so they were trained on; give a corpus of other recordings."
         )
+    shared = SharedLabels.of(experiment.label_order, other.label_order, read_label_map(labels))
+    given = Manifest.read(unlabelled) if unlabelled else None
+    verdict, sentence = unlabelled_in_training(experiment, shared.utterances(other), given)
+    name, condition = f"cross-{other.corpus}", Condition(f"all of {other.corpus}")
+    (found,) = evaluate_saved([experiment], name, [condition], jobs, on=(path, shared))
+    across = found[condition.name]
+    # Every student has scored the same utterances, so runs take the place of seeds.
+    across = across.assign(seed=across.groupby(["seed", "fold"], sort=False).ngroup(), fold=1)
+    within, system = shared.scores(experiment.scores()), system_names([experiment])[0]
+    rows = [_row(own.corpus, within, across=False), _row(other.corpus, across, across=True)]
+    classes = " ".join(shared.shared)
+    table = pd.DataFrame(rows).assign(system=system, in_training=["", verdict], classes=classes)
+    scores = {head.replace("folds", "runs"): cell for head, cell in list(score_columns("").items())[:4]}
+    columns = {
+        "trained → tested": f"{own.corpus} → {{tested_on}}",
+        **{"utterances": "{utterances}", "speakers": "{speakers}", "runs": "{runs}"},
+        **scores,
+        "tested speech in training": lambda row: IN_TRAINING[row["in_training"]],
+    }
+    notes = f"{_protocol(own, other, shared)} {sentence}"
+    title, tables = f"{system}, tested on {other.corpus}", {"table.csv": ("", table, columns)}
+    return write_study([experiment], None, name, title, notes, tables)
 
 
 def unlabelled_in_training(
@@ -124,46 +118,34 @@ def unlabelled_in_training(
         )
     unhashed = sum(not row.sha256 for row in (*found, *other))
     if unhashed:
-        return (
-            "unknown",
-            f"**{unhashed} recordings have no checksum**, so it is not known whether they were trained on.",
-        )
+        sentence = f"**{unhashed} recordings have no checksum**, so it is not known whether they were trained on."
+        return "unknown", sentence
     corpora = ", ".join(manifest.corpus for manifest in sources.values())
     return "no", f"None of these recordings is among the {len(found)} of the unlabelled speech ({corpora})."
 
 
-def _manifest_of(folder: Path) -> Path:
-    """The manifest in a folder, or the one that an experiment there uses."""
-    paths = ExperimentPaths(folder)
-    if paths.manifest.is_file() and (paths.exists or paths.manifest.parent == folder):
-        return paths.manifest
-    raise FileNotFoundError(
-        f"{folder} has no corpus (manifest.csv is missing); give the output_folder of a recipe on the other corpus."
-    )
-
-
 def _row(corpus: str, scores: pd.DataFrame, across: bool) -> dict:
     """Mean and standard deviation over runs, and the pooled score with its interval over speakers."""
-    runs = [run for _, run in scores.groupby(["seed", "fold"])]
-    row: Mapping = score_row(scores)
+    row = score_row(scores)
     row = {name: row[name] for name in (*SUMMARY, "utterances", "speakers")}
+    runs = [run for _, run in scores.groupby(["seed", "fold"])]
     for name, measure in (("wa", wa), ("ua", ua)):
         values = [measure(run["truth"], run["prediction"]) for run in runs]
         row[f"{name}_mean"], row[f"{name}_std"] = float(np.mean(values)), deviation(values)
     return {"tested_on": corpus, "across": across, "runs": len(runs), **row}
 
 
-def _protocol(own: Manifest, other: Manifest, shared: SharedLabels) -> list[str]:
+def _protocol(own: Manifest, other: Manifest, shared: SharedLabels) -> str:
     dropped = []
     for corpus in (own, other):
         labels = [label for label in corpus.label_order if shared.name(label) not in shared.shared]
         dropped += [f"{corpus.corpus}'s {', '.join(labels)}"] if labels else []
     left_out = f", and {' and '.join(dropped)} left out." if dropped else "."
-    return [
+    return (
         f"Students trained on the labels of {own.corpus} alone (one for each fold and seed, on its fold's training "
         f"speakers) were tested on {other.corpus}; {len(shared.shared)} classes are shared "
-        f"({', '.join(shared.shared)}){left_out}",
+        f"({', '.join(shared.shared)}){left_out} "
         "WA and UA are means and standard deviations over the runs; pooled they are means over the runs on all "
         "utterances, with 95 % intervals over the tested speakers. On its own corpus each run is scored on its outer "
-        f"test speakers, among the same classes. Chance is {100 / len(shared.shared):.1f} UA.",
-    ]
+        f"test speakers, among the same classes. Chance is {100 / len(shared.shared):.1f} UA."
+    )

@@ -55,10 +55,10 @@ def disturb(
         return speech
     seed = hashlib.sha256(f"{VERSION}|{kind}|{utterance_id}".encode()).digest()[:8]
     random = np.random.default_rng(int.from_bytes(seed, "little"))
-    if kind == BABBLE:
-        disturbed = add_noise(speech, babble(voices or {}, len(speech), random), level)
-    elif kind in EXPONENTS:
-        disturbed = add_noise(speech, coloured_noise(kind, len(speech), random), level)
+    if kind in NOISES:
+        length = len(speech)
+        noise = babble(voices or {}, length, random) if kind == BABBLE else coloured_noise(kind, length, random)
+        disturbed = add_noise(speech, noise, level)
     elif kind == ROOM:
         disturbed = reverberate(speech, level, random)
     elif kind in CODECS:
@@ -94,7 +94,7 @@ def snr_db(speech: np.ndarray, noise: np.ndarray) -> float:
 
 
 def add_noise(speech: np.ndarray, noise: np.ndarray, wanted_db: float) -> np.ndarray:
-    """``speech`` + g * ``noise``, with g such that ``snr_db`` is ``wanted_db``; the result may exceed 1.
+    """``speech`` + g * ``noise``, with g such that ``snr_db`` is ``wanted_db``; may exceed 1.
 
     Example
     -------

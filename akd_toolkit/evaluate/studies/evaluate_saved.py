@@ -67,8 +67,8 @@ def read_label_map(path: str | Path | None) -> dict[str, str | None]:
 class SharedLabels:
     """The classes that a student's labels ``own`` share with another corpus, by their common names.
 
-    ``names`` maps labels, in any case of letters, to common names, and labels that are left out to None; other labels
-    are their own common names.
+    ``names`` maps labels, in any case of letters, to common names, and labels that are left out to None; others are
+    their own.
 
     Example
     -------
@@ -134,12 +134,7 @@ class Condition:
     window_s: float | None = None
     overlap_s: float | None = None
 
-    @property
-    def file(self) -> str:
-        """Name of its file of scores, such as ``white-0-dB.csv``."""
-        return "-".join("".join(sign if sign.isalnum() or sign in "._" else " " for sign in self.name).split()) + ".csv"
-
-    def with_windows_of(self, run: PlannedRun) -> "Condition":
+    def of_run(self, run: PlannedRun) -> "Condition":
         """The condition with the windows of a run where it leaves them open."""
         window_s = run.record.window_s if self.window_s is None else self.window_s
         overlap_s = run.record.test_overlap_s if self.overlap_s is None else self.overlap_s
@@ -148,7 +143,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class SavedStudent:
-    """One student, and the file that its scores go to."""
+    """One student, and the file that its scores go to; ``key`` is a hash of everything that they depend on."""
 
     folder: Path
     scores: Path
@@ -168,46 +163,57 @@ class Task:
     test_speakers: tuple[str, ...]
     train_speakers: tuple[str, ...]
     condition: Condition
+    shared: SharedLabels | None
     students: list[SavedStudent]
-    shared: SharedLabels | None = None
 
 
 def evaluate_saved(
-    experiments: Sequence[Experiment], study: str, conditions: Sequence[Condition], jobs: int = 1
+    experiments: Sequence[Experiment],
+    study: str,
+    conditions: Sequence[Condition],
+    jobs: int = 1,
+    on: tuple[Path, SharedLabels] | None = None,
 ) -> list[dict[str, pd.DataFrame]]:
     """Score every experiment's outer students on their own test speakers under every condition, ``jobs`` at a time.
 
-    Scores go to ``FOLDER/studies/<study>``, one file for each run and condition. Returns for each experiment: name of
-    the condition -> scores of all runs.
+    Scores go to ``FOLDER/studies/<study>``, one file for each run and condition. ``on`` is the manifest.csv of another
+    corpus, which is the test then, and the classes to score there. Returns for each experiment: name of the condition
+    -> scores of all runs. Finished files stay when it is interrupted.
     """
     tasks: dict[tuple, Task] = {}
     files: list[dict[str, list[Path]]] = []
     for experiment in experiments:
-        of_experiment: dict[str, list[Path]] = {condition.name: [] for condition in conditions}
+        path, shared = on or (experiment.paths.manifest, None)
+        tested = read_manifest(path).hash
+        files.append({condition.name: [] for condition in conditions})
         for run in finished_runs(experiment):
-            for condition in [condition.with_windows_of(run) for condition in conditions]:
-                student = saved_student(experiment, study, run, condition, experiment.manifest)
-                of_experiment[condition.name].append(student.scores)
+            for condition in [condition.of_run(run) for condition in conditions]:
+                student = _saved_student(experiment, study, run, condition, tested, shared)
+                files[-1][condition.name].append(student.scores)
                 if not is_current(student):
                     test = run.test_speakers, run.train_speakers, condition
-                    new = Task(experiment.paths.manifest, *test, students=[])
-                    tasks.setdefault((experiment.manifest.hash, *test), new).students.append(student)
-        files.append(of_experiment)
-    run_all(list(tasks.values()), study, jobs)
-    return [{name: read_stored(paths) for name, paths in found.items()} for found in files]
+                    key = tested, *test, run.folder if on else None  # of a foreign corpus each student is a task
+                    tasks.setdefault(key, Task(path, *test, shared, [])).students.append(student)
+    with tqdm(total=len(tasks), desc=f"{study} study", unit="condition", disable=not tasks) as bar:
+        run_tasks(partial(evaluate_task, progress=jobs == 1), list(tasks.values()), jobs, on_done=bar.update)
+
+    def stored(paths: list[Path]) -> pd.DataFrame:
+        return pd.concat(map(read_scores, paths), ignore_index=True).drop(columns=["condition", "key"])
+
+    return [{name: stored(paths) for name, paths in found.items()} for found in files]
 
 
-def saved_student(
-    experiment: Experiment, study: str, run: PlannedRun, condition: Condition, manifest: Manifest, *more: str
+def _saved_student(
+    experiment: Experiment, study: str, run: PlannedRun, condition: Condition, tested: str, shared: SharedLabels | None
 ) -> SavedStudent:
-    """The student of a run; its key is a hash of everything that its scores depend on."""
     path = run.paths.weights
     if not path.is_file():
         raise FileNotFoundError(f"{run.folder} has no trained student: {path.name} is missing; run its recipe again.")
-    key = VERSION, _sha256(path, path.stat().st_mtime_ns), manifest.hash, condition, run.train_speakers, more
-    scores = of_fold(experiment.paths.study(study), run.seed, run.fold) / condition.file
-    digest = hashlib.sha256(repr(key).encode()).hexdigest()[:16]
-    return SavedStudent(run.folder, scores, digest, run.seed, run.fold)
+    labels = (*shared.shared, repr(sorted(shared.names.items()))) if shared else ()
+    key = VERSION, _sha256(path, path.stat().st_mtime_ns), tested, condition, run.train_speakers, labels
+    name = "-".join("".join(sign if sign.isalnum() or sign in "._" else " " for sign in condition.name).split())
+    scores = of_fold(experiment.paths.study(study), run.seed, run.fold) / f"{name}.csv"  # such as white-0-dB.csv
+    return SavedStudent(run.folder, scores, hashlib.sha256(repr(key).encode()).hexdigest()[:16], run.seed, run.fold)
 
 
 def is_current(student: SavedStudent) -> bool:
@@ -218,16 +224,10 @@ def is_current(student: SavedStudent) -> bool:
         return False
 
 
-def run_all(tasks: list[Task], study: str, jobs: int) -> None:
-    """Compute tasks under a progress bar; finished ones stay finished when it is interrupted."""
-    with tqdm(total=len(tasks), desc=f"{study} study", unit="condition", disable=not tasks) as bar:
-        run_tasks(partial(evaluate_task, progress=jobs == 1), tasks, jobs, on_done=bar.update)
-
-
 def evaluate_task(task: Task, progress: bool = False) -> None:
     """Disturb the utterances of a task once, and score them by every student."""
-    manifest, condition = read_manifest(task.manifest), task.condition
-    test = task.shared.utterances(manifest) if task.shared else manifest.of(task.test_speakers)
+    manifest, condition, shared = read_manifest(task.manifest), task.condition, task.shared
+    test = shared.utterances(manifest) if shared else manifest.of(task.test_speakers)
     clean, voices = waveforms_of(manifest, progress), None
     if condition.kind == BABBLE:
         train = manifest.of(task.train_speakers)
@@ -235,20 +235,14 @@ def evaluate_task(task: Task, progress: bool = False) -> None:
     waveforms = {name: disturb(clean[name], condition.kind, condition.level, name, voices) for name in test.ids}
     batches = list(scoring_batches(test, waveforms.__getitem__, condition.window_s, condition.overlap_s, BATCH_SIZE))
     speakers, truth, labels = [row.speaker for row in test], [row.emotion for row in test], test.label_order
-    if task.shared:
-        truth, labels = [task.shared.name(label) for label in truth], task.shared.shared
+    if shared:
+        truth, labels = [shared.name(label) for label in truth], shared.shared
     for student in task.students:
-        own = task.shared.own if task.shared else labels
-        posteriors = predict(load_checked(student.folder, own), batches)
+        posteriors = predict(load_checked(student.folder, shared.own if shared else labels), batches)
         probs = np.stack([posteriors[name] for name in test.ids])
-        probs = task.shared.posteriors(probs) if task.shared else probs
+        probs = shared.posteriors(probs) if shared else probs
         scores = make_scores(test.ids, speakers, truth, probs, labels, student.fold, student.seed)
         write_scores(student.scores, scores.assign(condition=condition.name, key=student.key))
-
-
-def read_stored(files: Sequence[Path]) -> pd.DataFrame:
-    """Scores of several files in one table."""
-    return pd.concat([read_scores(file) for file in files], ignore_index=True).drop(columns=["condition", "key"])
 
 
 @lru_cache(maxsize=4)

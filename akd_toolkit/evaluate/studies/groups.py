@@ -11,7 +11,7 @@ from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.evaluate.report.plots import COLOURS, MUTED
 from akd_toolkit.evaluate.report.summary import speaker_scores, table_counts, utterance_table
 from akd_toolkit.evaluate.report.tables import with_limits
-from akd_toolkit.evaluate.studies.study import Study, draw_intervals, named, panels_of
+from akd_toolkit.evaluate.studies.study import draw_intervals, named, panels_of, write_study
 from akd_toolkit.experiment.scores_file import label_order_of
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.metrics.intervals import group_gap_interval, speaker_interval
@@ -45,20 +45,13 @@ def groups_study(experiments: Sequence[Experiment], to: str | Path | None = None
         "WA [95 %]": lambda row: with_limits(row, "wa", sign="+" if row["group"] == GAP else ""),
         "UA [95 %]": lambda row: with_limits(row, "ua", sign="+" if row["group"] == GAP else ""),
     }
-    columns = {"group": "{group}", "speakers": "{speakers}", **scored}
     of_speakers = {"speaker": "{speaker}", "group": "{group}", **scored}
-    return Study(
-        name="groups",
-        title="Speakers, women and men",
-        table=pd.DataFrame(rows),
-        columns=columns,
-        notes=lambda _: [NOTES],
-        details={"speakers.csv": pd.concat(speakers, ignore_index=True)},
-        sections={"speakers.csv": ("By speaker", of_speakers)},
-        plot=plot_speakers,
-        plotted="speakers.csv",
-        picture="UA of every speaker with its 95 % interval",
-    ).write(experiments, to)
+    tables = {
+        "table.csv": ("", pd.DataFrame(rows), {"group": "{group}", "speakers": "{speakers}", **scored}),
+        "speakers.csv": ("By speaker", pd.concat(speakers, ignore_index=True), of_speakers),
+    }
+    shown = plot_speakers, "UA of every speaker with its 95 % interval"
+    return write_study(experiments, to, "groups", "Speakers, women and men", NOTES, tables, *shown)
 
 
 def speaker_sex(manifest: Manifest) -> dict[str, str]:
@@ -91,8 +84,9 @@ def sex_rows(scores: pd.DataFrame, sex: dict[str, str]) -> list[dict]:
     return rows
 
 
-def plot_speakers(speakers: pd.DataFrame) -> Figure:
+def plot_speakers(tables: dict[str, pd.DataFrame]) -> Figure:
     """A panel for each system, a dot for each speaker in the order of UA, with its interval."""
+    speakers = tables["speakers.csv"]
     systems = list(speakers["system"].unique())
     size = max(4.6, 3.4 * len(systems)), 0.9 + 0.2 * speakers.groupby("system").size().max()
     figure, panels = panels_of(1, len(systems), size, sharex=True)
@@ -103,8 +97,7 @@ def plot_speakers(speakers: pd.DataFrame) -> Figure:
             draw_intervals(axes, own.index, own, horizontal=True, color=colour, marker=marker, label=group or "unknown")
         axes.set_yticks(range(len(rows)), rows["speaker"], parse_math=False, fontsize=8 if len(rows) > 15 else 10)
         axes.set_title(system, loc="left", fontsize=10, parse_math=False, wrap=True)
-        axes.set_xlabel("UA, %")
-        axes.set_xlim(0, 100)
+        axes.set(xlabel="UA, %", xlim=(0, 100))
         axes.grid(visible=False, axis="y")
     panels[0, 0].set_ylabel("speaker")
     if set(speakers["group"]) != {""}:

@@ -31,16 +31,20 @@ def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
     Experiments that are not finished are left out; ValueError if none remains.
     """
     done = [one for one in experiments if one.outer_runs() and all(run.done for run in one.outer_runs())]
-    named = [(float(one.settings.get("label_share") or 1.0), system_of(one), one) for one in done]
-    scores = {(share, system): one.scores() for share, system, one in named}
-    if len(scores) < len(named):
-        raise ValueError("two experiments have the same share of labels, teachers and weights; give one of them.")
-    teachers = teacher_scores(named)
-    for (share, title), (seen, modality) in teachers.items():
-        if modality != "audio" and (share, ALONE) in scores:
-            scores[share, f"student and {title} in the test"] = fused(scores[share, ALONE], seen)
-    if not scores:
+    if not done:
         raise ValueError("no experiment with a student is finished; run more rows of the ablation first.")
+    scores, teachers, modality = {}, {}, {}  # by share and system, or share and title
+    for one in done:
+        share = float(one.settings.get("label_share") or 1.0)
+        if (share, system_of(one)) in scores:
+            raise ValueError("two experiments have the same share of labels, teachers and weights; give one of them.")
+        scores[share, system_of(one)] = one.scores()
+        for title, seen in one.teacher_scores().items():  # the same heads in every experiment of a share
+            teachers.setdefault((share, title), seen)
+            modality.setdefault((share, title), _modality(one.settings["teachers"][title]["name"]))
+    for (share, title), seen in teachers.items():
+        if modality[share, title] != "audio" and (share, ALONE) in scores:
+            scores[share, f"student and {title} in the test"] = fused(scores[share, ALONE], seen)
     rows = []
     for (share, system), own in sorted(scores.items(), key=lambda item: (item[0][0], _order(item[0][1]))):
         against = None if system == ALONE else scores.get((share, ALONE))
@@ -49,7 +53,7 @@ def shares_study(experiments: Sequence[Experiment], to: str | Path) -> Path:
     cells = {(row["share"], row["system"]): with_limits(row, "ua_pooled", "ua") for row in table.to_dict("records")}
     parts = [_by_share(cells, sorted(table["system"].unique(), key=_order)), _long(table)]
     if teachers:
-        cells = {key: with_limits(score_row(seen), "ua_pooled", "ua") for key, (seen, _) in teachers.items()}
+        cells = {key: with_limits(score_row(seen), "ua_pooled", "ua") for key, seen in teachers.items()}
         parts += ["## Teachers alone, UA", _by_share(cells, sorted({title for _, title in teachers}))]
     shown = plot_shares(table), "UA by share of labels, with 95 % intervals"
     return write_page(Path(to) / "shares", "Shares of the labels", done, NOTES, {"table.csv": table}, parts, *shown)
@@ -64,17 +68,6 @@ def system_of(experiment: Experiment) -> str:
     weighting = (objective.get("weighting") or {}).get("name", "equal weights")
     gate = (objective.get("gate") or {}).get("name", "no gate")
     return f"+ {' + '.join(teachers)} ({weighting}, {gate})"
-
-
-def teacher_scores(
-    named: Sequence[tuple[float, str, Experiment]],
-) -> dict[tuple[float, str], tuple[pd.DataFrame, str]]:
-    """(share, title) -> scores and modality; a teacher has the same heads in every experiment of a share."""
-    found = {}
-    for share, _, experiment in named:
-        for title, scores in experiment.teacher_scores().items():
-            found.setdefault((share, title), (scores, _modality(experiment.settings["teachers"][title]["name"])))
-    return found
 
 
 def _modality(name: str) -> str:
@@ -109,10 +102,10 @@ def with_worth(table: pd.DataFrame) -> pd.DataFrame:
     alone = table[table["system"] == ALONE].sort_values("share")
     if not len(alone):
         return table.assign(of_full=np.nan, worth=np.nan)
-    full = alone.loc[alone["share"] == 1, "ua_pooled"]
+    full = alone.loc[alone["share"] == 1, "ua_pooled"].max()  # NaN if there is none
     best = np.maximum.accumulate(alone["ua_pooled"].to_numpy())  # more labels, but by chance a lower UA
     worth = np.interp(table["ua_pooled"], best, alone["share"], left=np.nan, right=np.inf)
-    return table.assign(of_full=table["ua_pooled"] / (full.item() if len(full) else np.nan), worth=worth)
+    return table.assign(of_full=table["ua_pooled"] / full, worth=worth)
 
 
 def _order(system: str) -> tuple:
@@ -156,7 +149,6 @@ def plot_shares(table: pd.DataFrame) -> Figure:
     shares = sorted(table["share"].unique())
     axes.set_xticks([100 * share for share in shares], [_labels(share) for share in shares])
     axes.set_xticks([], minor=True)
-    axes.set_xlabel("labelled share of the training utterances")
-    axes.set_ylabel("UA, %")
+    axes.set(xlabel="labelled share of the training utterances", ylabel="UA, %")
     axes.legend(frameon=False, fontsize=8)
     return figure

@@ -1,10 +1,10 @@
-"""What all studies share: one tidy table with a row for each system and condition, and the files made from it.
+"""What all studies share: a tidy table with a row for each system and condition, and the files made from it.
 
 A study takes experiments and ``to``, the folder for the common table of several, and returns the path of its table.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -27,42 +27,42 @@ COUNTS = ("utterances", "speakers", "folds", "seeds")
 Columns = Mapping[str, str | Callable[[pd.Series], str]]  # heading -> text with columns in braces, or a function
 
 
-@dataclass(frozen=True)
-class Study:
-    """The result of a study for all systems; every table has a column ``system``."""
+def write_study(
+    experiments: Sequence[Experiment],
+    to: str | Path | None,
+    name: str,
+    title: str,
+    notes: str | Callable[[pd.DataFrame], str],
+    tables: Mapping[str, tuple[str, pd.DataFrame, Columns]],
+    plot: Callable[[Mapping[str, pd.DataFrame]], Figure] | None = None,
+    picture: str = "",
+) -> Path:
+    """Write each experiment's own page into ``studies/<name>``, and the common one below ``to``; the path of the last.
 
-    name: str  # folder below studies
-    title: str
-    table: pd.DataFrame  # table.csv: a row for each system and condition
-    columns: Columns  # of table.md, after the system
-    notes: Callable[[pd.DataFrame], Sequence[str]]  # protocol and definitions, from the table of a page
-    details: Mapping[str, pd.DataFrame] = field(default_factory=dict)  # more tables by file name
-    sections: Mapping[str, tuple[str, Columns]] = field(default_factory=dict)  # those shown: heading and columns
-    plot: Callable[[pd.DataFrame], Figure] | None = None
-    plotted: str = "table.csv"
-    picture: str = ""  # what the plot shows
-
-    def write(self, experiments: Sequence[Experiment], to: str | Path | None = None) -> Path:
-        """Write each experiment's own page, and the common one into ``to``; returns the path of the last."""
-        names = system_names(experiments)
-        for name, experiment in zip(names, experiments):
-            path = self._write_page(experiment.paths.study(self.name), {name: experiment})
-        return path if to is None else self._write_page(Path(to) / self.name, dict(zip(names, experiments)))
-
-    def _write_page(self, folder: Path, systems: Mapping[str, Experiment]) -> Path:
-        tables = {"table.csv": self.table, **self.details}
-        tables = {name: rows[rows["system"].isin(systems)].reset_index(drop=True) for name, rows in tables.items()}
-        known = {name: one.speakers_known for name, one in systems.items()}
-        generated = {name: one.manifest.generated for name, one in systems.items()}
-        names = tables["table.csv"]["system"]
-        table = tables["table.csv"].assign(speakers_known=names.map(known), generated=names.map(generated))
-        tables["table.csv"] = table
-        parts = [_markdown(table, self.columns, left=2)]
-        for name, (heading, columns) in self.sections.items():
-            parts += [f"## {heading}", _markdown(tables[name], columns, left=3)]
-        figure = self.plot(tables[self.plotted]) if self.plot else None
-        notes = " ".join(filter(None, self.notes(table)))
-        return write_page(folder, self.title, systems.values(), notes, tables, parts, figure, self.picture)
+    Arguments
+    ---------
+    notes
+        Protocol and definitions, or how to tell them from the rows of a page in table.csv.
+    tables
+        File name -> heading, rows with a column ``system``, and the columns to show after it, if any.
+    plot, picture
+        Draws the tables of a page by their file names, and what the plot shows.
+    """
+    systems = dict(zip(system_names(experiments), experiments))
+    pages = [(one.paths.study(name), {system: one}) for system, one in systems.items()]
+    for folder, members in [*pages, *([] if to is None else [(Path(to) / name, systems)])]:
+        own, parts = {}, []
+        for file, (heading, rows, columns) in tables.items():
+            own[file] = rows[rows["system"].isin(members)].reset_index(drop=True)
+            if file == "table.csv":
+                of_rows = [members[system] for system in own[file]["system"]]
+                marks = {"speakers_known": [one.speakers_known for one in of_rows]}
+                own[file] = own[file].assign(**marks, generated=[one.manifest.generated for one in of_rows])
+            parts += [f"## {heading}"] if heading else []
+            parts += [_markdown(own[file], columns, left=3 if heading else 2)] if columns else []
+        text = notes if isinstance(notes, str) else notes(own["table.csv"])
+        path = write_page(folder, title, members.values(), text, own, parts, plot and plot(own), picture)
+    return path
 
 
 def write_page(
@@ -109,14 +109,14 @@ def system_names(experiments: Sequence[Experiment]) -> list[str]:
 
 
 def named(experiments: Sequence[Experiment], to: str | Path | None) -> list[tuple[str, Experiment]]:
-    """(name of the system, experiment) of each.
+    """(name of the system, experiment) of each, all finished.
 
-    Refused are folders given twice, several without the folder ``to`` for the common table, and unfinished experiments.
+    Refused are folders given twice, and several without the folder ``to`` for the common table.
     """
     folders = [experiment.folder.resolve() for experiment in experiments]
-    repeated = [folder for folder in folders if folders.count(folder) > 1]
-    if repeated:
-        raise ValueError(f"{repeated[0]} was given twice; give each experiment once.")
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise ValueError(f"{folder} was given twice; give each experiment once.")
     if to is None and len(experiments) > 1:
         raise ValueError(f"{len(experiments)} experiments need a folder for their common table; give --to FOLDER.")
     for experiment in experiments:
@@ -139,7 +139,7 @@ def finished_runs(experiment: Experiment) -> list[PlannedRun]:
 
 
 def score_row(scores: pd.DataFrame, reference: pd.DataFrame | None = None) -> dict:
-    """Scores of one system under one condition, and the difference ``*_ahead`` to a reference on the same utterances.
+    """Scores of one system under one condition, and how far they are ahead of a reference on the same utterances.
 
     ``*_ahead`` is of pooled scores, with its paired 95 % interval over speakers; ``*_p`` is the permutation test by
     speaker. NaN without a reference.
@@ -165,11 +165,11 @@ def same_rows(teacher: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 def score_columns(reference: str) -> Columns:
     """Columns of a table with ``score_row``."""
     return {
-        "WA, folds": lambda row: over_folds(row, "wa"),
-        "UA, folds": lambda row: over_folds(row, "ua"),
-        "WA pooled [95 %]": lambda row: with_limits(row, "wa_pooled", "wa"),
-        "UA pooled [95 %]": lambda row: with_limits(row, "ua_pooled", "ua"),
-        f"UA against {reference} [95 %]": lambda row: with_limits(row, "ua_ahead", sign="+"),
+        "WA, folds": partial(over_folds, score="wa"),
+        "UA, folds": partial(over_folds, score="ua"),
+        "WA pooled [95 %]": partial(with_limits, value="wa_pooled", limits="wa"),
+        "UA pooled [95 %]": partial(with_limits, value="ua_pooled", limits="ua"),
+        f"UA against {reference} [95 %]": partial(with_limits, value="ua_ahead", sign="+"),
         "p": lambda row: "" if pd.isna(row["ua_p"]) else f"{row['ua_p']:.3f}",
     }
 
@@ -187,9 +187,6 @@ def panels_of(num_rows: int, num_columns: int, size: tuple[float, float], **opti
 def draw_intervals(axes: Axes, places, rows: pd.DataFrame, horizontal: bool = False, **style) -> None:
     """Pooled UA in percent with its interval at each of the places, from columns ``ua_low``, ``ua``, ``ua_high``."""
     low, middle, high = (100 * rows[name] for name in ("ua_low", "ua", "ua_high"))
-    errors = np.maximum([middle - low, high - middle], 0)
-    axes.errorbar(
-        *((middle, places) if horizontal else (places, middle)),
-        **{"xerr" if horizontal else "yerr": errors},
-        **{"linestyle": "none", "markersize": 4.5, "elinewidth": 0.8, **style},
-    )
+    xy = (middle, places) if horizontal else (places, middle)
+    errors = {"xerr" if horizontal else "yerr": np.maximum([middle - low, high - middle], 0)}
+    axes.errorbar(*xy, **errors, **{"linestyle": "none", "markersize": 4.5, "elinewidth": 0.8, **style})

@@ -11,6 +11,7 @@ from finished import scores_of, write_plan
 from matplotlib.figure import Figure
 
 from akd_toolkit.data.manifest import Manifest, Utterance
+from akd_toolkit.evaluate.report.results import results_row
 from akd_toolkit.experiment.scores_file import make_scores, write_scores
 
 LABELS, EMOTIONS = ["ang", "neu", "sad"], ("anger", "sadness")
@@ -44,19 +45,19 @@ def invented():
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def row():
-    """A row of results.csv as ``append_results`` takes it."""
-    key = {"corpus": "EmoDB", "recipe": "akd", "system": "akd", "student": "micro_cnn", "teachers": "whisper"}
-    scores = {"wa_mean": 0.801, "wa_std": 0.041, "ua_mean": 0.754, "ua_std": 0.048}
-    pooled = {"wa_pooled": 0.806, "ua_pooled": 0.79, "ua_low": 0.7512, "ua_high": 0.8266}
-    return {
-        **key,
-        **{"params": 163_000, "folds": 5, "seeds": 3},
-        **scores,
-        **pooled,
-        **{"minutes": 12.34, "commit": "0a1b2c3", "date": "2026-01-31"},
-    }
+    """A row of results.csv, with changes."""
+    given = {"corpus": "EmoDB", "recipe": "akd", "system": "akd", "student": "micro_cnn", "teachers": "whisper"}
+    given |= {"params": 163_000, "minutes": 12.34, "commit": "0a1b2c3", "date": "2026-01-31"}
+    found = {"folds": 5, "seeds": 3, "wa_mean": 0.801, "wa_std": 0.041, "ua_mean": 0.754, "ua_std": 0.048}
+    found |= {"wa_pooled": 0.806, "ua_pooled": 0.79, "ua_low": 0.7512, "ua_high": 0.8266}
+
+    def make(**changes):
+        names = {name: changes.pop(name, value) for name, value in given.items()}
+        return results_row({**found, **changes}, **names | {"teachers": [names["teachers"]]})
+
+    return make
 
 
 def corpus(name="Toy", speakers="ABCD", per_class=2, labels=EMOTIONS) -> Manifest:
@@ -156,9 +157,7 @@ def make_corpus():
 def drawn(monkeypatch):
     """Every figure that is saved."""
     figures, save = [], Figure.savefig
-    monkeypatch.setattr(
-        Figure, "savefig", lambda figure, *args, **kw: (figures.append(figure), save(figure, *args, **kw))
-    )
+    monkeypatch.setattr(Figure, "savefig", lambda one, *given, **kw: (figures.append(one), save(one, *given, **kw)))
     return figures
 
 

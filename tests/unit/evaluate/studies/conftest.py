@@ -11,11 +11,12 @@ import torch
 from corpora import write_corpus
 from finished import scores_of, write_plan
 
+from akd_toolkit.data.audio import read_audio
 from akd_toolkit.data.folds import inner_folds
 from akd_toolkit.data.manifest import Manifest
 from akd_toolkit.experiment.scores_file import write_scores
 from akd_toolkit.experiment.stored import Experiment
-from akd_toolkit.models.storage import save_student
+from akd_toolkit.models.storage import load_student, save_student
 from akd_toolkit.registry import STUDENTS
 
 SPEAKERS = ("f1", "m1", "f2", "m2")
@@ -95,6 +96,23 @@ def make_experiment(tmp_path, corpus):
         return write_experiment(tmp_path / "results" / name, corpus, **options)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def naive():
+    """(run, test) -> posteriors of a run's student by plain loops over windows in samples."""
+
+    def posteriors(run, test, window=16000, hop=8000, change=lambda row, wave: wave):
+        (student, _), found = load_student(run.folder), {}
+        for row in test:
+            wave = change(row, read_audio(row.wav))
+            starts = [*range(0, max(0, len(wave) - window), hop), max(0, len(wave) - window)]
+            with torch.no_grad():
+                logits = [student(torch.from_numpy(wave[s : s + window].copy())[None]).logits[0] for s in starts]
+            found[row.id] = np.mean([torch.softmax(one.double(), dim=0).numpy() for one in logits], axis=0)
+        return found
+
+    return posteriors
 
 
 @pytest.fixture(scope="session")
