@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from akd_toolkit.cli.command import show
-from akd_toolkit.deploy.export import CALIBRATION, FORMATS, SUFFIXES, check_format
+from akd_toolkit.deploy.formats import CALIBRATION, FORMATS, SUFFIXES, check_format
 
 EPILOG = """examples:
   akd export results/akd/seed17/fold1/outer                          student.onnx in the run's folder

@@ -4,9 +4,9 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 PEERS = {
     "opensmile": "openSMILE eGeMAPS functionals (88 numbers; no classifier)",
@@ -15,15 +15,17 @@ PEERS = {
 }
 
 
-@dataclass(frozen=True)
-class Backend:
-    """One way to run a student."""
+class Backend(NamedTuple):
+    """One way to run a student; one on a GPU gets a single row, with one CPU thread."""
 
     title: str  # in the table
     loader: str  # name in worker.LOADERS
     form: str  # of the student: folder, fp32, fp16, int8, torchscript, fp32.plan, fp16.plan
     needs: tuple[str, ...] = ()  # packages, "a GPU" or "a compiler"
-    on_gpu: bool = False  # then it gets one row, with one CPU thread
+
+    @property
+    def on_gpu(self) -> bool:
+        return "a GPU" in self.needs
 
     @property
     def missing(self) -> str:
@@ -52,19 +54,17 @@ BACKENDS = {  # the first one measured is the reference of the column "× first"
     "torch": Backend("PyTorch", "torch", "folder"),
     "compile": Backend("torch.compile", "compile", "folder", ("a compiler",)),
     "torchscript": Backend("TorchScript", "torchscript", "torchscript"),
-    "cuda": Backend("PyTorch, CUDA", "cuda", "folder", ("a GPU",), on_gpu=True),
-    "tensorrt": Backend("TensorRT FP32", "tensorrt", "fp32.plan", ("a GPU", "tensorrt"), on_gpu=True),
-    "tensorrt-fp16": Backend("TensorRT FP16", "tensorrt", "fp16.plan", ("a GPU", "tensorrt"), on_gpu=True),
+    "cuda": Backend("PyTorch, CUDA", "cuda", "folder", ("a GPU",)),
+    "tensorrt": Backend("TensorRT FP32", "tensorrt", "fp32.plan", ("a GPU", "tensorrt")),
+    "tensorrt-fp16": Backend("TensorRT FP16", "tensorrt", "fp16.plan", ("a GPU", "tensorrt")),
 }
 
 
 def check_options(sources, backends, peers, threads, batches, window_s, seconds) -> None:
     """Raise ValueError for options of ``run_bench`` that cannot be measured, before anything is loaded."""
-    for option, given, known in (("--ways", backends, BACKENDS), ("--peers", peers, PEERS)):
-        for name in given:
-            if name not in known:
-                also = ", or none" if option == "--peers" else ""
-                raise ValueError(f"{option}: unknown '{name}'; known: {', '.join(known)}{also}.")
+    for option, given, known, also in (("--ways", backends, BACKENDS, ""), ("--peers", peers, PEERS, ", or none")):
+        if unknown := [name for name in given if name not in known]:
+            raise ValueError(f"{option}: unknown '{unknown[0]}'; known: {', '.join(known)}{also}.")
     thread_counts(threads)
     if min(batches, default=1) < 1:
         raise ValueError(f"batches must be >= 1, got {list(batches)}.")

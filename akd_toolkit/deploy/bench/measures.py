@@ -27,21 +27,12 @@ BUSY = 0.25  # share of the cores from which the machine counts as busy
 POWERCAP = Path("/sys/class/powercap")
 
 
-def time_calls(
-    call: Callable[[], object],
-    seconds: float,
-    fewest: int = 2,
-    warm_up: int = 1,
-    clock: Callable[[], float] = time.perf_counter,
-) -> list[float]:
-    """Seconds of each call, until ``seconds`` have passed and ``fewest`` calls are done; no garbage is collected.
-
-    ``warm_up`` calls before are not timed.
-    """
+def time_calls(call: Callable, seconds: float, fewest=2, warm_up=1, clock: Callable = time.perf_counter) -> list[float]:
+    """Seconds of each call after ``warm_up`` others, until ``seconds`` have passed and ``fewest`` calls are done."""
     for _ in range(warm_up):
         call()
     collecting = gc.isenabled()
-    gc.disable()
+    gc.disable()  # a collection would count as time of a call
     try:
         taken, begin = [], clock()
         end = begin
@@ -96,14 +87,15 @@ def operations_of_file(path, num_samples: int) -> int:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         session.run(None, {session.get_inputs()[0].name: np.zeros((1, num_samples), dtype=np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    nodes = [event["args"] for event in events if event.get("name", "").endswith("_kernel_time")]
-    return sum(
-        _operations(n["op_name"], _shapes(n["input_type_shape"]), _shapes(n["output_type_shape"])) for n in nodes
+    return sum(_operations(event["args"]) for event in events if event.get("name", "").endswith("_kernel_time"))
+
+
+def _operations(node: dict) -> int:
+    """Operations of one profiled node, whose shapes are such as ``[{"float": [1, 2]}]``."""
+    inputs, outputs = (
+        [shape for entry in node[f"{side}_type_shape"] for shape in entry.values()] for side in ("input", "output")
     )
-
-
-def _operations(kind: str, inputs: list[list[int]], outputs: list[list[int]]) -> int:
-    """Operations of one node from the shapes of its inputs and outputs."""
+    kind = node["op_name"]
     if kind in _CONVOLUTIONS:
         return 2 * math.prod(outputs[0]) * math.prod(inputs[_CONVOLUTIONS[kind]][1:])
     if kind in _PRODUCTS:
@@ -111,11 +103,6 @@ def _operations(kind: str, inputs: list[list[int]], outputs: list[list[int]]) ->
     if kind in ("Gemm", "FusedGemm", "QGemm"):
         return 2 * math.prod(inputs[0]) * outputs[0][1]
     return 0
-
-
-def _shapes(profiled: list[dict]) -> list[list[int]]:
-    """``[{"float": [1, 2]}]`` -> ``[[1, 2]]``."""
-    return [shape for entry in profiled for shape in entry.values()]
 
 
 def num_cores() -> int:
@@ -149,31 +136,27 @@ def describe_machine() -> dict:
     }
 
 
-def busy_warning(load: float | None, cores: int) -> str:
+def busy_warning(load: float, cores: int) -> str:
     """A warning if the machine was busy, or an empty string."""
-    if load is None or load < BUSY * cores:
+    if load < BUSY * cores:
         return ""
     return f"The machine was busy before the measurement (load {load:.1f} on {cores} cores). Latencies may be too high."
 
 
-def cpu_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+def cpu_name() -> str:
     """The processor's name."""
     if sys.platform == "darwin":
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
         return subprocess.run(command, capture_output=True, text=True).stdout.strip() or platform.machine()
-    return _cpuinfo("model name", cpuinfo) or platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def _cpuinfo(key: str, path: Path = Path("/proc/cpuinfo")) -> str:
+def _cpuinfo(key: str) -> str:
     """The first value of a key; empty where the file or the key is missing."""
+    path = Path("/proc/cpuinfo")
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     found = re.search(rf"^({key})\s*:\s*(.*)$", text, re.MULTILINE)
     return found[2].strip() if found else ""
-
-
-def resident_bytes() -> int:
-    """Memory that this process holds now."""
-    return psutil.Process().memory_info().rss
 
 
 def peak_bytes() -> int:
@@ -196,39 +179,33 @@ def energy_meter(on_gpu: bool = False, powercap: Path = POWERCAP) -> Callable[[]
     Source: Linux, Documentation/power/powercap (energy_uj counts microjoules and wraps at max_energy_range_uj); NVIDIA
     NVML, nvmlDeviceGetTotalEnergyConsumption (millijoules since the driver was loaded).
     """
-    return _nvml_meter() if on_gpu else _rapl_meter(powercap)
-
-
-def _rapl_meter(powercap: Path):
-    # intel-rapl:0 is a package, intel-rapl:0:1 a part of it; psys, on some machines, contains all packages.
-    zones = (path for path in powercap.glob("intel-rapl:*") if (path / "name").is_file())
-    packages = sorted(path for path in zones if (path / "name").read_text().startswith("package"))
-
-    def read() -> list[tuple[int, ...]]:
-        return [tuple(int((p / name).read_text()) for name in ("energy_uj", "max_energy_range_uj")) for p in packages]
+    try:
+        read = _board_counter() if on_gpu else _package_counters(powercap)
+        if not read():
+            return None
+    except Exception:  # often only root may read the counters; NVML has many error classes
+        return None
 
     def start():
         before = read()
         return lambda: sum((now - b) % (limit + 1) for (b, limit), (now, _) in zip(before, read(), strict=True)) / 1e6
 
-    try:
-        return start if read() else None
-    except (OSError, ValueError):  # often only root may read it
-        return None
-
-
-def _nvml_meter():
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        board = pynvml.nvmlDeviceGetHandleByIndex(0)
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
-    except Exception:  # NVML has many error classes
-        return None
-
-    def start():
-        before = pynvml.nvmlDeviceGetTotalEnergyConsumption(board)
-        return lambda: (pynvml.nvmlDeviceGetTotalEnergyConsumption(board) - before) / 1e3
-
     return start
+
+
+def _package_counters(powercap: Path) -> Callable[[], list[tuple]]:
+    """A function that reads (microjoules, limit) of every processor package."""
+    # intel-rapl:0 is a package, intel-rapl:0:1 a part of it; psys, on some machines, contains all packages.
+    zones = (path for path in powercap.glob("intel-rapl:*") if (path / "name").is_file())
+    packages = sorted(path for path in zones if (path / "name").read_text().startswith("package"))
+    files = ("energy_uj", "max_energy_range_uj")
+    return lambda: [tuple(int((package / file).read_text()) for file in files) for package in packages]
+
+
+def _board_counter() -> Callable[[], list[tuple]]:
+    """The same of the first GPU, whose counter does not wrap."""
+    import pynvml
+
+    pynvml.nvmlInit()
+    board = pynvml.nvmlDeviceGetHandleByIndex(0)
+    return lambda: [(1e3 * pynvml.nvmlDeviceGetTotalEnergyConsumption(board), math.inf)]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,6 @@ def run_bench(
     batches: Sequence[int] = (1, 8, 32),
     window_s: float = 3.0,
     seconds: float = 2.0,
-    progress: bool = True,
 ) -> Bench:
     """Measure students and peers on every backend of this machine; options as of ``akd bench``.
 
@@ -42,31 +42,34 @@ def run_bench(
     bench = Bench([], describe_machine())
     bench.options = {"sources": [str(source) for source in sources], "window_s": window_s, "seconds": seconds}
     bench.options |= {"batches": batches, "threads": threads}
-    workers: dict[int, WorkerProcess] = {}  # by index of the row
-    with tempfile.TemporaryDirectory(prefix="akd-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="akd-bench-") as folder, ExitStack() as workers:
         work = Path(folder)
         signals = generated_signals(max(batches), window_s)
         np.save(work / "signals.npy", signals)
         try:
             with quiet():  # it would name temporary files
-                bench.rows = _rows(sources, backends, peers, threads, work, signals, progress)
-            turns = _start(bench.rows, workers, batches, seconds, work, progress)
-            _measure(bench.rows, workers, turns, seconds, progress)
+                bench.rows = _rows(sources, backends, peers, threads, work, signals)
+            turns = []
+            waiting = [row for row in bench.rows if not row.reason]
+            with tqdm(waiting, desc="starting", unit="row", leave=False) as bar:
+                for row in bar:
+                    bar.set_postfix_str(row.title)
+                    worker = WorkerProcess(row, work)
+                    workers.callback(worker.close)
+                    turns += [(what, batch, row, worker) for what, batch in _first_calls(worker, row, batches, seconds)]
+            _measure(sorted(turns, key=lambda turn: (turn[0] == FEATURES, turn[1])), seconds / ROUNDS)
         except KeyboardInterrupt:
             bench.stopped = True
             logger.warning("stopped; the rows below were measured before.")
-        finally:
-            for worker in workers.values():
-                worker.close()
     for row in bench.rows:
         if not row.measured and not row.reason:
             row.reason = "stopped before it was measured"
     return bench
 
 
-def _rows(sources, backends, peers, threads, work, signals, progress) -> list[Row]:
+def _rows(sources, backends, peers, threads, work, signals) -> list[Row]:
     rows: list[Row] = []
-    with tqdm([*sources, *peers], desc="preparing", unit="model", disable=not progress, leave=False) as bar:
+    with tqdm([*sources, *peers], desc="preparing", unit="model", leave=False) as bar:
         for index, name in enumerate(bar):
             bar.set_postfix_str(str(name))
             if index >= len(sources):
@@ -79,61 +82,46 @@ def _rows(sources, backends, peers, threads, work, signals, progress) -> list[Ro
     return rows
 
 
-def _start(rows, workers, batches, seconds, work, progress) -> list[tuple[str, int, int]]:
-    """Load every row into its process; returns the turns of a round: (what, batch, index of the row)."""
-    turns = []
-    ready = [index for index, row in enumerate(rows) if not row.reason]
-    with tqdm(ready, desc="starting", unit="row", disable=not progress, leave=False) as bar:
-        for index in bar:
-            row = rows[index]
-            bar.set_postfix_str(row.title)
-            worker = workers[index] = WorkerProcess(row, work)
-            try:
-                row.memory_mb = worker.call("load")["memory_bytes"] / 1e6
-                turns += [(WHOLE, batch, index) for batch in _fitting(worker, row, batches, seconds)]
-            except WorkerError as error:
-                row.reason = str(error)
-                continue
-            if row.features:
-                try:
-                    worker.call("time", what=FEATURES, batch=1, seconds=0)
-                    turns.append((FEATURES, 1, index))
-                except WorkerError as error:
-                    logger.warning("%s: the features cannot be timed alone (%s).", row.title, error)
-    return sorted(turns, key=lambda turn: (turn[0] == FEATURES, turn[1]))
-
-
-def _fitting(worker: "WorkerProcess", row: Row, batches: list[int], seconds: float) -> list[int]:
-    """Make the first calls of every batch size that fits in the seconds; returns these sizes."""
+def _first_calls(worker: "WorkerProcess", row: Row, batches: list[int], seconds: float) -> list[tuple[str, int]]:
+    """Load the row and call it with every batch size that fits in the seconds; returns these (what, batch)."""
     fitting, of_one = [], 0.0
     for batch in batches:
         if of_one * batch > seconds:
             break
         try:
-            of_one = worker.call("time", what=WHOLE, batch=batch, seconds=0)["seconds"][-1] / batch
+            reply = worker.call(WHOLE, batch, 0)
         except WorkerError as error:
             if batch == 1:
-                raise
+                row.reason = str(error)
+                return []
             row.note = f"{row.note}; batch {batch}: {error}".removeprefix("; ")
             break
-        fitting.append(batch)
+        of_one = reply["seconds"][-1] / batch
+        if batch == 1:
+            row.memory_mb = reply["memory_bytes"] / 1e6
+        fitting.append((WHOLE, batch))
+    if row.features:
+        try:
+            worker.call(FEATURES, 1, 0)
+            fitting.append((FEATURES, 1))
+        except WorkerError as error:
+            logger.warning("%s: the features cannot be timed alone (%s).", row.title, error)
     return fitting
 
 
-def _measure(rows, workers, turns, seconds, progress) -> None:
+def _measure(turns: list[tuple], seconds: float) -> None:
+    """Time every turn (what, batch, row, its worker) in each round."""
     often = 0.1 if sys.stderr.isatty() else 10.0  # s; a line for each slice would flood a log
-    options = {"unit": "slice", "mininterval": often, "disable": not progress, "leave": False}
-    with tqdm(total=ROUNDS * len(turns), **options) as bar:
+    with tqdm(total=ROUNDS * len(turns), unit="slice", mininterval=often, leave=False) as bar:
         for number in range(1, ROUNDS + 1):
             bar.set_description(f"measuring, round {number} of {ROUNDS}")
-            for what, batch, index in turns:
-                row = rows[index]
+            for what, batch, row, worker in turns:
                 bar.set_postfix_str(f"{row.title}, batch {batch}", refresh=False)
                 bar.update()
                 if row.reason:
                     continue
                 try:
-                    reply = workers[index].call("time", what=what, batch=batch, seconds=seconds / ROUNDS)
+                    reply = worker.call(what, batch, seconds)
                 except WorkerError as error:
                     row.reason = str(error)
                     continue
@@ -154,10 +142,9 @@ class WorkerProcess:
 
     def __init__(self, row: Row, work: Path):
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by close)
-        pools = dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], str(row.threads))
         environment = {
             **os.environ,
-            **pools,
+            **dict.fromkeys(["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"], str(row.threads)),
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONWARNINGS": "ignore",
             "HF_HUB_OFFLINE": "1",
@@ -178,19 +165,16 @@ class WorkerProcess:
         job = {"signals": str(work / "signals.npy"), "threads": row.threads, "on_gpu": row.on_gpu}
         self._send({**job, WHOLE: [row.loader, row.path], FEATURES: row.features})
 
-    def call(self, method: str, **arguments) -> dict:
-        """What a method of the worker returns; WorkerError if it failed or the process died."""
-        self._send([method, arguments])
+    def call(self, what: str, batch: int, seconds: float) -> dict:
+        """The reply of ``worker.serve``; WorkerError if the model failed or the process died."""
+        self._send([what, batch, seconds])
         line = self.process.stdout.readline()
-        if not line:
-            raise WorkerError(self._how_it_ended())
-        reply = json.loads(line)
+        reply = json.loads(line) if line else {"error": self._how_it_ended()}
         if "error" in reply:
             raise WorkerError(reply["error"])
         return reply
 
     def close(self) -> None:
-        """End the process."""
         self.process.kill()
         self.process.communicate()
         self.errors.close()

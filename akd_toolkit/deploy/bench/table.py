@@ -32,9 +32,9 @@ board."""
 class Row:
     """One model on one backend with a number of threads; ``reason`` says why nothing was measured."""
 
-    model: str
-    backend: str
-    threads: int
+    model: str = ""
+    backend: str = ""
+    threads: int = 1
     loader: str = ""  # what its worker calls, on this path
     path: str = ""
     features: tuple[str, str] | None = None  # (loader, path) of the front end alone, where it can be run alone
@@ -46,7 +46,8 @@ class Row:
     note: str = ""
     memory_mb: float | None = None
     joules: float | None = None  # of all timed calls at batch 1
-    seconds: dict = field(default_factory=lambda: defaultdict(list))  # (WHOLE or FEATURES, batch) -> of each call
+    # (WHOLE or FEATURES, batch) -> seconds of each call
+    seconds: dict = field(default_factory=lambda: defaultdict(list), init=False)
 
     @property
     def title(self) -> str:
@@ -56,8 +57,30 @@ class Row:
     def measured(self) -> bool:
         return not self.reason and bool(self.seconds[WHOLE, 1])
 
-    def p50_ms(self, what: str = WHOLE, batch: int = 1) -> float:
-        return percentile_ms(self.seconds[what, batch], 50)
+    def numbers(self, window_s: float) -> dict:
+        """The columns of the table, except × first; empty where there is none."""
+        known = {
+            **{"model": self.model, "run by": self.backend, "threads": self.threads, "parameters": self.parameters},
+            **{"gflops": self.gflops, "file_mb": self.megabytes, "note": self.reason or self.note},
+        }
+        if not self.measured:
+            return known
+        p50 = {key: percentile_ms(taken, 50) for key, taken in self.seconds.items() if taken}
+        alone, calls = p50[WHOLE, 1], self.seconds[WHOLE, 1]
+        rates = {batch: 1e3 * batch / taken for (what, batch), taken in p50.items() if what == WHOLE}
+        best = max(rates, key=rates.get)
+        return known | {
+            "p50_ms": alone,
+            "p95_ms": percentile_ms(calls, 95),
+            "min_ms": 1e3 * min(calls),
+            "rtf": alone / 1e3 / window_s,
+            "features_share": p50[FEATURES, 1] / alone if (FEATURES, 1) in p50 else None,
+            "windows_per_s": rates[best],
+            "best_batch": best,
+            "memory_mb": self.memory_mb,
+            "mj_per_window": None if self.joules is None else 1e3 * self.joules / len(calls),
+            "calls": len(calls),
+        }
 
 
 @dataclass
@@ -72,41 +95,11 @@ class Bench:
 
 def bench_frame(bench: Bench) -> pd.DataFrame:
     """One row of plain numbers for each row of the benchmark, empty where there is none."""
-    frame = pd.DataFrame([_numbers(row, bench.options["window_s"]) for row in bench.rows], columns=COLUMNS)
+    frame = pd.DataFrame([row.numbers(bench.options["window_s"]) for row in bench.rows], columns=COLUMNS)
     measured = frame["p50_ms"].dropna()
     if len(measured):
         frame["times_first"] = frame["p50_ms"] / measured.iloc[0]
     return frame
-
-
-def _numbers(row: Row, window_s: float) -> dict:
-    numbers = {
-        "model": row.model,
-        "run by": row.backend,
-        "threads": row.threads,
-        "parameters": row.parameters,
-        "gflops": row.gflops,
-        "file_mb": row.megabytes,
-        "note": row.reason or row.note,
-    }
-    if not row.measured:
-        return numbers
-    alone, p50 = row.seconds[WHOLE, 1], row.p50_ms()
-    batches = [batch for (what, batch), taken in row.seconds.items() if what == WHOLE and taken]
-    rates = {batch: 1e3 * batch / row.p50_ms(batch=batch) for batch in batches}
-    best = max(rates, key=rates.get)
-    return numbers | {
-        "p50_ms": p50,
-        "p95_ms": percentile_ms(alone, 95),
-        "min_ms": 1e3 * min(alone),
-        "rtf": p50 / 1e3 / window_s,
-        "features_share": row.p50_ms(FEATURES) / p50 if row.seconds[FEATURES, 1] else None,
-        "windows_per_s": rates[best],
-        "best_batch": best,
-        "memory_mb": row.memory_mb,
-        "mj_per_window": None if row.joules is None else 1e3 * row.joules / len(alone),
-        "calls": len(alone),
-    }
 
 
 def bench_table(bench: Bench) -> str:
@@ -139,18 +132,19 @@ def significant(value: float) -> str:
 
 def bench_markdown(bench: Bench) -> str:
     """The whole page: the machine, the table, and how it was measured."""
-    machine, options = bench.machine, bench.options
+    machine = bench.machine
     warning = busy_warning(machine["load_at_start"], machine["cores"])
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items() if version)
-    system = (
+    parts = [
+        f"# Speed on {machine['cpu']}, {machine['cores']} cores",
         f"{machine['system']}; {machine['memory_gb']} GB; {' '.join(machine['instructions'])}; "
-        f"GPU: {machine['gpu'] or 'none'}; load before: {machine['load_at_start']}; {machine['date']}.\n{versions}."
-    )
-    parts = [f"# Speed on {machine['cpu']}, {machine['cores']} cores", system]
-    parts += [f"**{warning}**"] if warning else []
-    parts += ["**Stopped early: fewer calls than requested.**"] if bench.stopped else []
-    parts += [bench_table(bench), HOW.format(rounds=ROUNDS, **options)]
-    return "\n\n".join(parts) + "\n"
+        f"GPU: {machine['gpu'] or 'none'}; load before: {machine['load_at_start']}; {machine['date']}.\n{versions}.",
+        warning and f"**{warning}**",
+        bench.stopped and "**Stopped early: fewer calls than requested.**",
+        bench_table(bench),
+        HOW.format(rounds=ROUNDS, **bench.options),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def write_bench(bench: Bench, folder: str | Path) -> Path:

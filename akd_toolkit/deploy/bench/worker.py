@@ -12,8 +12,9 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
+import psutil
 
-from akd_toolkit.deploy.bench.measures import energy_meter, peak_bytes, resident_bytes, time_calls
+from akd_toolkit.deploy.bench.measures import energy_meter, peak_bytes, time_calls
 
 SAMPLE_RATE_HZ = 16000
 Predict = Callable[[np.ndarray], object]
@@ -107,51 +108,32 @@ def _torch_with(threads: int):
     return torch
 
 
-class Worker:
-    """One model in this process; ``job`` holds ``signals`` (file), ``threads``, ``on_gpu``, and ``[loader, path]`` of
-    ``whole`` and perhaps of ``features``."""
-
-    def __init__(self, job: dict):
-        self.job = job
-        self.signals = np.load(job["signals"])  # [largest batch, samples]
-        self.loaded: dict[str, Predict] = {}
-        self.meter = energy_meter(job["on_gpu"])
-
-    def load(self) -> dict:
-        """How far the memory rises when the model is loaded and run three times."""
-        before = resident_bytes()
-        call = self._call("whole", 1)
-        for _ in range(3):
-            call()
-        return {"memory_bytes": peak_bytes() - before}
-
-    def time(self, what: str, batch: int, seconds: float) -> dict:
-        """Seconds of each call, at least two after one that is not timed; joules of all where they are counted."""
-        call = self._call(what, batch)
-        call()
-        stop = self.meter() if self.meter else None
-        taken = time_calls(call, seconds, warm_up=0)
-        return {"seconds": taken, "joules": stop() if stop else None}
-
-    def _call(self, what: str, batch: int) -> Callable[[], object]:
-        if what not in self.loaded:
-            loader, path = self.job[what]
-            self.loaded[what] = LOADERS[loader](path, self.job["threads"])
-        return partial(self.loaded[what], np.ascontiguousarray(self.signals[:batch]))
-
-
 def first_line(error: Exception) -> str:
     """First line of an error's message."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def serve(requests, replies) -> None:
-    """The first line is the job, each later one ``[method, arguments]``; a failure is a reply with its reason."""
-    worker = Worker(json.loads(next(requests)))
+    """Time a model for each line ``[what, batch, seconds]``; the first line is the job.
+
+    The job holds ``signals`` (file), ``threads``, ``on_gpu``, and ``[loader, path]`` of ``whole`` and perhaps of
+    ``features``. A reply holds the seconds of each call, at least two after one that is not timed, their joules where
+    they are counted, and how far the memory has risen since the start; or the reason of a failure.
+    """
+    job, models = json.loads(next(requests)), {}
+    signals, meter = np.load(job["signals"]), energy_meter(job["on_gpu"])  # [largest batch, samples]
+    before = psutil.Process().memory_info().rss
     for line in requests:
-        method, arguments = json.loads(line)
+        what, batch, seconds = json.loads(line)
         try:
-            reply = getattr(worker, method)(**arguments)
+            if what not in models:
+                loader, path = job[what]
+                models[what] = LOADERS[loader](path, job["threads"])
+            call = partial(models[what], np.ascontiguousarray(signals[:batch]))
+            call()
+            stop = meter() if meter else None
+            taken = time_calls(call, seconds, warm_up=0)
+            reply = {"seconds": taken, "joules": stop() if stop else None, "memory_bytes": peak_bytes() - before}
         except Exception as error:  # backends fail in many ways; the row shows the reason
             reply = {"error": f"{type(error).__name__}: {first_line(error)}"}
         replies.write(json.dumps(reply) + "\n")

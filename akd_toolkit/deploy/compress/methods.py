@@ -14,7 +14,7 @@ from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.augment.base import check_count
 from akd_toolkit.data.batches import Batch
 from akd_toolkit.deploy.compress.pruning import groups_of, narrow_options, narrowed
-from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, Work, check_rate
+from akd_toolkit.deploy.compress.steps import COMPRESSIONS, Compression, Work
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.deploy.export.speech import training_speech
 from akd_toolkit.distill.objective import Objective
@@ -29,11 +29,16 @@ FP32 = ("front_end", "classifier", "regressor")  # these stay in 32 bits in the 
 MOMENTUM = 0.05  # of a range's moving mean
 
 
+def check_training(epochs, fewest: int, lr) -> None:
+    """Raise ValueError unless there are ``fewest`` epochs or more, and the learning rate is in (0, 1]."""
+    check_count("epochs", epochs, fewest)
+    if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr <= 1:
+        raise ValueError(f"lr must be a number in (0, 1], got {lr!r}.")
+
+
 @COMPRESSIONS.register("prune")
 class Prune(Compression):
-    """Remove the least important channels whole, and train on under the same objective.
-
-    The result is the same kind of student with smaller options; it loads and exports as any other.
+    """Remove the least important channels whole, and train on; the student stays of its kind, with smaller options.
 
     Source: Li et al. 2017, "Pruning filters for efficient ConvNets"; Molchanov et al. 2019, "Importance estimation for
     neural network pruning". Channels that must go together are grouped as in Fang et al. 2023, "DepGraph: towards any
@@ -48,10 +53,8 @@ class Prune(Compression):
         ``norm`` (squared weights) or ``taylor`` (what the objective loses on training speech).
     multiple
         Widths that shrink become multiples of this, >= 1; 8 suits vector units.
-    epochs
-        Epochs of training afterwards, >= 0.
-    lr
-        Peak of the learning rate, in (0, 1].
+    epochs, lr
+        Of the training afterwards: epochs >= 0, and the peak of the learning rate in (0, 1].
 
     Example
     -------
@@ -72,21 +75,18 @@ class Prune(Compression):
         if importance not in IMPORTANCES:
             raise ValueError(f"importance must be one of {', '.join(IMPORTANCES)}, got '{importance}'.")
         check_count("multiple", multiple, 1)
-        check_count("epochs", epochs, 0)
-        check_rate(lr)
-        self.share, self.importance, self.multiple = share, importance, multiple
-        self.epochs, self.lr = epochs, lr
+        check_training(epochs, 0, lr)
+        self.share, self.importance, self.multiple, self.epochs, self.lr = share, importance, multiple, epochs, lr
 
     def check(self, spec: dict) -> None:
         student = STUDENTS.build(**spec, num_classes=2)
         narrow_options(spec, groups_of(student, spec["name"]), self.share, self.multiple)
 
     def change(self, work: Work) -> tuple[nn.Module, dict]:
+        scores = by_norm(work.student)
         if self.importance == "taylor":
             parts = build_parts(work.source.training(work.number, work.spec), work.student)
             scores = by_taylor(work.student, parts.objective, parts.data.train_loader())
-        else:
-            scores = by_norm(work.student)
         student, spec = narrowed(work.student, work.spec, self.share, scores, self.multiple)
         return work.train(student, spec, self.epochs, self.lr), spec
 
@@ -132,10 +132,8 @@ class Finetune(Compression):
 
     Arguments
     ---------
-    epochs
-        Number of epochs, >= 1.
-    lr
-        Peak of the learning rate, in (0, 1].
+    epochs, lr
+        Epochs >= 1, and the peak of the learning rate in (0, 1].
 
     Example
     -------
@@ -147,8 +145,7 @@ class Finetune(Compression):
     changes_student = True
 
     def __init__(self, epochs: int, lr: float = 0.001):
-        check_count("epochs", epochs, 1)
-        check_rate(lr)
+        check_training(epochs, 1, lr)
         self.epochs, self.lr = epochs, lr
 
     def change(self, work: Work) -> tuple[nn.Module, dict]:
@@ -206,8 +203,7 @@ class Quantize(Compression):
         if mode not in QUANTIZE_MODES:
             raise ValueError(f"mode must be one of {', '.join(QUANTIZE_MODES)}, got '{mode}'.")
         check_count("utterances", utterances, 1)
-        check_count("epochs", epochs, 0)
-        check_rate(lr)
+        check_training(epochs, 0, lr)
         if (epochs > 0) != (mode == "qat"):
             raise ValueError(f"mode {mode} with {epochs} epochs makes no sense; qat needs 1 or more, the others 0.")
         self.mode, self.utterances, self.epochs, self.lr = mode, utterances, epochs, lr

@@ -6,7 +6,6 @@ Each step writes a student or a file, its scores and measurements; finished step
 import hashlib
 import json
 import logging
-import os
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import torch
 from torch import nn
 
@@ -28,7 +28,7 @@ from akd_toolkit.deploy.bench.measures import (
     percentile_ms,
     time_calls,
 )
-from akd_toolkit.deploy.compress.steps import Source, Step, Work, build_steps, read_steps
+from akd_toolkit.deploy.compress.steps import ORIGINAL, Source, Step, Work, build_steps, read_steps
 from akd_toolkit.deploy.export.run import export_saved
 from akd_toolkit.deploy.export.speech import score
 from akd_toolkit.evaluate.report.summary import by_seed, compare
@@ -45,7 +45,6 @@ from akd_toolkit.training.checkpointer import remove_checkpoints
 
 logger = logging.getLogger(__name__)
 
-ORIGINAL = "0-original"
 RECORD = "step.json"  # the inputs of a step ("asked") and, once it is done, the measurements
 ROUNDS, CALLS = 20, 10  # of timing, for every file in turn
 MEASURED = {"kb": "{:.0f}", "parameters": "{:,.0f}", "gflops": "{:.4f}", "ms": "{:.2f}"}
@@ -59,24 +58,18 @@ NOTE = (
 INTERVAL = ", with a paired 95 % interval over speakers"
 
 
-def run_steps(source: Source, steps: list[Step], progress: bool = True) -> None:
+def run_steps(source: Source, steps: list[Step]) -> None:
     """Run the steps that are not done yet; each gets a folder with its student, file, scores and record.
 
     A step is repeated when its options, a step before it, or the run's student have changed. A step that writes a file
     passes the student on unchanged. ValueError if another process compresses the run, or a folder holds other files.
     """
-    before, exported = source.run.folder, source.to / ORIGINAL / ONNX_FILE
+    before = source.run.folder
     with locked(RunPaths(source.to).lock):
-        for count, step in enumerate([None, *steps]):
-            _step(source, step, _inputs(source, steps[:count]), before, exported, progress)
-            if step and step.compression.file is None:
-                before, exported = source.to / step.title, source.to / step.title / ONNX_FILE
-
-
-def files_of(to: Path, steps: list[Step]) -> dict[str, Path]:
-    """Title -> the file that each step wrote, the original's first."""
-    made = {step.title: to / step.title / (step.compression.file or ONNX_FILE) for step in steps}
-    return {ORIGINAL: to / ORIGINAL / ONNX_FILE, **made}
+        for count, step in enumerate([ORIGINAL, *steps]):
+            _step(source, step, _inputs(source, steps[:count]), before)
+            if step is not ORIGINAL and step.compression.file is None:
+                before = source.to / step.title
 
 
 def scores_file(file: Path) -> Path:
@@ -87,32 +80,29 @@ def scores_file(file: Path) -> Path:
 
 
 def records_of(source: Source, steps: list[Step]) -> dict[str, dict]:
-    """Title -> measurements of each step, with its latency ``ms``, taken now: nothing else should be running."""
-    files = files_of(source.to, steps)
-    taken = latencies(files, source.run.record.window_s)
-    return {title: {**_read(file.parent / RECORD)["measured"], "ms": taken[title]} for title, file in files.items()}
+    """Title -> measurements of each step, with its latency ``ms``, taken now: nothing else should be running.
 
-
-def latencies(files: dict[str, Path], window_s: float, rounds: int = ROUNDS, calls: int = CALLS) -> dict[str, float]:
-    """Median ms of each file on one window of noise: ONNX Runtime, one thread, batch 1.
-
-    The files are called in turn, so that other load slows all of them alike.
+    ``ms`` is the median of ONNX Runtime on one window of noise, one thread, batch 1. The files are called in turn, so
+    that other load slows all of them alike.
     """
+    files = {step.title: source.to / step.file for step in (ORIGINAL, *steps)}
     engines = {title: open_engine(file, backend="onnx", threads=1) for title, file in files.items()}
-    noise = np.random.default_rng(0).standard_normal((1, round(window_s * SAMPLE_RATE_HZ)))
+    noise = np.random.default_rng(0).standard_normal((1, round(source.run.record.window_s * SAMPLE_RATE_HZ)))
     waveform = (0.1 * noise).astype(np.float32)
     seconds: dict[str, list[float]] = {title: [] for title in files}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for title, engine in engines.items():
-            seconds[title] += time_calls(partial(engine, waveform), seconds=0.0, fewest=calls, warm_up=2)
-    return {title: round(percentile_ms(taken, 50), 4) for title, taken in seconds.items()}
+            seconds[title] += time_calls(partial(engine, waveform), seconds=0.0, fewest=CALLS, warm_up=2)
+    return {
+        title: {**_read(file.parent / RECORD)["measured"], "ms": round(percentile_ms(seconds[title], 50), 4)}
+        for title, file in files.items()
+    }
 
 
-def _step(source: Source, step: Step | None, inputs: dict, before: Path, exported: Path, progress: bool) -> None:
-    """One step; None exports the run's own student, so that all are measured alike."""
-    file = (step.compression.file if step else None) or ONNX_FILE
-    folder = source.to / (step.title if step else ORIGINAL)
-    file, record = folder / file, _read(folder / RECORD)
+def _step(source: Source, step: Step, inputs: dict, before: Path) -> None:
+    """Run one step on the student in the folder ``before``, unless it is done."""
+    file, folder = source.to / step.file, source.to / step.title
+    record = _read(folder / RECORD)
     if record.get("asked") == inputs and record.get("measured") and file.is_file():
         return
     if record.get("asked") != inputs:
@@ -122,38 +112,31 @@ def _step(source: Source, step: Step | None, inputs: dict, before: Path, exporte
         write_text_aside(folder / RECORD, json.dumps({"asked": inputs}, indent=2) + "\n")
     logger.info("%s: %s", source.run.name, folder.name)
     student, about = load_student(before)
-    if step is None:
+    exported = (source.to / ORIGINAL.title if before == source.run.folder else before) / ONNX_FILE
+    if step is ORIGINAL:
         export_saved(student, about, exported)
-    else:
-        work = Work(source, student, about["student"], step.number, folder, progress)
-        student = _apply(step, work, about, exported)
-    measured = measure(file, student, source, progress)
+    work = Work(source, student, about["student"], step.number, folder)
+    if step.compression.changes_student:
+        student, spec = step.compression.change(work)
+        done = (*about.get("compressed_by", ()), step.whole_spec)  # only steps that change weights are listed
+        replace(source.run.record, student=spec, compressed_by=done).write(RunPaths(folder), student)
+        exported = folder / ONNX_FILE
+        export_saved(student, about, exported)
+    if step.compression.file:
+        step.compression.write(work, exported, file)
+    measured = measure(file, student, source)
     write_text_aside(folder / RECORD, json.dumps({"asked": inputs, "measured": measured}, indent=2) + "\n")
     remove_checkpoints(folder)
 
 
-def _apply(step: Step, work: Work, about: dict, exported: Path) -> nn.Module:
-    """Run a step, which writes its student and its file, and return the student."""
-    student = work.student
-    if step.compression.changes_student:
-        student, spec = step.compression.change(work)
-        done = (*about.get("compressed_by", ()), step.whole_spec)  # only steps that change weights are listed
-        replace(work.source.run.record, student=spec, compressed_by=done).write(RunPaths(work.folder), student)
-        exported = work.folder / ONNX_FILE
-        export_saved(student, about, exported)
-    if step.compression.file:
-        step.compression.write(work, exported, work.folder / step.compression.file)
-    return student
-
-
-def measure(file: Path, student: nn.Module, source: Source, progress: bool = True) -> dict:
+def measure(file: Path, student: nn.Module, source: Source) -> dict:
     """Size (KB of 1000 bytes), parameters and GFLOPs of one window; writes the scores of the file.
 
     Where the step also changed the student, the scores of its own export are written too.
     """
     for each in {file, *file.parent.glob(ONNX_FILE)}:
         test = source.run, source.experiment.manifest, source.heldout
-        write_scores(scores_file(each), score(open_engine(each), *test, file.parent.name, progress))
+        write_scores(scores_file(each), score(open_engine(each), *test, file.parent.name))
     samples = round(source.run.record.window_s * SAMPLE_RATE_HZ)
     return {
         "kb": round(file.stat().st_size / 1000, 1),
@@ -212,7 +195,7 @@ def compress(
     with tqdm(total=len(sources), desc="compressing", unit="run", disable=len(sources) == 1) as bar:
         do = partial(_compress_one, specs=[step.spec for step in planned], in_worker=jobs > 1)
         run_tasks(do, sources, jobs, on_done=bar.update)
-    busy = busy_warning(os.getloadavg()[0] if hasattr(os, "getloadavg") else None, num_cores())
+    busy = busy_warning(psutil.getloadavg()[0], num_cores())
     records = [records_of(source, planned) for source in tqdm(sources, desc="latency", unit="run", leave=False)]
     table = table_of([source.to for source in sources], records, planned, experiment.label_order)
     window_s = sources[0].run.record.window_s
@@ -233,37 +216,35 @@ def _compress_one(source: Source, specs: list[dict], in_worker: bool) -> None:
 def table_of(places: list[Path], records: list[dict[str, dict]], steps: list[Step], label_order) -> pd.DataFrame:
     """One row a step: measurements averaged over runs, and scores pooled over all their test speakers.
 
-    ``places`` are the folders of the runs' steps, ``records`` what ``records_of`` returns of each.
+    WA and UA are means over seeds of the pooled score, in percent, their changes in points. ``places`` are the folders
+    of the runs' steps, ``records`` what ``records_of`` returns of each.
     """
     rows, first = [], None
-    for title, options in {ORIGINAL: "", **{step.title: step.options for step in steps}}.items():
-        files = [files_of(place, steps)[title] for place in places]
-        scores = pd.concat([read_scores(scores_file(file), label_order) for file in files], ignore_index=True)
+    for step in (ORIGINAL, *steps):
+        files = [scores_file(place / step.file) for place in places]
+        scores = pd.concat([read_scores(file, label_order) for file in files], ignore_index=True)
         first = scores if first is None else first
-        measured = pd.DataFrame([record[title] for record in records])[list(MEASURED)].mean().to_dict()
-        rows.append({"step": title, "options": options, "file": files[0].name, **measured, **_scores(scores, first)})
+        measured = pd.DataFrame([record[step.title] for record in records])[list(MEASURED)].mean().to_dict()
+        row = {"step": step.title, "options": step.options, "file": Path(step.file).name, **measured}
+        now, before = (
+            {measure.__name__: 100 * float(np.mean([*by_seed(table, measure).values()])) for measure in (wa, ua)}
+            for table in (scores, first)
+        )
+        row |= {**now, **{f"{name}_change": now[name] - before[name] for name in now}}
+        if step is not ORIGINAL and scores["speaker"].nunique() >= MIN_SPEAKERS:
+            found = compare(scores, first)
+            row |= {"ua_low": 100 * found["ua_low"], "ua_high": 100 * found["ua_high"], "ua_p": found["ua_p"]}
+        rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _scores(scores: pd.DataFrame, first: pd.DataFrame) -> dict:
-    """WA and UA (mean over seeds of the pooled score), their changes, and the interval of UA; percent and points."""
-    measures = {"wa": wa, "ua": ua}
-    now, before = (
-        {name: 100 * float(np.mean([*by_seed(table, measure).values()])) for name, measure in measures.items()}
-        for table in (scores, first)
-    )
-    result = {**now, **{f"{name}_change": now[name] - before[name] for name in now}}
-    if scores is not first and scores["speaker"].nunique() >= MIN_SPEAKERS:
-        found = compare(scores, first)
-        result |= {"ua_low": 100 * found["ua_low"], "ua_high": 100 * found["ua_high"], "ua_p": found["ua_p"]}
-    return result
 
 
 def table_markdown(table: pd.DataFrame) -> str:
     """The table as Markdown."""
     cells = []
     for row in table.to_dict("records"):
-        changes = ["", ""] if row["step"] == ORIGINAL else [f"{row[f'{name}_change']:+.1f}" for name in ("wa", "ua")]
+        changes = [f"{row[f'{name}_change']:+.1f}" for name in ("wa", "ua")]
+        if row["step"] == ORIGINAL.title:
+            changes = ["", ""]
         if pd.notna(row.get("ua_low")):
             changes[1] += f" [{row['ua_low']:+.1f}, {row['ua_high']:+.1f}]"
         numbers = [form.format(row[name]) for name, form in MEASURED.items()]

@@ -12,7 +12,7 @@ from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.tag import Tag
 from torch import nn
 
-from akd_toolkit.data.files import written_aside
+from akd_toolkit.data.files import ONNX_FILE, written_aside
 from akd_toolkit.data.manifest import load_waveforms
 from akd_toolkit.data.unlabelled import find_unlabelled, hashes
 from akd_toolkit.experiment.config import Config, load_config
@@ -27,7 +27,10 @@ from akd_toolkit.training.brain import DistillBrain
 
 LEVELS = 3  # folders above an experiment in which its store and its recipe are looked for
 COMPRESSIONS = Registry("compression", "akd_toolkit.compressions")
-DEFAULT = Path(__file__).with_name("default.yaml")  # the same as hparams/compress.yaml
+DEFAULT = [  # as in hparams/compress.yaml, which explains it
+    {"name": "prune", "share": 0.2, "importance": "norm", "multiple": 8, "epochs": 16, "lr": 0.001},
+    {"name": "quantize", "mode": "static", "utterances": 64},
+]
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,22 @@ class Source:
     @cached_property
     def config(self) -> Config:
         """The run's recipe with its chosen candidate."""
-        settings, places = self.experiment.settings, self._folders()
+        settings = self.experiment.settings
         recipe = {key: value for key, value in settings.items() if key in Settings.model_fields}
         recipe |= {"candidates": [{}], "output_folder": str(self.to), "seeds": [self.run.seed]}
         recipe |= {"store_folder": str(self._store), "models_folder": self.experiment.plan.get("models_folder")}
-        recipe["teachers"] = {
-            title: {**spec, **_absolute(title, spec, places)}
-            for title, spec in (settings.get("teachers") or {}).items()
-        } or None
+        teachers = {title: self._found(title, spec) for title, spec in (settings.get("teachers") or {}).items()}
+        recipe["teachers"] = teachers or None
+        for tag, options in (settings.get("opt_class") or {}).items():  # {"!name:torch.optim.AdamW": its options}
+            if re.fullmatch(r"!name:torch\.optim\.\w+", tag):
+                recipe["opt_class"] = CommentedMap(options or {})
+                recipe["opt_class"].yaml_set_ctag(Tag(suffix=tag))
+        if tags := tags_in(recipe):
+            raise ValueError(f"settings.yaml names {tags[0]}; only opt_class may name something, and of torch.optim.")
         file = self.to / "recipe.yaml"
         with written_aside(file) as aside, open(aside, "w", encoding="utf-8") as stream:
             stream.write(f"# The settings of {self.run.name}, from its experiment.\n")
-            YAML().dump(CommentedMap({key: _with_tags(value, key) for key, value in recipe.items()}), stream)
+            YAML().dump(recipe, stream)
         return load_config([str(file)]).overridden(self.run.record.candidate or {})
 
     def training(self, number: int, spec: dict, **changes) -> Run:
@@ -89,6 +96,7 @@ class Source:
             unlabelled=unlabelled,
         )
 
+    @property
     def _folders(self) -> list[Path]:
         folder = self.experiment.folder.resolve()
         return [folder, *list(folder.parents)[:LEVELS]]
@@ -99,7 +107,7 @@ class Source:
             if not self.store.is_dir():
                 raise FileNotFoundError(f"--store {self.store} is not a folder; give the store_folder of the recipe.")
             return self.store.resolve()
-        folders = [place / "store" for place in self._folders()]
+        folders = [place / "store" for place in self._folders]
         found = next((folder for folder in folders if folder.is_dir()), None)
         if found is None and self.experiment.settings.get("teachers"):
             raise FileNotFoundError(
@@ -108,35 +116,18 @@ class Source:
             )
         return found or folders[0]
 
-
-def _absolute(title: str, spec: dict, places: list[Path]) -> dict:
-    """The ``source`` of a teacher, which may be relative to the recipe's folder, as an absolute path."""
-    given = str(spec.get("source", ""))
-    if not given.startswith("."):
-        return {}
-    for place in (Path.cwd(), *places):
-        if (place / given).exists():
-            return {"source": str((place / given).resolve())}
-    raise FileNotFoundError(
-        f"the source {given} of the teacher '{title}' exists neither here nor in or above {places[0]}; run akd "
-        "compress in the folder of the recipe."
-    )
-
-
-def _with_tags(value, key: str):
-    """Plain settings with the tags of HyperPyYAML; only an optimiser of torch is allowed to have one."""
-    if isinstance(value, list):
-        return [_with_tags(item, key) for item in value]
-    if not isinstance(value, dict):
-        return value
-    tag = next((name for name in value if str(name).startswith("!")), None)
-    if tag is None:
-        return CommentedMap({name: _with_tags(below, key) for name, below in value.items()})
-    if key != "opt_class" or not re.fullmatch(r"!name:torch\.optim\.\w+", tag):
-        raise ValueError(f"settings.yaml: {key} names {tag}; only opt_class may name something, and of torch.optim.")
-    node = CommentedMap(value[tag] or {})
-    node.yaml_set_ctag(Tag(suffix=tag))
-    return node
+    def _found(self, title: str, spec: dict) -> dict:
+        """A teacher whose ``source``, if it is relative to the recipe's folder, is an absolute path."""
+        given = str(spec.get("source", ""))
+        if not given.startswith("."):
+            return spec
+        for place in (Path.cwd(), *self._folders):
+            if (place / given).exists():
+                return {**spec, "source": str((place / given).resolve())}
+        raise FileNotFoundError(
+            f"the source {given} of the teacher '{title}' exists neither here nor in or above {self._folders[0]}; run "
+            "akd compress in the folder of the recipe."
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +139,6 @@ class Work:
     spec: dict  # options of the student
     number: int  # of the step, from 1
     folder: Path  # for the step's files; a checkpoint there is resumed
-    progress: bool = True
 
     def train(self, student: nn.Module, spec: dict, epochs: int, lr: float, **changes) -> nn.Module:
         """``student`` after ``epochs`` under the run's objective and on its training speakers; unchanged for 0 epochs.
@@ -162,7 +152,7 @@ class Work:
         parts, hparams = build_parts(run, student), training_hparams(run, self.folder)
         modules, options = {"student": student, "objective": parts.objective}, run.config.brain_options()
         brain = DistillBrain(modules, hparams["opt_class"], hparams, options, hparams["checkpointer"])
-        brain.fit(hparams["epoch_counter"], parts.data.train, None, self.progress, parts.data.train_options)
+        brain.fit(hparams["epoch_counter"], parts.data.train, train_loader_kwargs=parts.data.train_options)
         return brain.kept.cpu()
 
 
@@ -189,12 +179,6 @@ class Compression:
         raise NotImplementedError
 
 
-def check_rate(lr) -> None:
-    """Refuse anything but a learning rate in (0, 1]."""
-    if isinstance(lr, bool) or not isinstance(lr, int | float) or not 0 < lr <= 1:
-        raise ValueError(f"lr must be a number in (0, 1], got {lr!r}.")
-
-
 @dataclass(frozen=True)
 class Step:
     """One step: its position from 1, its options with its registered ``name``, and what it does."""
@@ -209,6 +193,11 @@ class Step:
         return f"{self.number}-{self.spec['name']}"
 
     @property
+    def file(self) -> str:
+        """The file in its folder that is measured: its own, or the changed student's."""
+        return f"{self.title}/{self.compression.file or ONNX_FILE}"
+
+    @property
     def whole_spec(self) -> dict:
         """The options including defaults."""
         parameters = inspect.signature(type(self.compression).__init__).parameters.values()
@@ -221,13 +210,13 @@ class Step:
         return ", ".join(f"{key} {value}" for key, value in self.spec.items() if key != "name")
 
 
-def read_steps(file: str | Path | None = None) -> list[Step]:
-    """The steps that a YAML lists; without one, those of ``hparams/compress.yaml``.
+ORIGINAL = Step(0, {"name": "original"}, Compression())  # the run's own student, exported, so that all are measured
 
-    FileNotFoundError if there is no such file; ValueError if a step or an option is unknown or out of range, or the
-    steps cannot follow each other.
-    """
-    file = file or DEFAULT
+
+def read_steps(file: str | Path | None = None) -> list[Step]:
+    """The steps that a YAML lists, by default ``DEFAULT``; FileNotFoundError or ValueError as of ``build_steps``."""
+    if file is None:
+        return build_steps(DEFAULT)
     tree = plain(read(file))
     unknown = [key for key in tree if key != "steps"]
     if unknown or not isinstance(tree.get("steps"), list) or not tree["steps"] or tags_in(tree["steps"]):
@@ -239,7 +228,7 @@ def read_steps(file: str | Path | None = None) -> list[Step]:
 
 
 def build_steps(specs: list[dict], where: str = "steps") -> list[Step]:
-    """Check and build every step.
+    """Build every step; ValueError if one or an option is unknown or out of range, or they cannot follow each other.
 
     Example
     -------
@@ -252,14 +241,14 @@ def build_steps(specs: list[dict], where: str = "steps") -> list[Step]:
             known = ", ".join(COMPRESSIONS.names())
             raise ValueError(f"{where}: step {number} must be a mapping with a name; known: {known}.")
         try:
-            compression = COMPRESSIONS.build(**spec)
+            step = Step(number, spec, COMPRESSIONS.build(**spec))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{where}: step {number} ({spec['name']}): {error}") from None
-        files = [step for step in steps if step.compression.file]
-        if files and compression.file is None:
+        files = [earlier for earlier in steps if earlier.compression.file]
+        if files and step.compression.file is None:
             raise ValueError(
                 f"{where}: step {number} ({spec['name']}) cannot follow {files[0].title}, whose file has no weights to "
                 "train; put it before."
             )
-        steps.append(Step(number, spec, compression))
+        steps.append(step)
     return steps

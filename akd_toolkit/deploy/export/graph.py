@@ -1,4 +1,7 @@
-"""Changes of an exported graph: the optional input ``lengths``, and computed instead of stored constants."""
+"""Changes of an exported graph: named front end, optional input ``lengths``, computed instead of stored constants."""
+
+import ast
+from itertools import product
 
 import numpy as np
 import torch
@@ -6,6 +9,8 @@ import torch
 from akd_toolkit.inference.session import LENGTHS
 from akd_toolkit.models.features.power import cosines_of_a_turn, folded_cosines
 
+FRONT_END = "front_end/"  # prefix of the names of the front end's nodes
+_SCOPES = "pkg.torch.onnx.name_scopes"  # where the exporter notes the modules that a node came from, outermost first
 MIN_BYTES = 4096  # smaller constants stay as they are
 
 # The graph around the student, whose nodes come after the If. Without padding they get the whole batch. Otherwise they
@@ -58,6 +63,30 @@ around (float[batch, samples] waveform, float[1] lengths = {{1}}) => (float[batc
 }}
 """
 _AROUND = {"waveform": "lengths_speech", "probabilities": "lengths_answer"}  # the student's ends within
+
+
+def name_front_end(graph) -> None:
+    """Prefix the names of all nodes that a module ``front_end`` wrote with ``front_end/``, in place.
+
+    Quantisers skip these nodes and the benchmark times them alone. A node without the exporter's note on its module
+    (an optimiser inserted it) belongs to the front end if all computed values that it reads come from there.
+    """
+    from_front_end: dict[str, bool] = {}  # for every computed value
+    for node in graph.node:
+        scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), None)
+        if scopes is not None:
+            inside = any("front_end" in scope.split(".") for scope in ast.literal_eval(scopes))
+        else:
+            origins = [from_front_end[value] for value in node.input if value in from_front_end]
+            inside = bool(origins) and all(origins)
+        if inside:
+            node.name = FRONT_END + node.name.removeprefix(FRONT_END)
+        from_front_end.update(dict.fromkeys(node.output, inside))
+
+
+def front_end_nodes(graph) -> set[str]:
+    """Names of the front end's nodes."""
+    return {node.name for node in graph.node if node.name.startswith(FRONT_END)}
 
 
 def with_lengths(model):
@@ -161,9 +190,9 @@ class _Replacement:
     def node(self, op: str, *inputs: str, last: bool = False, **attributes) -> str:
         from onnx import helper
 
-        output = self.name if last else f"{self.name}/{len(self.nodes)}"
-        title = f"front_end/{self.name}/{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, inputs, [output], name=title, **attributes))
+        place = f"{self.name}/{len(self.nodes)}"
+        output = self.name if last else place
+        self.nodes.append(helper.make_node(op, inputs, [output], name=FRONT_END + place, **attributes))
         return output
 
     def constant(self, name: str, values: np.ndarray) -> str:
@@ -188,14 +217,11 @@ def _add_cosines(made: _Replacement, values: np.ndarray) -> bool:
     period = made.constant(f"front_end/turn_of_{window}", np.array(window, dtype=np.int32))
     phase = made.node("Mul", row, bin_)
     if lag:
-        shift = made.constant(f"front_end/lag_of_{window}", np.array(window - lag, np.int32))
-        phase = made.node("Add", phase, shift)
+        phase = made.node("Add", phase, made.constant(f"front_end/lag_of_{window}", np.array(window - lag, np.int32)))
     index = made.node("Mod", phase, period)
-    if not shared:
-        made.node("Gather", table, index, last=True)
-    else:
+    cosines = made.node("Gather", table, index, last=not shared)
+    if shared:
         halves = np.where(np.isin(rows, shared), 0.5, 1.0).astype(np.float32)
-        cosines = made.node("Gather", table, index)
         made.node("Mul", cosines, made.constant(f"{made.name}/halves", halves), last=True)
     return True
 
@@ -206,11 +232,9 @@ def _cosine_parameters(values: np.ndarray):
     window = 4 * (run - 1)
     if np.ptp(values[0]):  # the cosine of 0 is the same for all bins
         return None
-    for lag in (0, window // 4):
-        for first in range(window // 2):
-            bins = torch.arange(first, first + 2 * count, 2)
-            if not np.array_equal(folded_cosines(window, bins[:1], lag=lag).float()[1:-1, 0], values[1:-1, 0]):
-                continue
+    for lag, first in product((0, window // 4), range(window // 2)):
+        bins = torch.arange(first, first + 2 * count, 2)
+        if np.array_equal(folded_cosines(window, bins[:1], lag=lag).float()[1:-1, 0], values[1:-1, 0]):
             for shared in ((), (0,), (run - 1,), (0, run - 1)):
                 if np.array_equal(folded_cosines(window, bins, shared, lag).float().numpy(), values):
                     return window, bins, shared, lag

@@ -1,6 +1,5 @@
 """ONNX export: one file from waveform to probabilities, with the front end inside and its labels in the metadata."""
 
-import ast
 import copy
 import io
 import json
@@ -13,16 +12,15 @@ import torch
 from torch import Tensor
 
 from akd_toolkit import __version__
+from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.deploy.export.graph import compact, with_lengths
+from akd_toolkit.deploy.export.graph import compact, name_front_end, with_lengths
 from akd_toolkit.deploy.export.parity import ParityReport, check_parity
 from akd_toolkit.inference.session import LENGTHS, MEANING, MIN_SAMPLES
 
 logger = logging.getLogger(__name__)
 
 OPSET = 18  # the oldest that the exporter writes without a conversion, so the file also runs on older devices
-FRONT_END = "front_end/"  # prefix of the names of the front end's nodes
-_SCOPES = "pkg.torch.onnx.name_scopes"  # where the exporter notes the modules that a node came from, outermost first
 
 
 class Probabilities(torch.nn.Module):
@@ -53,14 +51,10 @@ def export_onnx(
 
     Arguments
     ---------
-    student
-        Exported in eval mode and on the CPU; the caller's module stays as it is.
-    path
-        File to write, ending in ``.onnx``.
-    label_order
-        Names of the classes in the order of the logits; stored in the file.
-    sample_rate_hz, window_s
-        What the student was trained on, in Hz and s; stored in the file.
+    student, path
+        Exported in eval mode and on the CPU, the caller's module stays as it is; a path that ends in ``.onnx``.
+    label_order, sample_rate_hz, window_s
+        Classes in the order of the logits, and the speech that it was trained on, in Hz and s; stored in the file.
     about
         Content of ``student.json``; its ``test_overlap_s`` and ``corpus`` are stored in the file.
     lengths
@@ -68,9 +62,8 @@ def export_onnx(
 
     ValueError if the labels are not as many as the classes or not unique, or file and module differ.
     """
-    path = Path(path)
-    student = copy.deepcopy(student).cpu().float().eval()
-    metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
+    about = {**(about or {}), "label_order": label_order, "sample_rate_hz": sample_rate_hz, "window_s": window_s}
+    student, metadata = prepared(student, about)
     if not lengths:
         del metadata[LENGTHS]
     batch, samples = torch.export.Dim("batch"), torch.export.Dim("samples", min=MIN_SAMPLES)
@@ -92,13 +85,14 @@ def export_onnx(
         report = check_parity(aside, student)
     logger.info(
         "wrote %s: %.2f MB, opset %d, differs from the module by at most %.1e on %d waveforms.",
-        path, path.stat().st_size / 1e6, OPSET, report.largest_difference, report.num_waveforms,
+        path, Path(path).stat().st_size / 1e6, OPSET, report.largest_difference, report.num_waveforms,
     )  # fmt: skip
     return report
 
 
-def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | None = None) -> dict[str, str]:
-    """Metadata of an exported file, as strings; ValueError if the labels do not fit the student."""
+def prepared(student, about: dict) -> tuple[torch.nn.Module, dict]:
+    """A copy of the student to export, and the file's metadata as text; ValueError if the labels do not fit it."""
+    student, label_order = copy.deepcopy(student).cpu().float().eval(), about["label_order"]
     labels = [str(label) for label in label_order]
     if isinstance(label_order, str) or len(set(labels)) != len(labels):
         raise ValueError(f"label_order must be a list of different names, got {label_order!r}.")
@@ -108,11 +102,10 @@ def metadata_of(student, label_order, sample_rate_hz, window_s, about: dict | No
             f"label_order has {len(labels)} names {labels} but the student has {num_classes} classes; give one name "
             "per class, in the order of training."
         )
-    about = about or {}
-    return {
+    return student, {
         "label_order": json.dumps(labels, ensure_ascii=False),
-        "sample_rate_hz": str(int(sample_rate_hz)),
-        "window_s": str(float(window_s)),
+        "sample_rate_hz": str(int(about.get("sample_rate_hz", SAMPLE_RATE_HZ))),
+        "window_s": str(float(about.get("window_s", 3.0))),
         "test_overlap_s": str(float(about.get("test_overlap_s", 0.0))),
         "corpus": str(about.get("corpus", "")),
         LENGTHS: MEANING,
@@ -139,30 +132,6 @@ def _finish(path, metadata):
         model = with_lengths(model)
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-def name_front_end(graph) -> None:
-    """Prefix the names of all nodes that a module ``front_end`` wrote with ``front_end/``, in place.
-
-    Quantisers skip these nodes and the benchmark times them alone. A node without the exporter's note on its module
-    (an optimiser inserted it) belongs to the front end if all computed values that it reads come from there.
-    """
-    from_front_end: dict[str, bool] = {}  # for every computed value
-    for node in graph.node:
-        scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), None)
-        if scopes is not None:
-            inside = any("front_end" in scope.split(".") for scope in ast.literal_eval(scopes))
-        else:
-            origins = [from_front_end[value] for value in node.input if value in from_front_end]
-            inside = bool(origins) and all(origins)
-        if inside:
-            node.name = FRONT_END + node.name.removeprefix(FRONT_END)
-        from_front_end.update(dict.fromkeys(node.output, inside))
-
-
-def front_end_nodes(graph) -> set[str]:
-    """Names of the front end's nodes."""
-    return {node.name for node in graph.node if node.name.startswith(FRONT_END)}
 
 
 @contextmanager

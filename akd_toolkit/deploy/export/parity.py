@@ -59,63 +59,50 @@ def check_parity(path, student: torch.nn.Module, waveforms=None, tolerance: floa
 
     Arguments
     ---------
-    path
-        The exported file, ``.onnx``, ``.pt`` (TorchScript) or ``.plan``.
-    student
-        Its module; compared in eval mode, its training mode is restored.
+    path, student
+        The exported file, ``.onnx``, ``.pt`` (TorchScript) or ``.plan``, and its module, compared in eval mode.
     waveforms
         Batches [batch, samples], for example from ``speech_batches``. None: those of ``probe_waveforms``.
     tolerance
-        Largest allowed difference of a probability, > 0.
-
-    ValueError if a probability differs by more than ``tolerance`` or is not finite.
+        Largest allowed difference of a probability, > 0; ValueError beyond it, and where one is not finite.
     """
     predict, padded_too = open_predict(path)
-    batches = list(waveforms) if waveforms is not None else probe_waveforms()
-    largest, largest_logit, changed, total = 0.0, 0.0, 0, 0
+    batches = probe_waveforms() if waveforms is None else [np.ascontiguousarray(w, dtype=np.float32) for w in waveforms]
+    differences, logits, changed = [], [], []
     for batch in batches:
-        batch = np.ascontiguousarray(batch, dtype=np.float32)
-        expected, exported = module_probabilities(student, batch), predict(batch)
-        difference = float(np.abs(exported - expected).max())
-        _check(difference, tolerance, f"{path} and the module differ by {difference:.1e} in a probability", batch)
-        logits = float(np.abs(centred_log_probs(exported) - centred_log_probs(expected)).max())
-        largest, largest_logit = max(largest, difference), max(largest_logit, logits)
-        changed += int((exported.argmax(axis=1) != expected.argmax(axis=1)).sum())
-        total += len(batch)
-    shapes = [np.shape(batch) for batch in batches]
-    compared = (tuple(sorted({shape[axis] for shape in shapes})) for axis in (1, 0))
-    padding = _padding_difference(predict, padded_too, student, path, [batch[0] for batch in batches], tolerance)
-    return ParityReport(largest, changed / total, total, largest_logit, *compared, padding)
-
-
-def _padding_difference(predict, padded_too: bool, student, path, waveforms: list, tolerance: float) -> float:
-    padded, lengths = padded_batch(waveforms)
-    alone = by_row(predict, padded, lengths)
-    by_module = float(np.abs(module_probabilities(student, padded, torch.from_numpy(lengths)) - alone).max())
-    message = f"{path} and the module on padded speech differ by {by_module:.1e}"
-    _check(by_module, tolerance, message, padded, "let the student's forward ignore the padding that its lengths show")
-    by_file = float(np.abs(predict(padded, lengths) - alone).max()) if padded_too else 0.0
-    message = f"the probabilities of {path} for a padded waveform and for the waveform alone differ by {by_file:.1e}"
-    _check(by_file, tolerance / 10, message, padded)
-    return max(by_module, by_file)
+        one, other = module_probabilities(student, batch), predict(batch)
+        differences.append(_difference(one, other, tolerance, f"{path} and the module", batch))
+        logits.append(float(np.abs(centred_log_probs(other) - centred_log_probs(one)).max()))
+        changed += list(one.argmax(axis=1) != other.argmax(axis=1))
+    padded, lengths = padded_batch([batch[0] for batch in batches])
+    alone, by_module = by_row(predict, padded, lengths), module_probabilities(student, padded, lengths)
+    cure = "let the student's forward ignore the padding that its lengths show"
+    padding = _difference(by_module, alone, tolerance, f"{path} and the module on padded speech", padded, cure)
+    if padded_too:
+        what = f"{path} for a padded waveform and for the waveform alone"
+        padding = max(padding, _difference(predict(padded, lengths), alone, tolerance / 10, what, padded))
+    shapes = (tuple(sorted({batch.shape[axis] for batch in batches})) for axis in (1, 0))
+    return ParityReport(max(differences), float(np.mean(changed)), len(changed), max(logits), *shapes, padding)
 
 
 def check_batches(path, batches, tolerance: float = TOLERANCE) -> float:
     """Largest difference of a probability between a waveform in a batch and alone; ValueError beyond ``tolerance``."""
     predict, _ = open_predict(path)
-    largest = 0.0
-    for batch in batches:
-        difference = float(np.abs(predict(batch) - by_row(predict, batch, np.ones(len(batch)))).max())
-        message = f"the probabilities of {path} for a waveform in a batch and alone differ by {difference:.1e}"
-        _check(difference, tolerance, message, batch)
-        largest = max(largest, difference)
-    return largest
+    both = ((predict(batch), by_row(predict, batch, np.ones(len(batch))), batch) for batch in batches)
+    what = f"{path} for a waveform in a batch and alone"
+    return max(_difference(together, alone, tolerance, what, batch) for together, alone, batch in both)
 
 
-def _check(difference: float, tolerance: float, message: str, batch, cure: str = "") -> None:
+def _difference(one, other, tolerance: float, what: str, batch, cure: str = "") -> float:
+    """Largest difference of two results for a batch; ValueError beyond the tolerance."""
+    difference = float(np.abs(one - other).max())
     cure = cure or "do not use the file; export again in eval mode, and report the student if it still fails"
     if not difference <= tolerance:  # true for NaN too
-        raise ValueError(f"{message} for a batch of shape {list(batch.shape)}, more than {tolerance:.0e}: {cure}.")
+        raise ValueError(
+            f"{what}: the probabilities differ by {difference:.1e} for a batch of shape {list(batch.shape)}, more than "
+            f"{tolerance:.0e}; {cure}."
+        )
+    return difference
 
 
 def open_predict(path) -> tuple[Callable, bool]:
@@ -139,13 +126,13 @@ def centred_log_probs(probabilities: np.ndarray) -> np.ndarray:
     return logs - logs.mean(axis=-1, keepdims=True)
 
 
-def module_probabilities(student, waveform: np.ndarray, lengths: torch.Tensor | None = None) -> np.ndarray:
-    """Softmax of the module's logits in eval mode, [batch, classes]; its training mode is restored."""
+def module_probabilities(student, *inputs: np.ndarray) -> np.ndarray:
+    """[batch, classes] for waveforms and perhaps lengths, in eval mode; the student's training mode is restored."""
     was_training = student.training
     student.eval()
     try:
         with torch.no_grad():
-            logits = student(torch.from_numpy(waveform), lengths).logits
+            logits = student(*map(torch.from_numpy, inputs)).logits
     finally:
         student.train(was_training)
     return torch.softmax(logits.float(), dim=-1).numpy()
@@ -192,19 +179,18 @@ def check_decisions(name: str, precision: str, before, after, truth=None) -> Non
     limits = TOLERANCES[precision]
     before, after = np.asarray(before), np.asarray(after)
     changed, total = int((before != after).sum()), len(before)
-    cure = "do not use it; take a higher precision, or more calibration."
+    problem = ""
     # P(X >= changed), if the true share of changes were just the tolerated one
     if changed > limits.changed * total and binom.sf(changed - 1, total, limits.changed) < CERTAIN:
-        raise ValueError(
-            f"{name} changes {changed} of {total} decisions of its module, more than the {100 * limits.changed:g} % "
-            f"allowed for {precision}: {cure}"
-        )
-    loss, error = (0.0, 0.0) if truth is None else ua_loss(truth, before, after)
-    if loss - _QUANTILE * error > limits.ua:
-        raise ValueError(
-            f"{name} loses {100 * loss:.1f} points of UA on {total} utterances, more than the {100 * limits.ua:g} "
-            f"allowed for {precision}: {cure}"
-        )
+        share = f"{100 * limits.changed:g} %"
+        problem = f"changes {changed} of {total} decisions of its module, more than the {share}"
+    elif truth is not None:
+        loss, error = ua_loss(truth, before, after)
+        if loss - _QUANTILE * error > limits.ua:
+            problem = f"loses {100 * loss:.1f} points of UA on {total} utterances, more than the {100 * limits.ua:g}"
+    if problem:
+        cure = "do not use it; take a higher precision, or more calibration"
+        raise ValueError(f"{name} {problem} allowed for {precision}: {cure}.")
 
 
 def ua_loss(truth, before, after) -> tuple[float, float]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.deploy.export.graph import compact, copied, with_lengths, without_lengths
-from akd_toolkit.deploy.export.onnx import front_end_nodes, quiet
+from akd_toolkit.deploy.export.graph import compact, copied, front_end_nodes, with_lengths, without_lengths
+from akd_toolkit.deploy.export.onnx import quiet
 from akd_toolkit.inference.session import LENGTHS, MIN_SAMPLES, load_model
 
 MODES = ("static", "dynamic")
@@ -94,11 +94,8 @@ def to_int8(source, target, calibration: Iterable[np.ndarray] | None = None, mod
 
     Arguments
     ---------
-    source, target
-        An exported file in fp32, and the file to write.
     calibration
-        Waveforms [samples] of training speakers, at least one, as long as the windows that the file will get. Only
-        for ``"static"``.
+        Only for ``"static"``: waveforms [samples] of training speakers, as long as the windows that the file will get.
     mode
         ``"static"``: ranges of activations are the extremes over ``calibration``. ``"dynamic"``: they are computed in
         every call, for matrix products only (dynamic 8-bit convolutions take four times as long as in 32 bits); no

@@ -12,7 +12,6 @@ import torch
 
 from akd_toolkit.data.audio import SAMPLE_RATE_HZ
 from akd_toolkit.data.files import write_text_aside, written_aside
-from akd_toolkit.deploy.export import CALIBRATION, SUFFIXES, check_format
 from akd_toolkit.deploy.export.onnx import export_onnx, quiet
 from akd_toolkit.deploy.export.parity import (
     TOLERANCES,
@@ -25,8 +24,9 @@ from akd_toolkit.deploy.export.parity import (
 )
 from akd_toolkit.deploy.export.precision import to_fp16, to_int8
 from akd_toolkit.deploy.export.speech import Speech, posteriors, speech_for
-from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, check_tensorrt, engine_name_here
+from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, check_tensorrt, engine_name
 from akd_toolkit.deploy.export.torchscript import export_torchscript
+from akd_toolkit.deploy.formats import CALIBRATION, SUFFIXES, check_format
 from akd_toolkit.evaluate.report.tables import markdown_table
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine, engine_of
@@ -35,6 +35,8 @@ from akd_toolkit.models.storage import load_student
 from akd_toolkit.progress import tqdm
 
 logger = logging.getLogger(__name__)
+
+FIRST = {"onnx": "student.onnx", "torchscript": "student.torchscript.pt", "tensorrt": "student.fp32.onnx"}  # in fp32
 
 
 @dataclass(frozen=True)
@@ -82,22 +84,19 @@ def export_run(
     Arguments
     ---------
     run_folder
-        A finished outer run: its test speakers are the held-out speech, its training speakers calibrate. Or any folder
-        with a saved student, such as a bundle, with ``speech``.
+        A finished outer run, whose test speakers are compared on and whose training speakers calibrate; or any folder
+        with a saved student, such as a bundle.
     format, precision
-        ``"onnx"`` in ``"fp32"``, ``"fp16"`` or ``"int8"``; ``"torchscript"`` in ``"fp32"``; ``"tensorrt"`` in
-        ``"fp32"`` or ``"fp16"``.
+        As listed in ``deploy.formats``.
     to
         File or folder to write to; the run's folder if None.
     calibration, mode
         Of 8-bit files: utterances of training speakers to calibrate on, >= 1, and the ``mode`` of ``to_int8``.
     speech
-        Folder of recordings to compare on instead; half of them calibrate. Without it and without an experiment,
-        generated voices are used.
-    shapes
-        Shapes that a TensorRT engine accepts.
-    lengths
-        Whether an ONNX file takes ``lengths`` (``export_onnx``).
+        Folder of recordings to compare on instead, of which half calibrate; without any, voices are generated.
+    shapes, lengths
+        What a TensorRT engine accepts (one of the same graph and shapes is reused); whether an ONNX file takes
+        ``lengths``.
 
     FileNotFoundError, ImportError if the folder holds no saved student, or TensorRT is needed and not installed;
     ValueError if the format has no such precision, or the file is beyond its tolerance; then none is written.
@@ -106,43 +105,43 @@ def export_run(
     student, about = load_student(run_folder)
     engine = engine_of(student, about)
     compared = speech_for(run_folder, engine, calibration if precision == "int8" else 0, mode, speech, progress)
-    level = logging.INFO if progress else logging.DEBUG
+    windows, level = compared.calibration, logging.INFO if progress else logging.DEBUG
+    place = Path(run_folder if to is None else to)
     with tempfile.TemporaryDirectory() as folder:
-        graph = None
-        if format != "torchscript":
-            windows = compared.calibration
-            calibrated = f", calibrated on {len(windows)} windows" if windows else ""
-            logger.log(level, "building the ONNX graph in %s%s", precision, calibrated)
-            graph = whole = Path(folder) / "student.fp32.onnx"
-            with quiet():  # it would name a temporary file
-                export_saved(student, about, whole, lengths=lengths)
-            if precision != "fp32":
-                graph = Path(folder) / f"student.{precision}.onnx"
-                to_fp16(whole, graph) if precision == "fp16" else to_int8(whole, graph, windows, mode)
-        target = _target(Path(run_folder if to is None else to), format, precision, graph, shapes)
-        with written_aside(target) as aside:
-            try:
-                if format == "torchscript":
-                    export_saved(student, about, aside)
-                elif format == "tensorrt" and not target.is_file():
-                    logger.log(level, "building %s", target.name)
-                    build_engine(graph, aside, shapes)
-                else:  # the graph itself, or the engine with this name, which was built from it on this machine
-                    aside.write_bytes((target if format == "tensorrt" else graph).read_bytes())
-                logger.log(level, "comparing %s with its module", target.name)
-                results = _compare(aside, target.name, student, engine, compared, precision, progress)
-            except ValueError as error:
-                raise ValueError(str(error).replace(str(aside), str(target))) from None
+        made = Path(folder) / FIRST[format]
+        calibrated = f", calibrated on {len(windows)} windows" if windows else ""
+        logger.log(level, "building the student in %s%s", precision, calibrated)
+        with quiet():  # it would name a temporary file
+            export_saved(student, about, made, lengths)
+        if precision == "fp16":
+            made = to_fp16(made, made.with_name("student.fp16.onnx"))
+        elif precision == "int8":
+            made = to_int8(made, made.with_name("student.int8.onnx"), windows, mode)
+        name = engine_name(made, shapes) if format == "tensorrt" else made.name
+        target = place if place.suffix == SUFFIXES[format] else place / name
+        try:
+            if format == "tensorrt":
+                logger.log(level, "building %s", name)
+                built = place / name
+                made = built if built.is_file() else build_engine(made, Path(folder) / name, shapes)
+            logger.log(level, "comparing %s with its module", target.name)
+            results = _compare(made, target.name, student, engine, compared, precision, progress)
+        except ValueError as error:
+            raise ValueError(str(error).replace(str(made), str(target))) from None
+        content = made.read_bytes()
+    with written_aside(target) as aside:
+        aside.write_bytes(content)
     report = ExportReport(target, format, precision, target.stat().st_size, compared.source, *results)
     write_text_aside(target.with_name(f"{target.name}.parity.json"), json.dumps(report.as_dict(), indent=2) + "\n")
     return report
 
 
-def export_saved(student: torch.nn.Module, about: dict, path: Path, **options) -> ParityReport:
+def export_saved(student: torch.nn.Module, about: dict, path: Path, lengths: bool = True) -> ParityReport:
     """``export_onnx``, or ``export_torchscript`` for a ``.pt``, of a student and its ``student.json``."""
-    export = export_torchscript if path.suffix == ".pt" else export_onnx
+    if path.suffix == ".pt":
+        return export_torchscript(student, path, about)
     rate, window_s = about.get("sample_rate_hz", SAMPLE_RATE_HZ), about.get("window_s", 3.0)
-    return export(student, path, about["label_order"], rate, window_s, about=about, **options)
+    return export_onnx(student, path, about["label_order"], rate, window_s, about, lengths)
 
 
 def export_experiment(
@@ -169,16 +168,6 @@ def _check(format: str, precision: str, calibration: int) -> None:
         check_tensorrt()
 
 
-def _target(place: Path, format: str, precision: str, graph: Path | None, shapes: Shapes | None) -> Path:
-    if place.suffix == SUFFIXES[format]:
-        return place
-    if format == "tensorrt":
-        return place / engine_name_here(graph, shapes)
-    if format == "torchscript":
-        return place / "student.torchscript.pt"
-    return place / ("student.onnx" if precision == "fp32" else f"student.{precision}.onnx")
-
-
 def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, precision: str, progress: bool):
     """Parity, difference of a batch and decisions; ValueError if any is beyond the tolerance."""
     tolerance = TOLERANCES[precision].probability
@@ -190,7 +179,8 @@ def _compare(file: Path, name: str, student, engine: Engine, speech: Speech, pre
     if speech.truth is not None:
         decisions["truth"] = speech.truth
     for when, each, title in (("before", engine, "the module"), ("after", exported, "the file")):
-        decisions[when] = posteriors(each, list(speech.waveforms.values()), title, progress).argmax(axis=1)
+        found = posteriors(each, speech.waveforms, title, progress).values()
+        decisions[when] = [posterior.argmax() for posterior in found]
     check_decisions(name, precision, decisions["before"], decisions["after"], decisions.get("truth"))
     return parity, batch_difference, decisions
 
@@ -221,33 +211,30 @@ def check_together(reports: list[ExportReport]) -> None:
 
 def as_table(reports: list[ExportReport]) -> str:
     """One row per file, and one for all utterances pooled where there are several files."""
-    first = reports[0]
-    header = ["file", "KB", "largest difference: probability", "logit", "changed decisions", "WA, %", "UA, %"]
-    if len(reports) == 1:
-        rows, speech = [_row(first.file.name, reports)], first.speech
-    else:
+    first, speech = reports[0], reports[0].speech
+    groups = {first.file.name: reports}
+    if len(reports) > 1:
         shared = Path(os.path.commonpath([report.file.parent for report in reports]))
-        rows = [_row(str(report.file.relative_to(shared)), [report]) for report in reports]
-        rows.append(_row("all, pooled", reports))
-        speech = first.speech.partition(",")[0] + ", each run's held-out speakers"
+        groups = {str(report.file.relative_to(shared)): [report] for report in reports} | {"all, pooled": reports}
+        speech = speech.partition(",")[0] + ", each run's held-out speakers"
     lengths = [samples / SAMPLE_RATE_HZ for samples in first.parity.lengths]
     sentence = (
         f"{first.format} in {first.precision} compared with its module. Differences: {first.parity.num_waveforms} "
         f"pieces of speech of {min(lengths):g} to {max(lengths):g} s in batches of "
         f"{', '.join(map(str, first.parity.batch_sizes))}. Decisions, WA and UA (module -> file): {speech}."
     )
+    header = ["file", "KB", "largest difference: probability", "logit", "changed decisions", "WA, %", "UA, %"]
+    rows = []
+    for name, group in groups.items():
+        decisions = pd.concat([report.decisions for report in group])
+        changed = sum(report.changed for report in group)
+        scores = {key: f"{100 * value:.2f}" for key, value in scores_of(decisions).items()}
+        rows.append([
+            name,
+            f"{sum(report.size_bytes for report in group) / len(group) / 1000:.0f}",
+            f"{max(report.parity.largest_difference for report in group):.1e}",
+            f"{max(report.parity.largest_logit_difference for report in group):.1e}",
+            f"{changed} of {len(decisions)} ({100 * changed / len(decisions):.2f} %)",
+            *(f"{scores[f'{key}_before']} -> {scores[f'{key}_after']}" if scores else "-" for key in ("wa", "ua")),
+        ])  # fmt: skip
     return f"{sentence}\n\n{markdown_table(header, rows)}\n"
-
-
-def _row(name: str, reports: list[ExportReport]) -> list[str]:
-    decisions = pd.concat([report.decisions for report in reports])
-    changed = sum(report.changed for report in reports)
-    scores = {key: f"{100 * value:.2f}" for key, value in scores_of(decisions).items()}
-    return [
-        name,
-        f"{sum(report.size_bytes for report in reports) / len(reports) / 1000:.0f}",
-        f"{max(report.parity.largest_difference for report in reports):.1e}",
-        f"{max(report.parity.largest_logit_difference for report in reports):.1e}",
-        f"{changed} of {len(decisions)} ({100 * changed / len(decisions):.2f} %)",
-        *(f"{scores[f'{key}_before']} -> {scores[f'{key}_after']}" if scores else "-" for key in ("wa", "ua")),
-    ]

@@ -2,7 +2,6 @@
 
 import logging
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from akd_toolkit.data.manifest import Manifest, load_waveforms
 from akd_toolkit.data.sounds import find_sounds
 from akd_toolkit.data.synthetic import generate_corpus
 from akd_toolkit.experiment.plan import PlannedRun
-from akd_toolkit.experiment.scores_file import make_scores
+from akd_toolkit.experiment.run import label_posteriors
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.inference.engine import Engine
 from akd_toolkit.progress import tqdm
@@ -45,7 +44,15 @@ def speech_for(
     ``calibration`` is the number of utterances to calibrate on; 0 for none.
     """
     if given is not None:
-        return _recordings(Path(given), engine, calibration, progress)
+        place = Path(given)
+        files = find_sounds(place, "--speech", "give a folder of recordings to compare the file with its module on")
+        bar = tqdm(files, desc=f"reading {place.name}", unit="file", disable=not progress)
+        waveforms = {str(path.relative_to(place)): read_audio(path) for path in bar}
+        names = list(waveforms)
+        calibrating, comparing = (names[1::2][:calibration], names[::2]) if calibration else ([], names)
+        windows = [window for name in calibrating for window in engine.windows(waveforms[name])]
+        compared = {name: waveforms[name] for name in comparing}
+        return Speech(windows, compared, f"{len(comparing)} recordings of {place.name}")
     level = logging.INFO if progress else logging.DEBUG
     try:
         experiment, run = Experiment.of_run(folder)
@@ -70,17 +77,6 @@ def speech_for(
     return Speech(windows, waveforms, source, test.labels)
 
 
-def _recordings(folder: Path, engine: Engine, calibration: int, progress: bool) -> Speech:
-    files = find_sounds(folder, "--speech", "give a folder of recordings to compare the file with its module on")
-    bar = tqdm(files, desc=f"reading {folder.name}", unit="file", disable=not progress)
-    waveforms = {str(path.relative_to(folder)): read_audio(path) for path in bar}
-    names = list(waveforms)
-    calibrating, comparing = (names[1::2][:calibration], names[::2]) if calibration else ([], names)
-    windows = [window for name in calibrating for window in engine.windows(waveforms[name])]
-    source = f"{len(comparing)} recordings of {folder.name}"
-    return Speech(windows, {name: waveforms[name] for name in comparing}, source)
-
-
 def training_speech(
     experiment: Experiment, run: PlannedRun, limit: int, progress: bool = True
 ) -> dict[str, np.ndarray]:
@@ -102,18 +98,15 @@ def check_labels(engine: Engine, test: Manifest) -> None:
         )
 
 
-def posteriors(engine: Engine, waveforms: Sequence[np.ndarray], title: str, progress: bool = True) -> np.ndarray:
-    """Posteriors of utterances, each the mean over its windows: [utterances, classes]."""
-    bar = tqdm(waveforms, desc=title, unit="utterance", disable=not progress, leave=False)
-    return np.stack([engine.posterior(waveform) for waveform in bar])
+def posteriors(engine: Engine, waveforms: dict[str, np.ndarray], title: str, progress: bool = True) -> dict:
+    """ID -> posterior of the utterance, the mean over its windows: [classes]."""
+    bar = tqdm(waveforms.items(), desc=title, unit="utterance", disable=not progress, leave=False)
+    return {name: engine.posterior(waveform) for name, waveform in bar}
 
 
-def score(
-    engine: Engine, run: PlannedRun, manifest: Manifest, waveforms: dict[str, np.ndarray], title="", progress=True
-) -> pd.DataFrame:
+def score(engine: Engine, run: PlannedRun, manifest: Manifest, waveforms: dict, title: str) -> pd.DataFrame:
     """Scores of an engine on the test speech of a run, as in its ``scores.csv``; ValueError if its labels differ."""
     test = run.tested(manifest)
     check_labels(engine, test)
-    probs = posteriors(engine, [waveforms[name] for name in test.ids], title or "scoring", progress)
-    speakers, truth = [row.speaker for row in test], [row.emotion for row in test]
-    return make_scores(test.ids, speakers, truth, probs, test.label_order, run.fold, run.seed)
+    found = posteriors(engine, {name: waveforms[name] for name in test.ids}, title)
+    return label_posteriors(test, found, run.fold, run.seed)

@@ -35,30 +35,19 @@ class Shapes:
 
 
 def build_engine(source, target, shapes: Shapes | None = None) -> Path:
-    """Build the engine of the ONNX file ``source`` for this machine's GPU.
+    """Build the engine of the ONNX file ``source`` for this machine's GPU, and write it to ``target`` (``.plan``).
 
     The network is strongly typed: every layer has the precision of the file, so build a half-precision engine from a
     file of ``to_fp16``. Its only input is ``waveform``: TensorRT does not support the loop of ``lengths``.
 
-    Arguments
-    ---------
-    target
-        A file ending in ``.plan``, or a folder; an engine of the same ``engine_name`` in the folder is reused.
-
     ImportError or ValueError if TensorRT is not installed, there is no GPU, or TensorRT cannot build the file.
     """
-    trt = _tensorrt()
-    shapes, target = shapes or Shapes(), Path(target)
-    model = without_lengths(load_model(source))
-    if target.suffix != ".plan":
-        target = target / engine_name_here(source, shapes)
-        if target.is_file():
-            return target
+    trt, shapes = check_tensorrt(), shapes or Shapes()
     logger = trt.Logger(trt.Logger.WARNING)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
-    if not parser.parse(model.SerializeToString()):
+    if not parser.parse(without_lengths(load_model(source)).SerializeToString()):
         reasons = "; ".join(parser.get_error(place).desc() for place in range(parser.num_errors))
         raise ValueError(f"TensorRT cannot read {source} ({reasons}); use the ONNX file with ONNX Runtime.")
     config = builder.create_builder_config()
@@ -71,37 +60,27 @@ def build_engine(source, target, shapes: Shapes | None = None) -> Path:
         raise ValueError(f"TensorRT cannot build {source} for this GPU; use the ONNX file with ONNX Runtime.")
     with written_aside(target) as aside:
         aside.write_bytes(bytes(built))
-    return target
+    return Path(target)
 
 
-def engine_name(source, gpu: str, capability: tuple[int, int], version: str, shapes: Shapes | None = None) -> str:
-    """File name of an engine: names the GPU, its compute capability, TensorRT's version, and a hash of file and shapes.
+def engine_name(source, shapes: Shapes | None = None) -> str:
+    """File name of an engine on this machine, ``student.fp16.nvidia-h200.sm90.trt10.3.0.321074f0.plan``.
 
-    Example
-    -------
-    >>> import tempfile
-    >>> file = Path(tempfile.mkdtemp()) / "student.fp16.onnx"
-    >>> _ = file.write_bytes(b"graph")
-    >>> engine_name(file, "NVIDIA H200", (9, 0), "10.3.0")
-    'student.fp16.nvidia-h200.sm90.trt10.3.0.321074f0.plan'
+    It names the first GPU, its compute capability, TensorRT's version, and a hash of the ONNX file and the shapes.
     """
+    version = check_tensorrt().__version__
     digest = hashlib.sha256(Path(source).read_bytes() + repr(shapes or Shapes()).encode()).hexdigest()[:8]
-    name = re.sub(r"[^a-z0-9]+", "-", gpu.lower()).strip("-")
-    return f"{Path(source).stem}.{name}.sm{capability[0]}{capability[1]}.trt{version}.{digest}.plan"
+    gpu = re.sub(r"[^a-z0-9]+", "-", torch.cuda.get_device_name().lower()).strip("-")
+    major, minor = torch.cuda.get_device_capability()
+    return f"{Path(source).stem}.{gpu}.sm{major}{minor}.trt{version}.{digest}.plan"
 
 
-def engine_name_here(source, shapes: Shapes | None = None) -> str:
-    """``engine_name`` for this machine's first GPU and TensorRT."""
-    version = check_tensorrt()
-    return engine_name(source, torch.cuda.get_device_name(), torch.cuda.get_device_capability(), version, shapes)
-
-
-def check_tensorrt() -> str:
-    """Version of TensorRT; ImportError or ValueError if it is not installed or there is no GPU."""
-    version = _tensorrt().__version__
+def check_tensorrt():
+    """TensorRT's module; ImportError or ValueError if it is not installed or there is no GPU."""
+    trt = _tensorrt()
     if not torch.cuda.is_available():
         raise ValueError("a TensorRT engine is built on the GPU that runs it, and this machine has none.")
-    return version
+    return trt
 
 
 def load_engine(path):

@@ -1,6 +1,5 @@
 """TorchScript export: a student as one file for programs that run libtorch (C++, mobile) without Python."""
 
-import copy
 import json
 import zipfile
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor
 
 from akd_toolkit.data.files import written_aside
-from akd_toolkit.deploy.export.onnx import Probabilities, metadata_of, quiet
+from akd_toolkit.deploy.export.onnx import Probabilities, prepared, quiet
 from akd_toolkit.deploy.export.parity import ParityReport, check_parity
 from akd_toolkit.inference.session import MIN_SAMPLES, checked_metadata
 
@@ -34,25 +33,15 @@ class WithLengths(torch.nn.Module):
         return torch.cat(rows)
 
 
-def export_torchscript(
-    student: torch.nn.Module,
-    path,
-    label_order,
-    sample_rate_hz: int = 16000,
-    window_s: float = 3.0,
-    about: dict | None = None,
-) -> ParityReport:
+def export_torchscript(student: torch.nn.Module, path, about: dict) -> ParityReport:
     """Write ``student`` as one TorchScript file and check that the file gives the module's probabilities.
 
-    Input, output and metadata (``about.json`` in the archive) are those of the ONNX file; ``lengths``, [batch] or [1],
-    is an optional second argument. The file is a trace, so a student that branches on the length in Python fails the
-    comparison at several lengths.
-
-    The arguments are those of ``export_onnx``; ``path`` ends in ``.pt``. ValueError if the student cannot be traced,
-    the labels do not fit it, or file and module differ.
+    ``path`` ends in ``.pt``, ``about`` is the content of ``student.json``. Input, output and metadata (``about.json``
+    in the archive) are those of the ONNX file; ``lengths``, [batch] or [1], is an optional second argument. ValueError
+    if the student cannot be traced, the labels do not fit it, or file and module differ: a trace cannot follow a
+    student that branches on the length in Python.
     """
-    student = copy.deepcopy(student).cpu().float().eval()
-    metadata = metadata_of(student, label_order, sample_rate_hz, window_s, about)
+    student, metadata = prepared(student, about)
     with quiet():
         try:
             with torch.no_grad():

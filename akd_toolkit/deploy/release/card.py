@@ -15,6 +15,7 @@ from akd_toolkit.evaluate.report.tables import GENERATED
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.registry import STUDENTS
 
+PACKAGES = ("akd-toolkit", "torch", "speechbrain")  # whose versions it names
 MAX_SPEAKERS = 40  # whose names are listed
 QUANTIZED = "trained for 8-bit weights, its own are still 32-bit (quantize, {})"
 
@@ -29,44 +30,36 @@ def write_card(about: dict, metadata: dict, experiment: Experiment, source: str,
     from huggingface_hub import ModelCard
 
     jinja = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    jinja.filters |= {"counted": counted, "number": "{:g}".format}
     jinja.filters |= {
+        "counted": counted,
+        "number": "{:g}".format,
         "percent": lambda value: "-" if value is None else f"{value:.1f}",
         "interval": "{0[pooled]:.1f} [{0[low]:.1f}, {0[high]:.1f}]".format,
         "names": lambda names: f" ({some(names, MAX_SPEAKERS)})" if names else "",
         "listing": lambda names: " and ".join(", ".join(names).rsplit(", ", 1)),
     }
     template = jinja.from_string(Path(__file__).with_name("card.md.jinja").read_text(encoding="utf-8"))
+    versions, independent = experiment.environment, metadata["speaker_independent"]
     text = template.render(
         **metadata,
-        **_protocol(about, metadata, experiment.settings),
+        **_scores(about, metadata, experiment.settings),
         **_training_data(about, metadata),
         **_audit(metadata),
         about=about,
         akd_toolkit=__version__,
         card_data=_card_data(about, metadata).to_yaml().strip(),
-        environment={"commit": None, **experiment.environment},
+        environment={"commit": None, **versions},
         files=files,
         generated_note=GENERATED if metadata["generated"] else "",
         kind=_kind(about["student"]["name"]),
-        score_rows=_score_rows(metadata),
-        scored_teachers=[teacher for teacher in metadata["teachers"] if teacher["ua"] is not None],
         size=f"{about['num_parameters'] / 1e6:.2f} M parameters",
         source=source,
         studies=_studies(experiment),
         steps=_compression_steps(about),
-        title=marked(metadata["corpus"], metadata["speaker_independent"]),
-        unit="speaker" if metadata["speaker_independent"] else "utterance",
-        versions=", ".join(
-            f"{name} {experiment.environment[name]}"
-            for name in ("akd-toolkit", "torch", "speechbrain")
-            if name in experiment.environment
-        ),
-        watermark="" if metadata["speaker_independent"] else WATERMARK,
-        weakest=min(
-            ((label, share) for label, share in metadata["this_student"]["recalls"].items() if share is not None),
-            key=lambda pair: pair[1],
-        ),
+        title=marked(metadata["corpus"], independent),
+        unit="speaker" if independent else "utterance",
+        versions=", ".join(f"{name} {versions[name]}" for name in PACKAGES if name in versions),
+        watermark="" if independent else WATERMARK,
     )
     return str(ModelCard(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"))
 
@@ -84,24 +77,21 @@ def _card_data(about: dict, metadata: dict):
     from huggingface_hub import EvalResult, ModelCardData
 
     corpus, licence, terms = metadata["corpus"], about["licence"], terms_of(metadata["corpus"])
-    results = None
-    if metadata["speaker_independent"] and not metadata["generated"]:  # other numbers are not comparable
-        results = [
-            EvalResult(
-                task_type="audio-classification",
-                task_name="Speech emotion recognition",
-                dataset_type=corpus.lower(),
-                dataset_name=corpus,
-                dataset_split=f"fold {metadata['fold']}: speakers {', '.join(about['test_speakers'][:MAX_SPEAKERS])}",
-                metric_type=metric,
-                metric_name=name,
-                metric_value=metadata["this_student"][key]["pooled"],
-            )
-            for metric, name, key in (
-                ("accuracy", "WA (accuracy)", "wa"),
-                ("recall", "UA (mean recall of classes)", "ua"),
-            )
-        ]
+    names = {"wa": ("accuracy", "WA (accuracy)"), "ua": ("recall", "UA (mean recall of classes)")}
+    results = [
+        EvalResult(
+            task_type="audio-classification",
+            task_name="Speech emotion recognition",
+            dataset_type=corpus.lower(),
+            dataset_name=corpus,
+            dataset_split=f"fold {metadata['fold']}: speakers {', '.join(about['test_speakers'][:MAX_SPEAKERS])}",
+            metric_type=kind,
+            metric_name=name,
+            metric_value=metadata["this_student"][score]["pooled"],
+        )
+        for score, (kind, name) in names.items()
+        if metadata["speaker_independent"] and not metadata["generated"]  # other numbers are not comparable
+    ]
     return ModelCardData(
         license=licence if licence in IDENTIFIERS else "other",
         license_name=None if licence in IDENTIFIERS else licence,
@@ -111,24 +101,25 @@ def _card_data(about: dict, metadata: dict):
         tags=["audio", "speech-emotion-recognition", "knowledge-distillation", "onnx", about["student"]["name"]],
         metrics=["accuracy", "recall"],
         model_name=f"{about['student']['name']} ({metadata['recipe']})" if results else None,
-        eval_results=results,
+        eval_results=results or None,
     )
 
 
-def _score_rows(metadata: dict) -> list[tuple[str, dict]]:
+def _scores(about: dict, metadata: dict, settings: dict) -> dict:
+    """Rows of the table of scores, and how they were made."""
     rows = [(f"**this student** (fold {metadata['fold']}, seed {metadata['seed']})", metadata["this_student"])]
     if (experiment := metadata["experiment"]) is not None:
         like = ", compressed like it" if metadata["compressed_by"] else ""
         name = f"its recipe{like}: {counted(experiment['folds'], 'fold')}, {counted(experiment['seeds'], 'seed')}"
         rows.append((name, experiment))
-    return rows
-
-
-def _protocol(about: dict, metadata: dict, settings: dict) -> dict:
     sizes = sorted({len(fold) for fold in settings["outer_folds"]})
     size = str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
     unit = "speakers" if metadata["speaker_independent"] else "utterances"
+    recalls = {label: share for label, share in metadata["this_student"]["recalls"].items() if share is not None}
     return {
+        "score_rows": rows,
+        "weakest": min(recalls.items(), key=lambda pair: pair[1]),
+        "scored_teachers": [teacher for teacher in metadata["teachers"] if teacher["ua"] is not None],
         "fold_sizes": f"{len(settings['outer_folds'])} folds of {size} {unit}",
         "epochs": {**settings, **(about.get("candidate") or {})}.get("number_of_epochs"),
         "num_candidates": len(settings.get("candidates") or [{}]),

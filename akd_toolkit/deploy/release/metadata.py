@@ -23,7 +23,6 @@ IDENTIFIERS = (  # common licences of the hub; any other is written as "other" w
 )
 FREEST_LAST = ("cc-by-nc-sa-4.0", "odbl", "cc-by-4.0", "apache-2.0")
 
-
 # How a corpus may be used: its licence in words, and the source of this information; ``student`` is the default licence
 # of a student, "" where the owner of an agreement must decide; ``language`` an ISO 639-1 code; ``speech`` its kind.
 _TERMS = pd.read_csv(Path(__file__).with_name("terms.csv"), keep_default_na=False)
@@ -67,7 +66,6 @@ def student_licence(corpora: Iterable[str]) -> str:
 
 def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding]) -> dict:
     """The content of ``scores.json``, without paths of this machine; ValueError if the scores are damaged."""
-    paths = private_paths(experiment)
     runs, compressed_by = experiment.like(run), run.record.compressed_by
     for other in runs if compressed_by else ():
         if other.done and other.record.compressed_by != compressed_by:
@@ -93,10 +91,10 @@ def gather(experiment: Experiment, run: PlannedRun, findings: Sequence[Finding])
         "this_student": summary(run.scores(experiment.manifest), run.label_order),
         "experiment": None if all_scores is None else summary(all_scores, run.label_order),
         "runs": {"done": sum(other.done for other in runs), "planned": len(runs)},
-        "teachers": [_teacher(experiment, title, spec, paths) for title, spec in teachers if spec],
+        "teachers": [_teacher(experiment, title, spec) for title, spec in teachers if spec],
         "unlabelled": unlabelled_corpora(experiment),
         "audit": [
-            {"verdict": one.verdict, "check": one.check, "sentence": without_paths(one.sentence, paths)}
+            {"verdict": one.verdict, "check": one.check, "sentence": without_paths(one.sentence, experiment)}
             for one in findings
         ],
     }
@@ -122,13 +120,6 @@ def training_corpora(experiment: Experiment) -> list[str]:
     return [*own, *(other or unknown for other in unlabelled_corpora(experiment))]
 
 
-def private_paths(experiment: Experiment) -> dict[str, str]:
-    """Paths of this machine that sentences may hold -> what is shown instead; the longest first."""
-    own = [path for path in (str(experiment.folder), str(experiment.folder.resolve())) if is_path(path)]
-    paths = {*_paths_in(experiment.settings), *own}
-    return {path: Path(path).name for path in sorted(paths, key=lambda path: (-len(path), path))}
-
-
 def is_path(value) -> bool:
     """Whether a setting is a path, unlike the name of a model on the hub.
 
@@ -140,27 +131,28 @@ def is_path(value) -> bool:
     return isinstance(value, str) and value.startswith(("/", ".", "~")) and "/" in value and bool(Path(value).name)
 
 
-def _paths_in(value) -> list[str]:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [path for one in inner for path in _paths_in(one)] if inner else [value] if is_path(value) else []
+def without_paths(text: str, experiment: Experiment) -> str:
+    """A sentence with every path of this machine, in the settings or of the experiment, replaced by its last part."""
 
+    def paths_in(value) -> set[str]:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+        return {value} if is_path(value) else {path for one in inner for path in paths_in(one)}
 
-def without_paths(text: str, paths: dict[str, str]) -> str:
-    """A sentence with every path replaced by its last part."""
-    for path, name in paths.items():
-        text = text.replace(path, name)
+    paths = paths_in([experiment.settings, str(experiment.folder), str(experiment.folder.resolve())])
+    for path in sorted(paths, key=len, reverse=True):  # a path may begin with another
+        text = text.replace(path, Path(path).name)
     return text
 
 
-def _teacher(experiment: Experiment, title: str, spec: dict, paths: dict[str, str]) -> dict:
+def _teacher(experiment: Experiment, title: str, spec: dict) -> dict:
     known = provenance_of(spec, experiment.folder.resolve())
     scores = experiment.teacher_scores().get(title)
     return {
         "title": title,
-        "model": without_paths(str(spec.get("source") or spec.get("name", "")), paths),
+        "model": without_paths(str(spec.get("source") or spec.get("name", "")), experiment),
         "heard": None if known.corpora is None else list(known.corpora),
         "complete": known.complete,
-        "source": without_paths(known.source, paths),
+        "source": without_paths(known.source, experiment),
         "ua": None if scores is None else summary(scores, experiment.label_order)["ua"],
     }
 
@@ -169,13 +161,13 @@ def summary(scores: pd.DataFrame, label_order: Sequence[str]) -> dict:
     """Scores in per cent with their intervals and spread."""
     found = summarise(scores, label_order)
     columns = {"pooled": "pooled", "low": "low", "high": "high", "fold_mean": "mean", "fold_sd": "std"}
+    both = {
+        score: {name: _percent(found[f"{score}_{column}"]) for name, column in columns.items()}
+        for score in ("wa", "ua")
+    }
     return {
-        **{
-            score: {name: _percent(found[f"{score}_{column}"]) for name, column in columns.items()}
-            for score in ("wa", "ua")
-        },
-        "macro_f1": _percent(found["macro_f1"]),
-        "ece": _percent(found["ece"]),
+        **both,
+        **{name: _percent(found[name]) for name in ("macro_f1", "ece")},
         "ua_seed_sd": _percent(found["ua_seed_std"]),
         "recalls": {row.label: _percent(row.recall) for row in found["class_table"].itertuples()},
         **{name: int(found[name]) for name in ("folds", "seeds", "speakers", "utterances")},

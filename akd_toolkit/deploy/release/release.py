@@ -10,17 +10,10 @@ from pathlib import Path
 from akd_toolkit import __version__
 from akd_toolkit.audit.experiment import audit_experiment
 from akd_toolkit.data.files import SETTINGS, WEIGHTS, folder_aside
-from akd_toolkit.deploy.export import PRECISIONS
 from akd_toolkit.deploy.export.run import export_run
+from akd_toolkit.deploy.formats import PRECISIONS
 from akd_toolkit.deploy.release.card import write_card
-from akd_toolkit.deploy.release.metadata import (
-    gather,
-    is_path,
-    private_paths,
-    student_licence,
-    training_corpora,
-    without_paths,
-)
+from akd_toolkit.deploy.release.metadata import gather, is_path, student_licence, training_corpora, without_paths
 from akd_toolkit.experiment.stored import Experiment
 from akd_toolkit.experiment.yaml_tree import override
 from akd_toolkit.inference.bundle import ALLOWED, CARD, HYPERPARAMS, SCORES, check_bundle, is_bundle, write_list
@@ -50,10 +43,8 @@ modules:
 pretrainer: !ref <released>
 """
 COMPRESSED = " The student was compressed afterwards (compressed_by);\n# number_of_epochs is of the training before."
-NOT_WRITTEN = (
-    *("manifest_hash", "unlabelled_hash", "log_mel_version"),
-    *("candidates", "corpus", "label_order", "student", "window_s"),
-)
+OWN = ("seed", "fold", "corpus", "window_s", "label_order", "student")  # of the run, in hyperparams.yaml
+NOT_WRITTEN = ("manifest_hash", "unlabelled_hash", "log_mel_version", "candidates")  # of the settings
 
 
 def release(
@@ -73,17 +64,14 @@ def release(
     ---------
     run_folder
         ``results/akd/seed17/fold1/outer``, or a compressed student, ``results/akd/compressed/seed17/fold1/1-prune``.
-    licence
-        Identifier of the hub (``apache-2.0``); None: see ``student_licence``.
-    precisions
-        Of the exported files: ``fp32`` (always written), ``fp16``, ``int8``; each is compared with the student on the
-        recordings of the test speakers.
+    licence, source
+        Identifier of the hub (``apache-2.0``), by default that of ``student_licence``; and what the card tells readers
+        to load, by default the folder's name, and nothing for the package's own.
+    precisions, weights
+        Exported files: ``fp32`` (always written), ``fp16``, ``int8``, each compared with the student on the recordings
+        of the test speakers. Without weights there is only ``student.onnx`` in the one precision given.
     sound
         Whether the audit compares how recordings sound.
-    source
-        The source that the card tells readers to load; by default the folder's name, and none for the package's own.
-    weights
-        False writes ``student.onnx`` in the one precision given and no weights: smaller, to run and not to change.
 
     FileNotFoundError if the folder is not a finished outer run; FileExistsError if ``to`` holds something that is
     not a bundle; ValueError if the audit finds a leak, a corpus' terms are unknown and no licence is given, or an
@@ -102,23 +90,21 @@ def release(
     licence = licence or student_licence(training_corpora(experiment))
     logger.info("auditing %s", experiment.folder)
     findings = audit_experiment(experiment, sound)
-    for finding in findings:
-        if finding.verdict == "leak":
-            sentence = without_paths(finding.sentence, private_paths(experiment)).rstrip(".")
-            raise ValueError(
-                f"{experiment.folder} has a leak, so its student is not released: {sentence} (akd audit "
-                f"{experiment.folder} lists all)."
-            )
+    if leaks := [finding.sentence for finding in findings if finding.verdict == "leak"]:
+        raise ValueError(
+            f"{experiment.folder} has a leak, so its student is not released: "
+            f"{without_paths(leaks[0], experiment).rstrip('.')} (akd audit {experiment.folder} lists all)."
+        )
     metadata = gather(experiment, run, findings)
     about = _about(plain(vars(run.record)), experiment.corpus, metadata, licence)
     with folder_aside(to) as aside:
-        if weights:
-            shutil.copyfile(run.paths.weights, aside / WEIGHTS)
-            _write_hyperparams(aside / HYPERPARAMS, about, experiment)
         _write_json(aside / SETTINGS, about)
         metadata["exported"] = _export(run.folder, ("fp32", *precisions) if weights else precisions, aside)
         whats = dict(DESCRIPTIONS)
-        if not weights:
+        if weights:
+            shutil.copyfile(run.paths.weights, aside / WEIGHTS)
+            _write_hyperparams(aside / HYPERPARAMS, about, experiment)
+        else:
             (file,) = aside.glob("student*.onnx")
             whats[ONNX_FILE] = f"waveform to probabilities, for ONNX Runtime, in {precisions[0]}"
             file.rename(aside / ONNX_FILE)
@@ -170,13 +156,11 @@ def _write_hyperparams(path: Path, about: dict, experiment: Experiment) -> None:
     settings = copy.deepcopy(experiment.settings)
     for key, value in (about.get("candidate") or {}).items():
         override(settings, key, value)
-    content = {key: about[key] for key in ("seed", "fold", "corpus", "window_s", "label_order", "student")}
+    content = {key: about[key] for key in OWN}
     content |= {"sample_rate": about["sample_rate_hz"], "out_n_neurons": len(about["label_order"])}
-    if about.get("compressed_by"):
-        content["compressed_by"] = about["compressed_by"]
-    content |= {
-        key: value for key, value in settings.items() if key not in NOT_WRITTEN and not key.startswith("test_overlap")
-    }
+    content |= {"compressed_by": about["compressed_by"]} if about.get("compressed_by") else {}
+    others = {key for key in settings if key not in (*OWN, *NOT_WRITTEN) and not key.startswith("test_overlap")}
+    content |= {key: value for key, value in settings.items() if key in others}
     content["test_overlap_s"] = about["test_overlap_s"]
     yaml = YAML(typ="safe", pure=True)
     yaml.default_flow_style, yaml.sort_base_mapping_type_on_output, yaml.width = None, False, 100

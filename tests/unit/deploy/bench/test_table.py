@@ -6,15 +6,8 @@ import pytest
 from akd_toolkit.deploy.bench.table import Bench, Row, bench_frame, bench_markdown, bench_table, write_bench
 
 MACHINE = {
-    "cpu": "Some CPU",
-    "instructions": ["avx2"],
-    "cores": 2,
-    "memory_gb": 8.0,
-    "system": "Linux 6, x86_64",
-    "gpu": None,
-    "versions": {"torch": "2.11.0", "openvino": None},
-    "load_at_start": 0.1,
-    "date": "2026-01-01T00:00:00+00:00",
+    **{"cpu": "Some CPU", "instructions": ["avx2"], "cores": 2, "memory_gb": 8.0, "system": "Linux 6, x86_64"},
+    **{"gpu": None, "versions": {"torch": "2.11.0", "openvino": None}, "load_at_start": 0.1, "date": "2026-01-01"},
 }
 OPTIONS = {"window_s": 2.0, "seconds": 0.5, "batches": [1, 4], "threads": [1], "sources": ["tiny"]}
 

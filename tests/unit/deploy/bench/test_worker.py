@@ -8,40 +8,22 @@ from akd_toolkit.deploy.bench import worker
 from akd_toolkit.deploy.bench.worker import LOADERS, serve
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """Calls of a model that refuses more than two waveforms at once."""
-    shapes = []
-
+def test_a_failure_is_a_reply_of_one_line_and_the_worker_goes_on(tmp_path, monkeypatch):
     def load(path, threads):
         if path == "gone":
             raise FileNotFoundError("no such file\nsecond line")
-
-        def predict(waveforms):
-            shapes.append((path, threads, waveforms.shape))
-            if len(waveforms) > 2:
-                raise MemoryError("too many")
-
-        return predict
+        return lambda waveforms: 1 / max(0, 3 - len(waveforms))  # no more than two at once
 
     monkeypatch.setitem(LOADERS, "noting", load)
-    return shapes
-
-
-def replies(tmp_path, *requests, path="model"):
     np.save(tmp_path / "signals.npy", np.zeros((4, 160), dtype=np.float32))
-    job = {"signals": str(tmp_path / "signals.npy"), "threads": 3, "on_gpu": False, "whole": ["noting", path]}
-    job["features"] = ["noting", "front"]
-    out = io.StringIO()
+    job = {"signals": str(tmp_path / "signals.npy"), "threads": 3, "on_gpu": False}
+    job |= {"whole": ["noting", "model"], "features": ["noting", "gone"]}
+    requests, out = [["whole", 4, 0], ["features", 1, 0], ["whole", 1, 0]], io.StringIO()
     serve(iter([json.dumps(line) for line in [job, *requests]]), out)
-    return [json.loads(line) for line in out.getvalue().splitlines()]
-
-
-def test_a_failure_is_a_reply_of_one_line_and_the_worker_goes_on(tmp_path, calls):
-    requests = [["time", {"what": "whole", "batch": batch, "seconds": 0}] for batch in (4, 1)]
-    failed, timed = replies(tmp_path, *requests)
-    assert failed == {"error": "MemoryError: too many"} and "seconds" in timed
-    assert replies(tmp_path, ["load", {}], path="gone") == [{"error": "FileNotFoundError: no such file"}]
+    large, gone, timed = (json.loads(line) for line in out.getvalue().splitlines())
+    assert large == {"error": "ZeroDivisionError: division by zero"}
+    assert gone == {"error": "FileNotFoundError: no such file"}
+    assert len(timed["seconds"]) == 2 and timed["memory_bytes"] >= 0
 
 
 def test_wav2vec2_returns_a_frame_every_20_ms(monkeypatch):

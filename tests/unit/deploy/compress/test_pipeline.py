@@ -41,6 +41,12 @@ def source_of(experiment, to) -> Source:
     return Source(experiment, experiment.outer_runs()[0], to)
 
 
+def work_on(experiment, to) -> Work:
+    source = source_of(experiment, to)
+    student, about = load_student(source.run.folder)
+    return Work(source, student, about["student"], 1, to / "1-step")
+
+
 def written_at(folder) -> dict:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
@@ -83,9 +89,9 @@ def test_finished_steps_stay_and_changed_ones_are_repeated(experiment, pruned, t
     to = shutil.copytree(pruned, tmp_path / "to")
     before = written_at(to)
     source = source_of(experiment, to)
-    run_steps(source, build_steps([PRUNE, STATIC]), progress=False)
+    run_steps(source, build_steps([PRUNE, STATIC]))
     assert written_at(to) == before
-    run_steps(source, build_steps([PRUNE, {**STATIC, "mode": "dynamic"}]), progress=False)
+    run_steps(source, build_steps([PRUNE, {**STATIC, "mode": "dynamic"}]))
     after = written_at(to)
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {f"2-quantize/{name}" for name in ("scores.csv", "step.json", "student.int8.onnx")}
@@ -95,12 +101,12 @@ def test_missing_and_damaged_files_are_made_again_and_a_foreign_folder_is_not_to
     to = shutil.copytree(pruned, tmp_path / "to")
     (to / "2-quantize/student.int8.onnx").unlink()
     (to / "1-prune/step.json").write_text("{")
-    run_steps(source_of(experiment, to), build_steps([PRUNE, STATIC]), progress=False)
+    run_steps(source_of(experiment, to), build_steps([PRUNE, STATIC]))
     assert (to / "2-quantize/student.int8.onnx").is_file() and not (to / "running.json").exists()
     (to / "2-fp16").mkdir()
     (to / "2-fp16/mine.txt").write_text("precious")
     with pytest.raises(ValueError, match="2-fp16"):
-        run_steps(source_of(experiment, to), build_steps([PRUNE, {"name": "fp16"}]), progress=False)
+        run_steps(source_of(experiment, to), build_steps([PRUNE, {"name": "fp16"}]))
     assert (to / "2-fp16/mine.txt").read_text() == "precious"
 
 
@@ -111,7 +117,7 @@ def test_an_interrupted_pipeline_ends_with_the_same_weights(experiment, tmp_path
     monkeypatch.setattr(pipeline, "export_saved", lambda student, about, file: file.parent.mkdir(exist_ok=True))
     monkeypatch.setattr(pipeline, "measure", lambda *given: {"kb": 1})
     steps = build_steps([{**PRUNE, "epochs": 3}])
-    run_steps(source_of(experiment, tmp_path / "unbroken"), steps, progress=False)
+    run_steps(source_of(experiment, tmp_path / "unbroken"), steps)
     end = brains.DistillBrain.on_epoch_end
 
     def killed(self, epoch):
@@ -121,40 +127,36 @@ def test_an_interrupted_pipeline_ends_with_the_same_weights(experiment, tmp_path
 
     monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", killed)
     with pytest.raises(KeyboardInterrupt):
-        run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
+        run_steps(source_of(experiment, tmp_path / "killed"), steps)
     assert list((tmp_path / "killed/1-prune/checkpoints").glob("CKPT*"))
     shutil.copytree(tmp_path / "killed", tmp_path / "other")
     epochs = []
     monkeypatch.setattr(brains.DistillBrain, "on_epoch_end", lambda self, n: (epochs.append(n), end(self, n)))
-    run_steps(source_of(experiment, tmp_path / "killed"), steps, progress=False)
+    run_steps(source_of(experiment, tmp_path / "killed"), steps)
     assert epochs == [2, 3]
     one, other = (load_student(tmp_path / name / "1-prune")[0].state_dict() for name in ("unbroken", "killed"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not (tmp_path / "killed/1-prune/checkpoints").exists()
     epochs.clear()
-    run_steps(source_of(experiment, tmp_path / "other"), build_steps([{**PRUNE, "epochs": 2}]), progress=False)
+    run_steps(source_of(experiment, tmp_path / "other"), build_steps([{**PRUNE, "epochs": 2}]))
     assert epochs == [1, 2]
 
 
 def test_only_training_speakers_are_used_before_scoring(experiment, tmp_path):
-    source = source_of(experiment, tmp_path)
-    student, about = load_student(source.run.folder)
-    work = Work(source, student, about["student"], 1, tmp_path / "1-prune", progress=False)
-    run = source.training(1, about["student"], number_of_epochs=1)
+    work = work_on(experiment, tmp_path)
+    run = work.source.training(1, work.spec, number_of_epochs=1)
     used = {name for batch in build_parts(run).data.train_loader() for name in batch.ids}
     assert {name[0] for name in used} == {"C", "D"}
     windows = calibration(work, utterances=5)
     assert len(windows) == 5 and all(window.ndim == 1 and len(window) <= 8000 for window in windows)
-    loud = source.heldout
+    loud = work.source.heldout
     assert {name[0] for name in loud} == {"A", "B"}
     assert not any(np.array_equal(window, wave[: len(window)]) for window in windows for wave in loud.values())
 
 
 def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tmp_path):
-    source = source_of(experiment, tmp_path)
-    student, about = load_student(source.run.folder)
-    run = source.training(1, about["student"])
-    parts = build_parts(run, student)
+    work = work_on(experiment, tmp_path)
+    student, parts = work.student, build_parts(work.source.training(1, work.spec), work.student)
     batches = parts.data.train_loader()
     scores = by_taylor(student, parts.objective, batches, count=1)
     batch = next(iter(batches))
@@ -162,6 +164,15 @@ def test_taylor_scores_come_from_the_objective_on_training_speech(experiment, tm
     parts.objective(output, batch.teacher, batch.labels, batch.attributes).total.backward()
     weight = student.classifier.weight
     torch.testing.assert_close(scores["classifier.weight"], (weight * weight.grad).detach().square())
+
+
+def test_training_with_rounded_numbers_learns_and_returns_a_plain_student(experiment, tmp_path):
+    work = work_on(experiment, tmp_path)
+    before = {name: tensor.clone() for name, tensor in work.student.state_dict().items()}
+    trained, spec = Quantize(mode="qat", epochs=1).change(work)
+    after = trained.state_dict()
+    assert list(after) == list(before) and spec == work.spec and not trained.training
+    assert not torch.equal(after["fuse.weight"], before["fuse.weight"])
 
 
 def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
@@ -173,15 +184,13 @@ def test_scores_of_several_runs_are_pooled_and_compared(tmp_path):
             place = tmp_path / f"seed{seed}/fold{fold}"
             ids = [f"{fold}{speaker}{label}" for speaker in "ab" for label in labels]
             columns = ids, [name[:2] for name in ids], [name[2:] for name in ids]
-            right = np.eye(2)[[0, 1, 0, 1]]
-            wrong = right.copy()
-            wrong[0] = [0.0, 1.0]  # one anger of two taken for sadness
-            for step, probs in (("0-original", right), ("1-fp16", wrong if seed == 1 else right)):
-                write_scores(place / step / "scores.csv", make_scores(*columns, probs, labels, fold, seed))
+            # In seed 1 the file takes one anger of two for sadness.
+            for step, classes in (("0-original", [0, 1, 0, 1]), ("1-fp16", [int(seed == 1), 1, 0, 1])):
+                scores = make_scores(*columns, np.eye(2)[classes], labels, fold, seed)
+                write_scores(place / step / "scores.csv", scores)
             places.append(place)
-            records.append(
-                {step: {"kb": fold, "parameters": 4, "gflops": 1, "ms": seed} for step in ("0-original", "1-fp16")}
-            )
+            measured = {"kb": fold, "parameters": 4, "gflops": 1, "ms": seed}
+            records.append({"0-original": measured, "1-fp16": measured})
     table = table_of(places, records, steps, labels)
     assert list(table["ua"]) == [100.0, 100 * (0.75 + 1.0) / 2]  # seed 1: half of anger, all of sadness
     assert list(table["kb"]) == [1.5, 1.5] and list(table["ms"]) == [1.5, 1.5]
@@ -200,14 +209,3 @@ def test_every_run_of_an_experiment_gets_a_folder_and_a_wrong_folder_is_refused(
     assert main(["compress", str(experiment.folder), "--to", str(tmp_path)]) == 0
     assert done == [tmp_path / "seed17/fold1", tmp_path / "seed17/fold2"]
     assert main(["compress", str(tmp_path)]) == 1 and "is not a finished run" in capsys.readouterr().err
-
-
-def test_training_with_rounded_numbers_learns_and_returns_a_plain_student(experiment, tmp_path):
-    source = source_of(experiment, tmp_path)
-    student, about = load_student(source.run.folder)
-    before = {name: tensor.clone() for name, tensor in student.state_dict().items()}
-    work = Work(source, student, about["student"], 1, tmp_path / "1-quantize", progress=False)
-    trained, spec = Quantize(mode="qat", epochs=1).change(work)
-    after = trained.state_dict()
-    assert list(after) == list(before) and spec == about["student"] and not trained.training
-    assert not torch.equal(after["fuse.weight"], before["fuse.weight"])

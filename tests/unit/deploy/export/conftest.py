@@ -12,6 +12,8 @@ from akd_toolkit.outputs import ModelOutput
 from akd_toolkit.registry import STUDENTS
 
 LABELS = ("anger", "fear", "neutral")
+# A micro CNN wide enough to gain by 8-bit arithmetic.
+MICRO = {"name": "micro_cnn", "channels": [16, 32], "dim": 128, "dilations": [1], "embedding_dim": 16}
 
 
 def voices(count: int = 6, num_samples: int = 16000) -> list[np.ndarray]:
@@ -42,17 +44,17 @@ class Level(Student):
         return ModelOutput(self.dropout(level * self.weight), embedding=level)
 
 
-def softmax(logits):
-    shares = np.exp(np.asarray(logits, dtype=np.float64))
-    return shares / shares.sum()
+@pytest.fixture(scope="session")
+def level_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("level") / "level.onnx"
+    export_onnx(Level(), path, LABELS, sample_rate_hz=16000, window_s=1.0)
+    return path
 
 
 @pytest.fixture(scope="session")
 def micro():
-    """A micro CNN wide enough to gain by 8-bit arithmetic."""
     torch.manual_seed(0)
-    options = {"channels": [16, 32], "dim": 128, "dilations": [1], "embedding_dim": 16}
-    return STUDENTS.build("micro_cnn", num_classes=3, **options).eval()
+    return STUDENTS.build(**MICRO, num_classes=3).eval()
 
 
 @pytest.fixture(scope="session")

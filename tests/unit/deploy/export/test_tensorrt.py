@@ -1,15 +1,21 @@
 """TensorRT: what needs no library, and the calls on a stub of it."""
 
+import shutil
 import sys
 from unittest.mock import MagicMock, call
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from akd_toolkit.deploy.export import ParityReport, run
 from akd_toolkit.deploy.export.graph import without_lengths
-from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, load_engine
+from akd_toolkit.deploy.export.speech import Speech
+from akd_toolkit.deploy.export.tensorrt import Shapes, build_engine, engine_name, load_engine
 from akd_toolkit.inference.session import load_model
+from akd_toolkit.models.storage import save_student
+from tests.unit.deploy.export.conftest import LABELS, MICRO
 
 
 @pytest.fixture
@@ -41,12 +47,22 @@ def test_an_engine_is_built_strongly_typed_with_a_profile_for_any_batch_and_leng
     assert builder.build_serialized_network.call_args == call(builder.create_network(), config)
 
 
-def test_an_engine_for_this_gpu_is_reused(library, micro_file, tmp_path):
-    first = build_engine(micro_file, tmp_path)
-    assert first.name.startswith("student.nvidia-h200.sm90.trt10.3.0.")
-    assert build_engine(micro_file, tmp_path) == first
+def test_an_engine_for_this_gpu_is_named_after_it_the_file_and_the_shapes(library, micro_file, tmp_path):
+    name = engine_name(micro_file)
+    assert name.startswith("student.nvidia-h200.sm90.trt10.3.0.") and name.endswith(".plan")
+    assert engine_name(micro_file, Shapes()) == name != engine_name(micro_file, Shapes(batch=(1, 1, 2)))
+
+
+def test_an_engine_of_the_same_graph_is_built_once(library, micro, micro_file, tmp_path, monkeypatch):
+    save_student(tmp_path / "bundle", micro, MICRO, LABELS, window_s=1.0)
+    # PyTorch's exporter would look for the GPU.
+    monkeypatch.setattr(run, "export_saved", lambda student, about, path, *_: shutil.copyfile(micro_file, path))
+    decisions = pd.DataFrame({"utterance": ["a"], "before": [0], "after": [0]})
+    monkeypatch.setattr(run, "_compare", lambda *given: (ParityReport(0.0, 0.0, 1), 0.0, decisions))
+    monkeypatch.setattr(run, "speech_for", lambda *given: Speech([], {}, "none"))
+    first, again = (run.export_run(tmp_path / "bundle", "tensorrt", to=tmp_path / "out").file for _ in range(2))
+    assert first == again and first.name.startswith("student.fp32.") and first.read_bytes() == b"engine"
     assert library.Builder().build_serialized_network.call_count == 1
-    assert build_engine(micro_file, tmp_path, Shapes(batch=(1, 1, 2))) != first
 
 
 def test_rows_of_a_padded_batch_are_computed_at_their_lengths(library, monkeypatch, tmp_path):
@@ -74,7 +90,7 @@ def test_rows_of_a_padded_batch_are_computed_at_their_lengths(library, monkeypat
 def test_what_cannot_be_built_is_refused_and_leaves_nothing(change, error, message, library, micro_file, tmp_path):
     change(library)
     with pytest.raises(error, match=message):
-        build_engine(micro_file, tmp_path)
+        build_engine(micro_file, tmp_path / "student.plan")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,6 +6,7 @@ import shutil
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
@@ -13,17 +14,17 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pandas as pd
 import pytest
-import soundfile
 import torch
+from corpora import write_corpus
 from finished import write_plan, write_scores_of
 
 import akd_toolkit.models  # noqa: F401  (registers)
-from akd_toolkit.data.manifest import Manifest, Utterance
 from akd_toolkit.models.storage import save_student
 from akd_toolkit.registry import STUDENTS
 
 TOKEN = "hf_a_token_of_the_tests"
 LABELS = ("anger", "sadness", "neutral")
+JSON = {"Content-Type": "application/json"}
 LARGE = (".safetensors", ".onnx")  # kept as large files: served from another place, as the real hub does
 
 
@@ -97,44 +98,64 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         parts = path.strip("/").split("/")
         fault = self.server.faults.get("api" if parts[0] == "api" else parts[-1])
-        if isinstance(fault, int):
-            return self._answer(fault, b"")
         if fault == "hang" and parts[0] in ("api", "cdn"):
             self.server.released.wait(10)
             self.close_connection = True
-            return None
-        if parts[0] == "api":
-            return self._api(parts[1:])
-        if parts[0] == "cdn":
-            return self._send_file(self.server.objects[parts[1]], parts[2])
-        return self._resolve(f"{parts[0]}/{parts[1]}", parts[3], "/".join(parts[4:]))
+            return
+        status, body, headers = (fault, b"", {}) if isinstance(fault, int) else self._answer(parts)
+        if status == 200 and isinstance(fault, bytes):
+            body = fault
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        if status == 200 and fault == "cut":
+            self.close_connection = True
+        elif self.command != "HEAD":
+            self.wfile.write(body)
 
     do_GET = do_HEAD = do_POST = _serve
 
-    def _api(self, parts):
-        if parts == ["repos", "create"]:
+    def _answer(self, parts) -> tuple[int, bytes, dict]:
+        """Status, content and headers."""
+        if parts[:3] == ["api", "repos", "create"]:
             return self._create()
-        if parts[0] != "models":
-            return self._answer(404, b"")
-        name, rest = f"{parts[1]}/{parts[2]}", parts[3:]
-        repository = self._repository(name)
-        if repository is None:
-            return None
-        if rest and rest[0] == "branch":
+        if parts[0] == "cdn":
+            return 200, self.server.objects[parts[1]], {}
+        api = parts[0] == "api"
+        if api and parts[1] != "models":
+            return 404, b"", {}
+        name, rest = ("/".join(parts[2:4]), parts[4:]) if api else ("/".join(parts[:2]), parts[2:])
+        repository = self.server.repositories.get(name)
+        if repository is None or (repository.private and not self._known()):
+            return 404 if repository is None else 401, b"", {"X-Error-Code": "RepoNotFound"}
+        if api and rest[:1] == ["branch"]:
             repository.refs.setdefault(rest[1], repository.refs.get("main", ""))
-            return self._json(200, {})
+            return 200, b"{}", JSON
         sha = repository.at(rest[1] if rest else "main")
         if sha is None:
-            return self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
-        siblings = [
-            {"rfilename": file, "size": len(content), "blobId": hashlib.sha1(content).hexdigest()}
-            for file, content in repository.commits[sha].items()
-        ]
-        return self._json(200, {"id": name, "sha": sha, "private": repository.private, "siblings": siblings})
+            return 404, b"", {"X-Error-Code": "RevisionNotFound"}
+        files, file = repository.commits[sha], "/".join(rest[2:])
+        if api:
+            siblings = [
+                {"rfilename": file, "size": len(content), "blobId": hashlib.sha1(content).hexdigest()}
+                for file, content in files.items()
+            ]
+            about = {"id": name, "sha": sha, "private": repository.private, "siblings": siblings}
+            return 200, json.dumps(about).encode(), JSON
+        if file not in files:
+            return 404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha}
+        headers = {"X-Repo-Commit": sha, "ETag": f'"{hashlib.sha1(files[file]).hexdigest()}"'}
+        if not file.endswith(LARGE):
+            return 200, files[file], headers
+        digest = hashlib.sha256(files[file]).hexdigest()
+        self.server.objects[digest] = files[file]
+        headers |= {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(len(files[file]))}
+        return 302, b"", {**headers, "Location": f"{self.server.elsewhere}/cdn/{digest}/{file}"}
 
-    def _create(self):
+    def _create(self) -> tuple[int, bytes, dict]:
         if not self._known():
-            return self._answer(401, b'{"error": "Invalid username or password."}')
+            return 401, b'{"error": "Invalid username or password."}', {}
         request = json.loads(self.body)
         name = f"{request['organization']}/{request['name']}"
         there = name in self.server.repositories
@@ -142,57 +163,10 @@ class Handler(BaseHTTPRequestHandler):
             private = request.get("private") or request.get("visibility") == "private"
             self.server.repositories[name] = Repository(private=bool(private))
             self.server.repositories[name].commit({".gitattributes": b""})
-        return self._json(409 if there else 200, {"url": f"{self.server.endpoint}/{name}"})
-
-    def _resolve(self, name, revision, file):
-        repository = self._repository(name)
-        if repository is None:
-            return None
-        sha = repository.at(revision)
-        if sha is None:
-            return self._answer(404, b"", {"X-Error-Code": "RevisionNotFound"})
-        if file not in repository.commits[sha]:
-            return self._answer(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": sha})
-        content = repository.commits[sha][file]
-        headers = {"X-Repo-Commit": sha, "ETag": f'"{hashlib.sha1(content).hexdigest()}"'}
-        if not file.endswith(LARGE):
-            return self._send_file(content, file, headers)
-        digest = hashlib.sha256(content).hexdigest()
-        self.server.objects[digest] = content
-        linked = {"X-Linked-ETag": f'"{digest}"', "X-Linked-Size": str(len(content))}
-        place = {"Location": f"{self.server.elsewhere}/cdn/{digest}/{file}"}
-        return self._answer(302, b"", {**headers, **linked, **place})
-
-    def _send_file(self, content, file, headers=None):
-        fault = self.server.faults.get(file)
-        content = fault if isinstance(fault, bytes) else content
-        self.close_connection = fault == "cut"
-        return self._answer(200, b"" if fault == "cut" else content, headers, len(content))
-
-    def _repository(self, name):
-        repository = self.server.repositories.get(name)
-        if repository is None:
-            self._answer(404, b"", {"X-Error-Code": "RepoNotFound"})
-        elif repository.private and not self._known():
-            self._answer(401, b"", {"X-Error-Code": "RepoNotFound"})
-        else:
-            return repository
-        return None
+        return 409 if there else 200, json.dumps({"url": f"{self.server.endpoint}/{name}"}).encode(), JSON
 
     def _known(self):
         return self.headers.get("Authorization") == f"Bearer {TOKEN}"
-
-    def _json(self, status, content):
-        return self._answer(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
-
-    def _answer(self, status, body, headers=None, promised=None):
-        self.send_response(status)
-        for key, value in (headers or {}).items():
-            self.send_header(key, value)
-        self.send_header("Content-Length", str(len(body) if promised is None else promised))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
 
 @pytest.fixture
@@ -228,46 +202,34 @@ def hub(monkeypatch, tmp_path):
     thread.join()
 
 
-def toy_experiment(folder: Path, corpus: str = "EmoDB", sound: bool = False, **settings) -> Path:
+def toy_experiment(folder: Path, corpus: str = "EmoDB", **settings) -> Path:
     """A finished experiment of four speakers in two folds, whose students are real and untrained."""
-    rows, rate = [], 16000
-    for place, (speaker, label) in enumerate((s, e) for s in "ABCD" for e in LABELS):
-        for take in range(2):
-            name = f"{speaker}-{label}{take}"
-            wav = folder / "sound" / f"{name}.wav"
-            if sound:
-                wav.parent.mkdir(parents=True, exist_ok=True)
-                noise = np.random.default_rng(100 * place + take).standard_normal(rate)
-                soundfile.write(wav, 0.1 * noise, rate)
-            rows.append(Utterance(name, str(wav), 0, rate, 1.0, speaker, label, text=name, sha256=f"{name}"))
-    manifest = Manifest(corpus, LABELS, tuple(rows), generated=corpus == "generated")
+    rows = list(product("ABCD", LABELS, "01"))
+    noise = 0.1 * np.random.default_rng(0).standard_normal((len(rows), 16000))
+    names = ["-".join(row) for row in rows]
+    speech = [(name, *row[:2], wave, {"text": name}) for name, row, wave in zip(names, rows, noise)]
+    manifest = write_corpus(folder / "sound", speech, LABELS, corpus)
     fixed = {
         **{"number_of_epochs": 2, "candidates": [{}], "objective": {"task": {"name": "cross_entropy"}}},
         **{"opt_class": {"!name:torch.optim.AdamW": {"lr": 0.1}}, "window_s": 1.0, "test_overlap_s": 0.5, **settings},
     }
     plan = {"recipe": "student", "system": "student", "seeds": [17], "folds": [1, 2]}
     folds = write_plan(folder, manifest, [["A", "B"], ["C", "D"]], plan, **fixed)
-    for fold, tested in enumerate(folds, start=1):
-        _toy_run(folder / f"seed17/fold{fold}/outer", manifest, fold, tested)
+    options = STUDENTS.get("micro_cnn").example_options
+    for fold, (tested, trained) in enumerate((folds, folds[::-1]), start=1):
+        run = folder / f"seed17/fold{fold}/outer"
+        torch.manual_seed(fold)
+        student = STUDENTS.build("micro_cnn", **options, num_classes=len(LABELS))
+        student.classifier.bias.data[1] += 2.0  # always predicts sadness, in any precision
+        about = {"sample_rate_hz": 16000, "window_s": 1.0, "test_overlap_s": 0.5, "corpus": corpus, "candidate": {}}
+        about |= {"train_speakers": trained, "test_speakers": tested, "seconds": 1.0}
+        save_student(run, student, {"name": "micro_cnn", **options}, LABELS, **about)
+        # anger is classified as sadness, the others are right
+        found = [max(1, LABELS.index(row.emotion)) for row in manifest.of(tested)]
+        write_scores_of(run, manifest, tested, 0.1 + 0.7 * np.eye(len(LABELS))[found], fold)
+        pd.DataFrame({"epoch": [1, 2], "total": [2.0, 1.0]}).to_csv(run / "metrics.csv", index=False)
+        (run / "audit.json").write_text(json.dumps({"proved": ["no speaker is shared"], "not_proved": []}))
     return folder
-
-
-def _toy_run(run: Path, manifest: Manifest, fold: int, tested: list[str]) -> None:
-    torch.manual_seed(fold)
-    options = dict(STUDENTS.get("micro_cnn").example_options)
-    student = STUDENTS.build("micro_cnn", **options, num_classes=len(LABELS))
-    student.classifier.bias.data[1] += 2.0  # always predicts sadness, in any precision
-    trained = [speaker for speaker in manifest.speakers if speaker not in tested]
-    speech = {"sample_rate_hz": 16000, "window_s": 1.0, "test_overlap_s": 0.5, "corpus": manifest.corpus}
-    people = {"train_speakers": trained, "test_speakers": tested}
-    save_student(run, student, {"name": "micro_cnn", **options}, LABELS, **speech, **people, candidate={}, seconds=1.0)
-    test = manifest.of(tested)
-    probs = np.full((len(test), len(LABELS)), 0.1)
-    for place, row in enumerate(test):  # anger is classified as sadness, the others are right
-        probs[place, LABELS.index({"anger": "sadness"}.get(row.emotion, row.emotion))] = 0.8
-    write_scores_of(run, manifest, tested, probs, fold)
-    pd.DataFrame({"epoch": [1, 2], "total": [2.0, 1.0]}).to_csv(run / "metrics.csv", index=False)
-    (run / "audit.json").write_text(json.dumps({"proved": ["no speaker is shared"], "not_proved": []}))
 
 
 @pytest.fixture
@@ -282,7 +244,7 @@ def released(tmp_path_factory):
     from akd_toolkit.deploy.release.release import release
 
     root = tmp_path_factory.mktemp("released")
-    run = toy_experiment(root / "experiment", sound=True) / "seed17/fold1/outer"
+    run = toy_experiment(root / "experiment") / "seed17/fold1/outer"
     return release(run, root / "bundle", sound=False)
 
 
